@@ -22,6 +22,11 @@ function(md_modules)
     add_library(md_${name} STATIC ${src})
     target_include_directories(md_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src
       ${CMAKE_SOURCE_DIR}/include ${CMAKE_BINARY_DIR}/gen)
+    if(name STREQUAL "kernels")
+      # Intrinsics take and give plain int where sizes are meant.
+      target_compile_options(md_${name} PRIVATE -Wno-conversion
+        -Wno-sign-conversion)
+    endif()
     foreach(dep IN LISTS deps)
       if(TARGET md_${dep})
         target_link_libraries(md_${name} PUBLIC md_${dep})

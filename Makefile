@@ -1,0 +1,48 @@
+# A thin front to CMake: `make` builds build/modeld, `make run` shows it at
+# work, `make test` tests it.  `make help` lists the rest.
+PORT ?= 8080
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 30
+JOBS ?= $(shell nproc)
+export PORT PREFIX FUZZ_SECONDS JOBS
+
+all: ## the program, at build/modeld
+	@tools/deps.sh build
+	@tools/build.sh release --target modeld
+	@ln -sfn release/modeld build/modeld
+
+run: all ## convert, quantize, check and serve a trained net on :$(PORT)
+	@examples/fashion/demo
+
+test: ## every test, with a count at the end
+	@tools/deps.sh test
+	@tools/test.sh dev
+
+lint: ## every lint
+	@tools/deps.sh lint
+	@tools/lint/run.sh
+
+bench: all ## compare with onnxruntime, interleaved
+	@tools/deps.sh test
+	@bench/run
+
+fuzz: ## each fuzz target for FUZZ_SECONDS
+	@tools/deps.sh lint
+	@tools/fuzz.sh
+
+deps: ## install everything that building, testing and linting need
+	@tools/deps.sh build test lint
+
+install: all ## into $(DESTDIR)$(PREFIX): program, man page, completion, unit
+	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
+
+fmt: ## format the C sources
+	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
+
+clean: ## remove build/
+	@rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+.PHONY: all run test lint bench fuzz deps install fmt clean help
