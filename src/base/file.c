@@ -1,0 +1,263 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    READ_SIZE = 64 * 1024,
+    TEMP_TRIES = 100
+};
+
+static md_status fail_errno(md_error *err, const char *path, const char *what,
+                            int e)
+{
+    md_status s = e == ENOENT || e == ENOTDIR ? MD_NOT_FOUND
+                  : e == EACCES || e == EPERM ? MD_DENIED
+                                              : MD_IO;
+
+    return md_fail(err, s, "cannot %s '%s': %s", what, path, strerror(e));
+}
+
+static int open_retry(const char *path, int flags, mode_t mode)
+{
+    int fd;
+
+    do
+        fd = open(path, flags | O_CLOEXEC, mode);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+static md_status map_fd(md_map *out, int fd, const char *path, md_error *err)
+{
+    static const unsigned char nothing[1];
+    struct stat st;
+    void *p;
+
+    if (fstat(fd, &st) != 0)
+        return fail_errno(err, path, "read", errno);
+    if (S_ISDIR(st.st_mode))
+        return fail_errno(err, path, "read", EISDIR);
+    if (!S_ISREG(st.st_mode))
+        return md_fail(err, MD_IO, "cannot map '%s': not a regular file", path);
+    if (st.st_size == 0) {
+        *out = (md_map){ nothing, 0 };
+        return MD_OK;
+    }
+    p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (p == MAP_FAILED)
+        return fail_errno(err, path, "map", errno);
+    *out = (md_map){ p, (size_t)st.st_size };
+    return MD_OK;
+}
+
+md_status md_map_open(md_map *out, const char *path, md_error *err)
+{
+    /* O_NONBLOCK: opening a FIFO must fail below, not wait for a writer. */
+    int fd = open_retry(path, O_RDONLY | O_NONBLOCK, 0);
+    md_status s;
+
+    if (fd < 0)
+        return fail_errno(err, path, "open", errno);
+    s = map_fd(out, fd, path, err);
+    close(fd);
+    return s;
+}
+
+void md_map_release(md_map *map)
+{
+    if (map->size)
+        munmap((void *)(uintptr_t)map->data, map->size);
+    *map = (md_map){ NULL, 0 };
+}
+
+/* Read once into the room of b; *n is 0 at the end of the file. */
+static md_status read_some(md_buf *b, int fd, const char *path, size_t *n,
+                           md_error *err)
+{
+    size_t room = b->cap > b->size + 1 ? b->cap - b->size - 1 : READ_SIZE;
+    unsigned char over;
+    void *to = &over;
+    ssize_t got;
+
+    if (room > b->limit - b->size)
+        room = b->limit - b->size;
+    if (room) {
+        MD_TRY(md_buf_reserve(b, room, err));
+        to = b->data + b->size;
+    }
+    do
+        got = read(fd, to, room ? room : 1);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return fail_errno(err, path, "read", errno);
+    *n = (size_t)got;
+    if (*n && room == 0)
+        return md_fail(err, MD_TOO_LARGE,
+                       "file '%s' is larger than the limit of %zu bytes", path,
+                       b->limit);
+    b->size += *n;
+    if (b->data)
+        b->data[b->size] = '\0';
+    return MD_OK;
+}
+
+md_status md_file_read(md_buf *out, const char *path, md_error *err)
+{
+    int fd = open_retry(path, O_RDONLY, 0);
+    struct stat st;
+    md_status s = MD_OK;
+    size_t n = 1;
+
+    if (fd < 0)
+        return fail_errno(err, path, "open", errno);
+    /* One allocation when the size is known and fits; the byte more is for
+     * the read that finds the end. */
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+        (uintmax_t)st.st_size < out->limit - out->size)
+        s = md_buf_reserve(out, (size_t)st.st_size + 1, err);
+    while (s == MD_OK && n > 0)
+        s = read_some(out, fd, path, &n, err);
+    close(fd);
+    return s;
+}
+
+/* Create a file beside w->path that nobody else has. */
+static int create_temp(md_file_writer *w, size_t size)
+{
+    static _Atomic unsigned serial;
+    int fd = -1;
+
+    for (int i = 0; i < TEMP_TRIES && fd < 0; i++) {
+        snprintf(w->temp, size, "%s.tmp-%ld-%u", w->path, (long)getpid(),
+                 atomic_fetch_add(&serial, 1));
+        fd = open_retry(w->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
+        if (fd < 0 && errno != EEXIST)
+            break;
+    }
+    return fd;
+}
+
+static void close_writer(md_file_writer *w)
+{
+    if (w->fd >= 0)
+        close(w->fd);
+    w->fd = -1;
+    md_free(w->alloc, w->path);
+    md_free(w->alloc, w->temp);
+    w->path = NULL;
+    w->temp = NULL;
+}
+
+md_status md_file_writer_open(md_file_writer *w, const char *path,
+                              const md_alloc *alloc, md_error *err)
+{
+    size_t n = strlen(path);
+    size_t temp_size = n + 48;
+    struct stat st;
+    int e;
+
+    *w = (md_file_writer){ .fd = -1, .alloc = alloc };
+    /* Renaming over a device or a pipe would destroy it. */
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return md_fail(err, MD_IO, "cannot write '%s': not a regular file",
+                       path);
+    w->path = md_strndup(alloc, path, n);
+    w->temp = md_malloc(alloc, temp_size);
+    if (!w->path || !w->temp) {
+        close_writer(w);
+        return md_fail_nomem(err, temp_size);
+    }
+    w->fd = create_temp(w, temp_size);
+    if (w->fd < 0) {
+        e = errno;
+        close_writer(w);
+        return fail_errno(err, path, "write", e);
+    }
+    return MD_OK;
+}
+
+md_status md_file_writer_append(md_file_writer *w, const void *data,
+                                size_t size, md_error *err)
+{
+    const unsigned char *p = data;
+
+    while (size > 0) {
+        ssize_t n = write(w->fd, p, size);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail_errno(err, w->path, "write", errno);
+        p += n;
+        size -= (size_t)n;
+    }
+    return MD_OK;
+}
+
+/* Make the rename durable.  Some file systems cannot sync a folder; there is
+ * nothing to be done about that. */
+static void sync_folder(char *path)
+{
+    char *slash = strrchr(path, '/');
+    int fd;
+
+    if (slash && slash > path)
+        *slash = '\0';
+    else if (slash)
+        slash[1] = '\0';
+    fd = open_retry(slash ? path : ".", O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return;
+    (void)fsync(fd);
+    close(fd);
+}
+
+md_status md_file_writer_commit(md_file_writer *w, md_error *err)
+{
+    int e = fsync(w->fd) == 0 ? 0 : errno;
+
+    if (close(w->fd) != 0 && e == 0)
+        e = errno;
+    w->fd = -1;
+    if (e == 0 && rename(w->temp, w->path) != 0)
+        e = errno;
+    if (e != 0) {
+        md_status s = fail_errno(err, w->path, "write", e);
+
+        md_file_writer_abort(w);
+        return s;
+    }
+    sync_folder(w->path);
+    close_writer(w);
+    return MD_OK;
+}
+
+void md_file_writer_abort(md_file_writer *w)
+{
+    if (!w->temp)
+        return;
+    unlink(w->temp);
+    close_writer(w);
+}
+
+md_status md_file_write_atomic(const char *path, const void *data, size_t size,
+                               md_error *err)
+{
+    md_file_writer w;
+    md_status s;
+
+    MD_TRY(md_file_writer_open(&w, path, md_alloc_default(), err));
+    s = md_file_writer_append(&w, data, size, err);
+    if (s != MD_OK) {
+        md_file_writer_abort(&w);
+        return s;
+    }
+    return md_file_writer_commit(&w, err);
+}

@@ -1,0 +1,57 @@
+/*
+ * Files: mapped, read whole, or replaced at once.
+ *
+ * Every error names the path and the reason the system gave.  A missing file
+ * is MD_NOT_FOUND, a forbidden one MD_DENIED, the rest MD_IO.
+ */
+#ifndef MD_BASE_FILE_H
+#define MD_BASE_FILE_H
+
+#include "base/buf.h"
+
+/* A file in memory, read-only.  Whoever opened it releases it. */
+typedef struct md_map {
+    const unsigned char *data; /* not NULL, even when size is 0 */
+    size_t size;
+} md_map;
+
+/*
+ * Map a regular file.  The descriptor is closed again, so the file may be
+ * renamed or unlinked meanwhile; one that another process cuts short makes
+ * reading behind its new end fatal, as with every mapping.
+ */
+md_status md_map_open(md_map *out, const char *path, md_error *err);
+
+/* Unmap; a released or zeroed map is allowed. */
+void md_map_release(md_map *map);
+
+/* Append all of a file (or pipe) to out, whose limit holds. */
+md_status md_file_read(md_buf *out, const char *path, md_error *err);
+
+/* A file that appears under its name only when it is complete. */
+typedef struct md_file_writer {
+    int fd; /* of the temporary file beside path; -1: none */
+    char *path;
+    char *temp;
+    const md_alloc *alloc;
+} md_file_writer;
+
+/* Begin to write `path`: new, or a regular file that will be replaced. */
+md_status md_file_writer_open(md_file_writer *w, const char *path,
+                              const md_alloc *alloc, md_error *err);
+
+md_status md_file_writer_append(md_file_writer *w, const void *data,
+                                size_t size, md_error *err);
+
+/* Flush to the disk and rename.  The writer is closed in any case, and after
+ * a failure no temporary file is left and the old file is untouched. */
+md_status md_file_writer_commit(md_file_writer *w, md_error *err);
+
+/* Give up: remove the temporary file.  Does nothing to a closed writer. */
+void md_file_writer_abort(md_file_writer *w);
+
+/* The three above for contents that are in memory. */
+md_status md_file_write_atomic(const char *path, const void *data, size_t size,
+                               md_error *err);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * The thread pool: one per process, made by the program and passed down.
+ *
+ * A run is n_chunks calls of one function, claimed one by one by the caller
+ * and the workers that joined it, so a core that is taken away by another
+ * process costs one chunk and not the run.  A worker spins for at most 20
+ * microseconds after a job, then sleeps: no thread is busy when nothing runs.
+ *
+ * Any number of threads may call md_pool_run at once.  Each takes the workers
+ * that are idle at that moment; with none left it does all chunks itself.
+ */
+#ifndef MD_BASE_POOL_H
+#define MD_BASE_POOL_H
+
+#include <stdint.h>
+
+#include "base/alloc.h"
+
+enum {
+    MD_POOL_WIDTH_MAX = 256
+};
+
+typedef struct md_pool md_pool;
+
+/*
+ * One chunk.  `worker` is in [0, width) and differs between calls that
+ * overlap in one run, so it may choose scratch memory of that run; 0 is the
+ * caller of md_pool_run.
+ */
+typedef void md_pool_fn(void *ctx, int64_t chunk, int worker);
+
+/*
+ * A pool of n_threads (1..MD_POOL_WIDTH_MAX; 0: as many as md_cpu_count)
+ * counting the caller, so n_threads - 1 are started.  Signals stay blocked in
+ * them.  MD_INVALID, MD_NOMEM, or MD_UNAVAILABLE when a thread cannot start.
+ */
+md_status md_pool_new(md_pool **out, int n_threads, const md_alloc *alloc,
+                      md_error *err);
+
+/* Stop and join the workers; no run may be in progress.  NULL is allowed. */
+void md_pool_free(md_pool *pool);
+
+/* Threads that one run can have, its caller included; 1 for NULL. */
+int md_pool_width(const md_pool *pool);
+
+/*
+ * Call fn(ctx, chunk, worker) once for each chunk in [0, n_chunks), on at
+ * most `width` threads, and return when all are done; their writes are then
+ * visible to the caller.  Allocates nothing and cannot fail.  One chunk, a
+ * width of 1 or no pool means a plain loop.
+ */
+void md_pool_run(md_pool *pool, int width, int64_t n_chunks, md_pool_fn *fn,
+                 void *ctx);
+
+#endif
