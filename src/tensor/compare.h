@@ -1,0 +1,27 @@
+/* How far two tensors are apart: the judge of check, convert and tests. */
+#ifndef MD_TENSOR_COMPARE_H
+#define MD_TENSOR_COMPARE_H
+
+#include "tensor/tensor.h"
+
+typedef struct md_diff {
+    double abs_max;   /* max |got - want| over finite elements */
+    double rel_max;   /* max |got - want| / |want| where want is not 0 */
+    double want_max;  /* max |want| */
+    double cosine;    /* of the flattened tensors; 1 when both are 0 */
+    int64_t n_misses; /* elements outside the tolerance */
+    int64_t first;    /* index of the first miss, -1 */
+    double got, want; /* there */
+} md_diff;
+
+/*
+ * Compare element by element: within |got - want| <= abs + rel * |want|; NaN
+ * equals NaN, Inf equals the same Inf, strings must be equal byte by byte.
+ * MD_MISMATCH when type or shape differ or an element misses; the text tells
+ * which.  *out (may be NULL) is filled whenever type and shape agree.
+ */
+md_status md_tensor_compare(md_diff *out, const md_tensor *got,
+                            const md_tensor *want, double abs, double rel,
+                            md_error *err);
+
+#endif

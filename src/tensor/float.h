@@ -1,0 +1,26 @@
+/*
+ * Conversions between float32 and the narrow floats, round to nearest even.
+ * float16: IEEE 754 binary16.  bfloat16: upper half of binary32.  float8:
+ * Micikevicius et al., "FP8 Formats for Deep Learning" (2022), and ONNX's
+ * "Float stored in 8 bits" page for the FNUZ forms; E8M0 and float4: OCP
+ * Microscaling Formats 1.0.
+ */
+#ifndef MD_TENSOR_FLOAT_H
+#define MD_TENSOR_FLOAT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tensor/dtype.h"
+
+float md_f16_to_f32(uint16_t h);
+uint16_t md_f32_to_f16(float f);
+float md_bf16_to_f32(uint16_t h);
+uint16_t md_f32_to_bf16(float f); /* NaN stays a quiet NaN */
+
+/* For the float8 types and float4 (code in the low bits).  `saturate`: values
+ * out of range become the largest finite one instead of Inf or NaN. */
+float md_f8_to_f32(md_dtype t, uint8_t code);
+uint8_t md_f32_to_f8(md_dtype t, float f, bool saturate);
+
+#endif

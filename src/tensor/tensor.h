@@ -1,0 +1,56 @@
+/*
+ * Tensors: row-major, contiguous, typed memory with a shape.
+ *
+ * A tensor either borrows its data (owner NULL) or owns it; release frees
+ * only what is owned.  Strings of an owned string tensor lie in the same
+ * block as their md_str elements.
+ */
+#ifndef MD_TENSOR_TENSOR_H
+#define MD_TENSOR_TENSOR_H
+
+#include "base/alloc.h"
+#include "tensor/dtype.h"
+#include "tensor/shape.h"
+
+typedef struct md_tensor {
+    md_dtype dtype;
+    md_shape shape;
+    void *data;            /* NULL only when there are no elements */
+    const md_alloc *owner; /* frees data; NULL: borrowed */
+} md_tensor;
+
+#define MD_TENSOR_INIT                                                         \
+    {                                                                          \
+        MD_DTYPE_NONE, { 0, { 0 } }, NULL, NULL                                \
+    }
+
+/* Bytes of the elements; MD_TOO_LARGE when that overflows. */
+md_status md_tensor_bytes(size_t *out, md_dtype dtype, const md_shape *shape,
+                          md_error *err);
+
+/* A new tensor, zeroed, on a cache line. */
+md_status md_tensor_alloc(md_tensor *out, md_dtype dtype, const md_shape *shape,
+                          const md_alloc *alloc, md_error *err);
+
+/* A deep copy that owns its data (strings too). */
+md_status md_tensor_copy(md_tensor *out, const md_tensor *t,
+                         const md_alloc *alloc, md_error *err);
+
+/* Free what is owned; t becomes MD_TENSOR_INIT. */
+void md_tensor_release(md_tensor *t);
+
+/* Number of elements and their bytes (the tensor is valid, so both fit). */
+int64_t md_tensor_n(const md_tensor *t);
+size_t md_tensor_size(const md_tensor *t);
+
+/* Element i of any number type as double / int64 (floats truncate towards
+ * zero and saturate; complex gives its real part; strings give 0). */
+double md_tensor_get_f64(const md_tensor *t, int64_t i);
+int64_t md_tensor_get_i64(const md_tensor *t, int64_t i);
+
+/* Store with ONNX Cast's conversion to the tensor's type (integers wrap,
+ * floats round to nearest even, float8 saturates, bool is v != 0). */
+void md_tensor_set_f64(md_tensor *t, int64_t i, double v);
+void md_tensor_set_i64(md_tensor *t, int64_t i, int64_t v);
+
+#endif
