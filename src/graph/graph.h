@@ -1,0 +1,313 @@
+/*
+ * The graph: values, nodes, attributes, subgraphs, and the model that owns
+ * them.
+ *
+ * Everything in a model (graphs, nodes, names, attributes, tensors' headers)
+ * lies in the model's arena and is freed with the model; constant data either
+ * lies there, belongs to a tensor with an owner, or points into a file mapping
+ * that the model keeps.  Values are named by ids, indices into graph->values;
+ * nodes are arena pointers that never move.
+ */
+#ifndef MD_GRAPH_GRAPH_H
+#define MD_GRAPH_GRAPH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "tensor/tensor.h"
+
+typedef struct md_model md_model;
+typedef struct md_graph md_graph;
+typedef struct md_node md_node;
+
+typedef uint32_t md_value_id;
+#define MD_VALUE_NONE UINT32_MAX /* an absent optional input or output */
+
+/* A dimension: k, or scale * symbol + k when sym is not 0. */
+typedef struct md_dim {
+    int64_t k;
+    int64_t scale;
+    uint32_t sym; /* index into model->symbols; 0: constant */
+} md_dim;
+
+#define MD_DIM(n) ((md_dim){ .k = (n) })
+
+typedef enum md_kind {
+    MD_KIND_TENSOR = 0,
+    MD_KIND_SEQUENCE,
+    MD_KIND_OPTIONAL,
+    MD_KIND_MAP,
+} md_kind;
+
+typedef struct md_type {
+    md_kind kind;   /* for the others, dtype is the element's */
+    md_dtype dtype; /* MD_DTYPE_NONE: not known yet */
+    bool has_rank;  /* false: rank and dims unknown */
+    int rank;
+    md_dim dim[MD_RANK_MAX];
+} md_type;
+
+typedef struct md_value {
+    const char *name; /* unique within its graph; "" for unnamed */
+    md_type type;
+    md_node *def;           /* node that produces it, NULL: input or constant */
+    const md_tensor *cdata; /* constant contents, else NULL */
+    bool is_input;          /* of its graph */
+    bool is_output;         /* of its graph */
+} md_value;
+
+typedef enum md_attr_type { /* values are ONNX's AttributeProto.type */
+    MD_ATTR_NONE = 0,
+    MD_ATTR_FLOAT = 1,
+    MD_ATTR_INT = 2,
+    MD_ATTR_STRING = 3,
+    MD_ATTR_TENSOR = 4,
+    MD_ATTR_GRAPH = 5,
+    MD_ATTR_FLOATS = 6,
+    MD_ATTR_INTS = 7,
+    MD_ATTR_STRINGS = 8,
+    MD_ATTR_TENSORS = 9,
+    MD_ATTR_GRAPHS = 10,
+    MD_ATTR_SPARSE_TENSOR = 11,
+    MD_ATTR_SPARSE_TENSORS = 12,
+    MD_ATTR_TYPE_PROTO = 13,
+    MD_ATTR_TYPE_PROTOS = 14,
+} md_attr_type;
+
+typedef struct md_attr {
+    const char *name;
+    md_attr_type type;
+    const char *ref; /* inside functions: name of the function's attribute */
+    uint32_t n;      /* elements of a list type */
+    union {
+        float f;
+        int64_t i;
+        md_str s;
+        const md_tensor *t;
+        md_graph *g;
+        const float *fs;
+        const int64_t *is;
+        const md_str *ss;
+        const md_tensor *const *ts;
+        md_graph *const *gs;
+        const md_type *type_proto;
+    } v;
+} md_attr;
+
+struct md_node {
+    const char *name; /* may be "" */
+    const char *op;
+    const char *domain; /* "" is ai.onnx */
+    md_value_id *in;    /* n_in, MD_VALUE_NONE where absent */
+    md_value_id *out;
+    md_attr *attr;
+    uint32_t n_in, n_out, n_attr;
+    uint32_t cap_in, cap_attr; /* room in the arrays */
+    const void *impl;          /* the engine's: what runs it */
+    void *fused;               /* the engine's: what was fused into it */
+    bool dead;                 /* removed; md_graph_compact drops it */
+};
+
+struct md_graph {
+    md_model *model;
+    md_graph *parent; /* of a subgraph (If, Loop, Scan bodies) */
+    const char *name;
+    md_value *values;
+    md_node **nodes; /* topological order once md_graph_sort succeeded */
+    md_value_id *inputs;
+    md_value_id *outputs;
+    uint32_t n_values, n_nodes, n_inputs, n_outputs;
+    uint32_t cap_values, cap_nodes, cap_inputs, cap_outputs;
+    /* Name to id, open addressing; 0 is empty, else id + 1. */
+    uint32_t *index;
+    uint32_t cap_index;
+};
+
+typedef struct md_opset {
+    const char *domain;
+    int64_t version;
+} md_opset;
+
+typedef struct md_meta {
+    const char *key;
+    const char *value;
+} md_meta;
+
+/* A model-local function (onnx.proto FunctionProto): body as a graph whose
+ * inputs and outputs are the formal parameters. */
+typedef struct md_function {
+    const char *name, *domain, *overload;
+    md_graph *body;
+    const char **attr_names; /* formal attributes */
+    uint32_t n_attrs;
+    md_attr *attr_defaults; /* attributes with a default */
+    uint32_t n_attr_defaults;
+    md_opset *opsets;
+    uint32_t n_opsets;
+} md_function;
+
+/* Called when the model is freed (to unmap a file). */
+typedef void md_model_cleanup_fn(void *ctx);
+
+struct md_model {
+    md_arena arena;
+    const md_alloc *alloc;
+    md_graph *graph;
+    md_opset *opsets;
+    md_function *functions;
+    md_meta *metas;
+    const char **symbols; /* [0] is ""; names of symbolic dims */
+    uint32_t n_opsets, n_functions, n_metas, n_symbols;
+    uint32_t cap_opsets, cap_functions, cap_metas, cap_symbols;
+    int64_t ir_version;
+    int64_t model_version;
+    const char *producer_name, *producer_version, *domain, *doc;
+    struct {
+        md_model_cleanup_fn *fn;
+        void *ctx;
+    } cleanups[4];
+    uint32_t n_cleanups;
+};
+
+/* An empty model with an empty main graph.  `limit` bounds its arena in
+ * bytes (0: none). */
+md_status md_model_new(md_model **out, const md_alloc *alloc, size_t limit,
+                       md_error *err);
+
+/* Free the model and what it keeps (model may be NULL). */
+void md_model_free(md_model *model);
+
+/* Call fn(ctx) when the model is freed.  At most four; MD_TOO_LARGE after. */
+md_status md_model_on_free(md_model *model, md_model_cleanup_fn *fn, void *ctx,
+                           md_error *err);
+
+/* Version imported for a domain; 0 when it is not imported. */
+int64_t md_model_opset(const md_model *model, const char *domain);
+md_status md_model_set_opset(md_model *model, const char *domain,
+                             int64_t version, md_error *err);
+
+/* metadata_props: NULL when there is none under `key`; set replaces. */
+const char *md_model_meta(const md_model *model, const char *key);
+md_status md_model_set_meta(md_model *model, const char *key, const char *value,
+                            md_error *err);
+
+/* Id of the symbol called `name` (made when new; NULL or "": a fresh
+ * anonymous one). */
+md_status md_model_symbol(uint32_t *out, md_model *model, const char *name,
+                          md_error *err);
+
+/* A new empty graph in the model (a subgraph when parent is not NULL). */
+md_status md_graph_new(md_graph **out, md_model *model, md_graph *parent,
+                       const char *name, md_error *err);
+
+/* A new value.  A name already used in this graph is MD_CORRUPT; "" or NULL
+ * makes an unnamed one. */
+md_status md_graph_add_value(md_value_id *out, md_graph *g, const char *name,
+                             md_error *err);
+
+/* The value called `name` in g itself (not its parents), or MD_VALUE_NONE. */
+md_value_id md_graph_find(const md_graph *g, const char *name);
+
+/* A value named after `stem` that is not in use yet. */
+md_status md_graph_add_unique(md_value_id *out, md_graph *g, const char *stem,
+                              md_error *err);
+
+md_value *md_graph_value(const md_graph *g, md_value_id id);
+
+/* Make value id an input/output of the graph. */
+md_status md_graph_add_input(md_graph *g, md_value_id id, md_error *err);
+md_status md_graph_add_output(md_graph *g, md_value_id id, md_error *err);
+
+/* A constant: t's header is copied into the arena; its data must live as long
+ * as the model (an owned tensor is taken over and freed with the model). */
+md_status md_graph_add_const(md_value_id *out, md_graph *g, const char *name,
+                             md_tensor t, md_error *err);
+
+/* Replace what value id holds by a constant (same ownership). */
+md_status md_graph_set_const(md_graph *g, md_value_id id, md_tensor t,
+                             md_error *err);
+
+/* Append a node; in/out arrays are copied and values' def is set. */
+md_status md_graph_add_node(md_node **out, md_graph *g, const char *domain,
+                            const char *op, const char *name,
+                            const md_value_id *in, uint32_t n_in,
+                            const md_value_id *result, uint32_t n_out,
+                            md_error *err);
+
+/* The same at position `at` of the node order (at <= n_nodes). */
+md_status md_graph_insert_node(md_node **out, md_graph *g, uint32_t at,
+                               const char *domain, const char *op,
+                               const md_value_id *in, uint32_t n_in,
+                               const md_value_id *result, uint32_t n_out,
+                               md_error *err);
+
+/* Set input slot i (the list grows, absent slots between are NONE). */
+md_status md_node_set_input(md_graph *g, md_node *n, uint32_t i, md_value_id id,
+                            md_error *err);
+
+/* Attributes: the named one or NULL, and typed getters with a default (also
+ * given when the attribute has another type; the verifier checks types). */
+const md_attr *md_node_attr(const md_node *n, const char *name);
+int64_t md_node_attr_i(const md_node *n, const char *name, int64_t otherwise);
+float md_node_attr_f(const md_node *n, const char *name, float otherwise);
+/* NUL-terminated (arena) or `otherwise`. */
+const char *md_node_attr_s(const md_node *n, const char *name,
+                           const char *otherwise);
+/* The list and its length, or NULL and 0. */
+const int64_t *md_node_attr_is(const md_node *n, const char *name,
+                               uint32_t *n_out);
+const float *md_node_attr_fs(const md_node *n, const char *name,
+                             uint32_t *n_out);
+
+/* Add or replace an attribute; contents are copied into the arena. */
+md_status md_node_set_attr_i(md_graph *g, md_node *n, const char *name,
+                             int64_t v, md_error *err);
+md_status md_node_set_attr_f(md_graph *g, md_node *n, const char *name, float v,
+                             md_error *err);
+md_status md_node_set_attr_s(md_graph *g, md_node *n, const char *name,
+                             const char *v, md_error *err);
+md_status md_node_set_attr_is(md_graph *g, md_node *n, const char *name,
+                              const int64_t *v, uint32_t n_v, md_error *err);
+/* The attribute as given (arena-owned parts). */
+md_status md_node_add_attr(md_graph *g, md_node *n, const md_attr *attr,
+                           md_error *err);
+
+/* Let every use of `from` in nodes and graph outputs read `to` instead. */
+void md_graph_replace_uses(md_graph *g, md_value_id from, md_value_id to);
+
+/* Number of uses of a value: node inputs, subgraphs' captures by name, and
+ * graph outputs. */
+uint32_t md_graph_count_uses(const md_graph *g, md_value_id id);
+
+/* Drop dead nodes from the list. */
+void md_graph_compact(md_graph *g);
+
+/* Topological order; MD_CORRUPT names a node on a cycle. */
+md_status md_graph_sort(md_graph *g, md_error *err);
+
+/*
+ * Structure: every input defined before use (captures from parents count),
+ * every value produced once, outputs defined, no cycle.  Sorts the nodes.
+ * MD_CORRUPT names node and value.
+ */
+md_status md_graph_verify(md_graph *g, md_error *err);
+
+/* A readable listing of the graph, for people and debugging. */
+md_status md_graph_print(const md_graph *g, md_buf *out, md_error *err);
+
+/* Types. */
+md_type md_type_of_tensor(md_dtype dtype, const md_shape *shape);
+
+/* True and *out filled when kind is tensor and all dims are constants. */
+bool md_type_static(const md_type *t, md_shape *out);
+
+bool md_dim_is_const(md_dim d);
+bool md_dim_equal(md_dim a, md_dim b);
+
+/* "float32[batch,3,2*h+1]" into buf; returns buf. */
+char *md_type_format(char *buf, size_t size, const md_model *m,
+                     const md_type *t);
+
+#endif

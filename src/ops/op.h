@@ -1,0 +1,99 @@
+/*
+ * Operators: one file each, found by domain, name and opset version.
+ *
+ * An operator gives shape and type inference, and a portable execution over
+ * row-major tensors that is its definition.  A fast execution (lower.h) is
+ * optional.  Functions are pure: no state outlives a call; const md_op rows
+ * live for ever.
+ */
+#ifndef MD_OPS_OP_H
+#define MD_OPS_OP_H
+
+#include "base/pool.h"
+#include "graph/graph.h"
+
+/* What inference sees.  in[i] is NULL for an absent optional input; cin[i] is
+ * the input's contents where they are known (constants, folded shapes). */
+typedef struct md_infer {
+    const md_node *node;
+    md_model *model; /* for fresh symbols */
+    int64_t opset;   /* version of the node's domain */
+    const md_type *const *in;
+    const md_tensor *const *cin;
+    md_type *out; /* n_out; preset to unknown */
+} md_infer;
+
+/* What a reference execution sees. */
+typedef struct md_exec {
+    const md_node *node;
+    int64_t opset;
+    const md_tensor *const *in; /* NULL where absent */
+    const md_alloc *alloc;      /* for scratch; freed before returning */
+    md_pool *pool;              /* may be NULL: one thread */
+    /* Memory for output i (see md_exec_output). */
+    md_status (*output)(struct md_exec *x, uint32_t i, md_dtype dtype,
+                        const md_shape *shape, md_tensor **out, md_error *err);
+    void *ctx; /* the caller's */
+} md_exec;
+
+enum md_op_flags {
+    /* Output 0 is input 0's bytes with another shape (Reshape, Identity). */
+    MD_OP_VIEW = 1 << 0,
+    /* Result depends on a random generator or the outside: never folded. */
+    MD_OP_IMPURE = 1 << 1,
+    /* Output 0 may be written over input 0 (same size elements, elementwise). */
+    MD_OP_INPLACE = 1 << 2,
+};
+
+struct md_fast;
+
+typedef struct md_op {
+    const char *domain; /* "" is ai.onnx */
+    const char *name;
+    int since; /* first opset version this row implements */
+    int until; /* last one; 0: newest */
+    int in_min, in_max, out_min, out_max; /* -1: any number */
+    unsigned flags;                       /* enum md_op_flags */
+    md_status (*infer)(const md_infer *c, md_error *err);
+    md_status (*run)(md_exec *x, md_error *err);
+    /* Multiply-accumulates for concrete shapes (optional). */
+    int64_t (*macs)(const md_node *n, const md_shape *const *in,
+                    const md_shape *const *out);
+    const struct md_fast *fast; /* lower.h (optional) */
+} md_op;
+
+#define OP(id) extern const md_op md_op_##id;
+#include "ops/ops.def"
+#undef OP
+
+/* The row for a node, or NULL.  `opset` is the imported version of domain. */
+const md_op *md_op_find(const char *domain, const char *name, int64_t opset);
+
+/* All rows, NULL-terminated, in the order of ops.def. */
+const md_op *const *md_op_list(void);
+
+/*
+ * The tensor to write output i into.  Its data holds the elements (NULL for
+ * none of them).  Fails with MD_NOMEM, MD_TOO_LARGE, or MD_INTERNAL when the
+ * shape contradicts what inference promised.  *out is NULL when the output is
+ * absent and nothing need be computed for it.
+ */
+static inline md_status md_exec_output(md_exec *x, uint32_t i, md_dtype dtype,
+                                       const md_shape *shape, md_tensor **out,
+                                       md_error *err)
+{
+    return x->output(x, i, dtype, shape, out, err);
+}
+
+/* True when input i is there. */
+static inline bool md_exec_has(const md_exec *x, uint32_t i)
+{
+    return i < x->node->n_in && x->in[i] != NULL;
+}
+
+static inline bool md_infer_has(const md_infer *c, uint32_t i)
+{
+    return i < c->node->n_in && c->in[i] != NULL;
+}
+
+#endif
