@@ -5,6 +5,15 @@
 #define MD_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define MD_MUST_CHECK __attribute__((warn_unused_result))
 #define MD_NORETURN __attribute__((noreturn))
+/* Where a constant argument must reach the body: kernel tiles, whose arrays
+ * become registers only if every loop over them is unrolled. */
+#define MD_ALWAYS_INLINE inline __attribute__((always_inline))
+#define MD_PRAGMA(x) _Pragma(#x)
+#if defined(__clang__)
+#define MD_UNROLL(n) MD_PRAGMA(clang loop unroll(full))
+#else
+#define MD_UNROLL(n) MD_PRAGMA(GCC unroll n)
+#endif
 #define MD_LIKELY(x) __builtin_expect(!!(x), 1)
 #define MD_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
