@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# tools/deps.sh SET...: install what a set of tasks needs and the system lacks.
+#   build  compiler, CMake, libraries
+#   test   cmocka, load and metrics tools, Python packages in build/venv
+#   lint   clang 14 with format, tidy and the fuzzing runtime
+# Does nothing, quickly, when all is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build="gcc libc6-dev cmake ninja-build pkg-config curl zlib1g-dev libpng-dev
+ libjpeg62-turbo-dev libwebp-dev libhdf5-dev libjansson-dev libzip-dev
+ libseccomp-dev"
+test="libcmocka-dev g++ python3 python3-venv wrk prometheus"
+lint="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev python3 mandoc"
+
+die() {
+    echo "modeld: $*" >&2
+    exit 1
+}
+
+# The packages among $@ that dpkg does not have installed.
+missing() {
+    local have
+    have=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" \
+        2>/dev/null | sed -n 's/^installed //p' || true)
+    printf '%s\n' "$@" | grep -vxF "$have" || true
+}
+
+install_packages() {
+    local want sudo=""
+    if ! command -v dpkg-query >/dev/null; then
+        local tools=(cmake ninja pkg-config cc)
+        for tool in "${tools[@]}"; do
+            command -v "$tool" >/dev/null || die "$tool is missing and this is" \
+                "not Debian: install the counterparts of:" "$@"
+        done
+        return
+    fi
+    want=$(missing "$@")
+    [ -n "$want" ] || return 0
+    want=$(echo $want)
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || die "not root and no sudo; as root run:" \
+            "apt-get install $want"
+        sudo="sudo"
+    fi
+    echo "modeld: installing $want"
+    local log
+    log=$(mktemp)
+    # $want is a list of package names: splitting is meant.
+    if ! { $sudo apt-get update &&
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install \
+            -y --no-install-recommends $want; } >"$log" 2>&1 </dev/null; then
+        tail -n 5 "$log" >&2
+        rm -f "$log"
+        die "apt-get failed (is there a network?); when it works again run:" \
+            "apt-get install $want"
+    fi
+    rm -f "$log"
+}
+
+install_venv() {
+    cmp -s tools/requirements.txt build/venv/requirements.txt && return
+    echo "modeld: installing Python packages into build/venv:" \
+        "$(grep -v '^#' tools/requirements.txt | tr '\n' ' ')"
+    mkdir -p build && python3 -m venv --clear build/venv ||
+        die "cannot make build/venv: apt-get install python3-venv"
+    build/venv/bin/pip install -q --disable-pip-version-check \
+        -r tools/requirements.txt ||
+        die "pip failed (is there a network?); try again: make deps"
+    cp tools/requirements.txt build/venv/requirements.txt
+}
+
+packages=""
+for set in "$@"; do
+    case $set in
+    build) packages+=" $build" ;;
+    test) packages+=" $build $test" ;;
+    lint) packages+=" $build $test $lint" ;;
+    *) die "deps.sh: unknown set '$set': build, test or lint" ;;
+    esac
+done
+install_packages $(printf '%s\n' $packages | sort -u)
+case " $* " in
+*" test "* | *" lint "*) install_venv ;;
+esac
