@@ -105,7 +105,7 @@ static uint8_t get_packed(const uint8_t *p, int64_t i, unsigned bits)
     unsigned per = 8 / bits;
     unsigned shift = (unsigned)(i % per) * bits;
 
-    return (uint8_t)((p[i / per] >> shift) & ((1u << bits) - 1u));
+    return (uint8_t)(((unsigned)p[i / per] >> shift) & ((1u << bits) - 1u));
 }
 
 static void set_packed(uint8_t *p, int64_t i, unsigned bits, uint8_t v)

@@ -1,0 +1,420 @@
+/*
+ * Building and changing graphs.  Workload: models of up to some 100,000
+ * values built once, then rewritten by passes; so names are hashed and arrays
+ * grow by doubling inside the arena.
+ */
+#include "graph/graph.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/size.h"
+
+/* Room for one more element in an arena array (old arrays stay behind in the
+ * arena; doubling bounds the waste to the final size). */
+static md_status grow(md_graph *g, void *array, uint32_t *cap, uint32_t n,
+                      size_t size, md_error *err)
+{
+    void *old;
+    void *grown;
+    size_t bytes;
+    uint32_t want;
+
+    if (n < *cap)
+        return MD_OK;
+    want = *cap ? *cap * 2 : 8;
+    if (want <= *cap || !md_mul_size(&bytes, want, size))
+        return md_fail(err, MD_TOO_LARGE, "graph array of %u elements", *cap);
+    grown = md_arena_alloc(&g->model->arena, bytes);
+    if (!grown)
+        return md_fail_nomem(err, bytes);
+    /* array is the address of a T *: read and write it through its bytes. */
+    memcpy(&old, array, sizeof(old));
+    if (n)
+        memcpy(grown, old, n * size);
+    memcpy(array, &grown, sizeof(grown));
+    *cap = want;
+    return MD_OK;
+}
+
+/* FNV-1a. */
+static uint32_t hash_name(const char *s)
+{
+    uint32_t h = 2166136261u;
+
+    for (; *s; s++)
+        h = (h ^ (unsigned char)*s) * 16777619u;
+    return h;
+}
+
+/* Slot of `name` in the index: where it is, or the empty one to fill. */
+static uint32_t find_slot(const md_graph *g, const char *name)
+{
+    uint32_t mask = g->cap_index - 1;
+    uint32_t at = hash_name(name) & mask;
+
+    while (g->index[at] && strcmp(g->values[g->index[at] - 1].name, name) != 0)
+        at = (at + 1) & mask;
+    return at;
+}
+
+/* Keep the index at most half full. */
+static md_status grow_index(md_graph *g, md_error *err)
+{
+    uint32_t want = g->cap_index ? g->cap_index * 2 : 32;
+
+    if (g->n_values + 1 < g->cap_index / 2)
+        return MD_OK;
+    g->index = md_arena_calloc(&g->model->arena, want, sizeof(*g->index));
+    if (!g->index) {
+        g->cap_index = 0;
+        return md_fail_nomem(err, want * sizeof(*g->index));
+    }
+    g->cap_index = want;
+    for (uint32_t i = 0; i < g->n_values; i++) {
+        if (g->values[i].name[0])
+            g->index[find_slot(g, g->values[i].name)] = i + 1;
+    }
+    return MD_OK;
+}
+
+md_status md_graph_new(md_graph **out, md_model *model, md_graph *parent,
+                       const char *name, md_error *err)
+{
+    md_graph *g = md_arena_calloc(&model->arena, 1, sizeof(*g));
+
+    if (!g)
+        return md_fail_nomem(err, sizeof(*g));
+    g->model = model;
+    g->parent = parent;
+    g->name = md_arena_strdup(&model->arena, name ? name : "");
+    if (!g->name)
+        return md_fail_nomem(err, 1);
+    *out = g;
+    return MD_OK;
+}
+
+md_status md_graph_add_value(md_value_id *out, md_graph *g, const char *name,
+                             md_error *err)
+{
+    uint32_t slot = 0;
+    const char *copy = "";
+
+    MD_TRY(grow(g, &g->values, &g->cap_values, g->n_values, sizeof(md_value),
+                err));
+    MD_TRY(grow_index(g, err));
+    if (name && name[0]) {
+        slot = find_slot(g, name);
+        if (g->index[slot])
+            return md_fail(err, MD_CORRUPT, "value '%s' is defined twice",
+                           name);
+        copy = md_arena_strdup(&g->model->arena, name);
+        if (!copy)
+            return md_fail_nomem(err, strlen(name));
+        g->index[slot] = g->n_values + 1;
+    }
+    g->values[g->n_values] = (md_value){ .name = copy };
+    *out = g->n_values++;
+    return MD_OK;
+}
+
+md_value_id md_graph_find(const md_graph *g, const char *name)
+{
+    uint32_t slot;
+
+    if (!g->cap_index || !name[0])
+        return MD_VALUE_NONE;
+    slot = find_slot(g, name);
+    return g->index[slot] ? g->index[slot] - 1 : MD_VALUE_NONE;
+}
+
+md_status md_graph_add_unique(md_value_id *out, md_graph *g, const char *stem,
+                              md_error *err)
+{
+    char name[160];
+
+    for (uint32_t i = 0;; i++) {
+        int n =
+            snprintf(name, sizeof(name), "%.120s_%u", stem, g->n_values + i);
+
+        if (n < 0)
+            return md_fail(err, MD_INTERNAL, "cannot name a value");
+        if (md_graph_find(g, name) == MD_VALUE_NONE)
+            return md_graph_add_value(out, g, name, err);
+    }
+}
+
+md_value *md_graph_value(const md_graph *g, md_value_id id)
+{
+    return id < g->n_values ? &g->values[id] : NULL;
+}
+
+md_status md_graph_add_input(md_graph *g, md_value_id id, md_error *err)
+{
+    MD_TRY(grow(g, &g->inputs, &g->cap_inputs, g->n_inputs, sizeof(id), err));
+    g->inputs[g->n_inputs++] = id;
+    g->values[id].is_input = true;
+    return MD_OK;
+}
+
+md_status md_graph_add_output(md_graph *g, md_value_id id, md_error *err)
+{
+    MD_TRY(
+        grow(g, &g->outputs, &g->cap_outputs, g->n_outputs, sizeof(id), err));
+    g->outputs[g->n_outputs++] = id;
+    g->values[id].is_output = true;
+    return MD_OK;
+}
+
+/* Constants that own their data are found again when the model is freed: an
+ * owned tensor is kept in a list headed by model->... the arena block below. */
+typedef struct owned_tensor {
+    md_tensor t;
+    struct owned_tensor *next;
+} owned_tensor;
+
+static void free_owned(void *ctx)
+{
+    owned_tensor **head = ctx;
+
+    for (owned_tensor *o = *head; o; o = o->next)
+        md_tensor_release(&o->t);
+    *head = NULL;
+}
+
+/* The head of the model's list of owned tensors: cleanup slot 0. */
+static md_status owned_head(owned_tensor ***out, md_model *m, md_error *err)
+{
+    for (uint32_t i = 0; i < m->n_cleanups; i++) {
+        if (m->cleanups[i].fn == free_owned) {
+            *out = m->cleanups[i].ctx;
+            return MD_OK;
+        }
+    }
+    *out = md_arena_calloc(&m->arena, 1, sizeof(**out));
+    if (!*out)
+        return md_fail_nomem(err, sizeof(**out));
+    return md_model_on_free(m, free_owned, (void *)*out, err);
+}
+
+md_status md_graph_set_const(md_graph *g, md_value_id id, md_tensor t,
+                             md_error *err)
+{
+    owned_tensor *o = md_arena_calloc(&g->model->arena, 1, sizeof(*o));
+    md_value *v = &g->values[id];
+
+    if (!o)
+        return md_fail_nomem(err, sizeof(*o));
+    if (t.owner) {
+        owned_tensor **head;
+
+        MD_TRY(owned_head(&head, g->model, err));
+        o->next = *head;
+        *head = o;
+    }
+    o->t = t;
+    v->cdata = &o->t;
+    v->type = md_type_of_tensor(t.dtype, &t.shape);
+    return MD_OK;
+}
+
+md_status md_graph_add_const(md_value_id *out, md_graph *g, const char *name,
+                             md_tensor t, md_error *err)
+{
+    md_value_id id;
+
+    MD_TRY(md_graph_add_value(&id, g, name, err));
+    MD_TRY(md_graph_set_const(g, id, t, err));
+    *out = id;
+    return MD_OK;
+}
+
+/* Copies of strings and id lists for a node. */
+static md_status fill_node(md_graph *g, md_node *n, const char *domain,
+                           const char *op, const char *name, md_error *err)
+{
+    md_arena *ar = &g->model->arena;
+
+    n->domain = md_arena_strdup(ar, domain ? domain : "");
+    n->op = md_arena_strdup(ar, op);
+    n->name = md_arena_strdup(ar, name ? name : "");
+    if (!n->domain || !n->op || !n->name)
+        return md_fail_nomem(err, strlen(op));
+    return MD_OK;
+}
+
+static md_status copy_ids(md_graph *g, md_value_id **to,
+                          const md_value_id *from, uint32_t n, md_error *err)
+{
+    if (n == 0)
+        return MD_OK;
+    *to = md_arena_calloc(&g->model->arena, n, sizeof(**to));
+    if (!*to)
+        return md_fail_nomem(err, n * sizeof(**to));
+    memcpy(*to, from, n * sizeof(**to));
+    return MD_OK;
+}
+
+md_status md_graph_insert_node(md_node **out, md_graph *g, uint32_t at,
+                               const char *domain, const char *op,
+                               const md_value_id *in, uint32_t n_in,
+                               const md_value_id *result, uint32_t n_out,
+                               md_error *err)
+{
+    md_node *n;
+
+    MD_TRY(
+        grow(g, &g->nodes, &g->cap_nodes, g->n_nodes, sizeof(*g->nodes), err));
+    n = md_arena_calloc(&g->model->arena, 1, sizeof(*n));
+    if (!n)
+        return md_fail_nomem(err, sizeof(*n));
+    MD_TRY(fill_node(g, n, domain, op, NULL, err));
+    MD_TRY(copy_ids(g, &n->in, in, n_in, err));
+    MD_TRY(copy_ids(g, &n->out, result, n_out, err));
+    n->n_in = n->cap_in = n_in;
+    n->n_out = n_out;
+    for (uint32_t i = 0; i < n_out; i++) {
+        md_value *v = md_graph_value(g, result[i]);
+
+        if (!v)
+            continue;
+        if (v->def || v->cdata || v->is_input)
+            return md_fail(err, MD_CORRUPT,
+                           "value '%s' is produced more than once", v->name);
+        v->def = n;
+    }
+    memmove(g->nodes + at + 1, g->nodes + at,
+            (g->n_nodes - at) * sizeof(*g->nodes));
+    g->nodes[at] = n;
+    g->n_nodes++;
+    if (out)
+        *out = n;
+    return MD_OK;
+}
+
+md_status md_graph_add_node(md_node **out, md_graph *g, const char *domain,
+                            const char *op, const char *name,
+                            const md_value_id *in, uint32_t n_in,
+                            const md_value_id *result, uint32_t n_out,
+                            md_error *err)
+{
+    md_node *n;
+
+    MD_TRY(md_graph_insert_node(&n, g, g->n_nodes, domain, op, in, n_in, result,
+                                n_out, err));
+    if (name && name[0]) {
+        n->name = md_arena_strdup(&g->model->arena, name);
+        if (!n->name) {
+            n->name = "";
+            return md_fail_nomem(err, strlen(name));
+        }
+    }
+    if (out)
+        *out = n;
+    return MD_OK;
+}
+
+md_status md_node_set_input(md_graph *g, md_node *n, uint32_t i, md_value_id id,
+                            md_error *err)
+{
+    if (i >= n->cap_in) {
+        md_value_id *in =
+            md_arena_calloc(&g->model->arena, (size_t)i + 1, sizeof(*in));
+
+        if (!in)
+            return md_fail_nomem(err, ((size_t)i + 1) * sizeof(*in));
+        if (n->n_in)
+            memcpy(in, n->in, n->n_in * sizeof(*in));
+        n->in = in;
+        n->cap_in = i + 1;
+    }
+    for (; n->n_in <= i; n->n_in++)
+        n->in[n->n_in] = MD_VALUE_NONE;
+    n->in[i] = id;
+    return MD_OK;
+}
+
+void md_graph_replace_uses(md_graph *g, md_value_id from, md_value_id to)
+{
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        md_node *n = g->nodes[i];
+
+        for (uint32_t k = 0; k < n->n_in; k++) {
+            if (n->in[k] == from)
+                n->in[k] = to;
+        }
+    }
+    for (uint32_t i = 0; i < g->n_outputs; i++) {
+        if (g->outputs[i] == from) {
+            g->outputs[i] = to;
+            g->values[from].is_output = false;
+            g->values[to].is_output = true;
+        }
+    }
+}
+
+/* Uses by name in the subgraphs of n, at any depth. */
+static uint32_t count_captures(const md_node *n, const char *name)
+{
+    uint32_t uses = 0;
+
+    for (uint32_t i = 0; i < n->n_attr; i++) {
+        const md_attr *a = &n->attr[i];
+        uint32_t n_graphs = a->type == MD_ATTR_GRAPH    ? 1
+                            : a->type == MD_ATTR_GRAPHS ? a->n
+                                                        : 0;
+
+        for (uint32_t k = 0; k < n_graphs; k++) {
+            const md_graph *s =
+                n_graphs == 1 && a->type == MD_ATTR_GRAPH ? a->v.g : a->v.gs[k];
+            md_value_id id = md_graph_find(s, name);
+
+            if (id != MD_VALUE_NONE)
+                uses++;
+            for (uint32_t j = 0; j < s->n_nodes; j++)
+                uses += count_captures(s->nodes[j], name);
+        }
+    }
+    return uses;
+}
+
+uint32_t md_graph_count_uses(const md_graph *g, md_value_id id)
+{
+    const char *name = g->values[id].name;
+    uint32_t uses = 0;
+
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const md_node *n = g->nodes[i];
+
+        if (n->dead)
+            continue;
+        for (uint32_t k = 0; k < n->n_in; k++)
+            uses += n->in[k] == id;
+        if (name[0])
+            uses += count_captures(n, name);
+    }
+    for (uint32_t i = 0; i < g->n_outputs; i++)
+        uses += g->outputs[i] == id;
+    return uses;
+}
+
+void md_graph_compact(md_graph *g)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        md_node *n = g->nodes[i];
+
+        if (!n->dead) {
+            g->nodes[kept++] = n;
+            continue;
+        }
+        for (uint32_t k = 0; k < n->n_out; k++) {
+            md_value *v = md_graph_value(g, n->out[k]);
+
+            if (v && v->def == n)
+                v->def = NULL;
+        }
+    }
+    g->n_nodes = kept;
+}

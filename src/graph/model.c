@@ -1,0 +1,173 @@
+/* The model: owner of graphs, opset imports, metadata and symbols. */
+#include <string.h>
+
+#include "base/size.h"
+#include "graph/graph.h"
+
+md_status md_model_new(md_model **out, const md_alloc *alloc, size_t limit,
+                       md_error *err)
+{
+    md_model *m = md_calloc(alloc, 1, sizeof(*m));
+    uint32_t none;
+    md_status s;
+
+    if (!m)
+        return md_fail_nomem(err, sizeof(*m));
+    m->alloc = alloc;
+    md_arena_init(&m->arena, alloc, limit);
+    m->producer_name = m->producer_version = m->domain = m->doc = "";
+    MD_GOTO(md_model_symbol(&none, m, NULL, err)); /* id 0: no symbol */
+    MD_GOTO(md_graph_new(&m->graph, m, NULL, "", err));
+    *out = m;
+    return MD_OK;
+out:
+    md_model_free(m);
+    return s;
+}
+
+void md_model_free(md_model *m)
+{
+    if (!m)
+        return;
+    while (m->n_cleanups > 0) {
+        m->n_cleanups--;
+        m->cleanups[m->n_cleanups].fn(m->cleanups[m->n_cleanups].ctx);
+    }
+    md_arena_release(&m->arena);
+    md_free(m->alloc, m);
+}
+
+md_status md_model_on_free(md_model *m, md_model_cleanup_fn *fn, void *ctx,
+                           md_error *err)
+{
+    if (m->n_cleanups == MD_COUNT(m->cleanups))
+        return md_fail(err, MD_TOO_LARGE, "model keeps more than %zu resources",
+                       MD_COUNT(m->cleanups));
+    m->cleanups[m->n_cleanups].fn = fn;
+    m->cleanups[m->n_cleanups].ctx = ctx;
+    m->n_cleanups++;
+    return MD_OK;
+}
+
+/* Room for one more element of an arena array, as in graph.c. */
+static md_status grow(md_model *m, void *array, uint32_t *cap, uint32_t n,
+                      size_t size, md_error *err)
+{
+    uint32_t want = *cap ? *cap * 2 : 8;
+    void *old;
+    void *grown;
+
+    if (n < *cap)
+        return MD_OK;
+    grown = want > *cap ? md_arena_calloc(&m->arena, want, size) : NULL;
+    if (!grown)
+        return md_fail_nomem(err, want * size);
+    memcpy(&old, array, sizeof(old));
+    if (n)
+        memcpy(grown, old, n * size);
+    memcpy(array, &grown, sizeof(grown));
+    *cap = want;
+    return MD_OK;
+}
+
+/* "ai.onnx" is another spelling of "". */
+static const char *canonical(const char *domain)
+{
+    return strcmp(domain, "ai.onnx") == 0 ? "" : domain;
+}
+
+static md_opset *find_opset(const md_model *m, const char *domain)
+{
+    for (uint32_t i = 0; i < m->n_opsets; i++) {
+        if (strcmp(m->opsets[i].domain, canonical(domain)) == 0)
+            return &m->opsets[i];
+    }
+    return NULL;
+}
+
+int64_t md_model_opset(const md_model *m, const char *domain)
+{
+    const md_opset *o = find_opset(m, domain);
+
+    return o ? o->version : 0;
+}
+
+md_status md_model_set_opset(md_model *m, const char *domain, int64_t version,
+                             md_error *err)
+{
+    md_opset *o = find_opset(m, domain);
+
+    if (!o) {
+        char *copy = md_arena_strdup(&m->arena, canonical(domain));
+
+        if (!copy)
+            return md_fail_nomem(err, strlen(domain));
+        MD_TRY(
+            grow(m, &m->opsets, &m->cap_opsets, m->n_opsets, sizeof(*o), err));
+        o = &m->opsets[m->n_opsets++];
+        o->domain = copy;
+    }
+    o->version = version;
+    return MD_OK;
+}
+
+static md_meta *find_meta(const md_model *m, const char *key)
+{
+    for (uint32_t i = 0; i < m->n_metas; i++) {
+        if (strcmp(m->metas[i].key, key) == 0)
+            return &m->metas[i];
+    }
+    return NULL;
+}
+
+const char *md_model_meta(const md_model *m, const char *key)
+{
+    const md_meta *meta = find_meta(m, key);
+
+    return meta ? meta->value : NULL;
+}
+
+md_status md_model_set_meta(md_model *m, const char *key, const char *value,
+                            md_error *err)
+{
+    md_meta *meta = find_meta(m, key);
+    char *copy = md_arena_strdup(&m->arena, value);
+
+    if (!copy)
+        return md_fail_nomem(err, strlen(value));
+    if (!meta) {
+        char *name = md_arena_strdup(&m->arena, key);
+
+        if (!name)
+            return md_fail_nomem(err, strlen(key));
+        MD_TRY(
+            grow(m, &m->metas, &m->cap_metas, m->n_metas, sizeof(*meta), err));
+        meta = &m->metas[m->n_metas++];
+        meta->key = name;
+    }
+    meta->value = copy;
+    return MD_OK;
+}
+
+md_status md_model_symbol(uint32_t *out, md_model *m, const char *name,
+                          md_error *err)
+{
+    char *copy;
+
+    if (name && name[0]) {
+        for (uint32_t i = 1; i < m->n_symbols; i++) {
+            if (strcmp(m->symbols[i], name) == 0) {
+                *out = i;
+                return MD_OK;
+            }
+        }
+    }
+    copy = md_arena_strdup(&m->arena, name ? name : "");
+    if (!copy)
+        return md_fail_nomem(err, 1);
+    MD_TRY(
+        grow(m, &m->symbols, &m->cap_symbols, m->n_symbols, sizeof(copy), err));
+    m->symbols[m->n_symbols] = copy;
+    *out = m->n_symbols++;
+    return MD_OK;
+}

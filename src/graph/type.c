@@ -1,0 +1,82 @@
+/* Types: tensors with constant or symbolic dimensions. */
+#include <stdio.h>
+#include <string.h>
+
+#include "graph/graph.h"
+
+md_type md_type_of_tensor(md_dtype dtype, const md_shape *shape)
+{
+    md_type t = { .dtype = dtype, .has_rank = true, .rank = shape->rank };
+
+    for (int i = 0; i < shape->rank; i++)
+        t.dim[i] = MD_DIM(shape->dim[i]);
+    return t;
+}
+
+bool md_dim_is_const(md_dim d)
+{
+    return d.sym == 0;
+}
+
+bool md_dim_equal(md_dim a, md_dim b)
+{
+    return a.k == b.k && a.sym == b.sym && (a.sym == 0 || a.scale == b.scale);
+}
+
+bool md_type_static(const md_type *t, md_shape *out)
+{
+    if (t->kind != MD_KIND_TENSOR || !t->has_rank)
+        return false;
+    for (int i = 0; i < t->rank; i++) {
+        if (!md_dim_is_const(t->dim[i]))
+            return false;
+        out->dim[i] = t->dim[i].k;
+    }
+    out->rank = t->rank;
+    return true;
+}
+
+/* "3", "batch", "?4" for an anonymous symbol, "2*h+1". */
+static size_t format_dim(char *buf, size_t size, const md_model *m, md_dim d)
+{
+    const char *name = d.sym < m->n_symbols ? m->symbols[d.sym] : "";
+    size_t at = 0;
+
+    if (d.sym == 0)
+        return (size_t)snprintf(buf, size, "%lld", (long long)d.k);
+    if (d.scale != 1)
+        at += (size_t)snprintf(buf, size, "%lld*", (long long)d.scale);
+    if (at < size && name[0])
+        at += (size_t)snprintf(buf + at, size - at, "%.40s", name);
+    else if (at < size)
+        at += (size_t)snprintf(buf + at, size - at, "?%u", d.sym);
+    if (at < size && d.k != 0)
+        at += (size_t)snprintf(buf + at, size - at, "%+lld", (long long)d.k);
+    return at;
+}
+
+char *md_type_format(char *buf, size_t size, const md_model *m,
+                     const md_type *t)
+{
+    static const char *const kinds[] = { "", "sequence of ", "optional ",
+                                         "map to " };
+    size_t at;
+
+    if (size == 0)
+        return buf;
+    at = (size_t)snprintf(buf, size, "%s%s", kinds[t->kind],
+                          md_dtype_name(t->dtype));
+    if (!t->has_rank)
+        return buf;
+    if (at < size)
+        at += (size_t)snprintf(buf + at, size - at, "[");
+    for (int i = 0; i < t->rank && at < size; i++) {
+        if (i)
+            at += (size_t)snprintf(buf + at, size - at, ",");
+        if (at < size)
+            at += format_dim(buf + at, size - at, m, t->dim[i]);
+    }
+    if (at < size)
+        snprintf(buf + at, size - at, "]");
+    return buf;
+}

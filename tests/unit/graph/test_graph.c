@@ -1,0 +1,236 @@
+#include "support/test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "graph/graph.h"
+
+static md_model *new_model(void)
+{
+    md_model *m = NULL;
+    md_error err = MD_ERROR_INIT;
+
+    assert_md_ok(md_model_new(&m, md_alloc_default(), 0, &err), &err);
+    return m;
+}
+
+static md_value_id value(md_graph *g, const char *name)
+{
+    md_error err = MD_ERROR_INIT;
+    md_value_id id = MD_VALUE_NONE;
+
+    assert_md_ok(md_graph_add_value(&id, g, name, &err), &err);
+    return id;
+}
+
+static md_node *node(md_graph *g, const char *op, md_value_id in,
+                     md_value_id out)
+{
+    md_error err = MD_ERROR_INIT;
+    md_node *n = NULL;
+
+    assert_md_ok(md_graph_add_node(&n, g, "", op, op, &in, 1, &out, 1, &err),
+                 &err);
+    return n;
+}
+
+static void test_graph__names_are_found_and_unique(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_model *m = new_model();
+    md_value_id id;
+
+    (void)state;
+    for (int i = 0; i < 5000; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "v%d", i);
+        assert_int_equal(value(m->graph, name), i);
+    }
+    assert_int_equal(md_graph_find(m->graph, "v4999"), 4999);
+    assert_int_equal(md_graph_find(m->graph, "v5000"), MD_VALUE_NONE);
+    assert_md_fails(md_graph_add_value(&id, m->graph, "v7", &err), MD_CORRUPT,
+                    &err, "'v7' is defined twice");
+    assert_md_ok(md_graph_add_unique(&id, m->graph, "v7", &err), &err);
+    assert_true(id == 5000);
+    md_model_free(m);
+}
+
+static void test_graph__sort_orders_and_finds_cycles(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_model *m = new_model();
+    md_graph *g = m->graph;
+    md_value_id a = value(g, "a"), b = value(g, "b"), c = value(g, "c");
+    md_value_id x = value(g, "x"), y = value(g, "y");
+
+    (void)state;
+    assert_md_ok(md_graph_add_input(g, a, &err), &err);
+    node(g, "Second", b, c);
+    node(g, "First", a, b);
+    assert_md_ok(md_graph_add_output(g, c, &err), &err);
+    assert_md_ok(md_graph_verify(g, &err), &err);
+    assert_string_equal(g->nodes[0]->op, "First");
+    node(g, "LoopA", x, y);
+    node(g, "LoopB", y, x);
+    assert_md_fails(md_graph_verify(g, &err), MD_CORRUPT, &err, "cycle");
+    md_model_free(m);
+}
+
+static void test_graph__undefined_values_are_named(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_model *m = new_model();
+    md_value_id a = value(m->graph, "a"), b = value(m->graph, "b");
+
+    (void)state;
+    node(m->graph, "Relu", a, b);
+    assert_md_fails(md_graph_verify(m->graph, &err), MD_CORRUPT, &err,
+                    "reads 'a', which nothing produces");
+    md_model_free(m);
+}
+
+static void test_graph__a_value_has_one_producer(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_model *m = new_model();
+    md_value_id a = value(m->graph, "a"), b = value(m->graph, "b");
+
+    (void)state;
+    node(m->graph, "Relu", a, b);
+    assert_md_fails(
+        md_graph_add_node(NULL, m->graph, "", "Abs", "", &a, 1, &b, 1, &err),
+        MD_CORRUPT, &err, "'b' is produced more than once");
+    md_model_free(m);
+}
+
+static void test_graph__owned_constants_are_freed(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_model *m = new_model();
+    md_shape shape = { 1, { 4 } };
+    md_value_id id;
+    uint64_t before = md_mem_stat_get(MD_MEM_weights).bytes;
+
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        md_tensor t;
+
+        assert_md_ok(md_tensor_alloc(&t, MD_DTYPE_F32, &shape,
+                                     md_alloc_tagged(MD_MEM_weights), &err),
+                     &err);
+        assert_md_ok(md_graph_add_const(&id, m->graph, "", t, &err), &err);
+    }
+    assert_true(md_mem_stat_get(MD_MEM_weights).bytes > before);
+    assert_int_equal(m->graph->values[id].type.dim[0].k, 4);
+    md_model_free(m);
+    assert_int_equal(md_mem_stat_get(MD_MEM_weights).bytes, before);
+}
+
+static void test_graph__attributes(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_model *m = new_model();
+    md_graph *g = m->graph;
+    md_node *n = node(g, "Conv", value(g, "a"), value(g, "b"));
+    const int64_t pads[] = { 1, 2, 3 };
+    uint32_t n_pads;
+
+    (void)state;
+    assert_md_ok(md_node_set_attr_i(g, n, "group", 4, &err), &err);
+    assert_md_ok(md_node_set_attr_i(g, n, "group", 5, &err), &err);
+    assert_md_ok(md_node_set_attr_s(g, n, "auto_pad", "SAME_UPPER", &err),
+                 &err);
+    assert_md_ok(md_node_set_attr_f(g, n, "alpha", 0.5f, &err), &err);
+    assert_md_ok(md_node_set_attr_is(g, n, "pads", pads, 3, &err), &err);
+    assert_int_equal(n->n_attr, 4);
+    assert_int_equal(md_node_attr_i(n, "group", 1), 5);
+    assert_int_equal(md_node_attr_i(n, "auto_pad", 9), 9); /* other type */
+    assert_string_equal(md_node_attr_s(n, "auto_pad", ""), "SAME_UPPER");
+    assert_int_equal(md_node_attr_is(n, "pads", &n_pads)[2], 3);
+    assert_int_equal(n_pads, 3);
+    assert_null(md_node_attr_is(n, "none", &n_pads));
+    md_model_free(m);
+}
+
+static void test_graph__prints_types_and_symbols(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_model *m = new_model();
+    md_graph *g = m->graph;
+    md_value_id a = value(g, "a");
+    md_buf buf;
+    uint32_t sym;
+
+    (void)state;
+    assert_md_ok(md_model_symbol(&sym, m, "batch", &err), &err);
+    g->values[a].type = (md_type){ .dtype = MD_DTYPE_F32,
+                                   .has_rank = true,
+                                   .rank = 2,
+                                   .dim = { { 1, 2, sym }, MD_DIM(3) } };
+    assert_md_ok(md_graph_add_input(g, a, &err), &err);
+    node(g, "Relu", a, value(g, "b"));
+    md_buf_init(&buf, md_alloc_default(), 4096);
+    assert_md_ok(md_graph_print(g, &buf, &err), &err);
+    assert_non_null(strstr((char *)buf.data, "'a' float32[2*batch+1,3]"));
+    assert_non_null(strstr((char *)buf.data, "= Relu("));
+    md_buf_release(&buf);
+    md_model_free(m);
+}
+
+static void test_graph__replace_and_compact(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_model *m = new_model();
+    md_graph *g = m->graph;
+    md_value_id a = value(g, "a"), b = value(g, "b"), c = value(g, "c");
+
+    (void)state;
+    assert_md_ok(md_graph_add_input(g, a, &err), &err);
+    node(g, "Identity", a, b)->dead = true;
+    node(g, "Relu", b, c);
+    assert_md_ok(md_graph_add_output(g, c, &err), &err);
+    md_graph_replace_uses(g, b, a);
+    md_graph_compact(g);
+    assert_int_equal(g->n_nodes, 1);
+    assert_int_equal(g->nodes[0]->in[0], a);
+    assert_null(g->values[b].def);
+    assert_int_equal(md_graph_count_uses(g, a), 1);
+    assert_int_equal(md_graph_count_uses(g, c), 1);
+    md_model_free(m);
+}
+
+static void test_graph__metadata_and_opsets(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_model *m = new_model();
+
+    (void)state;
+    assert_md_ok(md_model_set_opset(m, "ai.onnx", 17, &err), &err);
+    assert_md_ok(md_model_set_opset(m, "", 18, &err), &err);
+    assert_int_equal(m->n_opsets, 1);
+    assert_int_equal(md_model_opset(m, ""), 18);
+    assert_int_equal(md_model_opset(m, "com.microsoft"), 0);
+    assert_md_ok(md_model_set_meta(m, "k", "1", &err), &err);
+    assert_md_ok(md_model_set_meta(m, "k", "2", &err), &err);
+    assert_string_equal(md_model_meta(m, "k"), "2");
+    assert_null(md_model_meta(m, "other"));
+    md_model_free(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_graph__names_are_found_and_unique),
+        cmocka_unit_test(test_graph__sort_orders_and_finds_cycles),
+        cmocka_unit_test(test_graph__undefined_values_are_named),
+        cmocka_unit_test(test_graph__a_value_has_one_producer),
+        cmocka_unit_test(test_graph__owned_constants_are_freed),
+        cmocka_unit_test(test_graph__attributes),
+        cmocka_unit_test(test_graph__prints_types_and_symbols),
+        cmocka_unit_test(test_graph__replace_and_compact),
+        cmocka_unit_test(test_graph__metadata_and_opsets),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
