@@ -1,0 +1,381 @@
+/*
+ * A chunk is a rectangle of output pixels of one image times a group of
+ * output channels.  Its input window is copied into scratch when it touches
+ * padding, is signed or is not NC16; otherwise tiles read the input itself.
+ * An unpadded 1 x 1 convolution is one row of oh * ow pixels.
+ */
+#include "kernels/conv_s8.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/attr.h"
+#include "base/size.h"
+
+/* The input window of a chunk should stay in L2 beside the weights; chunks
+ * below a million multiplications (2 us) are not worth handing out. */
+enum {
+    WINDOW_SIZE = 192 << 10,
+    CHUNK_MACS = 1 << 20,
+    CHUNKS_MIN = 8,
+};
+
+typedef struct plan {
+    md_conv_shape s; /* flattened when `flat` */
+    bool flat;
+    bool copies;
+    int64_t blocks_in, blocks_out;
+    int64_t step_h, step_w; /* output pixels per chunk */
+    int64_t step_b;         /* output blocks per chunk */
+    int64_t n_h, n_w, n_b;
+    int64_t n_taps, n_quads;
+} plan;
+
+int64_t md_conv_s8_packed_k(const md_conv_shape *s, int x_block)
+{
+    return md_div_up(s->ic, x_block) * s->kh * s->kw * x_block;
+}
+
+size_t md_conv_s8_packed_size(const md_conv_shape *s, int x_block)
+{
+    return (size_t)(md_div_up(s->oc, MD_LANES) * MD_LANES *
+                    md_conv_s8_packed_k(s, x_block));
+}
+
+void md_conv_s8_pack(int8_t *out, const int8_t *w, const md_conv_shape *s,
+                     int x_block)
+{
+    const int64_t k = md_conv_s8_packed_k(s, x_block);
+    const int64_t window = s->kh * s->kw;
+
+    memset(out, 0, md_conv_s8_packed_size(s, x_block));
+    for (int64_t oc = 0; oc < s->oc; oc++) {
+        int8_t *column = out + oc / MD_LANES * MD_LANES * k + oc % MD_LANES * 4;
+
+        for (int64_t ic = 0; ic < s->ic; ic++, w += window) {
+            for (int64_t t = 0; t < window; t++) {
+                const int64_t i =
+                    (ic / x_block * window + t) * x_block + ic % x_block;
+
+                column[i / 4 * MD_LANES * 4 + i % 4] = w[t];
+            }
+        }
+    }
+}
+
+static int64_t window_h(const plan *p)
+{
+    return (p->step_h - 1) * p->s.stride_h + (p->s.kh - 1) * p->s.dilation_h +
+           1;
+}
+
+static int64_t window_w(const plan *p)
+{
+    return (p->step_w - 1) * p->s.stride_w + (p->s.kw - 1) * p->s.dilation_w +
+           1;
+}
+
+static int64_t window_size(const plan *p, int x_block)
+{
+    return p->blocks_in * window_h(p) * window_w(p) * x_block;
+}
+
+static int64_t halve_to(int64_t n, int64_t multiple)
+{
+    return md_div_up(n, 2 * multiple) * multiple;
+}
+
+/* Halve the pixels of a chunk; false when they are few already. */
+static bool halve_pixels(plan *p)
+{
+    if (p->flat && p->step_w > 2 * MD_DOT_ROWS)
+        p->step_w = halve_to(p->step_w, MD_DOT_ROWS);
+    else if (!p->flat && p->step_h > 1)
+        p->step_h = halve_to(p->step_h, 1);
+    else
+        return false;
+    return true;
+}
+
+static bool halve_channels(plan *p)
+{
+    if (p->step_b <= 2)
+        return false;
+    p->step_b = halve_to(p->step_b, 2);
+    return true;
+}
+
+static int64_t count(plan *p)
+{
+    p->n_h = md_div_up(p->s.oh, p->step_h);
+    p->n_w = md_div_up(p->s.ow, p->step_w);
+    p->n_b = md_div_up(p->blocks_out, p->step_b);
+    return p->s.n * p->n_h * p->n_w * p->n_b;
+}
+
+static void split(plan *p, int x_block, int64_t k)
+{
+    p->step_h = p->s.oh;
+    p->step_w = p->s.ow;
+    p->step_b = p->blocks_out;
+    while (window_size(p, x_block) > WINDOW_SIZE && halve_pixels(p)) {
+    }
+    while (count(p) < CHUNKS_MIN &&
+           p->step_h * p->step_w * p->step_b * MD_LANES * k > CHUNK_MACS) {
+        if (p->step_b * MD_LANES * k > window_size(p, x_block) &&
+            halve_channels(p))
+            continue;
+        if (!halve_pixels(p) && !halve_channels(p))
+            break;
+    }
+}
+
+static void make_plan(plan *p, const md_conv_s8_args *c)
+{
+    const bool inside = md_conv_shape_is_inside(&c->shape);
+
+    memset(p, 0, sizeof(*p));
+    p->s = c->shape;
+    p->copies = c->x_signed || c->x_block != MD_LANES || !inside;
+    p->flat = c->x_block == MD_LANES && inside && p->s.kh * p->s.kw == 1 &&
+              p->s.oh == p->s.ih && p->s.ow == p->s.iw;
+    if (p->flat) {
+        p->s.iw *= p->s.ih;
+        p->s.ow = p->s.iw;
+        p->s.ih = p->s.oh = 1;
+    }
+    p->blocks_in = md_div_up(p->s.ic, c->x_block);
+    p->blocks_out = md_div_up(p->s.oc, MD_LANES);
+    p->n_taps = p->blocks_in * p->s.kh;
+    p->n_quads = p->s.kw * c->x_block / 4;
+    if (p->s.dilation_w != 1) { /* the pixels of a tap are not neighbours */
+        p->n_taps *= p->s.kw;
+        p->n_quads = c->x_block / 4;
+    }
+    split(p, c->x_block, md_conv_s8_packed_k(&p->s, c->x_block));
+}
+
+int64_t md_conv_s8_n_chunks(const md_conv_s8_args *c)
+{
+    plan p;
+
+    make_plan(&p, c);
+    return count(&p);
+}
+
+static size_t taps_size(const plan *p)
+{
+    return md_round_up((size_t)p->n_taps * sizeof(int64_t), MD_CACHE_LINE);
+}
+
+size_t md_conv_s8_scratch_size(const md_conv_s8_args *c)
+{
+    plan p;
+
+    make_plan(&p, c);
+    return taps_size(&p) + (p.copies ? (size_t)window_size(&p, c->x_block) : 0);
+}
+
+/* Where a chunk reads its input. */
+typedef struct window {
+    const uint8_t *at;
+    int64_t plane, row; /* strides in bytes */
+    int64_t n;          /* image */
+    int64_t y, x;       /* of the first pixel in the input; may be < 0 */
+    int64_t h, w;
+} window;
+
+/* n pixels of 16 bytes each, made unsigned. */
+static void copy_pixels(uint8_t *to, const uint8_t *from, int64_t n,
+                        uint8_t flip)
+{
+    if (flip == 0) {
+        memcpy(to, from, (size_t)(n * MD_LANES));
+        return;
+    }
+    for (int64_t i = 0; i < n * MD_LANES; i++)
+        to[i] = from[i] ^ flip;
+}
+
+static void copy_row_16(uint8_t *to, const md_conv_s8_args *c, const plan *p,
+                        const window *v, int64_t block, int64_t y)
+{
+    const uint8_t flip = c->x_signed ? 0x80 : 0;
+    const uint8_t zero = (uint8_t)c->x_zero ^ flip;
+    const int64_t left = md_min_i64(md_max_i64(-v->x, 0), v->w);
+    const int64_t first = md_max_i64(v->x, 0);
+    const int64_t mid = md_max_i64(md_min_i64(p->s.iw - first, v->w - left), 0);
+
+    if (y < 0 || y >= p->s.ih) {
+        memset(to, zero, (size_t)(v->w * MD_LANES));
+        return;
+    }
+    memset(to, zero, (size_t)(left * MD_LANES));
+    if (mid > 0)
+        copy_pixels(
+            to + left * MD_LANES,
+            (const uint8_t *)c->x +
+                (((v->n * p->blocks_in + block) * p->s.ih + y) * p->s.iw +
+                 first) *
+                    MD_LANES,
+            mid, flip);
+    memset(to + (left + mid) * MD_LANES, zero,
+           (size_t)((v->w - left - mid) * MD_LANES));
+}
+
+static void copy_row_4(uint8_t *to, const md_conv_s8_args *c, const plan *p,
+                       const window *v, int64_t y)
+{
+    const uint8_t flip = c->x_signed ? 0x80 : 0;
+    const uint8_t zero = (uint8_t)c->x_zero ^ flip;
+    const uint8_t *row = (const uint8_t *)c->x + v->n * c->x_stride[0];
+
+    memset(to, zero, (size_t)(v->w * 4));
+    if (y < 0 || y >= p->s.ih)
+        return;
+    for (int64_t ch = 0; ch < p->s.ic; ch++) {
+        const uint8_t *from = row + ch * c->x_stride[1] + y * c->x_stride[2];
+
+        for (int64_t j = 0; j < v->w; j++) {
+            const int64_t x = v->x + j;
+
+            if (x >= 0 && x < p->s.iw)
+                to[j * 4 + ch] = from[x * c->x_stride[3]] ^ flip;
+        }
+    }
+}
+
+static void copy_window(uint8_t *to, const md_conv_s8_args *c, const plan *p,
+                        const window *v)
+{
+    for (int64_t b = 0; b < p->blocks_in; b++) {
+        for (int64_t i = 0; i < v->h; i++, to += v->w * c->x_block) {
+            if (c->x_block == MD_LANES)
+                copy_row_16(to, c, p, v, b, v->y + i);
+            else
+                copy_row_4(to, c, p, v, v->y + i);
+        }
+    }
+}
+
+static void set_window(window *v, const md_conv_s8_args *c, const plan *p,
+                       uint8_t *scratch)
+{
+    if (p->copies) {
+        copy_window(scratch, c, p, v);
+        v->at = scratch;
+        v->row = v->w * c->x_block;
+        v->plane = v->h * v->row;
+        return;
+    }
+    v->row = p->s.iw * MD_LANES;
+    v->plane = p->s.ih * v->row;
+    v->at = (const uint8_t *)c->x + v->n * p->blocks_in * v->plane +
+            v->y * v->row + v->x * MD_LANES;
+}
+
+static void set_taps(int64_t *taps, const md_conv_s8_args *c, const plan *p,
+                     const window *v)
+{
+    const int64_t per_row = p->s.dilation_w == 1 ? 1 : p->s.kw;
+
+    for (int64_t b = 0; b < p->blocks_in; b++)
+        for (int64_t i = 0; i < p->s.kh; i++)
+            for (int64_t j = 0; j < per_row; j++)
+                *taps++ = b * v->plane + i * p->s.dilation_h * v->row +
+                          j * p->s.dilation_w * c->x_block;
+}
+
+/* Store a tile whose first pixel is `pixel` of image n and whose first block
+ * is b0. */
+static void finish(const md_conv_s8_args *c, const plan *p,
+                   const md_dot_tile *t, int64_t n, int64_t b0, int64_t pixel)
+{
+    const int64_t size = md_qout_size(c->rq.out);
+    const int64_t pixels = p->s.oh * p->s.ow;
+
+    for (int b = 0; b < t->blocks; b++) {
+        const int64_t at =
+            ((n * p->blocks_out + b0 + b) * pixels + pixel) * MD_LANES;
+        const md_requant_tile r = {
+            .acc = t->acc + (size_t)b * MD_LANES,
+            .acc_stride = (int64_t)t->blocks * MD_LANES,
+            .out = (char *)c->y + at * size,
+            .out_stride = MD_LANES * size,
+            .res = c->res ? (const uint8_t *)c->res + at : NULL,
+            .res_stride = MD_LANES,
+            .rows = t->rows,
+            .lanes = MD_LANES,
+        };
+
+        c->requant->run(&c->rq, (b0 + b) * MD_LANES, &r);
+    }
+}
+
+/* A rectangle of output pixels. */
+typedef struct area {
+    int64_t y0, y1, x0, x1;
+} area;
+
+/* All pixels of an area for the blocks b0 .. b0 + t->blocks. */
+static void run_blocks(const md_conv_s8_args *c, const plan *p, const window *v,
+                       const area *o, md_dot_tile *t, int64_t b0)
+{
+    const int64_t width = o->x1 - o->x0;
+    const int64_t tiles = md_div_up(width, MD_DOT_ROWS);
+    const int64_t each = md_div_up(width, tiles);
+
+    for (int64_t y = o->y0; y < o->y1; y++) {
+        const uint8_t *row = v->at + (y - o->y0) * p->s.stride_h * v->row;
+
+        for (int64_t x = o->x0; x < o->x1; x += t->rows) {
+            t->rows = (int)md_min_i64(each, o->x1 - x);
+            t->a = row + (x - o->x0) * t->a_stride;
+            c->kernel->dot(t);
+            finish(c, p, t, v->n, b0, y * p->s.ow + x);
+        }
+    }
+}
+
+void md_conv_s8_run(const md_conv_s8_args *c, int64_t chunk, void *scratch)
+{
+    int32_t acc[MD_DOT_ROWS * MD_DOT_BLOCKS * MD_LANES];
+    md_dot_tile t = { .acc = acc };
+    window v = { 0 };
+    area o;
+    plan p;
+    int64_t b0, b1, step;
+    int64_t n_chunks;
+
+    make_plan(&p, c);
+    n_chunks = count(&p);
+    assert(chunk >= 0 && chunk < n_chunks);
+    (void)n_chunks;
+    o.x0 = chunk % p.n_w * p.step_w;
+    chunk /= p.n_w;
+    o.y0 = chunk % p.n_h * p.step_h;
+    chunk /= p.n_h;
+    b0 = chunk % p.n_b * p.step_b;
+    v.n = chunk / p.n_b;
+    o.x1 = md_min_i64(o.x0 + p.step_w, p.s.ow);
+    o.y1 = md_min_i64(o.y0 + p.step_h, p.s.oh);
+    b1 = md_min_i64(b0 + p.step_b, p.blocks_out);
+    v.y = o.y0 * p.s.stride_h - p.s.pad_top;
+    v.x = o.x0 * p.s.stride_w - p.s.pad_left;
+    v.h = (o.y1 - o.y0 - 1) * p.s.stride_h + (p.s.kh - 1) * p.s.dilation_h + 1;
+    v.w = (o.x1 - o.x0 - 1) * p.s.stride_w + (p.s.kw - 1) * p.s.dilation_w + 1;
+    set_window(&v, c, &p, (uint8_t *)scratch + taps_size(&p));
+    set_taps(scratch, c, &p, &v);
+    t.taps = scratch;
+    t.n_taps = p.n_taps;
+    t.n_quads = p.n_quads;
+    t.a_stride = p.s.stride_w * c->x_block;
+    t.b_stride = md_conv_s8_packed_k(&p.s, c->x_block) * MD_LANES;
+    step = o.x1 - o.x0 > MD_DOT_ROWS / 2 ? 2 : MD_DOT_BLOCKS;
+    for (; b0 < b1; b0 += step) {
+        t.blocks = (int)md_min_i64(step, b1 - b0);
+        t.b = c->w + b0 * t.b_stride;
+        t.start = c->start + b0 * MD_LANES;
+        run_blocks(c, &p, &v, &o, &t, b0);
+    }
+}

@@ -1,0 +1,82 @@
+/*
+ * From exact 32-bit sums to outputs: the last step of every integer kernel.
+ *
+ * For channel c:  t = (float)acc * mult[c], rounded once; with a residual
+ * t += (float)(r - res_zero) * res_mult, each operation rounded; then
+ * q = clamp(round_half_even(t) + zero, q_min, q_max) and, with a table,
+ * q = lut[q as a byte].  MD_QOUT_F32 stores t (+ bias[c]), MD_QOUT_S32 acc.
+ * Every level gives the same bits.  A NaN (from an infinite mult) becomes
+ * q_min.
+ */
+#ifndef MD_KERNELS_REQUANT_S8_H
+#define MD_KERNELS_REQUANT_S8_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cpu.h"
+
+enum {
+    MD_LANES = 16
+}; /* channels of an NC16 block */
+
+typedef enum md_qout {
+    MD_QOUT_Q8, /* u8 or s8: the low byte of q */
+    MD_QOUT_F32,
+    MD_QOUT_S32,
+} md_qout;
+
+/* What is the same for a whole tensor; borrowed by the kernels. */
+typedef struct md_requant {
+    md_qout out;
+    const float *mult;  /* [channels up to a multiple of 16] */
+    const float *bias;  /* the same length, F32 only; NULL: none */
+    int32_t zero;       /* of the output */
+    int32_t q_min;      /* >= 0 for u8, >= -128 for s8; also ReLU, Clip */
+    int32_t q_max;      /* <= 255 for u8, <= 127 for s8 */
+    const uint8_t *lut; /* [256]; NULL: none */
+    int32_t res_zero;
+    float res_mult;
+    bool res_signed;
+} md_requant;
+
+/* rows x lanes (<= 16) sums of one channel block; strides of out and res in
+ * bytes, of acc in elements.  res NULL: no residual.  out must not overlap
+ * acc; it may be res. */
+typedef struct md_requant_tile {
+    const int32_t *acc;
+    int64_t acc_stride;
+    void *out;
+    int64_t out_stride;
+    const void *res;
+    int64_t res_stride;
+    int rows;
+    int lanes;
+} md_requant_tile;
+
+/* Requantize a tile whose first channel is c0, a multiple of 16. */
+typedef void md_requant_fn(const md_requant *q, int64_t c0,
+                           const md_requant_tile *t);
+
+typedef struct md_requant_s8_kernel {
+    const char *name;
+    uint32_t required; /* enum md_cpu_flags */
+    md_requant_fn *run;
+} md_requant_s8_kernel;
+
+#define K(isa, need) md_requant_fn md_requant_s8__##isa;
+#include "kernels/requant_s8.def"
+#undef K
+
+extern const md_requant_s8_kernel md_requant_s8_kernels[]; /* run NULL ends */
+
+/* The first row whose flags are all in cpu_flags. */
+const md_requant_s8_kernel *md_requant_s8_select(uint32_t cpu_flags);
+
+/* Bytes of one output element. */
+static inline int64_t md_qout_size(md_qout out)
+{
+    return out == MD_QOUT_Q8 ? 1 : 4;
+}
+
+#endif

@@ -1,0 +1,243 @@
+#include "support/test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "kernels/gemm_s8.h"
+#include "kernels/s8_case.h"
+
+typedef struct problem {
+    int64_t m, n, k, lda, ldc;
+    unsigned how;
+    int32_t zero;
+    bool a_signed;
+    uint32_t seed;
+    uint8_t *a, *res;
+    int8_t *b, *packed;
+    int32_t *bias, *start;
+    float *mult, *fbias;
+    uint8_t lut[256];
+} problem;
+
+static size_t span(const problem *p, int64_t ld, int64_t width)
+{
+    return (size_t)((p->m - 1) * ld + width);
+}
+
+static int64_t padded(int64_t n)
+{
+    return md_div_up(n, MD_LANES) * MD_LANES;
+}
+
+static void problem_init(problem *p, int64_t m, int64_t n, int64_t k,
+                         unsigned how)
+{
+    memset(p, 0, sizeof(*p));
+    p->m = m, p->n = n, p->k = k, p->how = how;
+    p->lda = k + how % 3;
+    p->ldc = n + how % 4;
+    p->a_signed = how % 4 >= 2;
+    p->zero = p->a_signed ? -7 : 128;
+    p->seed = how + 1;
+    p->a = md_guard_alloc(span(p, p->lda, k));
+    p->res = md_guard_alloc(span(p, p->ldc, n));
+    p->b = md_guard_alloc((size_t)(n * k));
+    p->packed = md_guard_alloc(md_gemm_s8_packed_size(n, k));
+    p->bias = md_guard_alloc((size_t)n * 4);
+    p->start = md_guard_alloc((size_t)padded(n) * 4);
+    p->mult = s8_case_mult(padded(n), k, &p->seed);
+    p->fbias = s8_case_mult(padded(n), 1, &p->seed);
+    md_guard_fill(p->a, span(p, p->lda, k), &p->seed);
+    md_guard_fill(p->res, span(p, p->ldc, n), &p->seed);
+    md_guard_fill(p->b, (size_t)(n * k), &p->seed);
+    md_guard_fill(p->lut, sizeof(p->lut), &p->seed);
+    for (int64_t i = 0; i < n; i++)
+        p->bias[i] = (int32_t)(md_guard_random(&p->seed) % 4000) - 2000;
+    md_gemm_s8_pack(p->packed, p->b, n, k, 1, n);
+    md_gemm_s8_start(p->start, p->packed, n, md_div_up(k, 4) * 4, p->bias,
+                     p->zero, p->a_signed);
+}
+
+static void problem_release(problem *p)
+{
+    md_guard_free(p->a, span(p, p->lda, p->k));
+    md_guard_free(p->res, span(p, p->ldc, p->n));
+    md_guard_free(p->b, (size_t)(p->n * p->k));
+    md_guard_free(p->packed, md_gemm_s8_packed_size(p->n, p->k));
+    md_guard_free(p->bias, (size_t)p->n * 4);
+    md_guard_free(p->start, (size_t)padded(p->n) * 4);
+    md_guard_free(p->mult, (size_t)padded(p->n) * 4);
+    md_guard_free(p->fbias, (size_t)padded(p->n) * 4);
+}
+
+static md_requant requant_of(const problem *p)
+{
+    return s8_case_requant(p->how, p->mult, p->fbias, p->lut);
+}
+
+static void naive_row(const problem *p, int64_t i, int32_t *acc)
+{
+    for (int64_t j = 0; j < p->n; j++) {
+        acc[j] = p->bias[j];
+        for (int64_t l = 0; l < p->k; l++) {
+            const uint8_t v = p->a[i * p->lda + l];
+
+            acc[j] += ((p->a_signed ? (int8_t)v : v) - p->zero) *
+                      p->b[l * p->n + j];
+        }
+    }
+}
+
+/* By the definition, without packing. */
+static void naive(const problem *p, char *c)
+{
+    const md_requant q = requant_of(p);
+    const int64_t size = md_qout_size(q.out);
+    int32_t *acc = md_guard_alloc((size_t)p->n * 4);
+
+    for (int64_t i = 0; i < p->m; i++) {
+        naive_row(p, i, acc);
+        for (int64_t j = 0; j < p->n; j += MD_LANES) {
+            const md_requant_tile t = {
+                .acc = acc + j,
+                .out = c + (i * p->ldc + j) * size,
+                .res = p->how % 3 ? p->res + i * p->ldc + j : NULL,
+                .rows = 1,
+                .lanes = (int)md_min_i64(MD_LANES, p->n - j),
+            };
+
+            md_requant_s8_select(0)->run(&q, j, &t);
+        }
+    }
+    md_guard_free(acc, (size_t)p->n * 4);
+}
+
+static void run(const problem *p, const md_gemm_s8_kernel *k, void *c)
+{
+    const md_gemm_s8_args g = {
+        .kernel = k,
+        .requant = md_requant_s8_select(k->required),
+        .m = p->m,
+        .n = p->n,
+        .k = p->k,
+        .a = p->a,
+        .lda = p->lda,
+        .a_signed = p->a_signed,
+        .b = p->packed,
+        .start = p->start,
+        .c = c,
+        .ldc = p->ldc,
+        .res = p->how % 3 ? p->res : NULL,
+        .ldr = p->ldc,
+        .rq = requant_of(p),
+    };
+    const size_t size = md_gemm_s8_scratch_size(&g);
+    void *scratch = md_guard_alloc(size);
+
+    for (int64_t i = 0; i < md_gemm_s8_n_chunks(&g); i++)
+        md_gemm_s8_run(&g, i, scratch);
+    md_guard_free(scratch, size);
+}
+
+static void one_case(int64_t m, int64_t n, int64_t k, unsigned how)
+{
+    problem p;
+    char *want, *got;
+    size_t size;
+
+    problem_init(&p, m, n, k, how);
+    size = span(&p, p.ldc, n) * (size_t)md_qout_size(requant_of(&p).out);
+    want = md_guard_alloc(size);
+    naive(&p, want);
+    for (const md_gemm_s8_kernel *r = md_gemm_s8_kernels; r->dot; r++) {
+        if (r->required & ~md_cpu_flags())
+            continue;
+        got = md_guard_alloc(size);
+        run(&p, r, got);
+        if (memcmp(want, got, size) != 0)
+            fail_msg("%s: m %d n %d k %d how %u", r->name, (int)m, (int)n,
+                     (int)k, how);
+        md_guard_free(got, size);
+    }
+    md_guard_free(want, size);
+    problem_release(&p);
+}
+
+static void test_gemm_s8__rows_equal_definition(void **state)
+{
+    static const int64_t ms[] = { 1, 2, 5, 6, 7, 11, 12, 13, 49 };
+    static const int64_t ns[] = { 1, 15, 16, 17, 33, 64, 79, 257 };
+    static const int64_t ks[] = { 1, 3, 4, 7, 64, 97 };
+    unsigned how = 0;
+
+    (void)state;
+    for (const md_gemm_s8_kernel *k = md_gemm_s8_kernels; k->dot; k++)
+        if (k->required & ~md_cpu_flags())
+            printf("skipped: %s (CPU)\n", k->name);
+    for (size_t i = 0; i < sizeof(ms) / sizeof(*ms); i++)
+        for (size_t j = 0; j < sizeof(ns) / sizeof(*ns); j++)
+            for (size_t l = 0; l < sizeof(ks) / sizeof(*ks); l++)
+                one_case(ms[i], ns[j], ks[l], how++);
+}
+
+/* Largest products everywhere: 16-bit saturation would show. */
+static void test_gemm_s8__extremes(void **state)
+{
+    enum {
+        K_ = 512
+    };
+    uint8_t a[K_];
+    int8_t b[K_ * 16], packed[K_ * 16];
+    int32_t start[16] = { 0 }, c[16];
+
+    (void)state;
+    for (int sign = 0; sign < 2; sign++) {
+        memset(a, 255, sizeof(a));
+        memset(b, sign ? -128 : 127, sizeof(b));
+        md_gemm_s8_pack(packed, b, 16, K_, 1, 16);
+        for (const md_gemm_s8_kernel *r = md_gemm_s8_kernels; r->dot; r++) {
+            const md_gemm_s8_args g = {
+                .kernel = r,
+                .requant = md_requant_s8_select(0),
+                .m = 1,
+                .n = 16,
+                .k = K_,
+                .a = a,
+                .lda = K_,
+                .b = packed,
+                .start = start,
+                .c = c,
+                .ldc = 16,
+                .rq = { .out = MD_QOUT_S32 },
+            };
+
+            if (r->required & ~md_cpu_flags())
+                continue;
+            md_gemm_s8_run(&g, 0, NULL);
+            assert_int_equal(c[9], sign ? -128 * 255 * K_ : 127 * 255 * K_);
+        }
+    }
+}
+
+static void test_gemm_s8__select_follows_flags(void **state)
+{
+    (void)state;
+    assert_string_equal(md_gemm_s8_select(MD_CPU_NONE)->name, "gemm_s8__ref");
+#if !defined(MODELD_GENERIC)
+    assert_string_equal(md_gemm_s8_select(MD_CPU_AVX2)->name, "gemm_s8__avx2");
+    assert_string_not_equal(md_gemm_s8_select(MD_CPU_ALL)->name,
+                            "gemm_s8__ref");
+#endif
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gemm_s8__rows_equal_definition),
+        cmocka_unit_test(test_gemm_s8__extremes),
+        cmocka_unit_test(test_gemm_s8__select_follows_flags),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

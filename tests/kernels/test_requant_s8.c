@@ -1,0 +1,124 @@
+#include "support/test.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernels/s8_case.h"
+
+/* Sums at which something happens: halves, saturation, the ends of s32. */
+static int32_t sum_at(int i, uint32_t *seed)
+{
+    static const int32_t special[] = { 0,   1,    -1,        2,        3,
+                                       -3,  5,    INT32_MAX, INT32_MIN, 255,
+                                       510, -256, 16777217 };
+
+    if ((size_t)i < sizeof(special) / sizeof(*special))
+        return special[i];
+    return (int32_t)(md_guard_random(seed) % 2000) - 1000;
+}
+
+static void one_case(const md_requant_s8_kernel *k, unsigned how, int rows,
+                     int lanes, float scale)
+{
+    uint32_t seed = how * 31 + 7;
+    const md_requant_s8_kernel *ref = md_requant_s8_select(0);
+    float mult[32], bias[32];
+    uint8_t lut[256], from[3 * 40];
+    md_requant q = s8_case_requant(how, mult, bias, lut);
+    const size_t size = (size_t)md_qout_size(q.out);
+    const size_t bytes = ((size_t)(rows - 1) * 19 + (size_t)lanes) * size;
+    const size_t n_acc = (size_t)(rows - 1) * 24 + (size_t)lanes;
+    int32_t *acc = md_guard_alloc(n_acc * sizeof(*acc));
+    uint8_t *want = md_guard_alloc(bytes), *got = md_guard_alloc(bytes);
+    md_requant_tile t = {
+        .acc = acc,
+        .acc_stride = 24,
+        .out_stride = (int64_t)(19 * size),
+        .rows = rows,
+        .lanes = lanes,
+        .res_stride = 40,
+        .res = how % 3 ? from + sizeof(from) - ((rows - 1) * 40 + lanes) : NULL,
+    };
+
+    for (size_t i = 0; i < n_acc; i++)
+        acc[i] = sum_at((int)i, &seed);
+    for (int i = 0; i < 32; i++) {
+        mult[i] = scale;
+        bias[i] = (float)i;
+    }
+    md_guard_fill(lut, sizeof(lut), &seed);
+    md_guard_fill(from, sizeof(from), &seed);
+    t.out = want;
+    ref->run(&q, 16, &t);
+    t.out = got;
+    k->run(&q, 16, &t);
+    if (memcmp(want, got, bytes) != 0)
+        fail_msg("%s: how %u rows %d lanes %d scale %g", k->name, how, rows,
+                 lanes, (double)scale);
+    md_guard_free(acc, n_acc * sizeof(*acc));
+    md_guard_free(want, bytes);
+    md_guard_free(got, bytes);
+}
+
+static void test_requant_s8__rows_equal_ref(void **state)
+{
+    static const float scales[] = { 0.5f, 0.0123f, 1e30f, 0.0f, -0.25f };
+
+    (void)state;
+    for (const md_requant_s8_kernel *k = md_requant_s8_kernels; k->run; k++) {
+        if (k->required & ~md_cpu_flags()) {
+            printf("skipped: %s (CPU)\n", k->name);
+            continue;
+        }
+        for (unsigned how = 0; how < 210; how++)
+            for (int lanes = 1; lanes <= MD_LANES; lanes += 3)
+                one_case(k, how, 1 + (int)(how % 3), lanes,
+                         scales[how / 42]);
+    }
+}
+
+static uint8_t q8(const md_requant_s8_kernel *k, int32_t acc, float mult,
+                  int32_t zero, int32_t lo, int32_t hi)
+{
+    float m[16] = { 0 };
+    uint8_t out = 0;
+    const md_requant q = {
+        .mult = m, .zero = zero, .q_min = lo, .q_max = hi
+    };
+    const md_requant_tile t = {
+        .acc = &acc, .out = &out, .rows = 1, .lanes = 1
+    };
+
+    m[0] = mult;
+    k->run(&q, 0, &t);
+    return out;
+}
+
+static void test_requant_s8__definition(void **state)
+{
+    (void)state;
+    for (const md_requant_s8_kernel *k = md_requant_s8_kernels; k->run; k++) {
+        if (k->required & ~md_cpu_flags())
+            continue;
+        assert_int_equal(q8(k, 1, 0.5f, 10, 0, 255), 10); /* half to even */
+        assert_int_equal(q8(k, 3, 0.5f, 10, 0, 255), 12);
+        assert_int_equal(q8(k, -3, 0.5f, 10, 0, 255), 8);
+        assert_int_equal(q8(k, 1000, 1.0f, 10, 0, 255), 255);
+        assert_int_equal(q8(k, -1000, 1.0f, 10, 0, 255), 0);
+        assert_int_equal(q8(k, INT32_MAX, 1e30f, 10, 0, 255), 255);
+        assert_int_equal((int8_t)q8(k, INT32_MIN, 1.0f, 10, -128, 127), -128);
+        assert_int_equal(q8(k, -5, 1.0f, 10, 10, 255), 10); /* ReLU */
+        assert_int_equal(q8(k, 0, INFINITY, 10, 3, 255), 3); /* NaN */
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_requant_s8__definition),
+        cmocka_unit_test(test_requant_s8__rows_equal_ref),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
