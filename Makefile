@@ -36,6 +36,10 @@ deps: ## install everything that building, testing and linting need
 install: all ## into $(DESTDIR)$(PREFIX): program, man page, completion, unit
 	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
 
+reference: ## write docs/reference anew from the lists
+	@tools/build.sh dev --target mkref
+	@build/dev/tools/gen/mkref docs/reference
+
 fmt: ## format the C sources
 	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
 
@@ -45,4 +49,4 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
-.PHONY: all run test lint bench fuzz deps install fmt clean help
+.PHONY: all run test lint bench fuzz deps install reference fmt clean help

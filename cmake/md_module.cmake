@@ -22,6 +22,11 @@ function(md_modules)
     add_library(md_${name} STATIC ${src})
     target_include_directories(md_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src
       ${CMAKE_SOURCE_DIR}/include ${CMAKE_BINARY_DIR}/gen)
+    target_compile_options(md_${name} PRIVATE
+      "SHELL:-include ${CMAKE_SOURCE_DIR}/src/base/banned.h")
+    if(name STREQUAL "base")
+      target_compile_definitions(md_base PRIVATE MD_ALLOW_MALLOC)
+    endif()
     if(name STREQUAL "kernels")
       # Intrinsics take and give plain int where sizes are meant.
       target_compile_options(md_${name} PRIVATE -Wno-conversion

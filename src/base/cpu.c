@@ -90,7 +90,13 @@ uint32_t md_cpu_detect(const md_cpu_probe *p)
 #if defined(__x86_64__)
 static void sys_cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4])
 {
-    __cpuid_count(leaf, sub, out[0], out[1], out[2], out[3]);
+    uint32_t a, b, c, d;
+
+    __cpuid_count(leaf, sub, a, b, c, d);
+    out[0] = a;
+    out[1] = b;
+    out[2] = c;
+    out[3] = d;
 }
 
 static uint64_t sys_xgetbv(void)

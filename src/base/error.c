@@ -1,3 +1,4 @@
+#define MD_ERROR_IMPL /* defines what the analyser sees as macros */
 #include "base/error.h"
 
 #include <stdarg.h>

@@ -57,6 +57,13 @@ md_status md_fail_nomem(md_error *err, unsigned long long size);
 md_status md_wrap(md_error *err, md_status s, const char *fmt, ...)
     MD_PRINTF(3, 4);
 
+/* The analyser sees one file at a time: tell it that a failure is returned. */
+#if defined(__clang_analyzer__) && !defined(MD_ERROR_IMPL)
+#define md_fail(err, s, ...) ((md_fail)((err), (s), __VA_ARGS__), (s))
+#define md_fail_nomem(err, size) ((md_fail_nomem)((err), (size)), MD_NOMEM)
+#define md_wrap(err, s, ...) ((md_wrap)((err), (s), __VA_ARGS__), (s))
+#endif
+
 /* Forward a failure to the caller. */
 #define MD_TRY(expr)                                                           \
     do {                                                                       \

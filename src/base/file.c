@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -221,8 +222,10 @@ static void sync_folder(char *path)
 
 md_status md_file_writer_commit(md_file_writer *w, md_error *err)
 {
-    int e = fsync(w->fd) == 0 ? 0 : errno;
+    int e;
 
+    assert(w->temp && w->path);
+    e = fsync(w->fd) == 0 ? 0 : errno;
     if (close(w->fd) != 0 && e == 0)
         e = errno;
     w->fd = -1;

@@ -95,30 +95,30 @@ static narrow format_of(md_dtype t)
     }
 }
 
-float md_f8_to_f32(md_dtype t, uint8_t v)
+float md_f8_to_f32(md_dtype t, uint8_t code)
 {
     narrow n;
-    int code, man, exp;
+    int magnitude, man, exp;
     float r;
 
     if (t == MD_DTYPE_F8E8M0)
-        return v == 0xff ? NAN : ldexpf(1.0f, v - 127);
+        return code == 0xff ? NAN : ldexpf(1.0f, code - 127);
     n = format_of(t);
-    code = v & (n.sign - 1);
-    if (n.uz && v == n.nan)
+    magnitude = code & (n.sign - 1);
+    if (n.uz && code == n.nan)
         return NAN;
-    if (code > n.max) {
-        if (!n.inf || code != n.inf)
+    if (magnitude > n.max) {
+        if (!n.inf || magnitude != n.inf)
             return NAN;
-        return v & n.sign ? -INFINITY : INFINITY;
+        return code & n.sign ? -INFINITY : INFINITY;
     }
-    exp = code >> n.man;
-    man = code & ((1 << n.man) - 1);
+    exp = magnitude >> n.man;
+    man = magnitude & ((1 << n.man) - 1);
     if (exp == 0)
         r = ldexpf((float)man, 1 - n.bias - n.man);
     else
         r = ldexpf((float)(man + (1 << n.man)), exp - n.bias - n.man);
-    return v & n.sign ? -r : r;
+    return code & n.sign ? -r : r;
 }
 
 /* Code of the finite magnitude m, which may come out above n->max. */

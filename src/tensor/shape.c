@@ -88,7 +88,7 @@ md_status md_shape_broadcast(md_shape *out, const md_shape *a,
 void md_shape_broadcast_strides(int64_t stride[MD_RANK_MAX], const md_shape *s,
                                 const md_shape *to)
 {
-    int64_t own[MD_RANK_MAX];
+    int64_t own[MD_RANK_MAX] = { 0 };
     int skip = to->rank - s->rank;
 
     assert(skip >= 0);
