@@ -28,14 +28,15 @@ enum state {
 enum {
     READ_SIZE_MIN = 4 * 1024,
     READ_SIZE_MAX = 64 * 1024,
-    CHUNK_LINE_MAX = 256, /* size and extensions, which are ignored */
+    SLACK_SIZE = 2 * READ_SIZE_MAX, /* pipelined bytes, chunk framing */
+    CHUNK_LINE_MAX = 256,           /* size and extensions, which are ignored */
     KEEP_SIZE_MAX = 128 * 1024
 };
 
 md_status md_http1_init(md_http1 *h, const md_http1_limits *limits,
                         const md_alloc *alloc, md_error *err)
 {
-    size_t slack = (size_t)limits->head_size_max + 2 * READ_SIZE_MAX;
+    size_t slack = (size_t)limits->head_size_max + SLACK_SIZE;
 
     *h = (md_http1){ .limits = *limits, .event = MD_HTTP1_MORE };
     if (limits->body_size_max > UINT32_MAX ||
@@ -659,6 +660,11 @@ bool md_http1_is_idle(const md_http1 *h)
 bool md_http1_in_body(const md_http1 *h)
 {
     return h->state >= BODY && h->state < DONE;
+}
+
+bool md_http1_has_unread(const md_http1 *h)
+{
+    return h->pos < h->in.size;
 }
 
 bool md_http1_keep_alive(const md_http1 *h)

@@ -111,6 +111,9 @@ bool md_http1_is_idle(const md_http1 *h);
 /* The head is complete, the body is not. */
 bool md_http1_in_body(const md_http1 *h);
 
+/* Bytes have come that are not parsed yet. */
+bool md_http1_has_unread(const md_http1 *h);
+
 /* May the connection be used again after the answer? */
 bool md_http1_keep_alive(const md_http1 *h);
 

@@ -37,8 +37,9 @@ void md_http_date_format(char out[MD_HTTP_DATE_SIZE], int64_t unix_time)
 
     (void)snprintf(out, MD_HTTP_DATE_SIZE,
                    "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
-                   days + 3 * (day % 7), mday % 100, months + 3 * (month % 12),
-                   year % 10000, sec / 3600, sec / 60 % 60, sec % 60);
+                   days + (size_t)(3 * (day % 7)), mday % 100,
+                   months + (size_t)(3 * (month % 12)), year % 10000,
+                   sec / 3600, sec / 60 % 60, sec % 60);
 }
 
 static bool is_name(const char *s)

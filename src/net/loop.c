@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 enum {
     EVENTS_PER_TURN = 64
@@ -22,16 +24,13 @@ struct md_loop {
     int64_t unix_time;
     md_timer_queue *queues;
     _Atomic(md_post *) posted; /* last one first */
+    _Atomic int n_posting;     /* threads inside md_loop_post */
 };
 
 static void read_clocks(md_loop *loop)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    loop->now_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-    clock_gettime(CLOCK_REALTIME, &t);
-    loop->unix_time = t.tv_sec;
+    loop->now_ms = (uint64_t)(md_clock_ns() / 1000000);
+    loop->unix_time = md_clock_wall_ns() / 1000000000;
 }
 
 /* Nothing to do but to empty it: posts are run in every turn anyway. */
@@ -73,6 +72,9 @@ void md_loop_free(md_loop *loop)
 {
     if (!loop)
         return;
+    /* The post that ended the run may be seen before its wake-up is done. */
+    while (atomic_load(&loop->n_posting) > 0)
+        sched_yield();
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
     if (loop->waker.fd >= 0)
@@ -190,8 +192,10 @@ void md_loop_post(md_loop *loop, md_post *post)
 {
     const uint64_t one = 1;
     int saved = errno;
-    md_post *head = atomic_load_explicit(&loop->posted, memory_order_relaxed);
+    md_post *head;
 
+    atomic_fetch_add(&loop->n_posting, 1);
+    head = atomic_load_explicit(&loop->posted, memory_order_relaxed);
     do {
         post->next = head;
     } while (!atomic_compare_exchange_weak_explicit(&loop->posted, &head, post,
@@ -202,13 +206,14 @@ void md_loop_post(md_loop *loop, md_post *post)
     while (!head && write(loop->waker.fd, &one, sizeof(one)) < 0 &&
            errno == EINTR)
         ;
+    atomic_fetch_sub(&loop->n_posting, 1);
     errno = saved;
 }
 
 static void run_posts(md_loop *loop)
 {
-    md_post *list = atomic_exchange_explicit(&loop->posted, NULL,
-                                             memory_order_acquire);
+    md_post *list =
+        atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire);
     md_post *in_order = NULL;
 
     while (list) {
@@ -239,8 +244,8 @@ md_status md_loop_run(md_loop *loop, md_error *err)
 
     loop->stopped = false;
     while (!loop->stopped) {
-        int n = epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN,
-                           sleep_ms(loop));
+        int n =
+            epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, sleep_ms(loop));
 
         if (n < 0 && errno != EINTR)
             return md_fail(err, MD_IO, "cannot wait for events: %s",

@@ -1,8 +1,8 @@
 #include "net/slice.h"
 
-static char lower(char c)
+static int lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
 }
 
 bool md_slice_eq_nocase(md_slice s, const char *text)

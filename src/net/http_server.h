@@ -1,0 +1,132 @@
+/*
+ * HTTP/1.1 server: one loop, one listening socket, many connections.
+ *
+ * The handler gets each complete request on the loop's thread and owns it
+ * until md_http_request_finish, which may be called at once or later from any
+ * thread.  In between the request's accessors, arena and reply belong to
+ * whoever holds the request; the loop does not touch them, even when the
+ * client goes away.  One connection has one request at a time: pipelined ones
+ * wait in the input buffer or in the kernel.
+ */
+#ifndef MD_NET_HTTP_SERVER_H
+#define MD_NET_HTTP_SERVER_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "net/http1.h"
+
+typedef struct md_http_server md_http_server;
+typedef struct md_http_request md_http_request;
+
+/* Durations of 0 mean without end. */
+typedef struct md_http_server_opts {
+    const char *listen; /* "127.0.0.1:8080" */
+    bool reuse_port;
+    uint32_t n_conns_max;
+    uint32_t head_timeout_ms;  /* from the first byte to the empty line */
+    uint32_t body_timeout_ms;  /* for each MD_HTTP_PROGRESS_SIZE bytes */
+    uint32_t write_timeout_ms; /* likewise */
+    uint32_t idle_timeout_ms;  /* between two requests */
+    uint32_t drain_timeout_ms; /* then open connections are cut */
+    md_http1_limits limits;
+    size_t reply_size_max; /* body of one answer */
+    size_t arena_size_max; /* of one request */
+    void (*handle)(void *ctx, md_http_request *req);
+    void *ctx;
+} md_http_server_opts;
+
+#define MD_HTTP_SERVER_OPTS_INIT                                               \
+    {                                                                          \
+        .listen = "127.0.0.1:8080", .n_conns_max = 1024,                       \
+        .head_timeout_ms = 10 * 1000, .body_timeout_ms = 30 * 1000,            \
+        .write_timeout_ms = 30 * 1000, .idle_timeout_ms = 75 * 1000,           \
+        .drain_timeout_ms = 30 * 1000, .limits = MD_HTTP1_LIMITS_INIT,         \
+        .reply_size_max = (size_t)256 << 20,                                   \
+        .arena_size_max = (size_t)256 << 20,                                   \
+    }
+
+enum {
+    MD_HTTP_PROGRESS_SIZE = 64 * 1024
+};
+
+/* Counters since the start, but n_open; read from any thread. */
+typedef struct md_http_stats {
+    _Atomic uint64_t n_open; /* connections now */
+    _Atomic uint64_t accepted;
+    _Atomic uint64_t accept_failures; /* out of descriptors or memory */
+    _Atomic uint64_t evicted;         /* idle ones closed to make room */
+    _Atomic uint64_t requests;
+    _Atomic uint64_t rejected;  /* malformed or over a limit */
+    _Atomic uint64_t timeouts;  /* while reading or writing */
+    _Atomic uint64_t abandoned; /* client gone before the answer was out */
+    _Atomic uint64_t received_bytes;
+    _Atomic uint64_t sent_bytes;
+} md_http_stats;
+
+/* Open the socket; connections wait until md_http_server_run.  Fails as
+ * md_listen_open does.  opts is copied, its listen text is not kept. */
+md_status md_http_server_new(md_http_server **out,
+                             const md_http_server_opts *opts,
+                             const md_alloc *alloc, md_error *err);
+
+/* Not while it runs. */
+void md_http_server_free(md_http_server *srv);
+
+/* Serve on the calling thread until drained: MD_OK. */
+md_status md_http_server_run(md_http_server *srv, md_error *err);
+
+/*
+ * Accept no more, close idle connections, let the others finish, cut them
+ * after drain_timeout_ms.  From any thread or a signal handler; a second call
+ * cuts at once.  The run ends when every request has been finished as well.
+ */
+void md_http_server_drain(md_http_server *srv);
+
+/* "127.0.0.1:8080", with the port that the system chose. */
+const char *md_http_server_address(const md_http_server *srv);
+const md_http_stats *md_http_server_stats(const md_http_server *srv);
+
+/* ---- a request, for its owner ---- */
+
+md_slice md_http_request_method(const md_http_request *req);
+md_slice md_http_request_path(const md_http_request *req);
+md_slice md_http_request_query(const md_http_request *req);
+md_slice md_http_request_body(const md_http_request *req);
+
+/* data is NULL when there is no such field. */
+md_slice md_http_request_field(const md_http_request *req, const char *name);
+
+/* "127.0.0.1:51234" of the client. */
+const char *md_http_request_peer(const md_http_request *req);
+
+/* Has the client gone?  Then the answer will be dropped. */
+bool md_http_request_is_gone(const md_http_request *req);
+
+/* For whatever belongs to this request; reset when it is answered. */
+md_arena *md_http_request_arena(md_http_request *req);
+
+/* ---- its reply: 200 without a body until something is set ---- */
+
+void md_http_reply_status(md_http_request *req, int status);
+int md_http_reply_status_get(const md_http_request *req);
+
+/* Fails as md_http1_field_write, or MD_TOO_LARGE beyond 8 KiB. */
+md_status md_http_reply_field(md_http_request *req, const char *name,
+                              const char *value, md_error *err);
+
+/* Append the body here.  Its memory is kept for the next request. */
+md_buf *md_http_reply_body(md_http_request *req);
+
+/* Send these bytes, which must outlive the server, in place of the body. */
+void md_http_reply_static(md_http_request *req, md_slice body);
+
+/* Forget fields and body, so that an error can be told. */
+void md_http_reply_reset(md_http_request *req);
+
+/* Give the request back.  The owner must not touch it any more. */
+void md_http_request_finish(md_http_request *req);
+
+#endif
