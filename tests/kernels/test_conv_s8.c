@@ -108,7 +108,8 @@ static int32_t input_at(const problem *p, int64_t n, int64_t c, int64_t y,
         return 0;
     if (p->x_block == MD_LANES)
         v = p->x[(((n * blocks(s->ic) + c / MD_LANES) * s->ih + y) * s->iw +
-                  x) * MD_LANES +
+                  x) *
+                     MD_LANES +
                  c % MD_LANES];
     else
         v = p->x[n * p->stride[0] + c * p->stride[1] + y * p->stride[2] +
@@ -209,8 +210,8 @@ static void one_case(const md_conv_shape *s, int x_block, unsigned how)
         run(&p, r, got);
         if (memcmp(want, got, size) != 0)
             fail_msg("%s: %dx%dx%d k %dx%d -> %d block %d how %u", r->name,
-                     (int)s->ic, (int)s->ih, (int)s->iw, (int)s->kh,
-                     (int)s->kw, (int)s->oc, x_block, how);
+                     (int)s->ic, (int)s->ih, (int)s->iw, (int)s->kh, (int)s->kw,
+                     (int)s->oc, x_block, how);
         md_guard_free(got, size);
     }
     md_guard_free(want, size);
@@ -259,10 +260,10 @@ static void test_conv_s8__first_layer(void **state)
 /* Large enough to be split over rows, pixels and channels. */
 static void test_conv_s8__many_chunks(void **state)
 {
-    static const md_conv_shape big = { 1, 64, 24, 24, 96, 24, 24, 3, 3,
-                                       1, 1,  1,  1,  1,  1 };
-    static const md_conv_shape flat = { 1, 256, 20, 20, 64, 20, 20, 1, 1,
-                                        1, 1,   0,  0,  1,  1 };
+    static const md_conv_shape big = { 1, 64, 24, 24, 96, 24, 24, 3,
+                                       3, 1,  1,  1,  1,  1,  1 };
+    static const md_conv_shape flat = { 1, 256, 20, 20, 64, 20, 20, 1,
+                                        1, 1,   1,  0,  0,  1,  1 };
     const md_conv_s8_args a = { .shape = big, .x_block = MD_LANES };
 
     (void)state;

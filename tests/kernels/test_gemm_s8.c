@@ -83,8 +83,8 @@ static void naive_row(const problem *p, int64_t i, int32_t *acc)
         for (int64_t l = 0; l < p->k; l++) {
             const uint8_t v = p->a[i * p->lda + l];
 
-            acc[j] += ((p->a_signed ? (int8_t)v : v) - p->zero) *
-                      p->b[l * p->n + j];
+            acc[j] +=
+                ((p->a_signed ? (int8_t)v : v) - p->zero) * p->b[l * p->n + j];
         }
     }
 }

@@ -9,7 +9,7 @@
 /* Sums at which something happens: halves, saturation, the ends of s32. */
 static int32_t sum_at(int i, uint32_t *seed)
 {
-    static const int32_t special[] = { 0,   1,    -1,        2,        3,
+    static const int32_t special[] = { 0,   1,    -1,        2,         3,
                                        -3,  5,    INT32_MAX, INT32_MIN, 255,
                                        510, -256, 16777217 };
 
@@ -73,8 +73,7 @@ static void test_requant_s8__rows_equal_ref(void **state)
         }
         for (unsigned how = 0; how < 210; how++)
             for (int lanes = 1; lanes <= MD_LANES; lanes += 3)
-                one_case(k, how, 1 + (int)(how % 3), lanes,
-                         scales[how / 42]);
+                one_case(k, how, 1 + (int)(how % 3), lanes, scales[how / 42]);
     }
 }
 
@@ -83,9 +82,7 @@ static uint8_t q8(const md_requant_s8_kernel *k, int32_t acc, float mult,
 {
     float m[16] = { 0 };
     uint8_t out = 0;
-    const md_requant q = {
-        .mult = m, .zero = zero, .q_min = lo, .q_max = hi
-    };
+    const md_requant q = { .mult = m, .zero = zero, .q_min = lo, .q_max = hi };
     const md_requant_tile t = {
         .acc = &acc, .out = &out, .rows = 1, .lanes = 1
     };
@@ -108,7 +105,7 @@ static void test_requant_s8__definition(void **state)
         assert_int_equal(q8(k, -1000, 1.0f, 10, 0, 255), 0);
         assert_int_equal(q8(k, INT32_MAX, 1e30f, 10, 0, 255), 255);
         assert_int_equal((int8_t)q8(k, INT32_MIN, 1.0f, 10, -128, 127), -128);
-        assert_int_equal(q8(k, -5, 1.0f, 10, 10, 255), 10); /* ReLU */
+        assert_int_equal(q8(k, -5, 1.0f, 10, 10, 255), 10);  /* ReLU */
         assert_int_equal(q8(k, 0, INFINITY, 10, 3, 255), 3); /* NaN */
     }
 }
