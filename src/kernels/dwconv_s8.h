@@ -1,0 +1,84 @@
+/*
+ * Integer depthwise 2-D convolution, NC16 to NC16: one filter per channel.
+ * Exact sums and requantization as in gemm_s8; pixels outside the input count
+ * as x_zero.  start[c] = bias[c] - x_zero * sum w[c].
+ */
+#ifndef MD_KERNELS_DWCONV_S8_H
+#define MD_KERNELS_DWCONV_S8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cpu.h"
+#include "kernels/conv_shape.h"
+#include "kernels/requant_s8.h"
+
+enum {
+    MD_DW_PIXELS = 32
+}; /* most pixels of one call */
+
+/* A run of pixels of one channel block: acc[p][c] = start[c] + sum over t of
+ * taps[t][p * stride + c] * w[t][c].  w holds s8 in the low 16 bits of each
+ * word, the high ones are 0 (so that vpmaddwd multiplies just once). */
+typedef struct md_dw_tile {
+    int32_t *acc; /* [pixels][16] */
+    const uint8_t *const *taps;
+    int64_t n_taps;
+    int64_t stride; /* bytes from pixel to pixel */
+    const int32_t *w;
+    const int32_t *start;
+    int pixels; /* 1 .. MD_DW_PIXELS */
+    bool x_signed;
+} md_dw_tile;
+
+typedef void md_dw_s8_fn(const md_dw_tile *t);
+
+typedef struct md_dwconv_s8_kernel {
+    const char *name;
+    uint32_t required; /* enum md_cpu_flags */
+    md_dw_s8_fn *run;
+} md_dwconv_s8_kernel;
+
+#define K(isa, need) md_dw_s8_fn md_dw_s8__##isa;
+#include "kernels/dwconv_s8.def"
+#undef K
+
+extern const md_dwconv_s8_kernel md_dwconv_s8_kernels[]; /* run NULL ends */
+
+/* The first row whose flags are all in cpu_flags. */
+const md_dwconv_s8_kernel *md_dwconv_s8_select(uint32_t cpu_flags);
+
+/* Everything is borrowed; ic == oc.  y must not overlap x; res may be y. */
+typedef struct md_dwconv_s8_args {
+    const md_dwconv_s8_kernel *kernel;
+    const md_requant_s8_kernel *requant;
+    md_conv_shape shape;
+    const void *x; /* NC16, u8 or s8 */
+    bool x_signed;
+    int32_t x_zero;
+    const int32_t *w;     /* packed */
+    const int32_t *start; /* [c up to a multiple of 16] */
+    void *y;              /* NC16, elements of rq.out */
+    const void *res;      /* NC16 bytes shaped as y, or NULL */
+    md_requant rq;
+} md_dwconv_s8_args;
+
+/* Bytes of packed weights. */
+size_t md_dwconv_s8_packed_size(const md_conv_shape *s);
+
+/* Pack w[c][kh][kw]; start as above, bias NULL: 0. */
+void md_dwconv_s8_pack(int32_t *out, int32_t *start, const int8_t *w,
+                       const int32_t *bias, int32_t x_zero,
+                       const md_conv_shape *s);
+
+/* Independent pieces of work; any order, any thread. */
+int64_t md_dwconv_s8_n_chunks(const md_dwconv_s8_args *c);
+
+/* Bytes of scratch that one md_dwconv_s8_run needs. */
+size_t md_dwconv_s8_scratch_size(const md_dwconv_s8_args *c);
+
+/* scratch: 64-byte aligned, one per thread. */
+void md_dwconv_s8_run(const md_dwconv_s8_args *c, int64_t chunk, void *scratch);
+
+#endif
