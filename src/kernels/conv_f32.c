@@ -19,6 +19,7 @@
 #include "base/attr.h"
 #include "base/cpu.h"
 #include "base/size.h"
+#include "kernels/conv_frame.h"
 
 enum {
     BLOCK = 16,
@@ -98,15 +99,10 @@ void md_conv_f32_pack(float *dst, const float *w, const md_conv_shape *s,
     }
 }
 
-/* Columns of the input that the windows of a row cover, from -pad_left. */
-static int64_t covered_width(const md_conv_shape *s)
-{
-    return (s->ow - 1) * s->stride_w + (s->kw - 1) * s->dilation_w + 1;
-}
-
 static bool is_direct(const md_conv_shape *s)
 {
-    return s->pad_left == 0 && s->stride_w == 1 && covered_width(s) <= s->iw;
+    return s->pad_left == 0 && s->stride_w == 1 &&
+           md_conv_frame__covered(s) <= s->iw;
 }
 
 static bool is_pointwise(const md_conv_shape *s)
@@ -114,19 +110,6 @@ static bool is_pointwise(const md_conv_shape *s)
     return s->kh == 1 && s->kw == 1 && s->stride_h == 1 && s->stride_w == 1 &&
            s->pad_top == 0 && s->pad_left == 0 && s->oh == s->ih &&
            s->ow == s->iw;
-}
-
-/* Pixels of one row of the frame, its phases one after the other. */
-static int64_t frame_width(const md_conv_shape *s)
-{
-    return md_div_up(covered_width(s), s->stride_w) * s->stride_w;
-}
-
-/* Input rows that `rows` output rows cover. */
-static int64_t frame_rows(const md_conv_shape *s, int64_t rows)
-{
-    return md_min_i64(s->ih, (rows - 1) * s->stride_h +
-                                 (s->kh - 1) * s->dilation_h + 1);
 }
 
 static bool scratch_size(md_conv_f32_grid *g, const md_conv_shape *s,
@@ -142,8 +125,9 @@ static bool scratch_size(md_conv_f32_grid *g, const md_conv_shape *s,
     if (!g->direct) {
         frame = BLOCK * sizeof(float);
         if (!md_mul_size(&frame, frame, (size_t)blocks(s->ic / groups)) ||
-            !md_mul_size(&frame, frame, (size_t)frame_rows(s, g->row_step)) ||
-            !md_mul_size(&frame, frame, (size_t)frame_width(s)))
+            !md_mul_size(&frame, frame,
+                         (size_t)md_conv_frame__rows(s, g->row_step)) ||
+            !md_mul_size(&frame, frame, (size_t)md_conv_frame__width(s)))
             return false;
     }
     return md_add_size(&g->scratch_size, taps, frame);
@@ -215,7 +199,8 @@ static bool row_used(const md_conv_shape *s, int64_t iy)
 /* One image row into its row of the frame: phase by phase, zeros outside. */
 static void fill_row(float *dst, const float *src, const md_conv_shape *s)
 {
-    const int64_t width = frame_width(s) / s->stride_w; /* of a phase */
+    const int64_t width =
+        md_conv_frame__width(s) / s->stride_w; /* of a phase */
     const size_t pixel = BLOCK * sizeof(float);
 
     for (int64_t phase = 0; phase < s->stride_w; phase++) {
@@ -241,7 +226,7 @@ static void fill_row(float *dst, const float *src, const md_conv_shape *s)
 static frame fill_frame(float *dst, const float *x, const md_conv_shape *s,
                         int64_t n_xb, int64_t iy0, int64_t iy1)
 {
-    const int64_t row = frame_width(s) * BLOCK;
+    const int64_t row = md_conv_frame__width(s) * BLOCK;
     const frame f = { dst, (iy1 - iy0) * row, row, iy0 };
 
     for (int64_t b = 0; b < n_xb; b++) {
@@ -266,23 +251,11 @@ typedef struct piece {
     md_conv_span s; /* what all spans of the chunk have in common */
 } piece;
 
-/* Rows of the input for output rows [row0, row1): those inside the image. */
-static void input_rows(const md_conv_shape *s, int64_t row0, int64_t row1,
-                       int64_t *iy0, int64_t *iy1)
-{
-    const int64_t first = row0 * s->stride_h - s->pad_top;
-    const int64_t last =
-        (row1 - 1) * s->stride_h - s->pad_top + (s->kh - 1) * s->dilation_h;
-
-    *iy0 = md_min_i64(md_max_i64(first, 0), s->ih);
-    *iy1 = md_max_i64(*iy0, md_min_i64(last + 1, s->ih));
-}
-
 /* Offsets of all taps from the first pixel of a window. */
 static void fill_taps(int64_t *taps, const md_conv_shape *s, bool direct,
                       int64_t row)
 {
-    const int64_t phase = direct ? 0 : frame_width(s) / s->stride_w;
+    const int64_t phase = direct ? 0 : md_conv_frame__width(s) / s->stride_w;
 
     for (int64_t ky = 0; ky < s->kh; ky++) {
         for (int64_t kx = 0; kx < s->kw; kx++) {
@@ -292,19 +265,6 @@ static void fill_taps(int64_t *taps, const md_conv_shape *s, bool direct,
                       (x % s->stride_w * phase + x / s->stride_w) * BLOCK;
         }
     }
-}
-
-/* Taps [*ky0, *ky1) of output row oy lie inside the image. */
-static void inside(const md_conv_shape *s, int64_t oy, int64_t *ky0,
-                   int64_t *ky1)
-{
-    const int64_t top = oy * s->stride_h - s->pad_top;
-
-    *ky0 = top < 0 ? md_min_i64(s->kh, md_div_up(-top, s->dilation_h)) : 0;
-    *ky1 = top >= s->ih
-               ? *ky0
-               : md_min_i64(s->kh, (s->ih - 1 - top) / s->dilation_h + 1);
-    *ky1 = md_max_i64(*ky0, *ky1);
 }
 
 /* Point the span at output row r: its taps, pixels and place in y. */
@@ -320,7 +280,7 @@ static int64_t aim(const piece *p, md_conv_span *s, int64_t r)
         s->n_taps = 1;
         return r * SEGMENT * BLOCK;
     }
-    inside(sh, r, &ky0, &ky1);
+    md_conv_frame__inside(sh, r, &ky0, &ky1);
     s->x_at = (r * sh->stride_h - sh->pad_top - p->f.iy) * p->f.row;
     s->taps = p->taps + ky0 * sh->kw;
     s->n_taps = (ky1 - ky0) * sh->kw;
@@ -419,7 +379,7 @@ void md_conv_f32_run(const md_conv_f32_kernel *kernel,
     assert(chunk >= 0 && chunk < grid->n_chunks);
     p.row1 = md_min_i64(p.row0 + grid->row_step, grid->rows);
     if (!grid->direct) {
-        input_rows(s, p.row0, p.row1, &iy0, &iy1);
+        md_conv_frame__input(s, p.row0, p.row1, &iy0, &iy1);
         p.f = fill_frame((float *)((char *)scratch + taps_size), x, s, n_xb,
                          iy0, iy1);
     }
