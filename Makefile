@@ -34,9 +34,7 @@ deps: ## install everything that building, testing and linting need
 	@tools/deps.sh build test lint
 
 install: all ## into $(DESTDIR)$(PREFIX): program, man page, completion, unit
-	@cmake build/release -DCMAKE_INSTALL_PREFIX="$(PREFIX)" >/dev/null
-	@tools/build.sh release --target product
-	@DESTDIR="$(DESTDIR)" cmake --install build/release
+	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
 
 reference: ## write docs/reference anew from the lists
 	@tools/build.sh dev --target mkref

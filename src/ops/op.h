@@ -72,6 +72,13 @@ const md_op *md_op_find(const char *domain, const char *name, int64_t opset);
 /* All rows, NULL-terminated, in the order of ops.def. */
 const md_op *const *md_op_list(void);
 
+/* The node has as many inputs and outputs as the operator takes. */
+md_status md_op_check(const md_op *op, const md_node *n, md_error *err);
+
+/* md_op_check, then op->infer or op->run. */
+md_status md_op_infer(const md_op *op, const md_infer *c, md_error *err);
+md_status md_op_run(const md_op *op, md_exec *x, md_error *err);
+
 /*
  * The tensor to write output i into.  Its data holds the elements (NULL for
  * none of them).  Fails with MD_NOMEM, MD_TOO_LARGE, or MD_INTERNAL when the

@@ -1,0 +1,41 @@
+#include "ops/common/pool.h"
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT, err));
+    return md_pool__infer(c, c->in[0]->dtype, MD_DTYPE_NONE, err);
+}
+
+static void emit(void *ctx, int64_t i, double mean)
+{
+    md_store_f64(ctx, i, &mean, 1);
+}
+
+static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    bool count_pad = md_node_attr_i(x->node, "count_include_pad", 0) != 0;
+    md_pool_plan p;
+
+    (void)ar;
+    MD_TRY(md_pool__plan(&p, x->node, &x->in[0]->shape, &out->shape, err));
+    md_pool__average(&p, x->in[0], count_pad, emit, out);
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, infer, compute, err);
+}
+
+const md_op md_op_average_pool = {
+    .domain = "",
+    .name = "AveragePool",
+    .since = 7,
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+};

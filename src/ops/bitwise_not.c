@@ -1,0 +1,33 @@
+#include "ops/common/elementwise.h"
+
+static double apply(double x, const double *p)
+{
+    (void)p;
+    return x;
+}
+
+static int64_t apply_int(int64_t x)
+{
+    return ~x;
+}
+
+static const md_unary unary = {
+    .types = MD_TYPES_INT,
+    .f = apply,
+    .i = apply_int,
+};
+
+MD_UNARY_FUNCTIONS
+
+const md_op md_op_bitwise_not = {
+    .domain = "",
+    .name = "BitwiseNot",
+    .since = 18,
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = MD_OP_INPLACE,
+    .infer = infer,
+    .run = run,
+};

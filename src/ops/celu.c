@@ -1,0 +1,29 @@
+#include <math.h>
+
+#include "ops/common/elementwise.h"
+
+static double apply(double x, const double *p)
+{
+    return x < 0.0 ? p[0] * expm1(x / p[0]) : x;
+}
+
+static const md_unary unary = {
+    .types = MD_TYPES_FLOAT,
+    .f = apply,
+    .param = { { "alpha", 1.0f } },
+};
+
+MD_UNARY_FUNCTIONS
+
+const md_op md_op_celu = {
+    .domain = "",
+    .name = "Celu",
+    .since = 12,
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = MD_OP_INPLACE,
+    .infer = infer,
+    .run = run,
+};

@@ -1,0 +1,37 @@
+/*
+ * Convolution by definition: the shape rules that Conv, ConvInteger and
+ * QLinearConv share, and the sums in float and in int32.
+ */
+#ifndef MD_OPS_COMMON_CONVOLVE_H
+#define MD_OPS_COMMON_CONVOLVE_H
+
+#include "ops/common/window.h"
+
+/* Sizes of one convolution; spatial axes widened to three. */
+typedef struct md_convolve {
+    int64_t n, c, oc, group;
+    int64_t in[MD_SPATIAL_MAX];
+    int64_t out[MD_SPATIAL_MAX];
+    md_window w;
+} md_convolve;
+
+/* Output type for data input x and weight input w; checks ranks, channels,
+ * group and attributes. */
+md_status md_convolve__infer(const md_infer *c, uint32_t x, uint32_t w,
+                             md_dtype dtype, md_error *err);
+
+/* The same sizes as numbers, after inference has accepted them. */
+md_status md_convolve__sizes(md_convolve *out, const md_node *node,
+                             const md_shape *x, const md_shape *w,
+                             md_error *err);
+
+/* y[n][oc][...] += w * x; y is preset (bias or zero). */
+void md_convolve__f32(const md_convolve *v, float *y, const float *x,
+                      const float *w);
+void md_convolve__i32(const md_convolve *v, int32_t *y, const int32_t *x,
+                      const int32_t *w);
+
+/* Multiply-accumulates. */
+int64_t md_convolve__macs(const md_shape *w, const md_shape *out);
+
+#endif

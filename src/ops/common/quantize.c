@@ -1,0 +1,136 @@
+#include "ops/common/quantize.h"
+
+#include <math.h>
+
+#include "base/size.h"
+#include "kernels/requant_s8.h"
+#include "tensor/float.h"
+
+/* Scale of a blocked axis: like x but for ceil(n / block) on the axis. */
+static md_status check_blocks(const md_infer *c, int axis, int64_t block,
+                              md_error *err)
+{
+    const md_type *x = c->in[0], *s = c->in[1];
+
+    if (block < 0 || block > INT32_MAX)
+        return md_fail(err, MD_INVALID, "block_size is %lld", (long long)block);
+    if (s->rank != x->rank)
+        return md_fail(err, MD_INVALID, "scale has rank %d, %d expected",
+                       s->rank, x->rank);
+    for (int i = 0; i < x->rank; i++) {
+        md_dim want = x->dim[i];
+
+        if (!md_dim_is_const(want))
+            continue;
+        if (i == axis)
+            want.k = md_div_up(want.k, block);
+        MD_TRY(
+            md_infer__same_dim(s->dim[i], want, "a dimension of scale", err));
+    }
+    return MD_OK;
+}
+
+md_status md_qmap__infer(const md_infer *c, md_error *err)
+{
+    int64_t block = md_node_attr_i(c->node, "block_size", 0);
+    const md_type *x = c->in[0], *s = c->in[1];
+    int axis;
+
+    if (!x->has_rank || !s->has_rank)
+        return MD_OK;
+    if (s->rank == 0)
+        return MD_OK;
+    if (s->rank == 1 && block == 0 && md_dim_is_const(s->dim[0]) &&
+        s->dim[0].k == 1)
+        return MD_OK;
+    MD_TRY(md_axis_normalize(&axis, md_node_attr_i(c->node, "axis", 1), x->rank,
+                             err));
+    if (block)
+        return check_blocks(c, axis, block, err);
+    MD_TRY(md_infer__length(s, x->dim[axis], "scale", err));
+    if (md_infer_has(c, 2))
+        MD_TRY(md_infer__length(c->in[2], x->dim[axis], "zero point", err));
+    return MD_OK;
+}
+
+md_status md_qmap__make(md_qmap *out, const md_exec *x, md_error *err)
+{
+    const md_shape *shape = &x->in[0]->shape, *scale = &x->in[1]->shape;
+    int64_t n_scales = md_tensor_n(x->in[1]);
+    int axis;
+
+    if (md_exec_has(x, 2) && md_tensor_n(x->in[2]) != n_scales)
+        return md_fail(err, MD_INVALID, "%lld scales and %lld zero points",
+                       (long long)n_scales, (long long)md_tensor_n(x->in[2]));
+    *out = (md_qmap){ .one = n_scales == 1 };
+    if (out->one)
+        return MD_OK;
+    MD_TRY(md_axis_normalize(&axis, md_node_attr_i(x->node, "axis", 1),
+                             shape->rank, err));
+    out->inner = md_shape_span(shape, axis + 1, shape->rank);
+    out->n = shape->dim[axis];
+    out->block = md_node_attr_i(x->node, "block_size", 0);
+    out->n_blocks = out->block ? scale->dim[axis] : out->n;
+    return MD_OK;
+}
+
+int32_t md_quantize__round(float t, int32_t zero, int32_t lo, int32_t hi)
+{
+    float min = (float)(lo - zero), max = (float)(hi - zero);
+
+    t = t > min ? t : min;
+    t = t < max ? t : max;
+    return (int32_t)nearbyintf(t) + zero;
+}
+
+void md_quantize__set(md_tensor *t, int64_t i, float x, float scale,
+                      int64_t zero, bool saturate)
+{
+    float v = x / scale;
+
+    if (t->dtype == MD_DTYPE_F4E2M1)
+        md_tensor_set_f64(t, i, v);
+    else if (md_dtype_is_float(t->dtype))
+        ((uint8_t *)t->data)[i] = md_f32_to_f8(t->dtype, v, saturate);
+    else
+        md_tensor_set_i64(
+            t, i,
+            md_quantize__round(v, (int32_t)zero,
+                               (int32_t)md_dtype_int_min(t->dtype),
+                               (int32_t)md_dtype_int_max(t->dtype)));
+}
+
+md_status md_qlinear__check(const md_infer *c, uint32_t scale, uint32_t zero,
+                            uint32_t like, md_error *err)
+{
+    MD_TRY(md_infer__need(c, scale, MD_TYPES_FLOAT, err));
+    MD_TRY(md_infer__rank(c, scale, 0, 2, err));
+    MD_TRY(md_infer__may(c, zero, MD_TYPES_Q8 | MD_T(I32) | MD_TYPES_F8, err));
+    MD_TRY(md_infer__rank(c, zero, 0, 2, err));
+    return md_infer__same_dtype(c, zero, like, err);
+}
+
+/* Sixteen columns at a time, which is what the kernel takes. */
+void md_quantize__rows(md_tensor *out, int64_t at, const int32_t *acc,
+                       int64_t rows, int64_t n, const md_requantize *r)
+{
+    md_requant q = { .out = MD_QOUT_Q8,
+                     .zero = r->zero,
+                     .q_min = (int32_t)md_dtype_int_min(out->dtype),
+                     .q_max = (int32_t)md_dtype_int_max(out->dtype) };
+
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t j = 0; j < n; j += MD_LANES) {
+            float mult[MD_LANES];
+            md_requant_tile t = { .acc = acc + i * n + j,
+                                  .out = (uint8_t *)out->data + at + i * n + j,
+                                  .rows = 1,
+                                  .lanes = (int)md_min_i64(n - j, MD_LANES) };
+
+            for (int k = 0; k < t.lanes; k++)
+                mult[k] = r->mult[(j + k) * r->mult_step];
+            q.mult = mult;
+            md_requant_s8__ref(&q, 0, &t);
+        }
+    }
+}

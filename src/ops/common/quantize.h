@@ -1,0 +1,68 @@
+/*
+ * Quantization by definition:
+ *   q = saturate(round_half_even(x / scale) + zero)
+ *   x = (q - zero) * scale
+ * each operation in float32, rounded once.
+ */
+#ifndef MD_OPS_COMMON_QUANTIZE_H
+#define MD_OPS_COMMON_QUANTIZE_H
+
+#include "ops/common/util.h"
+
+/* Types that a float can be quantized to. */
+#define MD_TYPES_QUANT                                                         \
+    (MD_TYPES_Q8 | MD_T(I16) | MD_T(U16) | MD_T(I4) | MD_T(U4) | MD_T(I2) |    \
+     MD_T(U2) | MD_TYPES_F8 | MD_T(F4E2M1))
+
+/* Which scale belongs to which element: one for all, one per index of an
+ * axis, or one per block of an axis. */
+typedef struct md_qmap {
+    int64_t inner;    /* elements between neighbours of the axis */
+    int64_t n;        /* size of the axis */
+    int64_t block;    /* 0: not blocked */
+    int64_t n_blocks; /* scales along the axis */
+    bool one;
+} md_qmap;
+
+/* Check scale (input 1) and zero point (input 2) against input 0. */
+md_status md_qmap__infer(const md_infer *c, md_error *err);
+
+/* The map for shapes that md_qmap__infer accepts. */
+md_status md_qmap__make(md_qmap *out, const md_exec *x, md_error *err);
+
+static inline int64_t md_qmap__at(const md_qmap *m, int64_t i)
+{
+    int64_t a;
+
+    if (m->one)
+        return 0;
+    a = i / m->inner % m->n;
+    if (!m->block)
+        return a;
+    return (i / m->inner / m->n * m->n_blocks + a / m->block) * m->inner +
+           i % m->inner;
+}
+
+/* Clamping first is the same, as the limits are integers; NaN gives lo. */
+int32_t md_quantize__round(float t, int32_t zero, int32_t lo, int32_t hi);
+
+/* Element i of t becomes x quantized (integers and small floats). */
+void md_quantize__set(md_tensor *t, int64_t i, float x, float scale,
+                      int64_t zero, bool saturate);
+
+/* Scale and zero point of a QLinear operator: scalars, or [1], or one for
+ * each of `n` channels (then per_channel is set in the check). */
+md_status md_qlinear__check(const md_infer *c, uint32_t scale, uint32_t zero,
+                            uint32_t like, md_error *err);
+
+/* q[i * n ..] of `rows` rows of n columns from sums; `mult` for each column
+ * (step 1) or one for all (step 0). */
+typedef struct md_requantize {
+    const float *mult;
+    int mult_step;
+    int32_t zero;
+} md_requantize;
+void md_quantize__rows(md_tensor *out, int64_t at, const int32_t *acc,
+                       int64_t rows, int64_t n, const md_requantize *r);
+
+#endif

@@ -1,0 +1,64 @@
+#include "ops/common/softmax.h"
+
+static int64_t axis_of(const md_node *n, int64_t opset)
+{
+    return md_node_attr_i(n, "axis", opset >= 13 ? -1 : 1);
+}
+
+/* Before opset 13 the axis may be the rank: one element at a time. */
+static md_status find_axis(int *out, const md_node *n, int64_t opset, int rank,
+                           md_error *err)
+{
+    int64_t axis = axis_of(n, opset);
+
+    if (opset < 13 && axis == rank) {
+        *out = rank;
+        return MD_OK;
+    }
+    if (rank == 0 && (axis == 0 || axis == -1)) {
+        *out = 0;
+        return MD_OK;
+    }
+    return md_axis_normalize(out, axis, rank, err);
+}
+
+md_status md_softmax__infer(const md_infer *c, md_error *err)
+{
+    int axis;
+
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT, err));
+    if (c->in[0]->has_rank)
+        MD_TRY(find_axis(&axis, c->node, c->opset, c->in[0]->rank, err));
+    md_infer__give(c, 0, c->in[0]);
+    return MD_OK;
+}
+
+md_status md_softmax__run(md_exec *x, md_tensor *out, md_softmax_fn *fn,
+                          md_arena *ar, md_error *err)
+{
+    const md_shape *s = &out->shape;
+    int64_t n, inner, outer;
+    double *v;
+    int axis;
+
+    MD_TRY(find_axis(&axis, x->node, x->opset, s->rank, err));
+    outer = md_shape_span(s, 0, axis);
+    if (x->opset >= 13 && s->rank > 0) {
+        n = s->dim[axis];
+        inner = md_shape_span(s, axis + 1, s->rank);
+    } else {
+        n = md_shape_span(s, axis, s->rank);
+        inner = 1;
+    }
+    MD_TRY(md_exec__scratch(&v, ar, n, sizeof(*v), err));
+    for (int64_t row = 0; row < outer * inner; row++) {
+        int64_t at = row / inner * n * inner + row % inner;
+
+        for (int64_t i = 0; i < n; i++)
+            v[i] = md_tensor_get_f64(x->in[0], at + i * inner);
+        fn(v, n);
+        for (int64_t i = 0; i < n; i++)
+            md_tensor_set_f64(out, at + i * inner, v[i]);
+    }
+    return MD_OK;
+}

@@ -1,0 +1,16 @@
+/* Softmax and its kin over one axis (or, before opset 13, over all axes from
+ * `axis` on). */
+#ifndef MD_OPS_COMMON_SOFTMAX_H
+#define MD_OPS_COMMON_SOFTMAX_H
+
+#include "ops/common/util.h"
+
+md_status md_softmax__infer(const md_infer *c, md_error *err);
+
+/* n elements of v in place. */
+typedef void md_softmax_fn(double *v, int64_t n);
+
+md_status md_softmax__run(md_exec *x, md_tensor *out, md_softmax_fn *fn,
+                          md_arena *ar, md_error *err);
+
+#endif

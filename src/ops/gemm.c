@@ -1,0 +1,168 @@
+/* alpha * A' * B' + beta * C, where ' is the transpose if asked for. */
+#include "ops/common/elementwise.h"
+#include "ops/common/product.h"
+
+#define TYPES (MD_TYPES_FLOAT | MD_T(I32) | MD_T(I64) | MD_T(U32) | MD_T(U64))
+
+/* C must broadcast to [m, n] and not beyond. */
+static md_status check_c(const md_infer *c, const md_type *t, md_error *err)
+{
+    const md_type *in = c->in[2];
+
+    MD_TRY(md_infer__rank(c, 2, 0, 2, err));
+    for (int i = 0; in->has_rank && i < in->rank; i++) {
+        md_dim d = in->dim[i], to = t->dim[2 - in->rank + i];
+
+        if (md_dim_is_const(d) && d.k != 1)
+            MD_TRY(md_infer__same_dim(d, to, "dimension of input 2", err));
+    }
+    return MD_OK;
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    int ta = md_node_attr_i(c->node, "transA", 0) != 0;
+    int tb = md_node_attr_i(c->node, "transB", 0) != 0;
+    const md_type *a = c->in[0], *b = c->in[1];
+    md_type t = { 0 };
+
+    MD_TRY(md_infer__need(c, 0, TYPES, err));
+    MD_TRY(md_infer__need(c, 1, TYPES, err));
+    MD_TRY(md_infer__may(c, 2, TYPES, err));
+    MD_TRY(md_infer__same_dtype(c, 0, 1, err));
+    MD_TRY(md_infer__same_dtype(c, 0, 2, err));
+    MD_TRY(md_infer__rank(c, 0, 2, 2, err));
+    MD_TRY(md_infer__rank(c, 1, 2, 2, err));
+    MD_TRY(md_infer__fresh_type(c, &t, a->dtype, 2, err));
+    if (a->has_rank)
+        t.dim[0] = a->dim[ta];
+    if (b->has_rank)
+        t.dim[1] = b->dim[1 - tb];
+    if (a->has_rank && b->has_rank)
+        MD_TRY(md_infer__same_dim(b->dim[tb], a->dim[1 - ta],
+                                  "inner dimension of input 1", err));
+    if (md_infer_has(c, 2))
+        MD_TRY(check_c(c, &t, err));
+    md_infer__give(c, 0, &t);
+    return MD_OK;
+}
+
+static md_product sizes(const md_exec *x, const md_tensor *out)
+{
+    bool ta = md_node_attr_i(x->node, "transA", 0) != 0;
+    bool tb = md_node_attr_i(x->node, "transB", 0) != 0;
+    int64_t a_cols = x->in[0]->shape.dim[1];
+    int64_t b_cols = x->in[1]->shape.dim[1];
+
+    return (md_product){ .m = out->shape.dim[0],
+                         .n = out->shape.dim[1],
+                         .k = x->in[0]->shape.dim[ta ? 0 : 1],
+                         .a_row = ta ? 1 : a_cols,
+                         .a_col = ta ? a_cols : 1,
+                         .b_row = tb ? 1 : b_cols,
+                         .b_col = tb ? b_cols : 1 };
+}
+
+/* y = alpha * y + beta * c, in the order of the formula. */
+static void finish(const md_exec *x, const md_tensor *out, float *y)
+{
+    float alpha = md_node_attr_f(x->node, "alpha", 1.0f);
+    float beta = md_node_attr_f(x->node, "beta", 1.0f);
+    const md_tensor *c = md_exec_has(x, 2) ? x->in[2] : NULL;
+    md_rows r;
+
+    md_rows__begin(&r, &out->shape, c != NULL, &c);
+    while (md_rows__next(&r)) {
+        for (int64_t i = 0; i < r.n; i++) {
+            float *o = &y[r.row * r.n + i];
+
+            *o *= alpha;
+            if (c)
+                *o +=
+                    beta * (float)md_tensor_get_f64(c, r.at[0] + i * r.step[0]);
+        }
+    }
+}
+
+static md_status compute_f32(md_exec *x, md_tensor *out, md_arena *ar,
+                             md_error *err)
+{
+    md_product p = sizes(x, out);
+    const float *a, *b;
+    float *y;
+
+    MD_TRY(md_exec__as_f32(&a, x->in[0], ar, err));
+    MD_TRY(md_exec__as_f32(&b, x->in[1], ar, err));
+    MD_TRY(md_exec__f32_of(&y, out, ar, err));
+    md_product__f32(&p, y, a, b);
+    finish(x, out, y);
+    md_exec__from_f32(out, y);
+    return MD_OK;
+}
+
+/* float64 and integers, which are rare here: in double. */
+static md_status compute_f64(md_exec *x, md_tensor *out, md_arena *ar,
+                             md_error *err)
+{
+    md_product p = sizes(x, out);
+    double alpha = md_node_attr_f(x->node, "alpha", 1.0f);
+    double beta = md_node_attr_f(x->node, "beta", 1.0f);
+    const md_tensor *c = md_exec_has(x, 2) ? x->in[2] : NULL;
+    int64_t n[3] = { md_tensor_n(x->in[0]), md_tensor_n(x->in[1]),
+                     md_tensor_n(out) };
+    double *a, *b, *y;
+    md_rows r;
+
+    MD_TRY(md_exec__scratch(&a, ar, n[0], sizeof(*a), err));
+    MD_TRY(md_exec__scratch(&b, ar, n[1], sizeof(*b), err));
+    MD_TRY(md_exec__scratch(&y, ar, n[2], sizeof(*y), err));
+    md_load_f64(a, x->in[0], 0, n[0]);
+    md_load_f64(b, x->in[1], 0, n[1]);
+    md_product__f64(&p, y, a, b);
+    md_rows__begin(&r, &out->shape, c != NULL, &c);
+    while (md_rows__next(&r)) {
+        for (int64_t i = 0; i < r.n; i++) {
+            double *o = &y[r.row * r.n + i];
+
+            *o *= alpha;
+            if (c)
+                *o += beta * md_tensor_get_f64(c, r.at[0] + i * r.step[0]);
+        }
+    }
+    md_store_f64(out, 0, y, n[2]);
+    return MD_OK;
+}
+
+static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    if (md_dtype_is_float(out->dtype) && out->dtype != MD_DTYPE_F64)
+        return compute_f32(x, out, ar, err);
+    return compute_f64(x, out, ar, err);
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, infer, compute, err);
+}
+
+static int64_t macs(const md_node *n, const md_shape *const *in,
+                    const md_shape *const *out)
+{
+    int64_t k = in[0]->dim[md_node_attr_i(n, "transA", 0) ? 0 : 1];
+
+    return md_shape_n(out[0]) * k;
+}
+
+const md_op md_op_gemm = {
+    .domain = "",
+    .name = "Gemm",
+    .since = 7,
+    .in_min = 2,
+    .in_max = 3,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+    .macs = macs,
+};

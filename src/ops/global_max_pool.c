@@ -1,0 +1,49 @@
+#include <math.h>
+
+#include "ops/common/pool.h"
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT, err));
+    return md_pool__infer_global(c, err);
+}
+
+static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    const md_shape *in = &x->in[0]->shape;
+    int64_t size = md_shape_span(in, 2, in->rank);
+    int64_t n = md_tensor_n(out);
+
+    (void)ar;
+    (void)err;
+    for (int64_t i = 0; i < n; i++) {
+        double acc = -INFINITY;
+
+        for (int64_t j = 0; j < size; j++) {
+            double v;
+
+            md_load_f64(&v, x->in[0], i * size + j, 1);
+            acc = isnan(v) || v > acc ? v : acc;
+        }
+        md_tensor_set_f64(out, i, acc);
+    }
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, infer, compute, err);
+}
+
+const md_op md_op_global_max_pool = {
+    .domain = "",
+    .name = "GlobalMaxPool",
+    .since = 7,
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+};

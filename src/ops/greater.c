@@ -1,0 +1,27 @@
+#include "ops/common/elementwise.h"
+
+MD_ROW(row_f64, double, x > y)
+MD_ROW(row_i64, int64_t, x > y)
+MD_ROW(row_u64, uint64_t, x > y)
+
+static const md_binary binary = {
+    .types = MD_TYPES_NUMBER,
+    .f = row_f64,
+    .i = row_i64,
+    .u = row_u64,
+    .result = MD_DTYPE_BOOL,
+};
+
+MD_BINARY_FUNCTIONS
+
+const md_op md_op_greater = {
+    .domain = "",
+    .name = "Greater",
+    .since = 7,
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+};

@@ -1,0 +1,29 @@
+#include <math.h>
+
+#include "ops/common/elementwise.h"
+
+static double apply(double x, const double *p)
+{
+    return fmax(0.0, fmin(1.0, p[0] * x + p[1]));
+}
+
+static const md_unary unary = {
+    .types = MD_TYPES_FLOAT,
+    .f = apply,
+    .param = { { "alpha", 0.2f }, { "beta", 0.5f } },
+};
+
+MD_UNARY_FUNCTIONS
+
+const md_op md_op_hard_sigmoid = {
+    .domain = "",
+    .name = "HardSigmoid",
+    .since = 7,
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = MD_OP_INPLACE,
+    .infer = infer,
+    .run = run,
+};

@@ -1,0 +1,38 @@
+#include <math.h>
+
+#include "ops/common/softmax.h"
+
+static void apply(double *v, int64_t n)
+{
+    double max = v[0], sum = 0.0;
+
+    for (int64_t i = 1; i < n; i++)
+        max = fmax(max, v[i]);
+    for (int64_t i = 0; i < n; i++)
+        sum += exp(v[i] - max);
+    for (int64_t i = 0; i < n; i++)
+        v[i] = v[i] - max - log(sum);
+}
+
+static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    return md_softmax__run(x, out, apply, ar, err);
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, md_softmax__infer, compute, err);
+}
+
+const md_op md_op_log_softmax = {
+    .domain = "",
+    .name = "LogSoftmax",
+    .since = 7,
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = md_softmax__infer,
+    .run = run,
+};

@@ -1,0 +1,45 @@
+/* The result has the base's type; of two types the power is a float's. */
+#include <math.h>
+
+#include "ops/common/elementwise.h"
+
+/* By squaring, wrapping; a negative exponent truncates to 0 unless the base
+ * is 1 or -1. */
+static int64_t power(int64_t x, int64_t y)
+{
+    uint64_t r = 1, b = (uint64_t)x;
+
+    if (y < 0)
+        return x == 1 ? 1 : x == -1 ? (y % 2 ? -1 : 1) : 0;
+    for (; y; y >>= 1) {
+        if (y & 1)
+            r *= b;
+        b *= b;
+    }
+    return (int64_t)r;
+}
+
+MD_ROW(row_f64, double, pow(x, y))
+MD_ROW(row_i64, int64_t, power(x, y))
+
+static const md_binary binary = {
+    .types = MD_TYPES_NUMBER,
+    .f = row_f64,
+    .i = row_i64,
+    .mixed = true,
+};
+
+MD_BINARY_FUNCTIONS
+
+const md_op md_op_pow = {
+    .domain = "",
+    .name = "Pow",
+    .since = 7,
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = MD_OP_INPLACE,
+    .infer = infer,
+    .run = run,
+};

@@ -1,0 +1,27 @@
+#include "ops/common/elementwise.h"
+
+MD_ROW(row_f64, double, x < 0.0 ? x * y : x)
+MD_ROW(row_i64, int64_t, x < 0 ? (int64_t)((uint64_t)x * (uint64_t)y) : x)
+MD_ROW(row_u64, uint64_t, ((void)y, x))
+
+static const md_binary binary = {
+    .types = MD_TYPES_NUMBER,
+    .f = row_f64,
+    .i = row_i64,
+    .u = row_u64,
+};
+
+MD_BINARY_FUNCTIONS
+
+const md_op md_op_prelu = {
+    .domain = "",
+    .name = "PRelu",
+    .since = 7,
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = MD_OP_INPLACE,
+    .infer = infer,
+    .run = run,
+};

@@ -1,0 +1,30 @@
+/* log(1 + e^x), written so that e^x cannot overflow. */
+#include <math.h>
+
+#include "ops/common/elementwise.h"
+
+static double apply(double x, const double *p)
+{
+    (void)p;
+    return x > 0.0 ? x + log1p(exp(-x)) : log1p(exp(x));
+}
+
+static const md_unary unary = {
+    .types = MD_TYPES_FLOAT,
+    .f = apply,
+};
+
+MD_UNARY_FUNCTIONS
+
+const md_op md_op_softplus = {
+    .domain = "",
+    .name = "Softplus",
+    .since = 7,
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = MD_OP_INPLACE,
+    .infer = infer,
+    .run = run,
+};

@@ -1,0 +1,55 @@
+#include "ops/common/view.h"
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    const md_type *in = c->in[0];
+    uint32_t drop = 0;
+    md_type t = { 0 };
+    md_ints axes;
+
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
+    MD_TRY(md_infer__moved_ints(c, "axes", 13, 1, &axes, err));
+    t.dtype = in->dtype;
+    if (!in->has_rank || !axes.known) {
+        if (in->has_rank && axes.n >= 0 && axes.n <= in->rank)
+            MD_TRY(
+                md_infer__fresh_type(c, &t, t.dtype, in->rank - axes.n, err));
+        md_infer__give(c, 0, &t);
+        return MD_OK;
+    }
+    MD_TRY(md_infer__axes(&axes, in->rank, err));
+    for (int i = 0; i < axes.n; i++) {
+        MD_TRY(md_infer__same_dim(in->dim[axes.v[i]], MD_DIM(1),
+                                  "a squeezed dimension", err));
+        drop |= UINT32_C(1) << axes.v[i];
+    }
+    t.has_rank = true;
+    for (int i = 0; i < in->rank; i++) {
+        bool one = md_dim_is_const(in->dim[i]) && in->dim[i].k == 1;
+
+        if (!axes.given && !md_dim_is_const(in->dim[i]))
+            t.has_rank = false; /* it may be 1 */
+        if (axes.given ? !(drop >> i & 1) : !one)
+            t.dim[t.rank++] = in->dim[i];
+    }
+    md_infer__give(c, 0, &t);
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_view__run(x, infer, err);
+}
+
+const md_op md_op_squeeze = {
+    .domain = "",
+    .name = "Squeeze",
+    .since = 7,
+    .in_min = 1,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = MD_OP_VIEW,
+    .infer = infer,
+    .run = run,
+};

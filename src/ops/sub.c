@@ -1,0 +1,25 @@
+#include "ops/common/elementwise.h"
+
+MD_ROW(row_f64, double, x - y)
+MD_ROW(row_i64, int64_t, (uint64_t)x - (uint64_t)y)
+
+static const md_binary binary = {
+    .types = MD_TYPES_NUMBER,
+    .f = row_f64,
+    .i = row_i64,
+};
+
+MD_BINARY_FUNCTIONS
+
+const md_op md_op_sub = {
+    .domain = "",
+    .name = "Sub",
+    .since = 7,
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = MD_OP_INPLACE,
+    .infer = infer,
+    .run = run,
+};

@@ -1,0 +1,23 @@
+#include "ops/common/elementwise.h"
+
+MD_ROW(row_f64, double, x + y)
+
+static const md_binary binary = {
+    .types = MD_TYPES_FLOAT,
+    .f = row_f64,
+};
+
+MD_VARIADIC_FUNCTIONS
+
+const md_op md_op_sum = {
+    .domain = "",
+    .name = "Sum",
+    .since = 8,
+    .in_min = 1,
+    .in_max = -1,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = MD_OP_INPLACE,
+    .infer = infer,
+    .run = run,
+};

@@ -1,0 +1,29 @@
+#include <math.h>
+
+#include "ops/common/elementwise.h"
+
+static double apply(double x, const double *p)
+{
+    (void)p;
+    return tanh(x);
+}
+
+static const md_unary unary = {
+    .types = MD_TYPES_FLOAT,
+    .f = apply,
+};
+
+MD_UNARY_FUNCTIONS
+
+const md_op md_op_tanh = {
+    .domain = "",
+    .name = "Tanh",
+    .since = 7,
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = MD_OP_INPLACE,
+    .infer = infer,
+    .run = run,
+};

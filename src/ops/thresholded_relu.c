@@ -1,0 +1,27 @@
+#include "ops/common/elementwise.h"
+
+static double apply(double x, const double *p)
+{
+    return x > p[0] ? x : 0.0;
+}
+
+static const md_unary unary = {
+    .types = MD_TYPES_FLOAT,
+    .f = apply,
+    .param = { { "alpha", 1.0f } },
+};
+
+MD_UNARY_FUNCTIONS
+
+const md_op md_op_thresholded_relu = {
+    .domain = "",
+    .name = "ThresholdedRelu",
+    .since = 10,
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = MD_OP_INPLACE,
+    .infer = infer,
+    .run = run,
+};
