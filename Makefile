@@ -34,7 +34,9 @@ deps: ## install everything that building, testing and linting need
 	@tools/deps.sh build test lint
 
 install: all ## into $(DESTDIR)$(PREFIX): program, man page, completion, unit
-	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
+	@cmake build/release -DCMAKE_INSTALL_PREFIX="$(PREFIX)" >/dev/null
+	@tools/build.sh release --target product
+	@DESTDIR="$(DESTDIR)" cmake --install build/release
 
 reference: ## write docs/reference anew from the lists
 	@tools/build.sh dev --target mkref

@@ -31,4 +31,5 @@ function(md_uses module)
   if(TARGET md_${module})
     target_link_libraries(md_${module} PUBLIC ${ARGN})
   endif()
+  set(MD_USES_${module} ${ARGN} PARENT_SCOPE) # for libmodeld
 endfunction()

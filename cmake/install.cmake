@@ -1,0 +1,44 @@
+# `make install`: program, library, man page, completion, systemd unit at their
+# FHS places under CMAKE_INSTALL_PREFIX, which installed files also name.  The
+# target `product` builds what is installed and nothing else.
+include(GNUInstallDirs)
+add_custom_target(product)
+
+if(TARGET modeld)
+  # Names in the order of the list that the program itself is made of.
+  file(STRINGS ${CMAKE_SOURCE_DIR}/src/cli/cmds.def rows REGEX "^CMD\\(")
+  string(REGEX REPLACE "CMD\\(([a-z]+)[^;]*" "\\1" MD_COMMANDS "${rows}")
+  string(REPLACE ";" " " MD_COMMANDS "${MD_COMMANDS}")
+  configure_file(share/modeld.bash gen/modeld.bash @ONLY)
+  configure_file(share/modeld.service gen/modeld.service @ONLY)
+
+  add_dependencies(product modeld)
+  install(TARGETS modeld)
+  install(FILES ${CMAKE_BINARY_DIR}/gen/modeld.bash RENAME modeld
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  install(FILES ${CMAKE_BINARY_DIR}/gen/modeld.service
+    DESTINATION lib/systemd/system)
+  install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+endif()
+
+if(TARGET modeld_shared)
+  include(CMakePackageConfigHelpers)
+  set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/modeld)
+  configure_file(share/modeld.pc.in gen/modeld.pc @ONLY)
+  configure_package_config_file(share/modeldConfig.cmake.in
+    ${CMAKE_BINARY_DIR}/gen/modeldConfig.cmake
+    INSTALL_DESTINATION ${package_dir})
+  write_basic_package_version_file(
+    ${CMAKE_BINARY_DIR}/gen/modeldConfigVersion.cmake
+    COMPATIBILITY SameMinorVersion)
+  add_dependencies(product modeld_shared modeld_static)
+  install(TARGETS modeld_shared EXPORT modeldTargets)
+  install(TARGETS modeld_static DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(FILES include/modeld.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(EXPORT modeldTargets NAMESPACE modeld:: DESTINATION ${package_dir})
+  install(FILES ${CMAKE_BINARY_DIR}/gen/modeldConfig.cmake
+    ${CMAKE_BINARY_DIR}/gen/modeldConfigVersion.cmake
+    DESTINATION ${package_dir})
+  install(FILES ${CMAKE_BINARY_DIR}/gen/modeld.pc
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/size.h"
+
 enum {
     READ_SIZE = 64 * 1024,
     TEMP_TRIES = 100
@@ -35,7 +37,7 @@ static int open_retry(const char *path, int flags, mode_t mode)
     return fd;
 }
 
-static md_status map_fd(md_map *out, int fd, const char *path, md_error *err)
+md_status md_map_fd(md_map *out, int fd, const char *path, md_error *err)
 {
     static const unsigned char nothing[1];
     struct stat st;
@@ -66,9 +68,19 @@ md_status md_map_open(md_map *out, const char *path, md_error *err)
 
     if (fd < 0)
         return fail_errno(err, path, "open", errno);
-    s = map_fd(out, fd, path, err);
+    s = md_map_fd(out, fd, path, err);
     close(fd);
     return s;
+}
+
+void md_map_forget(const void *p, size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = md_round_up((uintptr_t)p, page);
+    uintptr_t to = ((uintptr_t)p + size) & ~(page - 1);
+
+    if (from < to)
+        (void)madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 void md_map_release(md_map *map)

@@ -22,6 +22,13 @@ typedef struct md_map {
  */
 md_status md_map_open(md_map *out, const char *path, md_error *err);
 
+/* The same for an open descriptor, which stays open; path is for messages. */
+md_status md_map_fd(md_map *out, int fd, const char *path, md_error *err);
+
+/* Let the system drop the pages inside [p, p + size) of a map from memory;
+ * they are read again when they are touched. */
+void md_map_forget(const void *p, size_t size);
+
 /* Unmap; a released or zeroed map is allowed. */
 void md_map_release(md_map *map);
 

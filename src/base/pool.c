@@ -28,13 +28,13 @@ enum {
 };
 
 typedef struct job {
-    md_pool_fn *fn;
+    /* A line of its own: every thread writes it for every chunk. */
+    _Alignas(MD_CACHE_LINE) _Atomic int64_t next;
+    _Alignas(MD_CACHE_LINE) md_pool_fn *fn;
     void *ctx;
     int64_t n_chunks;
-    /* Lines of their own: every thread writes them. */
-    _Alignas(MD_CACHE_LINE) _Atomic int64_t next;
-    _Alignas(MD_CACHE_LINE) _Atomic unsigned done;
     _Atomic int n_joined;
+    _Atomic unsigned done;
 } job;
 
 typedef struct worker {

@@ -42,9 +42,11 @@ typedef enum md_kind {
 } md_kind;
 
 typedef struct md_type {
-    md_kind kind;   /* for the others, dtype is the element's */
-    md_dtype dtype; /* MD_DTYPE_NONE: not known yet */
-    bool has_rank;  /* false: rank and dims unknown */
+    md_kind kind;     /* for the others, dtype is the element's */
+    bool of_sequence; /* optional: its element is a sequence */
+    md_dtype key;     /* map: type of its keys */
+    md_dtype dtype;   /* MD_DTYPE_NONE: not known yet */
+    bool has_rank;    /* false: rank and dims unknown */
     int rank;
     md_dim dim[MD_RANK_MAX];
 } md_type;

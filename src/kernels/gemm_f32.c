@@ -34,7 +34,7 @@ bool md_gemm_f32_packed_size(size_t *out, int64_t k, int64_t n)
 
 /* Below this many multiply-adds waking a thread costs more than it saves:
  * about 5 us of one core. */
-static const int64_t share_min = 256 * 1024;
+static const int64_t share_min = 1 << 18;
 
 /* Rows of A that one chunk keeps in L2 while panels pass by. */
 static const int64_t rows_max = 192;

@@ -96,9 +96,18 @@ typedef struct md_fast {
     int (*inplace)(const md_node *n);
 } md_fast;
 
+#define FAST(id) extern const md_fast md_fast_##id;
+#include "ops/lower/fast.def"
+#undef FAST
+
 /* Bytes of a value of this shape in this layout; MD_TOO_LARGE on overflow. */
 md_status md_layout_bytes(size_t *out, md_layout layout, md_dtype dtype,
                           const md_shape *shape, md_error *err);
+
+/* The range of codes that a Relu or Clip fused behind a quantized result
+ * leaves: q is clamped to [*lo, *hi].  f may be NULL. */
+void md_fused_clamp(const md_fused *f, float scale, int32_t zp, md_dtype dtype,
+                    int32_t *lo, int32_t *hi);
 
 const char *md_layout_name(md_layout layout);
 const char *md_precision_name(md_precision p);

@@ -33,12 +33,12 @@ typedef struct tile {
 typedef void tile_fn(const tile *t);
 
 static MD_ALWAYS_INLINE void step(__m256 acc[][2], const float *a, int64_t lda,
-                                  const float *b, int mr)
+                                  const float *b, int64_t mr)
 {
     const __m256 w0 = _mm256_loadu_ps(b), w1 = _mm256_loadu_ps(b + V);
 
     MD_UNROLL(6)
-    for (int r = 0; r < mr; r++) {
+    for (int64_t r = 0; r < mr; r++) {
         const __m256 s = _mm256_broadcast_ss(a + r * lda);
 
         acc[r][0] = _mm256_fmadd_ps(s, w0, acc[r][0]);
@@ -46,17 +46,17 @@ static MD_ALWAYS_INLINE void step(__m256 acc[][2], const float *a, int64_t lda,
     }
 }
 
-static MD_ALWAYS_INLINE void finish(const tile *t, __m256 acc[][2], int mr)
+static MD_ALWAYS_INLINE void finish(const tile *t, __m256 acc[][2], int64_t mr)
 {
     const __m256 lo = _mm256_set1_ps(t->lo), hi = _mm256_set1_ps(t->hi);
 
     MD_UNROLL(2)
-    for (int v = 0; v < 2; v++) {
+    for (int64_t v = 0; v < 2; v++) {
         const __m256 bias =
             t->bias ? _mm256_loadu_ps(t->bias + v * V) : _mm256_setzero_ps();
 
         MD_UNROLL(6)
-        for (int r = 0; r < mr; r++) {
+        for (int64_t r = 0; r < mr; r++) {
             const int64_t at = r * t->ldc + v * V;
             __m256 y = _mm256_add_ps(acc[r][v], bias);
 
@@ -71,19 +71,19 @@ static MD_ALWAYS_INLINE void finish(const tile *t, __m256 acc[][2], int mr)
 
 /* Few rows leave accumulators free: they take every (MR / mr)th k, so that
  * enough chains of additions stay in flight for one row too. */
-static MD_ALWAYS_INLINE void compute(const tile *t, int mr)
+static MD_ALWAYS_INLINE void compute(const tile *t, int64_t mr)
 {
-    const int par = MR / mr;
+    const int64_t par = MR / mr;
     const float *a = t->a, *b = t->b;
     __m256 acc[MR][2];
     int64_t k = 0;
 
     MD_UNROLL(6)
-    for (int r = 0; r < MR; r++)
+    for (int64_t r = 0; r < MR; r++)
         acc[r][0] = acc[r][1] = _mm256_setzero_ps();
     if (t->init) {
         MD_UNROLL(6)
-        for (int r = 0; r < mr; r++) {
+        for (int64_t r = 0; r < mr; r++) {
             const float *init = t->init + r * t->ldc;
 
             acc[r][0] = _mm256_maskload_ps(init, t->mask[0]);
@@ -92,7 +92,7 @@ static MD_ALWAYS_INLINE void compute(const tile *t, int mr)
     }
     for (; k + par <= t->depth; k += par) {
         MD_UNROLL(6)
-        for (int u = 0; u < par; u++)
+        for (int64_t u = 0; u < par; u++)
             step(acc + u * mr, a + u, t->lda, b + u * NR, mr);
         a += par;
         b += par * NR;
@@ -100,7 +100,7 @@ static MD_ALWAYS_INLINE void compute(const tile *t, int mr)
     for (; k < t->depth; k++, a++, b += NR)
         step(acc, a, t->lda, b, mr);
     MD_UNROLL(6)
-    for (int r = mr; r < par * mr; r++) {
+    for (int64_t r = mr; r < par * mr; r++) {
         acc[r % mr][0] = _mm256_add_ps(acc[r % mr][0], acc[r][0]);
         acc[r % mr][1] = _mm256_add_ps(acc[r % mr][1], acc[r][1]);
     }
@@ -128,7 +128,7 @@ static void activate(const md_epilogue *ep, const tile *t, int64_t rows)
     const __m256 a = _mm256_set1_ps(ep->a), b = _mm256_set1_ps(ep->b);
 
     for (int64_t r = 0; r < rows; r++) {
-        for (int v = 0; v < 2; v++) {
+        for (int64_t v = 0; v < 2; v++) {
             float *c = t->c + r * t->ldc + v * V;
             const __m256 y = _mm256_maskload_ps(c, t->mask[v]);
 
@@ -204,12 +204,12 @@ static void transpose8(float *dst, const float *src, int64_t cs, int64_t rows,
     __m256 x[V], y[V];
 
     MD_UNROLL(8)
-    for (int i = 0; i < V; i++)
+    for (int64_t i = 0; i < V; i++)
         x[i] = i < cols ? _mm256_maskload_ps(src + i * cs, m)
                         : _mm256_setzero_ps();
     /* 4 x 4 within 128-bit lanes, then the lanes. */
     MD_UNROLL(2)
-    for (int i = 0; i < V; i += 4) {
+    for (int64_t i = 0; i < V; i += 4) {
         const __m256 a = _mm256_unpacklo_ps(x[i], x[i + 1]);
         const __m256 b = _mm256_unpackhi_ps(x[i], x[i + 1]);
         const __m256 c = _mm256_unpacklo_ps(x[i + 2], x[i + 3]);
@@ -221,12 +221,12 @@ static void transpose8(float *dst, const float *src, int64_t cs, int64_t rows,
         y[i + 3] = _mm256_shuffle_ps(b, d, 0xee);
     }
     MD_UNROLL(4)
-    for (int i = 0; i < 4; i++) {
+    for (int64_t i = 0; i < 4; i++) {
         x[i] = _mm256_permute2f128_ps(y[i], y[i + 4], 0x20);
         x[i + 4] = _mm256_permute2f128_ps(y[i], y[i + 4], 0x31);
     }
     MD_UNROLL(8)
-    for (int i = 0; i < V; i++) {
+    for (int64_t i = 0; i < V; i++) {
         if (i < rows)
             _mm256_storeu_ps(dst + i * (int64_t)NR, x[i]);
     }

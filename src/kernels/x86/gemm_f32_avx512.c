@@ -16,7 +16,7 @@ enum {
     V = 16, /* floats in a vector */
     MR = 8,
     NV = 3,
-    NR = NV * V,
+    NR = 48,
     KC = 768, /* depth of a block: 144 KiB of B, 24 KiB of A under a tile */
     MC = 192, /* rows that pass over a panel before the next block of k */
 };
@@ -36,36 +36,36 @@ typedef void tile_fn(const tile *t);
 
 /* acc += a[r][k] * b[k] for rows of one k. */
 static MD_ALWAYS_INLINE void step(__m512 acc[][NV], const float *a, int64_t lda,
-                                  const float *b, int mr, int nv)
+                                  const float *b, int64_t mr, int64_t nv)
 {
     __m512 w[NV];
 
     MD_UNROLL(3)
-    for (int v = 0; v < nv; v++)
+    for (int64_t v = 0; v < nv; v++)
         w[v] = _mm512_loadu_ps(b + v * V);
     MD_UNROLL(8)
-    for (int r = 0; r < mr; r++) {
+    for (int64_t r = 0; r < mr; r++) {
         const __m512 s = _mm512_set1_ps(a[r * lda]);
 
         MD_UNROLL(3)
-        for (int v = 0; v < nv; v++)
+        for (int64_t v = 0; v < nv; v++)
             acc[r][v] = _mm512_fmadd_ps(s, w[v], acc[r][v]);
     }
 }
 
-static MD_ALWAYS_INLINE void finish(const tile *t, __m512 acc[][NV], int mr,
-                                    int nv)
+static MD_ALWAYS_INLINE void finish(const tile *t, __m512 acc[][NV], int64_t mr,
+                                    int64_t nv)
 {
     const __m512 lo = _mm512_set1_ps(t->lo), hi = _mm512_set1_ps(t->hi);
 
     MD_UNROLL(3)
-    for (int v = 0; v < nv; v++) {
+    for (int64_t v = 0; v < nv; v++) {
         const __mmask16 m = v == nv - 1 ? t->last : 0xffff;
         const __m512 bias =
             t->bias ? _mm512_loadu_ps(t->bias + v * V) : _mm512_setzero_ps();
 
         MD_UNROLL(8)
-        for (int r = 0; r < mr; r++) {
+        for (int64_t r = 0; r < mr; r++) {
             const int64_t at = r * t->ldc + v * V;
             __m512 y = _mm512_add_ps(acc[r][v], bias);
 
@@ -82,24 +82,24 @@ static MD_ALWAYS_INLINE void finish(const tile *t, __m512 acc[][NV], int mr,
  * Few rows leave accumulators free: they take every (MR / mr)th k, so that
  * eight chains of additions stay in flight for one row too.
  */
-static MD_ALWAYS_INLINE void compute(const tile *t, int mr, int nv)
+static MD_ALWAYS_INLINE void compute(const tile *t, int64_t mr, int64_t nv)
 {
-    const int par = MR / mr, width = nv * V;
+    const int64_t par = MR / mr, width = nv * V;
     const float *a = t->a, *b = t->b;
     __m512 acc[MR][NV];
     int64_t k = 0;
 
     MD_UNROLL(8)
-    for (int r = 0; r < MR; r++) {
+    for (int64_t r = 0; r < MR; r++) {
         MD_UNROLL(3)
-        for (int v = 0; v < NV; v++)
+        for (int64_t v = 0; v < NV; v++)
             acc[r][v] = _mm512_setzero_ps();
     }
     if (t->init) {
         MD_UNROLL(8)
-        for (int r = 0; r < mr; r++) {
+        for (int64_t r = 0; r < mr; r++) {
             MD_UNROLL(3)
-            for (int v = 0; v < nv; v++)
+            for (int64_t v = 0; v < nv; v++)
                 acc[r][v] =
                     _mm512_maskz_loadu_ps(v == nv - 1 ? t->last : 0xffff,
                                           t->init + r * t->ldc + v * V);
@@ -107,7 +107,7 @@ static MD_ALWAYS_INLINE void compute(const tile *t, int mr, int nv)
     }
     for (; k + par <= t->depth; k += par) {
         MD_UNROLL(8)
-        for (int u = 0; u < par; u++)
+        for (int64_t u = 0; u < par; u++)
             step(acc + u * mr, a + u, t->lda, b + u * width, mr, nv);
         a += par;
         b += par * width;
@@ -115,9 +115,9 @@ static MD_ALWAYS_INLINE void compute(const tile *t, int mr, int nv)
     for (; k < t->depth; k++, a++, b += width)
         step(acc, a, t->lda, b, mr, nv);
     MD_UNROLL(8)
-    for (int r = mr; r < par * mr; r++) {
+    for (int64_t r = mr; r < par * mr; r++) {
         MD_UNROLL(3)
-        for (int v = 0; v < nv; v++)
+        for (int64_t v = 0; v < nv; v++)
             acc[r % mr][v] = _mm512_add_ps(acc[r % mr][v], acc[r][v]);
     }
     finish(t, acc, mr, nv);
@@ -231,12 +231,12 @@ static void transpose16(float *dst, int64_t ld, const float *src, int64_t cs,
     __m512 x[V], y[V];
 
     MD_UNROLL(16)
-    for (int i = 0; i < V; i++)
+    for (int64_t i = 0; i < V; i++)
         x[i] = i < cols ? _mm512_maskz_loadu_ps(m, src + i * cs)
                         : _mm512_setzero_ps();
     /* 4 x 4 within 128-bit lanes ... */
     MD_UNROLL(4)
-    for (int i = 0; i < V; i += 4) {
+    for (int64_t i = 0; i < V; i += 4) {
         const __m512 a = _mm512_unpacklo_ps(x[i], x[i + 1]);
         const __m512 b = _mm512_unpackhi_ps(x[i], x[i + 1]);
         const __m512 c = _mm512_unpacklo_ps(x[i + 2], x[i + 3]);
@@ -250,7 +250,7 @@ static void transpose16(float *dst, int64_t ld, const float *src, int64_t cs,
     /* ... then 4 x 4 of lanes: y[4 g + i] has row 4 l + i of group g in lane
      * l. */
     MD_UNROLL(4)
-    for (int i = 0; i < 4; i++) {
+    for (int64_t i = 0; i < 4; i++) {
         const __m512 a = _mm512_shuffle_f32x4(y[i], y[i + 4], 0x44);
         const __m512 b = _mm512_shuffle_f32x4(y[i], y[i + 4], 0xee);
         const __m512 c = _mm512_shuffle_f32x4(y[i + 8], y[i + 12], 0x44);
@@ -262,7 +262,7 @@ static void transpose16(float *dst, int64_t ld, const float *src, int64_t cs,
         x[i + 12] = _mm512_shuffle_f32x4(b, d, 0xdd);
     }
     MD_UNROLL(16)
-    for (int i = 0; i < V; i++) {
+    for (int64_t i = 0; i < V; i++) {
         if (i < rows)
             _mm512_storeu_ps(dst + i * ld, x[i]);
     }

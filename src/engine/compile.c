@@ -1,0 +1,329 @@
+/*
+ * From a verified graph to nodes that are resolved, typed, folded and fused.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "engine/exec.h"
+#include "engine/pass.h"
+#include "engine/program.h"
+
+enum {
+    NODE_ARITY_MAX = 1 << 16,  /* inputs or outputs of one node */
+    FOLD_SIZE_MAX = 256 << 20, /* bytes of one folded constant */
+};
+
+/* A name for messages. */
+static const char *label(const md_graph *g, const md_node *n)
+{
+    if (n->name[0] || n->n_out == 0 || n->out[0] == MD_VALUE_NONE)
+        return n->name;
+    return g->values[n->out[0]].name;
+}
+
+static md_status check_arity(const md_graph *g, const md_node *n,
+                             const md_op *op, md_error *err)
+{
+    int n_in = (int)n->n_in;
+    int n_out = (int)n->n_out;
+
+    if (n->n_in > NODE_ARITY_MAX || n_in < op->in_min ||
+        (op->in_max >= 0 && n_in > op->in_max))
+        return md_fail(err, MD_CORRUPT,
+                       "node '%s' (%s): %u inputs given, %d to %d expected",
+                       label(g, n), n->op, n->n_in, op->in_min, op->in_max);
+    if (n->n_out > NODE_ARITY_MAX || n_out < op->out_min ||
+        (op->out_max >= 0 && n_out > op->out_max))
+        return md_fail(err, MD_CORRUPT,
+                       "node '%s' (%s): %u outputs given, %d to %d expected",
+                       label(g, n), n->op, n->n_out, op->out_min, op->out_max);
+    for (int i = 0; i < op->in_min; i++) {
+        if (n->in[i] == MD_VALUE_NONE)
+            return md_fail(err, MD_CORRUPT,
+                           "node '%s' (%s): input %d is missing", label(g, n),
+                           n->op, i);
+    }
+    return MD_OK;
+}
+
+/* Append "Op (domain, opset 9)" to the list of missing operators once. */
+static void note_missing(char *list, size_t size, const md_node *n,
+                         int64_t opset)
+{
+    char item[160];
+    size_t used = strlen(list);
+
+    snprintf(item, sizeof(item), "%s%s%s (opset %lld)", n->domain,
+             n->domain[0] ? "." : "", n->op, (long long)opset);
+    if (!strstr(list, item) && used + strlen(item) + 3 < size)
+        snprintf(list + used, size - used, "%s%s", used ? ", " : "", item);
+}
+
+/* Find each node's operator; all missing ones in one message. */
+static md_status resolve(md_session *s, md_error *err)
+{
+    md_graph *g = s->graph;
+    char missing[360] = "";
+
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        md_node *n = g->nodes[i];
+        int64_t opset = md_model_opset(s->model, n->domain);
+        const md_op *op = md_op_find(n->domain, n->op, opset);
+
+        n->impl = op;
+        if (!op)
+            note_missing(missing, sizeof(missing), n, opset);
+        else
+            MD_TRY(check_arity(g, n, op, err));
+    }
+    if (missing[0])
+        return md_fail(err, MD_UNSUPPORTED, "operators not supported: %s",
+                       missing);
+    return MD_OK;
+}
+
+md_status md_session__infer_node(const md_graph *g, const md_node *n,
+                                 md_type *types, const md_tensor *const *cdata,
+                                 md_error *err)
+{
+    enum {
+        FEW = 16
+    };
+    const md_op *op = n->impl;
+    const md_type *in_few[FEW];
+    const md_tensor *cin_few[FEW];
+    md_type out_few[FEW];
+    md_arena ar;
+    md_infer c = { .node = n,
+                   .model = g->model,
+                   .opset = md_model_opset(g->model, n->domain) };
+    const md_type **in = in_few;
+    const md_tensor **cin = cin_few;
+    md_type *out = out_few;
+    md_status s = MD_OK;
+
+    md_arena_init(&ar, g->model->alloc, 0);
+    if (n->n_in > FEW) {
+        in = md_arena_calloc(&ar, n->n_in, sizeof(*in));
+        cin = md_arena_calloc(&ar, n->n_in, sizeof(*cin));
+    }
+    if (n->n_out > FEW)
+        out = md_arena_calloc(&ar, n->n_out, sizeof(*out));
+    if (!in || !cin || !out) {
+        s = md_fail_nomem(err, n->n_in * sizeof(*in));
+        goto out;
+    }
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        md_value_id id = n->in[i];
+
+        in[i] = id == MD_VALUE_NONE ? NULL : &types[id];
+        cin[i] = id == MD_VALUE_NONE ? NULL : cdata[id];
+    }
+    memset(out, 0, n->n_out * sizeof(*out));
+    c.in = in;
+    c.cin = cin;
+    c.out = out;
+    s = op->infer(&c, err);
+    if (s != MD_OK) {
+        md_wrap(err, s, "node '%s' (%s): ", label(g, n), n->op);
+        goto out;
+    }
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        if (n->out[i] != MD_VALUE_NONE)
+            types[n->out[i]] = out[i];
+    }
+out:
+    md_arena_release(&ar);
+    return s;
+}
+
+/* Bytes that folding n would make; false when they are not known. */
+static bool folded_size(const md_graph *g, const md_node *n, size_t *size)
+{
+    *size = 0;
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        const md_value *v = md_graph_value(g, n->out[i]);
+        md_shape shape;
+        size_t bytes;
+
+        if (!v)
+            continue;
+        if (!md_type_static(&v->type, &shape) ||
+            md_tensor_bytes(&bytes, v->type.dtype, &shape, NULL) != MD_OK)
+            return false;
+        *size += bytes;
+    }
+    return true;
+}
+
+static bool has_subgraph(const md_node *n)
+{
+    for (uint32_t i = 0; i < n->n_attr; i++) {
+        if (n->attr[i].type == MD_ATTR_GRAPH)
+            return true;
+    }
+    return false;
+}
+
+static bool foldable(const md_graph *g, const md_node *n, bool keep_dequantize)
+{
+    const md_op *op = n->impl;
+    size_t size;
+
+    if ((op->flags & MD_OP_IMPURE) || has_subgraph(n) || n->n_in > 64 ||
+        n->n_out > 16)
+        return false;
+    if (keep_dequantize && strcmp(n->op, "DequantizeLinear") == 0)
+        return false;
+    /* A shape is known before the value it is the shape of. */
+    if (strcmp(n->op, "Shape") == 0 || strcmp(n->op, "Size") == 0) {
+        md_shape shape;
+
+        return md_type_static(&g->values[n->in[0]].type, &shape);
+    }
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        if (n->in[i] != MD_VALUE_NONE && !g->values[n->in[i]].cdata)
+            return false;
+    }
+    return !folded_size(g, n, &size) || size <= FOLD_SIZE_MAX;
+}
+
+/* Compute n now and make its outputs constants. */
+static md_status fold(md_session *s, md_node *n, md_error *err)
+{
+    md_graph *g = s->graph;
+    const md_tensor *in[64] = { NULL };
+    md_tensor out[16] = { 0 };
+    md_tensor hollow = MD_TENSOR_INIT;
+    md_status st;
+
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        if (n->in[i] == MD_VALUE_NONE)
+            continue;
+        in[i] = g->values[n->in[i]].cdata;
+        if (!in[i]) { /* Shape, Size: only the header is read */
+            const md_type *t = &g->values[n->in[i]].type;
+
+            hollow.dtype = t->dtype;
+            (void)md_type_static(t, &hollow.shape);
+            in[i] = &hollow;
+        }
+    }
+    st = md_exec_node(g, n, in, out, s->alloc, s->pool, err);
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        if (st == MD_OK && n->out[i] != MD_VALUE_NONE) {
+            st = md_graph_set_const(g, n->out[i], out[i], err);
+            if (st == MD_OK) {
+                g->values[n->out[i]].def = NULL;
+                continue;
+            }
+        }
+        md_tensor_release(&out[i]);
+    }
+    if (st == MD_OK)
+        n->dead = true;
+    return st;
+}
+
+/* Types and constants of all values as arrays, as infer_node wants them. */
+typedef struct tables {
+    md_type *types;
+    const md_tensor **cdata;
+} tables;
+
+static md_status load_tables(tables *t, md_arena *ar, const md_graph *g,
+                             md_error *err)
+{
+    t->types = md_arena_calloc(ar, g->n_values + 1u, sizeof(*t->types));
+    t->cdata = md_arena_calloc(ar, g->n_values + 1u, sizeof(*t->cdata));
+    if (!t->types || !t->cdata)
+        return md_fail_nomem(err, g->n_values * sizeof(*t->types));
+    for (uint32_t i = 0; i < g->n_values; i++) {
+        t->types[i] = g->values[i].type;
+        t->cdata[i] = g->values[i].cdata;
+    }
+    return MD_OK;
+}
+
+static md_status propagate_node(md_session *s, tables *t, md_node *n,
+                                bool keep_dequantize, md_error *err)
+{
+    md_graph *g = s->graph;
+
+    MD_TRY(md_session__infer_node(g, n, t->types, t->cdata, err));
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        if (n->out[i] != MD_VALUE_NONE)
+            g->values[n->out[i]].type = t->types[n->out[i]];
+    }
+    if (!foldable(g, n, keep_dequantize))
+        return MD_OK;
+    MD_TRY(fold(s, n, err));
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        if (n->out[i] == MD_VALUE_NONE)
+            continue;
+        t->types[n->out[i]] = g->values[n->out[i]].type;
+        t->cdata[n->out[i]] = g->values[n->out[i]].cdata;
+    }
+    return MD_OK;
+}
+
+md_status md_session__propagate(md_session *s, bool keep_dequantize,
+                                md_error *err)
+{
+    md_graph *g = s->graph;
+    md_arena ar;
+    tables t;
+    md_status st;
+
+    md_arena_init(&ar, s->alloc, 0);
+    st = load_tables(&t, &ar, g, err);
+    for (uint32_t i = 0; i < g->n_nodes && st == MD_OK; i++) {
+        if (!g->nodes[i]->dead)
+            st = propagate_node(s, &t, g->nodes[i], keep_dequantize, err);
+    }
+    md_arena_release(&ar);
+    if (st == MD_OK)
+        md_graph_compact(g);
+    return st;
+}
+
+/* Drop nodes whose results nobody reads, last first. */
+static md_status drop_unused(md_session *s, md_error *err)
+{
+    md_graph *g = s->graph;
+    uint32_t *uses = md_calloc(s->alloc, g->n_values + 1u, sizeof(*uses));
+
+    if (!uses)
+        return md_fail_nomem(err, g->n_values * sizeof(*uses));
+    for (uint32_t i = 0; i < g->n_outputs; i++)
+        uses[g->outputs[i]]++;
+    for (uint32_t i = g->n_nodes; i-- > 0;) {
+        md_node *n = g->nodes[i];
+        bool used = has_subgraph(n);
+
+        for (uint32_t k = 0; k < n->n_out; k++)
+            used |= n->out[k] != MD_VALUE_NONE && uses[n->out[k]] > 0;
+        n->dead = !used;
+        for (uint32_t k = 0; used && k < n->n_in; k++) {
+            if (n->in[k] != MD_VALUE_NONE)
+                uses[n->in[k]]++;
+        }
+    }
+    md_free(s->alloc, uses);
+    md_graph_compact(g);
+    return MD_OK;
+}
+
+md_status md_session__compile(md_session *s, md_error *err)
+{
+    MD_TRY(resolve(s, err));
+    MD_TRY(drop_unused(s, err));
+    MD_TRY(md_session__propagate(s, true, err));
+    if (!s->reference) {
+        MD_TRY(md_passes_run(s->graph, s->precision, err));
+        MD_TRY(drop_unused(s, err));
+    }
+    MD_TRY(md_session__propagate(s, false, err));
+    return drop_unused(s, err);
+}

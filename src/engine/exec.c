@@ -1,0 +1,111 @@
+#include "engine/exec.h"
+
+#include <assert.h>
+#include <string.h>
+
+typedef struct sink {
+    md_tensor *out;
+    const md_alloc *alloc;
+} sink;
+
+static md_status give_output(md_exec *x, uint32_t i, md_dtype dtype,
+                             const md_shape *shape, md_tensor **out,
+                             md_error *err)
+{
+    sink *k = x->ctx;
+    md_tensor *t;
+
+    *out = NULL;
+    if (i >= x->node->n_out || x->node->out[i] == MD_VALUE_NONE)
+        return MD_OK;
+    t = &k->out[i];
+    if (t->data) {
+        if (t->dtype != dtype || !md_shape_equal(&t->shape, shape)) {
+            char a[MD_SHAPE_TEXT], b[MD_SHAPE_TEXT];
+
+            return md_fail(
+                err, MD_INTERNAL, "output %u is %s %s, planned as %s %s", i,
+                md_dtype_name(dtype), md_shape_format(a, sizeof(a), shape),
+                md_dtype_name(t->dtype),
+                md_shape_format(b, sizeof(b), &t->shape));
+        }
+    } else {
+        MD_TRY(md_tensor_alloc(t, dtype, shape, k->alloc, err));
+    }
+    *out = t;
+    return MD_OK;
+}
+
+/* + bias along the channels, + residual, activation: what md_fused says, on
+ * a row-major float result. */
+static void apply_fused(const md_node *n, const md_tensor *residual,
+                        md_tensor *out)
+{
+    const md_fused *f = n->fused;
+    float *y = out->data;
+    const float *r = residual ? residual->data : NULL;
+    int64_t total = md_tensor_n(out);
+    int axis = out->shape.rank - 1;
+    int64_t inner;
+    int64_t channels;
+
+    assert(out->dtype == MD_DTYPE_F32);
+    if (strcmp(n->op, "Conv") == 0)
+        axis = 1;
+    inner = md_shape_span(&out->shape, axis + 1, out->shape.rank);
+    channels = out->shape.dim[axis];
+    for (int64_t i = 0; i < total; i++) {
+        float v = y[i];
+
+        if (f->bias)
+            v += f->bias[i / inner % channels];
+        if (r)
+            v += r[i];
+        y[i] = md_act_apply(f->act, f->a, f->b, v);
+    }
+}
+
+/* Relu or Clip on codes: y_scale and y_zero_point stand at fixed places of
+ * each quantized operator. */
+static void clamp_fused(const md_node *n, const md_tensor *const *in,
+                        md_tensor *out)
+{
+    uint32_t at = strcmp(n->op, "QGemm") == 0 ? 7 : 6;
+    int64_t total = md_tensor_n(out);
+    int32_t lo, hi;
+
+    md_fused_clamp(n->fused, (float)md_tensor_get_f64(in[at], 0),
+                   (int32_t)md_tensor_get_i64(in[at + 1], 0), out->dtype, &lo,
+                   &hi);
+    for (int64_t i = 0; i < total; i++) {
+        int64_t q = md_tensor_get_i64(out, i);
+
+        md_tensor_set_i64(out, i, q < lo ? lo : q > hi ? hi : q);
+    }
+}
+
+md_status md_exec_node(const md_graph *g, const md_node *n,
+                       const md_tensor *const *in, md_tensor *out,
+                       const md_alloc *alloc, md_pool *pool, md_error *err)
+{
+    const md_op *op = n->impl;
+    const md_fused *f = n->fused;
+    sink k = { out, alloc };
+    md_exec x = { .node = n,
+                  .opset = md_model_opset(g->model, n->domain),
+                  .in = in,
+                  .alloc = alloc,
+                  .pool = pool,
+                  .output = give_output,
+                  .ctx = &k };
+    md_status s = op->run(&x, err);
+
+    if (s != MD_OK)
+        return md_wrap(err, s, "node '%s' (%s): ", n->name, n->op);
+    if (f && out[0].dtype == MD_DTYPE_F32)
+        apply_fused(n, f->residual != MD_VALUE_NONE ? in[n->n_in - 1] : NULL,
+                    &out[0]);
+    else if (f)
+        clamp_fused(n, in, &out[0]);
+    return MD_OK;
+}

@@ -1,0 +1,257 @@
+/*
+ * Choosing kernels and layouts, in program order.  A node is offered its
+ * inputs in the layouts in which they exist; where it wants another, a reorder
+ * is inserted once per value.  Convolution nets so stay blocked from the first
+ * convolution to the last.
+ */
+#include <string.h>
+
+#include "engine/program.h"
+
+static md_status new_inst(md_inst **out, md_session *s, uint32_t n_in,
+                          uint32_t n_out, md_error *err)
+{
+    md_inst *i;
+
+    if (s->n_insts == s->cap_insts) {
+        uint32_t cap = s->cap_insts ? s->cap_insts * 2 : 64;
+        md_inst *grown = md_arena_calloc(&s->arena, cap, sizeof(*grown));
+
+        if (!grown)
+            return md_fail_nomem(err, cap * sizeof(*grown));
+        if (s->n_insts)
+            memcpy(grown, s->insts, s->n_insts * sizeof(*grown));
+        s->insts = grown;
+        s->cap_insts = cap;
+    }
+    i = &s->insts[s->n_insts];
+    *i = (md_inst){ .n_in = n_in, .n_out = n_out };
+    i->in = md_arena_calloc(&s->arena, n_in + 1u, sizeof(*i->in));
+    i->out = md_arena_calloc(&s->arena, n_out + 1u, sizeof(*i->out));
+    if (!i->in || !i->out)
+        return md_fail_nomem(err, n_in * sizeof(*i->in));
+    *out = i; /* counted by the caller once it is complete */
+    return MD_OK;
+}
+
+/* The slot of a value in a layout, made when it is new. */
+static md_status slot_of(uint32_t *out, md_session *s, md_value_id id,
+                         md_layout layout, md_error *err)
+{
+    uint32_t *known = &s->slot_of[layout][id];
+
+    if (*known == MD_SLOT_NONE) {
+        if (s->n_slots == s->cap_slots) {
+            uint32_t cap = s->cap_slots ? s->cap_slots * 2 : 128;
+            md_slot *grown = md_arena_calloc(&s->arena, cap, sizeof(*grown));
+
+            if (!grown)
+                return md_fail_nomem(err, cap * sizeof(*grown));
+            if (s->n_slots)
+                memcpy(grown, s->slots, s->n_slots * sizeof(*grown));
+            s->slots = grown;
+            s->cap_slots = cap;
+        }
+        s->slots[s->n_slots] = (md_slot){ id, layout };
+        *known = s->n_slots++;
+    }
+    *out = *known;
+    return MD_OK;
+}
+
+/* Make sure that value id exists in `layout`. */
+static md_status ensure(uint32_t *out, md_session *s, md_value_id id,
+                        md_layout layout, md_error *err)
+{
+    md_layout other = layout == MD_LAYOUT_ROW ? MD_LAYOUT_NC16 : MD_LAYOUT_ROW;
+    md_inst *r;
+
+    if (s->slot_of[layout][id] != MD_SLOT_NONE ||
+        s->slot_of[other][id] == MD_SLOT_NONE)
+        return slot_of(out, s, id, layout, err);
+    MD_TRY(new_inst(&r, s, 1, 1, err));
+    r->kind = MD_INST_REORDER;
+    r->kernel = "reorder";
+    r->in[0] = s->slot_of[other][id];
+    MD_TRY(slot_of(&r->out[0], s, id, layout, err));
+    s->n_insts++;
+    *out = r->out[0];
+    return MD_OK;
+}
+
+/* Arrays that a lowering reads and writes, sized for one node. */
+typedef struct frame {
+    const md_type **in, **out;
+    const md_tensor **cin;
+    md_layout *have, *want, *give;
+} frame;
+
+static md_status make_frame(frame *f, md_arena *ar, md_session *s,
+                            const md_node *n, md_error *err)
+{
+    const md_graph *g = s->graph;
+    size_t n_in = n->n_in + 1u, n_out = n->n_out + 1u;
+
+    f->in = md_arena_calloc(ar, n_in, sizeof(*f->in));
+    f->cin = md_arena_calloc(ar, n_in, sizeof(*f->cin));
+    f->have = md_arena_calloc(ar, n_in, sizeof(*f->have));
+    f->want = md_arena_calloc(ar, n_in, sizeof(*f->want));
+    f->out = md_arena_calloc(ar, n_out, sizeof(*f->out));
+    f->give = md_arena_calloc(ar, n_out, sizeof(*f->give));
+    if (!f->in || !f->cin || !f->have || !f->want || !f->out || !f->give)
+        return md_fail_nomem(err, n_in * sizeof(*f->in));
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        md_value_id id = n->in[i];
+
+        if (id == MD_VALUE_NONE)
+            continue;
+        f->in[i] = &g->values[id].type;
+        f->cin[i] = g->values[id].cdata;
+        if (s->slot_of[MD_LAYOUT_NC16][id] != MD_SLOT_NONE)
+            f->have[i] = MD_LAYOUT_NC16;
+    }
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        if (n->out[i] != MD_VALUE_NONE)
+            f->out[i] = &g->values[n->out[i]].type;
+    }
+    return MD_OK;
+}
+
+/* Offer the node to its operator's fast side.  MD_OK with inst->kind set, or
+ * the failure of an allocation. */
+static md_status offer(md_session *s, md_node *n, md_inst *inst, frame *f,
+                       md_error *err)
+{
+    const md_op *op = n->impl;
+    md_error why = MD_ERROR_INIT;
+    md_lower lo = { .model = s->model,
+                    .node = n,
+                    .fused = n->fused,
+                    .opset = md_model_opset(s->model, n->domain),
+                    .cpu = s->cpu,
+                    .precision = s->precision,
+                    .in = f->in,
+                    .out = f->out,
+                    .cin = f->cin,
+                    .have = f->have,
+                    .alloc = s->alloc,
+                    .arena = &s->arena,
+                    .want = f->want,
+                    .give = f->give };
+    md_status st;
+
+    inst->kind = MD_INST_REF;
+    inst->kernel = "reference";
+    if (s->reference || !op->fast) {
+        inst->why = s->reference ? "reference mode" : "no kernel yet";
+        return MD_OK;
+    }
+    st = op->fast->lower(&lo, &why);
+    if (st == MD_UNSUPPORTED) {
+        memset(f->want, 0, n->n_in * sizeof(*f->want));
+        memset(f->give, 0, n->n_out * sizeof(*f->give));
+        inst->why = md_arena_strdup(&s->arena, why.msg);
+        return inst->why ? MD_OK : md_fail_nomem(err, sizeof(why.msg));
+    }
+    if (st != MD_OK) {
+        if (err)
+            *err = why;
+        return md_wrap(err, st, "node '%s' (%s): ", n->name, n->op);
+    }
+    inst->kind = MD_INST_FAST;
+    inst->state = lo.state;
+    inst->kernel = lo.kernel;
+    inst->why = lo.why;
+    return MD_OK;
+}
+
+static bool is_view(const md_graph *g, const md_node *n)
+{
+    const md_op *op = n->impl;
+
+    return (op->flags & MD_OP_VIEW) && !g->values[n->in[0]].cdata &&
+           (n->n_out < 2 || n->out[1] == MD_VALUE_NONE);
+}
+
+static md_status lower_node(md_session *s, md_node *n, md_arena *ar,
+                            md_error *err)
+{
+    md_inst *inst;
+    md_inst draft = { 0 };
+    frame f;
+
+    MD_TRY(make_frame(&f, ar, s, n, err));
+    if (is_view(s->graph, n) && !s->reference) {
+        draft.kind = MD_INST_VIEW;
+        draft.kernel = "view";
+    } else {
+        MD_TRY(offer(s, n, &draft, &f, err));
+    }
+    /* Reorders come first, then the instruction itself. */
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        uint32_t slot;
+
+        if (n->in[i] != MD_VALUE_NONE && !s->graph->values[n->in[i]].cdata)
+            MD_TRY(ensure(&slot, s, n->in[i], f.want[i], err));
+    }
+    MD_TRY(new_inst(&inst, s, n->n_in, n->n_out, err));
+    inst->kind = draft.kind;
+    inst->state = draft.state;
+    inst->kernel = draft.kernel;
+    inst->why = draft.why;
+    inst->node = n;
+    inst->op = n->impl;
+    s->n_insts++; /* unlower finds its state from here on */
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        inst->in[i] = MD_SLOT_NONE;
+        if (n->in[i] != MD_VALUE_NONE)
+            MD_TRY(slot_of(&inst->in[i], s, n->in[i],
+                           s->graph->values[n->in[i]].cdata ? MD_LAYOUT_ROW
+                                                            : f.want[i],
+                           err));
+    }
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        inst->out[i] = MD_SLOT_NONE;
+        if (n->out[i] != MD_VALUE_NONE)
+            MD_TRY(slot_of(&inst->out[i], s, n->out[i], f.give[i], err));
+    }
+    return MD_OK;
+}
+
+md_status md_session__lower(md_session *s, md_error *err)
+{
+    md_graph *g = s->graph;
+    uint32_t slot;
+    md_arena ar;
+    md_status st = MD_OK;
+
+    for (int l = 0; l < 2; l++) {
+        s->slot_of[l] =
+            md_arena_alloc(&s->arena, (g->n_values + 1u) * sizeof(uint32_t));
+        if (!s->slot_of[l])
+            return md_fail_nomem(err, g->n_values * sizeof(uint32_t));
+        memset(s->slot_of[l], 0xff, g->n_values * sizeof(uint32_t));
+    }
+    for (uint32_t i = 0; i < g->n_inputs; i++)
+        MD_TRY(slot_of(&slot, s, g->inputs[i], MD_LAYOUT_ROW, err));
+    md_arena_init(&ar, s->alloc, 0);
+    for (uint32_t i = 0; i < g->n_nodes && st == MD_OK; i++) {
+        st = lower_node(s, g->nodes[i], &ar, err);
+        md_arena_reset(&ar);
+    }
+    md_arena_release(&ar);
+    for (uint32_t i = 0; i < g->n_outputs && st == MD_OK; i++)
+        st = ensure(&slot, s, g->outputs[i], MD_LAYOUT_ROW, err);
+    return st;
+}
+
+void md_session__unlower(md_session *s)
+{
+    for (uint32_t i = 0; i < s->n_insts; i++) {
+        md_inst *inst = &s->insts[i];
+
+        if (inst->kind == MD_INST_FAST && inst->op->fast->release)
+            inst->op->fast->release(inst->state, s->alloc);
+    }
+    s->n_insts = 0;
+}

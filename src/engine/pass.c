@@ -1,0 +1,76 @@
+#include "engine/pass.h"
+
+#include <string.h>
+
+static const md_pass *const passes[] = {
+#define PASS(id) &md_pass_##id,
+#include "engine/passes.def"
+#undef PASS
+};
+
+md_status md_passes_run(md_graph *g, md_precision precision, md_error *err)
+{
+    for (size_t i = 0; i < MD_COUNT(passes); i++) {
+        md_status s = passes[i]->run(g, precision, err);
+
+        if (s != MD_OK)
+            return md_wrap(err, s, "pass %s: ", passes[i]->name);
+        md_graph_compact(g);
+    }
+    return MD_OK;
+}
+
+md_status md_pass__uses(uint32_t **uses, const md_graph *g, md_error *err)
+{
+    size_t n = g->n_values + 1u;
+    uint32_t *u = md_calloc(g->model->alloc, n, sizeof(*u));
+
+    if (!u)
+        return md_fail_nomem(err, n * sizeof(*u));
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const md_node *nd = g->nodes[i];
+
+        for (uint32_t k = 0; k < nd->n_in && !nd->dead; k++) {
+            if (nd->in[k] != MD_VALUE_NONE)
+                u[nd->in[k]]++;
+        }
+    }
+    for (uint32_t i = 0; i < g->n_outputs; i++)
+        u[g->outputs[i]]++;
+    *uses = u;
+    return MD_OK;
+}
+
+md_node *md_pass__def(const md_graph *g, md_value_id id, const char *op)
+{
+    const md_value *v = md_graph_value(g, id);
+
+    if (!v || !v->def || v->def->dead || v->def->domain[0] ||
+        strcmp(v->def->op, op) != 0)
+        return NULL;
+    return v->def;
+}
+
+bool md_pass__scalar(const md_graph *g, md_value_id id, float *out)
+{
+    const md_value *v = md_graph_value(g, id);
+
+    if (!v || !v->cdata || !md_dtype_is_float(v->cdata->dtype) ||
+        md_tensor_n(v->cdata) != 1)
+        return false;
+    *out = (float)md_tensor_get_f64(v->cdata, 0);
+    return true;
+}
+
+md_status md_pass__resolve(const md_graph *g, md_node *n, md_error *err)
+{
+    /* A pass may write a newer operator than the model imports. */
+    int64_t opset = md_model_opset(g->model, n->domain);
+
+    n->impl = md_op_find(n->domain, n->op, opset);
+    if (!n->impl)
+        n->impl = md_op_find(n->domain, n->op, INT64_MAX);
+    if (!n->impl)
+        return md_fail(err, MD_INTERNAL, "operator '%s' is unknown", n->op);
+    return MD_OK;
+}

@@ -1,0 +1,37 @@
+/*
+ * Graph passes that keep what a model computes and make it cheaper.  They see
+ * resolved, typed nodes (impl set) and leave new nodes resolved.
+ */
+#ifndef MD_ENGINE_PASS_H
+#define MD_ENGINE_PASS_H
+
+#include "graph/graph.h"
+#include "ops/lower.h"
+
+typedef struct md_pass {
+    const char *name;
+    const char *what; /* one line */
+    md_status (*run)(md_graph *g, md_precision precision, md_error *err);
+} md_pass;
+
+#define PASS(id) extern const md_pass md_pass_##id;
+#include "engine/passes.def"
+#undef PASS
+
+/* All passes in order; dead nodes are dropped after each. */
+md_status md_passes_run(md_graph *g, md_precision precision, md_error *err);
+
+/* Use counts by value id (graph outputs count), from the graph's model
+ * allocator: free with md_free(g->model->alloc, uses). */
+md_status md_pass__uses(uint32_t **uses, const md_graph *g, md_error *err);
+
+/* The node that defines value id when it is `op` of ai.onnx, else NULL. */
+md_node *md_pass__def(const md_graph *g, md_value_id id, const char *op);
+
+/* The single element of a float constant in *out; false if id is none. */
+bool md_pass__scalar(const md_graph *g, md_value_id id, float *out);
+
+/* Set n->impl from the registry; MD_INTERNAL when the operator is unknown. */
+md_status md_pass__resolve(const md_graph *g, md_node *n, md_error *err);
+
+#endif

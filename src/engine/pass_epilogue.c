@@ -1,0 +1,233 @@
+/*
+ * Into Conv, Gemm and MatMul by constant weights goes what follows them on
+ * the only path: bias, residual, activation.  The node takes over the place
+ * of what it swallows in the values, not in the order: a residual must be
+ * computed before the node that adds it.
+ */
+#include <float.h>
+#include <string.h>
+
+#include "engine/pass.h"
+
+typedef struct fuser {
+    md_graph *g;
+    const uint32_t *uses;
+    uint32_t *position; /* by value id: 1 + index of the defining node */
+    md_node **user;     /* by value id: its last user */
+} fuser;
+
+static bool is_host(const md_graph *g, const md_node *n)
+{
+    const md_tensor *w;
+
+    if (n->domain[0] ||
+        (strcmp(n->op, "Conv") != 0 && strcmp(n->op, "Gemm") != 0 &&
+         strcmp(n->op, "MatMul") != 0))
+        return false;
+    w = g->values[n->in[1]].cdata;
+    return w && w->dtype == MD_DTYPE_F32 &&
+           g->values[n->out[0]].type.dtype == MD_DTYPE_F32 &&
+           (strcmp(n->op, "MatMul") != 0 || w->shape.rank == 2);
+}
+
+static bool same_type(const md_type *a, const md_type *b)
+{
+    if (a->dtype != b->dtype || !a->has_rank || !b->has_rank ||
+        a->rank != b->rank)
+        return false;
+    for (int i = 0; i < a->rank; i++) {
+        if (!md_dim_equal(a->dim[i], b->dim[i]))
+            return false;
+    }
+    return true;
+}
+
+/* The activation that node n is, with its parameters; false for none. */
+static bool activation(const md_graph *g, const md_node *n, md_fused *f)
+{
+    static const struct {
+        const char *op;
+        md_act act;
+    } plain[] = {
+        { "Relu", MD_ACT_RELU },
+        { "Sigmoid", MD_ACT_SIGMOID },
+        { "Tanh", MD_ACT_TANH },
+        { "Swish", MD_ACT_SILU },
+        { "HardSwish", MD_ACT_HARD_SWISH },
+    };
+
+    if (n->domain[0])
+        return false;
+    for (size_t i = 0; i < MD_COUNT(plain); i++) {
+        if (strcmp(n->op, plain[i].op) != 0)
+            continue;
+        f->act = plain[i].act;
+        return f->act != MD_ACT_SILU ||
+               md_node_attr_f(n, "alpha", 1.0f) == 1.0f;
+    }
+    if (strcmp(n->op, "Gelu") == 0) {
+        bool tanh_form =
+            strcmp(md_node_attr_s(n, "approximate", "none"), "tanh") == 0;
+
+        f->act = tanh_form ? MD_ACT_GELU_TANH : MD_ACT_GELU_ERF;
+    } else if (strcmp(n->op, "LeakyRelu") == 0) {
+        f->act = MD_ACT_LEAKY_RELU;
+        f->a = md_node_attr_f(n, "alpha", 0.01f);
+    } else if (strcmp(n->op, "HardSigmoid") == 0) {
+        f->act = MD_ACT_HARD_SIGMOID;
+        f->a = md_node_attr_f(n, "alpha", 0.2f);
+        f->b = md_node_attr_f(n, "beta", 0.5f);
+    } else if (strcmp(n->op, "Clip") == 0) {
+        f->act = MD_ACT_CLIP;
+        f->a = md_node_attr_f(n, "min", -FLT_MAX);
+        f->b = md_node_attr_f(n, "max", FLT_MAX);
+        if (n->n_in > 1 && n->in[1] != MD_VALUE_NONE &&
+            !md_pass__scalar(g, n->in[1], &f->a))
+            return false;
+        if (n->n_in > 2 && n->in[2] != MD_VALUE_NONE &&
+            !md_pass__scalar(g, n->in[2], &f->b))
+            return false;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* A constant that adds one number per column of `host`'s output. */
+static const float *column_bias(const md_graph *g, md_value_id id,
+                                const md_node *host, int64_t *n)
+{
+    const md_tensor *t = g->values[id].cdata;
+    const md_type *y = &g->values[host->out[0]].type;
+
+    if (!t || t->dtype != MD_DTYPE_F32 || strcmp(host->op, "Conv") == 0 ||
+        !y->has_rank || y->rank < 1 || t->shape.rank < 1 ||
+        t->shape.rank > y->rank)
+        return NULL;
+    *n = t->shape.dim[t->shape.rank - 1];
+    if (md_tensor_n(t) != *n || !md_dim_equal(y->dim[y->rank - 1], MD_DIM(*n)))
+        return NULL;
+    return t->data;
+}
+
+/* Take up Add n behind host; true when done. */
+static md_status take_add(fuser *fu, md_node *host, const md_node *n,
+                          md_fused *f, bool *taken, md_error *err)
+{
+    md_graph *g = fu->g;
+    md_value_id y = host->out[0];
+    md_value_id other = n->in[0] == y ? n->in[1] : n->in[0];
+    int64_t n_bias = 0;
+    const float *bias;
+
+    *taken = false;
+    if (other == y)
+        return MD_OK;
+    bias = column_bias(g, other, host, &n_bias);
+    if (bias && !f->bias && f->residual == MD_VALUE_NONE) {
+        f->bias = bias;
+        f->n_bias = n_bias;
+        *taken = true;
+        return MD_OK;
+    }
+    if (f->residual != MD_VALUE_NONE || g->values[other].cdata ||
+        !same_type(&g->values[other].type, &g->values[y].type) ||
+        fu->position[other] >= fu->position[y])
+        return MD_OK;
+    f->residual = other;
+    *taken = true;
+    /* Conv and Gemm keep slot 2 for their own bias. */
+    if (strcmp(host->op, "MatMul") != 0 && host->n_in < 3)
+        MD_TRY(md_node_set_input(g, host, 2, MD_VALUE_NONE, err));
+    return md_node_set_input(g, host, host->n_in, other, err);
+}
+
+/* Swallow followers of host one after the other. */
+static md_status fuse_host(fuser *fu, md_node *host, md_error *err)
+{
+    md_graph *g = fu->g;
+    md_fused *f = md_arena_calloc(&g->model->arena, 1, sizeof(*f));
+    bool any = false;
+
+    if (!f)
+        return md_fail_nomem(err, sizeof(*f));
+    f->residual = MD_VALUE_NONE;
+    for (;;) {
+        md_value_id y = host->out[0];
+        md_node *n = fu->user[y];
+        bool taken = false;
+
+        if (!n || n->dead || fu->uses[y] != 1 || g->values[y].is_output ||
+            n->n_out != 1 || f->act != MD_ACT_NONE)
+            break;
+        if (!n->domain[0] && strcmp(n->op, "Add") == 0) {
+            MD_TRY(take_add(fu, host, n, f, &taken, err));
+        } else {
+            md_fused act = *f;
+
+            taken = n->in[0] == y && activation(g, n, &act);
+            if (taken)
+                *f = act;
+        }
+        if (!taken)
+            break;
+        any = true;
+        fu->position[n->out[0]] = fu->position[y];
+        g->values[y].def = NULL;
+        host->out[0] = n->out[0];
+        g->values[n->out[0]].def = host;
+        n->dead = true;
+        n->n_out = 0;
+    }
+    if (any)
+        host->fused = f;
+    return MD_OK;
+}
+
+static md_status prepare(fuser *fu, md_arena *ar, md_error *err)
+{
+    md_graph *g = fu->g;
+
+    fu->position = md_arena_calloc(ar, g->n_values + 1u, sizeof(*fu->position));
+    fu->user = md_arena_calloc(ar, g->n_values + 1u, sizeof(*fu->user));
+    if (!fu->position || !fu->user)
+        return md_fail_nomem(err, g->n_values * sizeof(*fu->user));
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        md_node *n = g->nodes[i];
+
+        for (uint32_t k = 0; k < n->n_out; k++) {
+            if (n->out[k] != MD_VALUE_NONE)
+                fu->position[n->out[k]] = i + 1;
+        }
+        for (uint32_t k = 0; k < n->n_in; k++) {
+            if (n->in[k] != MD_VALUE_NONE)
+                fu->user[n->in[k]] = n;
+        }
+    }
+    return MD_OK;
+}
+
+static md_status run(md_graph *g, md_precision precision, md_error *err)
+{
+    fuser fu = { .g = g };
+    uint32_t *uses;
+    md_arena ar;
+    md_status s;
+
+    (void)precision;
+    MD_TRY(md_pass__uses(&uses, g, err));
+    fu.uses = uses;
+    md_arena_init(&ar, g->model->alloc, 0);
+    s = prepare(&fu, &ar, err);
+    for (uint32_t i = 0; i < g->n_nodes && s == MD_OK; i++) {
+        if (!g->nodes[i]->dead && is_host(g, g->nodes[i]))
+            s = fuse_host(&fu, g->nodes[i], err);
+    }
+    md_arena_release(&ar);
+    md_free(g->model->alloc, uses);
+    return s;
+}
+
+const md_pass md_pass_epilogue = {
+    "epilogue", "bias, residual and activation into Conv, Gemm, MatMul", run
+};

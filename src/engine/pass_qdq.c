@@ -1,0 +1,462 @@
+/*
+ * Quantized regions: DequantizeLinear -> op -> QuantizeLinear becomes the
+ * integer operator that computes the same (ONNX QLinear*, com.microsoft).
+ * Relu and Clip between op and Q are clamps of the integer result.  Data
+ * movement with the same scale and zero point on both sides is done on the
+ * integers as they are.
+ */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "engine/pass.h"
+
+typedef struct matcher {
+    md_graph *g;
+    const uint32_t *uses;
+    md_node **user; /* by value id: its last user */
+} matcher;
+
+/* One quantized value: x = (q - zp) * scale. */
+typedef struct quantized {
+    md_value_id q, scale, zp; /* zp may be MD_VALUE_NONE */
+} quantized;
+
+static bool is_const(const md_graph *g, md_value_id id)
+{
+    const md_value *v = md_graph_value(g, id);
+
+    return v && v->cdata;
+}
+
+static bool is_scalar_const(const md_graph *g, md_value_id id)
+{
+    return is_const(g, id) && md_tensor_n(g->values[id].cdata) == 1;
+}
+
+static bool read_quant(quantized *out, const md_graph *g, const md_node *n)
+{
+    if (!n || n->n_in < 2 || !is_const(g, n->in[1]))
+        return false;
+    out->q = n->in[0];
+    out->scale = n->in[1];
+    out->zp = n->n_in > 2 ? n->in[2] : MD_VALUE_NONE;
+    return out->zp == MD_VALUE_NONE || is_const(g, out->zp);
+}
+
+/* id as DequantizeLinear of 8 bits by one scale. */
+static bool activation_in(quantized *out, const md_graph *g, md_value_id id)
+{
+    const md_node *dq = md_pass__def(g, id, "DequantizeLinear");
+    md_dtype t;
+
+    if (!read_quant(out, g, dq) || !is_scalar_const(g, out->scale))
+        return false;
+    t = g->values[out->q].type.dtype;
+    return t == MD_DTYPE_U8 || t == MD_DTYPE_I8;
+}
+
+/* id as DequantizeLinear of constant 8-bit weights. */
+static bool weights_in(quantized *out, const md_graph *g, md_value_id id,
+                       int64_t *axis)
+{
+    const md_node *dq = md_pass__def(g, id, "DequantizeLinear");
+
+    if (!read_quant(out, g, dq) || !is_const(g, out->q) ||
+        g->values[out->q].cdata->dtype != MD_DTYPE_I8)
+        return false;
+    *axis = md_node_attr_i(dq, "axis", 1);
+    return true;
+}
+
+static md_node *only_user(const matcher *m, md_value_id id)
+{
+    if (m->uses[id] != 1 || m->g->values[id].is_output)
+        return NULL;
+    return m->user[id];
+}
+
+/* The QuantizeLinear behind `from`, through at most one Relu or Clip whose
+ * clamp goes to f.  NULL: there is none. */
+static md_node *quantize_after(const matcher *m, md_value_id from, md_fused *f,
+                               md_node **between)
+{
+    md_node *n = only_user(m, from);
+    const md_graph *g = m->g;
+
+    *between = NULL;
+    if (n && !n->domain[0] &&
+        (strcmp(n->op, "Relu") == 0 || strcmp(n->op, "Clip") == 0)) {
+        f->act = MD_ACT_RELU;
+        if (n->op[0] == 'C') {
+            f->act = MD_ACT_CLIP;
+            f->a = md_node_attr_f(n, "min", -FLT_MAX);
+            f->b = md_node_attr_f(n, "max", FLT_MAX);
+            if ((n->n_in > 1 && n->in[1] != MD_VALUE_NONE &&
+                 !md_pass__scalar(g, n->in[1], &f->a)) ||
+                (n->n_in > 2 && n->in[2] != MD_VALUE_NONE &&
+                 !md_pass__scalar(g, n->in[2], &f->b)))
+                return NULL;
+        }
+        *between = n;
+        n = only_user(m, n->out[0]);
+    }
+    if (!n || n->domain[0] || strcmp(n->op, "QuantizeLinear") != 0 ||
+        n->n_in < 3 || !is_scalar_const(g, n->in[1]) ||
+        !is_scalar_const(g, n->in[2]))
+        return NULL;
+    return n;
+}
+
+/* A zero zero-point of type t where a file left it out. */
+static md_status need_zp(md_graph *g, quantized *q, md_error *err)
+{
+    md_shape scalar = { 0, { 0 } };
+    md_tensor t;
+
+    if (q->zp != MD_VALUE_NONE)
+        return MD_OK;
+    MD_TRY(md_tensor_alloc(&t, g->values[q->q].type.dtype, &scalar,
+                           g->model->alloc, err));
+    return md_graph_add_const(&q->zp, g, "", t, err);
+}
+
+static float scale_at(const md_tensor *t, int64_t i)
+{
+    return ((const float *)t->data)[md_tensor_n(t) == 1 ? 0 : i];
+}
+
+/*
+ * The int32 bias for a float one: round(b / (xs * ws[c])).  A bias that is
+ * DequantizeLinear of int32 at those scales is taken as it is.
+ */
+static md_status int_bias(md_value_id *out, md_graph *g, md_value_id bias,
+                          const quantized *x, const quantized *w, bool *ok,
+                          md_error *err)
+{
+    const md_node *dq = md_pass__def(g, bias, "DequantizeLinear");
+    const md_tensor *b = g->values[bias].cdata;
+    const md_tensor *ws = g->values[w->scale].cdata;
+    float xs = scale_at(g->values[x->scale].cdata, 0);
+    md_tensor t;
+
+    *ok = true;
+    if (dq && is_const(g, dq->in[0]) &&
+        g->values[dq->in[0]].cdata->dtype == MD_DTYPE_I32) {
+        *out = dq->in[0];
+        return MD_OK;
+    }
+    if (!b || b->dtype != MD_DTYPE_F32) {
+        *ok = false;
+        return MD_OK;
+    }
+    MD_TRY(md_tensor_alloc(&t, MD_DTYPE_I32, &b->shape, g->model->alloc, err));
+    for (int64_t i = 0; i < md_tensor_n(b); i++) {
+        double v = (double)((const float *)b->data)[i] /
+                   ((double)xs * scale_at(ws, i));
+
+        md_tensor_set_i64(
+            &t, i, (int64_t)nearbyint(fmin(fmax(v, INT32_MIN), INT32_MAX)));
+    }
+    return md_graph_add_const(out, g, "", t, err);
+}
+
+/* Turn n into `op` reading `in`, writing what q (QuantizeLinear) wrote. */
+static md_status rewrite(const matcher *m, md_node *n, const char *domain,
+                         const char *op, const md_value_id *in, uint32_t n_in,
+                         md_node *between, md_node *q, const md_fused *f,
+                         md_error *err)
+{
+    md_graph *g = m->g;
+    uint32_t keep = 0;
+
+    for (; keep < n_in; keep++)
+        MD_TRY(md_node_set_input(g, n, keep, in[keep], err));
+    n->n_in = n_in;
+    n->op = op;
+    n->domain = domain;
+    if (domain[0] && md_model_opset(g->model, domain) == 0)
+        MD_TRY(md_model_set_opset(g->model, domain, 1, err));
+    if (f->act != MD_ACT_NONE) {
+        md_fused *copy = md_arena_alloc(&g->model->arena, sizeof(*copy));
+
+        if (!copy)
+            return md_fail_nomem(err, sizeof(*copy));
+        *copy = *f;
+        n->fused = copy;
+    }
+    if (q) {
+        g->values[n->out[0]].def = NULL;
+        n->out[0] = q->out[0];
+        g->values[n->out[0]].def = n;
+        q->dead = true;
+        q->n_out = 0;
+        if (between) {
+            between->dead = true;
+            between->n_out = 0;
+        }
+    }
+    return md_pass__resolve(g, n, err);
+}
+
+static md_status match_conv(const matcher *m, md_node *n, md_error *err)
+{
+    md_graph *g = m->g;
+    md_fused f = { .residual = MD_VALUE_NONE };
+    quantized x, w;
+    md_node *between, *q;
+    int64_t axis;
+    md_value_id in[9];
+    bool ok = true;
+    uint32_t n_in = 8;
+
+    if (!activation_in(&x, g, n->in[0]) ||
+        !weights_in(&w, g, n->in[1], &axis) ||
+        (axis != 0 && !is_scalar_const(g, w.scale)))
+        return MD_OK;
+    q = quantize_after(m, n->out[0], &f, &between);
+    if (!q)
+        return MD_OK;
+    MD_TRY(need_zp(g, &x, err));
+    MD_TRY(need_zp(g, &w, err));
+    memcpy(in,
+           (md_value_id[]){ x.q, x.scale, x.zp, w.q, w.scale, w.zp, q->in[1],
+                            q->in[2] },
+           8 * sizeof(*in));
+    if (n->n_in > 2 && n->in[2] != MD_VALUE_NONE) {
+        MD_TRY(int_bias(&in[8], g, n->in[2], &x, &w, &ok, err));
+        n_in = 9;
+    }
+    if (!ok)
+        return MD_OK;
+    return rewrite(m, n, "", "QLinearConv", in, n_in, between, q, &f, err);
+}
+
+/* Gemm: also without a QuantizeLinear behind it (float result). */
+static md_status match_gemm(const matcher *m, md_node *n, md_error *err)
+{
+    md_graph *g = m->g;
+    md_fused f = { .residual = MD_VALUE_NONE };
+    quantized x, w;
+    md_node *between = NULL, *q;
+    int64_t axis;
+    md_value_id in[9];
+    bool ok = true;
+    int64_t columns = md_node_attr_i(n, "transB", 0) ? 0 : 1;
+
+    if (!activation_in(&x, g, n->in[0]) ||
+        !weights_in(&w, g, n->in[1], &axis) ||
+        (axis != columns && !is_scalar_const(g, w.scale)) ||
+        md_node_attr_i(n, "transA", 0) ||
+        md_node_attr_f(n, "alpha", 1.0f) != 1.0f ||
+        md_node_attr_f(n, "beta", 1.0f) != 1.0f)
+        return MD_OK;
+    q = quantize_after(m, n->out[0], &f, &between);
+    MD_TRY(need_zp(g, &x, err));
+    MD_TRY(need_zp(g, &w, err));
+    in[6] = MD_VALUE_NONE;
+    if (n->n_in > 2 && n->in[2] != MD_VALUE_NONE)
+        MD_TRY(int_bias(&in[6], g, n->in[2], &x, &w, &ok, err));
+    if (!ok)
+        return MD_OK;
+    memcpy(in, (md_value_id[]){ x.q, x.scale, x.zp, w.q, w.scale, w.zp },
+           6 * sizeof(*in));
+    if (!q)
+        return rewrite(m, n, "com.microsoft", "QGemm", in, 7, NULL, NULL,
+                       &(md_fused){ .residual = MD_VALUE_NONE }, err);
+    in[7] = q->in[1];
+    in[8] = q->in[2];
+    return rewrite(m, n, "com.microsoft", "QGemm", in, 9, between, q, &f, err);
+}
+
+static md_status match_matmul(const matcher *m, md_node *n, md_error *err)
+{
+    md_graph *g = m->g;
+    md_fused f = { .residual = MD_VALUE_NONE };
+    quantized x, w;
+    md_node *between, *q;
+    int64_t axis;
+
+    if (!activation_in(&x, g, n->in[0]) ||
+        !weights_in(&w, g, n->in[1], &axis) ||
+        (axis != 1 && !is_scalar_const(g, w.scale)))
+        return MD_OK;
+    q = quantize_after(m, n->out[0], &f, &between);
+    if (!q)
+        return MD_OK;
+    MD_TRY(need_zp(g, &x, err));
+    MD_TRY(need_zp(g, &w, err));
+    return rewrite(m, n, "", "QLinearMatMul",
+                   (md_value_id[]){ x.q, x.scale, x.zp, w.q, w.scale, w.zp,
+                                    q->in[1], q->in[2] },
+                   8, between, q, &f, err);
+}
+
+static md_status match_add(const matcher *m, md_node *n, md_error *err)
+{
+    md_graph *g = m->g;
+    md_fused f = { .residual = MD_VALUE_NONE };
+    quantized a, b;
+    md_node *between, *q;
+
+    if (!activation_in(&a, g, n->in[0]) || !activation_in(&b, g, n->in[1]) ||
+        g->values[a.q].type.dtype != g->values[b.q].type.dtype)
+        return MD_OK;
+    q = quantize_after(m, n->out[0], &f, &between);
+    if (!q || g->values[q->in[2]].cdata->dtype != g->values[a.q].type.dtype)
+        return MD_OK;
+    MD_TRY(need_zp(g, &a, err));
+    MD_TRY(need_zp(g, &b, err));
+    return rewrite(m, n, "com.microsoft", "QLinearAdd",
+                   (md_value_id[]){ a.q, a.scale, a.zp, b.q, b.scale, b.zp,
+                                    q->in[1], q->in[2] },
+                   8, between, q, &f, err);
+}
+
+static md_status match_gap(const matcher *m, md_node *n, md_error *err)
+{
+    md_graph *g = m->g;
+    md_fused f = { .residual = MD_VALUE_NONE };
+    quantized x;
+    md_node *between, *q;
+
+    if (!activation_in(&x, g, n->in[0]))
+        return MD_OK;
+    q = quantize_after(m, n->out[0], &f, &between);
+    if (!q || between ||
+        g->values[q->in[2]].cdata->dtype != g->values[x.q].type.dtype)
+        return MD_OK;
+    MD_TRY(need_zp(g, &x, err));
+    return rewrite(m, n, "com.microsoft", "QLinearGlobalAveragePool",
+                   (md_value_id[]){ x.q, x.scale, x.zp, q->in[1], q->in[2] }, 5,
+                   NULL, q, &f, err);
+}
+
+static bool same_const(const md_graph *g, md_value_id a, md_value_id b)
+{
+    const md_tensor *ta, *tb;
+
+    if (a == b)
+        return true;
+    if (!is_const(g, a) || !is_const(g, b))
+        return false;
+    ta = g->values[a].cdata;
+    tb = g->values[b].cdata;
+    return ta->dtype == tb->dtype && md_tensor_n(ta) == 1 &&
+           md_tensor_n(tb) == 1 &&
+           memcmp(ta->data, tb->data, md_tensor_size(ta)) == 0;
+}
+
+/* Data movement: read and write the integers themselves. */
+static md_status match_move(const matcher *m, md_node *n, md_error *err)
+{
+    md_graph *g = m->g;
+    md_fused f = { .residual = MD_VALUE_NONE };
+    quantized x;
+    md_node *between, *q;
+    md_value_id in[4];
+
+    if (n->n_in > MD_COUNT(in) || n->n_out != 1 ||
+        !activation_in(&x, g, n->in[0]) || x.zp == MD_VALUE_NONE)
+        return MD_OK;
+    q = quantize_after(m, n->out[0], &f, &between);
+    if (!q || between || !same_const(g, q->in[1], x.scale) ||
+        !same_const(g, q->in[2], x.zp))
+        return MD_OK;
+    memcpy(in, n->in, n->n_in * sizeof(*in));
+    in[0] = x.q;
+    return rewrite(m, n, "", n->op, in, n->n_in, NULL, q, &f, err);
+}
+
+/* Relu alone between DQ and Q of the same parameters: a clamp at zero is a
+ * Max with the zero point; when that is the lowest code nothing is left. */
+static md_status match_requantize(const matcher *m, md_node *q, md_error *err)
+{
+    md_graph *g = m->g;
+    const md_node *dq = md_pass__def(g, q->in[0], "DequantizeLinear");
+    quantized x;
+
+    (void)err;
+    if (!dq || q->n_in < 3 || !read_quant(&x, g, dq) || x.zp == MD_VALUE_NONE ||
+        !same_const(g, q->in[1], x.scale) || !same_const(g, q->in[2], x.zp) ||
+        g->values[q->out[0]].is_output)
+        return MD_OK;
+    md_graph_replace_uses(g, q->out[0], x.q);
+    q->dead = true;
+    return MD_OK;
+}
+
+static const struct {
+    const char *op;
+    md_status (*match)(const matcher *m, md_node *n, md_error *err);
+} rules[] = {
+    { "Conv", match_conv },
+    { "Gemm", match_gemm },
+    { "MatMul", match_matmul },
+    { "Add", match_add },
+    { "GlobalAveragePool", match_gap },
+    { "MaxPool", match_move },
+    { "Flatten", match_move },
+    { "Reshape", match_move },
+    { "Transpose", match_move },
+    { "Squeeze", match_move },
+    { "Unsqueeze", match_move },
+    { "QuantizeLinear", match_requantize },
+};
+
+static md_status find_users(matcher *m, md_arena *ar, md_error *err)
+{
+    md_graph *g = m->g;
+
+    m->user = md_arena_calloc(ar, g->n_values + 1u, sizeof(*m->user));
+    if (!m->user)
+        return md_fail_nomem(err, g->n_values * sizeof(*m->user));
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        md_node *n = g->nodes[i];
+
+        for (uint32_t k = 0; k < n->n_in; k++) {
+            if (n->in[k] != MD_VALUE_NONE)
+                m->user[n->in[k]] = n;
+        }
+    }
+    return MD_OK;
+}
+
+static md_status match_all(matcher *m, md_error *err)
+{
+    for (uint32_t i = 0; i < m->g->n_nodes; i++) {
+        md_node *n = m->g->nodes[i];
+
+        for (size_t k = 0; k < MD_COUNT(rules); k++) {
+            if (n->dead || n->domain[0] || strcmp(n->op, rules[k].op) != 0)
+                continue;
+            MD_TRY(rules[k].match(m, n, err));
+            break;
+        }
+    }
+    return MD_OK;
+}
+
+static md_status run(md_graph *g, md_precision precision, md_error *err)
+{
+    matcher m = { .g = g };
+    uint32_t *uses;
+    md_arena ar;
+    md_status s;
+
+    (void)precision;
+    MD_TRY(md_pass__uses(&uses, g, err));
+    m.uses = uses;
+    md_arena_init(&ar, g->model->alloc, 0);
+    s = find_users(&m, &ar, err);
+    if (s == MD_OK)
+        s = match_all(&m, err);
+    md_arena_release(&ar);
+    md_free(g->model->alloc, uses);
+    return s;
+}
+
+const md_pass md_pass_qdq = { "qdq",
+                              "DequantizeLinear, op, QuantizeLinear to "
+                              "an integer operator",
+                              run };

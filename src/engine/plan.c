@@ -1,0 +1,693 @@
+/*
+ * Runs: a session's program for concrete input shapes, with its memory.
+ *
+ * Making one infers all shapes, computes what depends on shapes alone (so
+ * Shape, Gather, Concat in front of a Reshape cost nothing at run time), packs
+ * the lifetimes of all slots into one block and resolves every address.
+ * Executing is then a walk over steps.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "engine/exec.h"
+#include "engine/memory.h"
+#include "engine/program.h"
+#include "kernels/reorder.h"
+
+enum {
+    SHAPE_DATA_MAX = 4096 /* elements of a value computed while planning */
+};
+
+typedef struct step {
+    const md_inst *inst;
+    md_step st;             /* of a fast instruction */
+    md_tensor *in, *out;    /* headers with addresses: reference, reorder */
+    const md_tensor **in_p; /* &in[i], NULL where absent */
+} step;
+
+struct md_run {
+    md_session *s;
+    md_run *next;
+    md_arena arena;
+    md_shape *key; /* input shapes */
+    md_type *types;
+    const md_tensor **cdata; /* by value: constants, also of this plan */
+    md_tensor *owned;        /* tensors computed while planning */
+    uint32_t n_owned, cap_owned;
+    bool *skip; /* by instruction: computed while planning */
+    step *steps;
+    uint32_t n_steps;
+    uint32_t *root; /* by slot: the slot whose memory it shares */
+    void **address; /* by slot */
+    unsigned char *memory;
+    size_t memory_size;
+    unsigned char *scratch; /* one part per thread of the pool */
+    size_t scratch_size;    /* of a part */
+    md_tensor *inputs, *outputs;
+    const void **bound; /* by input; NULL: own memory */
+    void **own;         /* by input: own memory */
+    bool moved;         /* a binding changed: addresses are stale */
+    int64_t macs;
+};
+
+md_run **md_run__next(md_run *r)
+{
+    return &r->next;
+}
+
+md_session *md_run__session(const md_run *r)
+{
+    return r->s;
+}
+
+bool md_run__fits(const md_run *r, const md_shape *shapes)
+{
+    for (uint32_t i = 0; i < r->s->graph->n_inputs; i++) {
+        if (!md_shape_equal(&r->key[i], &shapes[i]))
+            return false;
+    }
+    return true;
+}
+
+/* Concrete shape of a value in this plan. */
+static md_shape shape_of(const md_run *r, md_value_id id)
+{
+    md_shape shape = { 0, { 0 } };
+
+    (void)md_type_static(&r->types[id], &shape);
+    return shape;
+}
+
+static const md_slot *slot(const md_run *r, uint32_t i)
+{
+    return &r->s->slots[i];
+}
+
+/* ---- shapes and shape arithmetic ---- */
+
+static md_status start_types(md_run *r, const md_shape *shapes, md_error *err)
+{
+    const md_graph *g = r->s->graph;
+
+    r->key = md_arena_calloc(&r->arena, g->n_inputs + 1u, sizeof(*r->key));
+    r->types = md_arena_calloc(&r->arena, g->n_values + 1u, sizeof(*r->types));
+    r->cdata = md_arena_calloc(&r->arena, g->n_values + 1u, sizeof(*r->cdata));
+    r->skip = md_arena_calloc(&r->arena, r->s->n_insts + 1u, sizeof(*r->skip));
+    if (!r->key || !r->types || !r->cdata || !r->skip)
+        return md_fail_nomem(err, g->n_values * sizeof(*r->types));
+    for (uint32_t i = 0; i < g->n_values; i++) {
+        r->types[i] = g->values[i].type;
+        r->cdata[i] = g->values[i].cdata;
+    }
+    for (uint32_t i = 0; i < g->n_inputs; i++) {
+        md_type *t = &r->types[g->inputs[i]];
+
+        r->key[i] = shapes[i];
+        *t = md_type_of_tensor(t->dtype, &shapes[i]);
+    }
+    return MD_OK;
+}
+
+/* May n be computed now, from shapes and constants alone? */
+static bool known_now(const md_run *r, const md_node *n)
+{
+    const md_op *op = n->impl;
+
+    if (n->n_in > 16 || n->n_out > 4 || (op->flags & MD_OP_IMPURE))
+        return false;
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        md_shape shape;
+        int64_t count;
+
+        if (n->out[i] == MD_VALUE_NONE)
+            continue;
+        if (!md_type_static(&r->types[n->out[i]], &shape) ||
+            md_shape_count(&count, &shape, NULL) != MD_OK ||
+            count > SHAPE_DATA_MAX)
+            return false;
+    }
+    if (strcmp(n->op, "Shape") == 0 || strcmp(n->op, "Size") == 0)
+        return true;
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        if (n->in[i] != MD_VALUE_NONE && !r->cdata[n->in[i]])
+            return false;
+    }
+    return true;
+}
+
+/* Keep a tensor made while planning; its address stays valid. */
+static md_status keep(md_run *r, md_value_id id, md_tensor *t, md_error *err)
+{
+    md_tensor *header = md_arena_alloc(&r->arena, sizeof(*header));
+
+    if (!header)
+        return md_fail_nomem(err, sizeof(*header));
+    MD_TRY(md_grow(r->s->alloc, (void *)&r->owned, &r->cap_owned, r->n_owned,
+                   sizeof(*r->owned), err));
+    r->owned[r->n_owned++] = *t;
+    *header = *t;
+    r->cdata[id] = header;
+    return MD_OK;
+}
+
+static md_status compute_now(md_run *r, const md_node *n, md_error *err)
+{
+    const md_tensor *in[16] = { NULL };
+    md_tensor out[4] = { 0 };
+    md_tensor hollow = MD_TENSOR_INIT;
+    md_status s;
+
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        if (n->in[i] == MD_VALUE_NONE)
+            continue;
+        in[i] = r->cdata[n->in[i]];
+        if (!in[i]) { /* Shape, Size: only the header is read */
+            hollow.dtype = r->types[n->in[i]].dtype;
+            hollow.shape = shape_of(r, n->in[i]);
+            in[i] = &hollow;
+        }
+    }
+    s = md_exec_node(r->s->graph, n, in, out, r->s->alloc, NULL, err);
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        if (s == MD_OK && n->out[i] != MD_VALUE_NONE)
+            s = keep(r, n->out[i], &out[i], err);
+        if (s != MD_OK)
+            md_tensor_release(&out[i]);
+    }
+    return s;
+}
+
+static md_status check_static(const md_run *r, const md_node *n, md_error *err)
+{
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        md_shape shape;
+        size_t size;
+
+        if (n->out[i] == MD_VALUE_NONE)
+            continue;
+        if (!md_type_static(&r->types[n->out[i]], &shape))
+            return md_fail(err, MD_UNSUPPORTED,
+                           "node '%s' (%s): the shape of '%s' depends on data",
+                           n->name, n->op, r->s->graph->values[n->out[i]].name);
+        MD_TRY(md_tensor_bytes(&size, r->types[n->out[i]].dtype, &shape, err));
+    }
+    return MD_OK;
+}
+
+static md_status infer_all(md_run *r, md_error *err)
+{
+    md_session *s = r->s;
+
+    for (uint32_t i = 0; i < s->n_insts; i++) {
+        const md_node *n = s->insts[i].node;
+
+        if (!n)
+            continue;
+        MD_TRY(md_session__infer_node(s->graph, n, r->types, r->cdata, err));
+        if (known_now(r, n)) {
+            MD_TRY(compute_now(r, n, err));
+            r->skip[i] = true;
+        } else {
+            MD_TRY(check_static(r, n, err));
+        }
+    }
+    return MD_OK;
+}
+
+/* ---- memory ---- */
+
+/* Is a reorder between the layouts of these slots the identity on memory? */
+static bool reorder_is_view(const md_run *r, const md_inst *inst)
+{
+    md_shape shape = shape_of(r, slot(r, inst->in[0])->value);
+
+    return shape.rank == 4 && shape.dim[1] % MD_BLOCK == 0 &&
+           shape.dim[2] * shape.dim[3] == 1;
+}
+
+/* Views share the memory of what they read. */
+static void find_roots(md_run *r)
+{
+    md_session *s = r->s;
+
+    for (uint32_t i = 0; i < s->n_slots; i++)
+        r->root[i] = i;
+    for (uint32_t i = 0; i < s->n_insts; i++) {
+        const md_inst *inst = &s->insts[i];
+
+        if (r->skip[i])
+            continue;
+        if (inst->kind == MD_INST_VIEW ||
+            (inst->kind == MD_INST_REORDER && reorder_is_view(r, inst)))
+            r->root[inst->out[0]] = r->root[inst->in[0]];
+    }
+}
+
+static bool is_constant(const md_run *r, uint32_t slot_id)
+{
+    return r->cdata[slot(r, slot_id)->value] != NULL;
+}
+
+static md_status slot_bytes(const md_run *r, uint32_t slot_id, size_t *size,
+                            md_error *err)
+{
+    const md_slot *sl = slot(r, slot_id);
+    md_shape shape = shape_of(r, sl->value);
+
+    return md_layout_bytes(size, sl->layout, r->types[sl->value].dtype, &shape,
+                           err);
+}
+
+/* Extend lifetimes by the touches of every step; outputs live to the end. */
+static void find_lifetimes(md_run *r, md_buffer *b)
+{
+    md_session *s = r->s;
+    const md_graph *g = s->graph;
+
+    for (uint32_t i = 0; i < s->n_insts; i++) {
+        const md_inst *inst = &s->insts[i];
+
+        if (r->skip[i])
+            continue;
+        for (uint32_t k = 0; k < inst->n_in; k++) {
+            if (inst->in[k] != MD_SLOT_NONE)
+                b[r->root[inst->in[k]]].to = i + 1;
+        }
+        for (uint32_t k = 0; k < inst->n_out; k++) {
+            md_buffer *o;
+
+            if (inst->out[k] == MD_SLOT_NONE)
+                continue;
+            o = &b[r->root[inst->out[k]]];
+            if (o->from == UINT32_MAX)
+                o->from = i + 1;
+            if (o->to < i + 1)
+                o->to = i + 1;
+        }
+    }
+    for (uint32_t i = 0; i < g->n_inputs; i++)
+        b[s->slot_of[MD_LAYOUT_ROW][g->inputs[i]]].from = 0;
+    for (uint32_t i = 0; i < g->n_outputs; i++) {
+        uint32_t sl = s->slot_of[MD_LAYOUT_ROW][g->outputs[i]];
+
+        b[r->root[sl]].to = s->n_insts + 1;
+    }
+}
+
+/* The input that output 0 of inst may overwrite, or -1. */
+static int overwritable(const md_inst *inst)
+{
+    if (inst->kind == MD_INST_FAST)
+        return inst->op->fast->inplace ? inst->op->fast->inplace(inst->node)
+                                       : -1;
+    if (inst->kind == MD_INST_REF && (inst->op->flags & MD_OP_INPLACE) &&
+        !inst->node->fused)
+        return 0;
+    return -1;
+}
+
+static bool is_graph_input(const md_run *r, uint32_t slot_id)
+{
+    return r->s->graph->values[slot(r, slot_id)->value].is_input;
+}
+
+/* Let output 0 take over the memory of a dying input. */
+static md_status merge_inplace(md_run *r, md_buffer *b, md_error *err)
+{
+    md_session *s = r->s;
+
+    for (uint32_t i = 0; i < s->n_insts; i++) {
+        const md_inst *inst = &s->insts[i];
+        int k = r->skip[i] ? -1 : overwritable(inst);
+        uint32_t from, to;
+        size_t size_in, size_out;
+
+        if (k < 0 || inst->in[k] == MD_SLOT_NONE ||
+            inst->out[0] == MD_SLOT_NONE || is_constant(r, inst->in[k]))
+            continue;
+        from = r->root[inst->in[k]];
+        to = inst->out[0];
+        if (is_graph_input(r, from) || b[from].to != i + 1 ||
+            r->root[to] != to ||
+            slot(r, inst->in[k])->layout != slot(r, to)->layout)
+            continue;
+        MD_TRY(slot_bytes(r, inst->in[k], &size_in, err));
+        MD_TRY(slot_bytes(r, to, &size_out, err));
+        if (size_in != size_out)
+            continue;
+        for (uint32_t j = 0; j < s->n_slots; j++) {
+            if (r->root[j] == to)
+                r->root[j] = from;
+        }
+        b[from].to = b[to].to;
+        b[to].from = UINT32_MAX;
+    }
+    return MD_OK;
+}
+
+static md_status pack_memory(md_run *r, md_error *err)
+{
+    md_session *s = r->s;
+    md_buffer *b = md_arena_calloc(&r->arena, s->n_slots + 1u, sizeof(*b));
+    uint32_t n = s->n_slots;
+
+    r->root = md_arena_calloc(&r->arena, n + 1u, sizeof(*r->root));
+    r->address = md_arena_calloc(&r->arena, n + 1u, sizeof(*r->address));
+    if (!b || !r->root || !r->address)
+        return md_fail_nomem(err, n * sizeof(*b));
+    find_roots(r);
+    for (uint32_t i = 0; i < n; i++)
+        b[i] = (md_buffer){ .from = UINT32_MAX };
+    find_lifetimes(r, b);
+    MD_TRY(merge_inplace(r, b, err));
+    for (uint32_t i = 0; i < n; i++) {
+        if (r->root[i] == i && b[i].from != UINT32_MAX && !is_constant(r, i))
+            MD_TRY(slot_bytes(r, i, &b[i].size, err));
+        else
+            b[i].from = b[i].to = 0;
+    }
+    MD_TRY(md_memory_pack(b, n, &r->memory_size, s->alloc, err));
+    if (r->memory_size > 0) {
+        const md_alloc *a = md_alloc_tagged(MD_MEM_arena);
+
+        r->memory = md_malloc_aligned(a, r->memory_size);
+        if (!r->memory)
+            return md_fail_nomem(err, r->memory_size);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (is_constant(r, i))
+            r->address[i] = r->cdata[slot(r, i)->value]->data;
+        else if (b[r->root[i]].size > 0)
+            r->address[i] = r->memory + b[r->root[i]].offset;
+    }
+    return MD_OK;
+}
+
+/* ---- steps ---- */
+
+static md_tensor header(const md_run *r, uint32_t slot_id)
+{
+    md_value_id id = slot(r, slot_id)->value;
+
+    return (md_tensor){ .dtype = r->types[id].dtype,
+                        .shape = shape_of(r, id),
+                        .data = r->address[slot_id] };
+}
+
+static md_status make_headers(md_run *r, step *st, md_error *err)
+{
+    const md_inst *inst = st->inst;
+
+    st->in = md_arena_calloc(&r->arena, inst->n_in + 1u, sizeof(*st->in));
+    st->out = md_arena_calloc(&r->arena, inst->n_out + 1u, sizeof(*st->out));
+    st->in_p = md_arena_calloc(&r->arena, inst->n_in + 1u, sizeof(*st->in_p));
+    if (!st->in || !st->out || !st->in_p)
+        return md_fail_nomem(err, inst->n_in * sizeof(*st->in));
+    for (uint32_t i = 0; i < inst->n_in; i++) {
+        if (inst->in[i] == MD_SLOT_NONE)
+            continue;
+        st->in[i] = header(r, inst->in[i]);
+        st->in_p[i] = &st->in[i];
+    }
+    for (uint32_t i = 0; i < inst->n_out; i++) {
+        if (inst->out[i] != MD_SLOT_NONE)
+            st->out[i] = header(r, inst->out[i]);
+    }
+    return MD_OK;
+}
+
+static md_status plan_fast(md_run *r, step *st, md_error *err)
+{
+    const md_inst *inst = st->inst;
+    uint32_t n_in = inst->n_in, n_out = inst->n_out;
+    md_shape *in_shape =
+        md_arena_calloc(&r->arena, n_in + 1u, sizeof(*in_shape));
+    md_shape *out_shape =
+        md_arena_calloc(&r->arena, n_out + 1u, sizeof(*out_shape));
+
+    st->st = (md_step){ .fast = inst->op->fast,
+                        .state = inst->state,
+                        .node = inst->node,
+                        .fused = inst->node->fused,
+                        .in_shape = in_shape,
+                        .out_shape = out_shape,
+                        .n_chunks = 1 };
+    st->st.in = md_arena_calloc(&r->arena, n_in + 1u, sizeof(void *));
+    st->st.out = md_arena_calloc(&r->arena, n_out + 1u, sizeof(void *));
+    if (!in_shape || !out_shape || !st->st.in || !st->st.out)
+        return md_fail_nomem(err, n_in * sizeof(*in_shape));
+    for (uint32_t i = 0; i < n_in; i++)
+        in_shape[i] = st->in[i].shape;
+    for (uint32_t i = 0; i < n_out; i++)
+        out_shape[i] = st->out[i].shape;
+    MD_TRY(inst->op->fast->plan(&st->st, md_pool_width(r->s->pool), &r->arena,
+                                err));
+    if (st->st.scratch_size > r->scratch_size)
+        r->scratch_size = st->st.scratch_size;
+    return MD_OK;
+}
+
+static void count_macs(md_run *r, const step *st)
+{
+    const md_inst *inst = st->inst;
+    const md_shape *in[16] = { NULL }, *out[16] = { NULL };
+
+    if (!inst->op || !inst->op->macs || inst->n_in > 16 || inst->n_out > 16)
+        return;
+    for (uint32_t i = 0; i < inst->n_in; i++)
+        in[i] = st->in_p[i] ? &st->in[i].shape : NULL;
+    for (uint32_t i = 0; i < inst->n_out; i++)
+        out[i] = &st->out[i].shape;
+    r->macs += inst->op->macs(inst->node, in, out);
+}
+
+static md_status make_steps(md_run *r, md_error *err)
+{
+    md_session *s = r->s;
+
+    r->steps = md_arena_calloc(&r->arena, s->n_insts + 1u, sizeof(*r->steps));
+    if (!r->steps)
+        return md_fail_nomem(err, s->n_insts * sizeof(*r->steps));
+    for (uint32_t i = 0; i < s->n_insts; i++) {
+        const md_inst *inst = &s->insts[i];
+        step *st = &r->steps[r->n_steps];
+
+        if (r->skip[i] || inst->kind == MD_INST_VIEW ||
+            (inst->kind == MD_INST_REORDER && reorder_is_view(r, inst)))
+            continue;
+        st->inst = inst;
+        MD_TRY(make_headers(r, st, err));
+        if (inst->kind == MD_INST_FAST)
+            MD_TRY(plan_fast(r, st, err));
+        count_macs(r, st);
+        r->n_steps++;
+    }
+    if (r->scratch_size > 0) {
+        size_t total;
+
+        r->scratch_size = md_round_up(r->scratch_size, MD_CACHE_LINE);
+        if (!md_mul_size(&total, r->scratch_size,
+                         (size_t)md_pool_width(s->pool)))
+            return md_fail_nomem(err, SIZE_MAX);
+        r->scratch = md_malloc_aligned(md_alloc_tagged(MD_MEM_arena), total);
+        if (!r->scratch)
+            return md_fail_nomem(err, total);
+    }
+    return MD_OK;
+}
+
+/* Write addresses of slots into steps and headers. */
+static void resolve(md_run *r)
+{
+    const md_graph *g = r->s->graph;
+
+    for (uint32_t i = 0; i < g->n_inputs; i++) {
+        uint32_t sl = r->s->slot_of[MD_LAYOUT_ROW][g->inputs[i]];
+        const void *p = r->bound[i] ? r->bound[i] : r->own[i];
+
+        for (uint32_t k = 0; k < r->s->n_slots; k++) {
+            if (r->root[k] == sl && !is_constant(r, k))
+                memcpy(&r->address[k], &p, sizeof(p));
+        }
+    }
+    for (uint32_t i = 0; i < r->n_steps; i++) {
+        step *st = &r->steps[i];
+        const md_inst *inst = st->inst;
+
+        for (uint32_t k = 0; k < inst->n_in; k++) {
+            if (inst->in[k] == MD_SLOT_NONE)
+                continue;
+            st->in[k].data = r->address[inst->in[k]];
+            if (st->st.in)
+                st->st.in[k] = st->in[k].data;
+        }
+        for (uint32_t k = 0; k < inst->n_out; k++) {
+            if (inst->out[k] == MD_SLOT_NONE)
+                continue;
+            st->out[k].data = r->address[inst->out[k]];
+            if (st->st.out)
+                st->st.out[k] = st->out[k].data;
+        }
+    }
+    for (uint32_t i = 0; i < g->n_outputs; i++) {
+        md_value_id id = g->outputs[i];
+
+        r->outputs[i] = r->cdata[id]
+                            ? *r->cdata[id]
+                            : header(r, r->s->slot_of[MD_LAYOUT_ROW][id]);
+        r->outputs[i].owner = NULL;
+    }
+    r->moved = false;
+}
+
+static md_status make_ends(md_run *r, md_error *err)
+{
+    const md_graph *g = r->s->graph;
+    size_t n_in = g->n_inputs + 1u, n_out = g->n_outputs + 1u;
+
+    r->inputs = md_arena_calloc(&r->arena, n_in, sizeof(*r->inputs));
+    r->bound = md_arena_calloc(&r->arena, n_in, sizeof(*r->bound));
+    r->own = md_arena_calloc(&r->arena, n_in, sizeof(*r->own));
+    r->outputs = md_arena_calloc(&r->arena, n_out, sizeof(*r->outputs));
+    if (!r->inputs || !r->bound || !r->own || !r->outputs)
+        return md_fail_nomem(err, n_in * sizeof(*r->inputs));
+    for (uint32_t i = 0; i < g->n_inputs; i++) {
+        uint32_t sl = r->s->slot_of[MD_LAYOUT_ROW][g->inputs[i]];
+
+        r->inputs[i] = header(r, sl);
+        r->own[i] = r->address[sl];
+    }
+    resolve(r);
+    return MD_OK;
+}
+
+md_status md_run__new(md_run **out, md_session *session, const md_shape *shapes,
+                      md_error *err)
+{
+    md_run *r = md_calloc(session->alloc, 1, sizeof(*r));
+    md_status s;
+
+    if (!r)
+        return md_fail_nomem(err, sizeof(*r));
+    r->s = session;
+    md_arena_init(&r->arena, session->alloc, 0);
+    MD_GOTO(start_types(r, shapes, err));
+    MD_GOTO(infer_all(r, err));
+    MD_GOTO(pack_memory(r, err));
+    MD_GOTO(make_steps(r, err));
+    MD_GOTO(make_ends(r, err));
+    *out = r;
+    return MD_OK;
+out:
+    md_run__free(r);
+    return s;
+}
+
+void md_run__free(md_run *r)
+{
+    for (uint32_t i = 0; i < r->n_owned; i++)
+        md_tensor_release(&r->owned[i]);
+    md_free(r->s->alloc, r->owned);
+    md_free(md_alloc_tagged(MD_MEM_arena), r->memory);
+    md_free(md_alloc_tagged(MD_MEM_arena), r->scratch);
+    md_arena_release(&r->arena);
+    md_free(r->s->alloc, r);
+}
+
+/* ---- execution ---- */
+
+md_tensor *md_run_input(md_run *r, uint32_t i)
+{
+    return &r->inputs[i];
+}
+
+void md_run_bind_input(md_run *r, uint32_t i, const void *data)
+{
+    if (r->bound[i] == data)
+        return;
+    r->bound[i] = data;
+    r->moved = true;
+}
+
+typedef struct job {
+    const md_run *r;
+    const md_step *st;
+} job;
+
+static void run_chunk(void *ctx, int64_t chunk, int worker)
+{
+    const job *j = ctx;
+
+    j->st->fast->run(j->st, chunk,
+                     j->r->scratch
+                         ? j->r->scratch + (size_t)worker * j->r->scratch_size
+                         : NULL);
+}
+
+static void run_reorder(const md_run *r, const step *st)
+{
+    const md_tensor *x = &st->in[0];
+    const int64_t *d = x->shape.dim;
+    const md_nc16_args a = { .n = d[0],
+                             .c = d[1],
+                             .pixels = d[2] * d[3],
+                             .n_stride = d[1] * d[2] * d[3],
+                             .c_stride = d[2] * d[3],
+                             .pixel_stride = 1,
+                             .size = (int)md_dtype_bits(x->dtype) / 8 };
+
+    if (slot(r, st->inst->in[0])->layout == MD_LAYOUT_ROW)
+        md_nc16_pack(st->out[0].data, x->data, &a);
+    else
+        md_nc16_unpack(st->out[0].data, x->data, &a);
+}
+
+static md_status run_ref(const md_run *r, step *st, md_error *err)
+{
+    return md_exec_node(r->s->graph, st->inst->node, st->in_p, st->out,
+                        r->s->alloc, r->s->pool, err);
+}
+
+md_status md_run_execute(md_run *r, int width, md_error *err)
+{
+    md_pool *pool = r->s->pool;
+    int all = md_pool_width(pool);
+
+    if (width <= 0 || width > all)
+        width = all;
+    if (r->moved)
+        resolve(r);
+    for (uint32_t i = 0; i < r->n_steps; i++) {
+        step *st = &r->steps[i];
+        job j = { r, &st->st };
+
+        switch (st->inst->kind) {
+        case MD_INST_FAST:
+            md_pool_run(pool, width, st->st.n_chunks, run_chunk, &j);
+            break;
+        case MD_INST_REORDER:
+            run_reorder(r, st);
+            break;
+        default:
+            MD_TRY(run_ref(r, st, err));
+            break;
+        }
+    }
+    return MD_OK;
+}
+
+const md_tensor *md_run_output(const md_run *r, uint32_t i)
+{
+    return &r->outputs[i];
+}
+
+size_t md_run_memory(const md_run *r)
+{
+    return r->memory_size + r->scratch_size * (size_t)md_pool_width(r->s->pool);
+}
+
+int64_t md_run_macs(const md_run *r)
+{
+    return r->macs;
+}

@@ -1,0 +1,88 @@
+/*
+ * Inside a session: instructions over slots.
+ *
+ * A slot is one representation of a value: the value in one layout.  The
+ * program lists instructions in order; a run resolves slots to addresses.
+ */
+#ifndef MD_ENGINE_PROGRAM_H
+#define MD_ENGINE_PROGRAM_H
+
+#include <pthread.h>
+
+#include "engine/session.h"
+
+#define MD_SLOT_NONE UINT32_MAX
+
+typedef struct md_slot {
+    md_value_id value;
+    md_layout layout;
+} md_slot;
+
+typedef enum md_inst_kind {
+    MD_INST_REF,     /* the operator's definition */
+    MD_INST_FAST,    /* a lowered kernel */
+    MD_INST_VIEW,    /* output 0 is input 0's memory */
+    MD_INST_REORDER, /* input 0 in another layout */
+} md_inst_kind;
+
+typedef struct md_inst {
+    md_inst_kind kind;
+    md_node *node;   /* NULL for a reorder */
+    const md_op *op; /* NULL for a reorder */
+    uint32_t *in;    /* slots; MD_SLOT_NONE where absent */
+    uint32_t *out;
+    uint32_t n_in, n_out;
+    void *state; /* of op->fast */
+    const char *kernel;
+    const char *why;
+} md_inst;
+
+struct md_session {
+    const md_alloc *alloc;
+    md_model *model;
+    md_graph *graph;
+    md_pool *pool;
+    md_precision precision;
+    uint32_t cpu;
+    bool reference;
+    md_arena arena; /* instructions, slots, small state of kernels */
+    md_io *inputs, *outputs;
+    md_slot *slots;
+    uint32_t n_slots, cap_slots;
+    uint32_t *slot_of[2]; /* by layout, by value; MD_SLOT_NONE */
+    md_inst *insts;
+    uint32_t n_insts, cap_insts;
+    pthread_mutex_t plan_lock; /* one plan at a time: inference adds symbols */
+    pthread_mutex_t lock;      /* guards the list of idle runs */
+    md_run *idle;              /* most recently used first */
+    uint32_t n_idle, idle_max;
+};
+
+/* compile.c: from a verified graph to typed, folded nodes with impl set. */
+md_status md_session__compile(md_session *s, md_error *err);
+
+/* Infer the outputs of one node from what types/cdata hold (indexed by value
+ * id) into types. */
+md_status md_session__infer_node(const md_graph *g, const md_node *n,
+                                 md_type *types, const md_tensor *const *cdata,
+                                 md_error *err);
+
+/* Infer and fold every node of the graph, changing the graph. */
+md_status md_session__propagate(md_session *s, bool keep_dequantize,
+                                md_error *err);
+
+/* lower.c: choose kernels and layouts; fills slots and insts. */
+md_status md_session__lower(md_session *s, md_error *err);
+
+/* Release kernel states. */
+void md_session__unlower(md_session *s);
+
+/* plan.c */
+md_status md_run__new(md_run **out, md_session *s, const md_shape *shapes,
+                      md_error *err);
+void md_run__free(md_run *r);
+bool md_run__fits(const md_run *r, const md_shape *shapes);
+md_run **md_run__next(md_run *r);
+md_session *md_run__session(const md_run *r);
+
+#endif

@@ -1,0 +1,264 @@
+#include "engine/session.h"
+
+#include <string.h>
+
+#include "base/cpu.h"
+#include "engine/program.h"
+
+static md_status fill_io(md_session *s, md_io **out, const md_value_id *ids,
+                         uint32_t n, md_error *err)
+{
+    md_io *io = md_arena_calloc(&s->arena, n + 1u, sizeof(*io));
+
+    if (!io)
+        return md_fail_nomem(err, n * sizeof(*io));
+    for (uint32_t i = 0; i < n; i++) {
+        const md_value *v = &s->graph->values[ids[i]];
+
+        if (v->type.kind != MD_KIND_TENSOR)
+            return md_fail(err, MD_UNSUPPORTED,
+                           "'%s' is no tensor; sessions take and give tensors",
+                           v->name);
+        io[i] = (md_io){ v->name, v->type };
+    }
+    *out = io;
+    return MD_OK;
+}
+
+static md_status check_inputs(const md_session *s, md_error *err)
+{
+    for (uint32_t i = 0; i < s->graph->n_inputs; i++) {
+        const md_io *io = &s->inputs[i];
+
+        if (io->type.dtype == MD_DTYPE_NONE || !io->type.has_rank)
+            return md_fail(err, MD_UNSUPPORTED,
+                           "input '%s' has no type or rank", io->name);
+    }
+    return MD_OK;
+}
+
+md_status md_session_new(md_session **out, md_model *model,
+                         const md_session_opts *opts, md_error *err)
+{
+    static const md_session_opts defaults = MD_SESSION_OPTS_INIT;
+    const md_session_opts *o = opts ? opts : &defaults;
+    const md_alloc *alloc =
+        o->alloc ? o->alloc : md_alloc_tagged(MD_MEM_weights);
+    md_session *s = md_calloc(alloc, 1, sizeof(*s));
+    md_status st;
+
+    if (!s)
+        return md_fail_nomem(err, sizeof(*s));
+    *s = (md_session){ .alloc = alloc,
+                       .model = model,
+                       .graph = model->graph,
+                       .pool = o->pool,
+                       .precision = o->precision,
+                       .cpu = md_cpu_flags(),
+                       .reference = o->reference,
+                       .idle_max = o->runs_kept ? o->runs_kept : 8 };
+    md_arena_init(&s->arena, alloc, 0);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->plan_lock, NULL);
+    st = fill_io(s, &s->inputs, s->graph->inputs, s->graph->n_inputs, err);
+    if (st == MD_OK)
+        st = check_inputs(s, err);
+    if (st == MD_OK)
+        st = md_session__compile(s, err);
+    if (st == MD_OK)
+        st = md_session__lower(s, err);
+    if (st == MD_OK)
+        st = fill_io(s, &s->outputs, s->graph->outputs, s->graph->n_outputs,
+                     err);
+    if (st != MD_OK) {
+        s->model = NULL; /* stays the caller's */
+        md_session_free(s);
+        return st;
+    }
+    *out = s;
+    return MD_OK;
+}
+
+void md_session_free(md_session *s)
+{
+    if (!s)
+        return;
+    while (s->idle) {
+        md_run *r = s->idle;
+
+        s->idle = *md_run__next(r);
+        md_run__free(r);
+    }
+    md_session__unlower(s);
+    md_model_free(s->model);
+    md_arena_release(&s->arena);
+    pthread_mutex_destroy(&s->plan_lock);
+    pthread_mutex_destroy(&s->lock);
+    md_free(s->alloc, s);
+}
+
+const md_model *md_session_model(const md_session *s)
+{
+    return s->model;
+}
+
+uint32_t md_session_n_inputs(const md_session *s)
+{
+    return s->graph->n_inputs;
+}
+
+uint32_t md_session_n_outputs(const md_session *s)
+{
+    return s->graph->n_outputs;
+}
+
+const md_io *md_session_input(const md_session *s, uint32_t i)
+{
+    return &s->inputs[i];
+}
+
+const md_io *md_session_output(const md_session *s, uint32_t i)
+{
+    return &s->outputs[i];
+}
+
+int md_session_find_input(const md_session *s, const char *name)
+{
+    for (uint32_t i = 0; i < s->graph->n_inputs; i++) {
+        if (strcmp(s->inputs[i].name, name) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+/* Does the shape fit the input's type, symbols being free? */
+static md_status check_shape(const md_session *s, uint32_t i,
+                             const md_shape *given, md_error *err)
+{
+    const md_io *io = &s->inputs[i];
+    bool fits = given->rank == io->type.rank;
+    char want[MD_SHAPE_TEXT * 2], got[MD_SHAPE_TEXT];
+    int64_t n;
+
+    for (int d = 0; fits && d < given->rank; d++) {
+        md_dim dim = io->type.dim[d];
+
+        fits = given->dim[d] >= 0 && (dim.sym != 0 || dim.k == given->dim[d]);
+    }
+    if (!fits)
+        return md_fail(err, MD_INVALID,
+                       "input '%s': shape %s given, %s expected", io->name,
+                       md_shape_format(got, sizeof(got), given),
+                       md_type_format(want, sizeof(want), s->model, &io->type));
+    return md_shape_count(&n, given, err);
+}
+
+/* Take a fitting idle run out of the list. */
+static md_run *take_idle(md_session *s, const md_shape *shapes)
+{
+    md_run *found = NULL;
+
+    pthread_mutex_lock(&s->lock);
+    for (md_run **at = &s->idle; *at; at = md_run__next(*at)) {
+        if (md_run__fits(*at, shapes)) {
+            found = *at;
+            *at = *md_run__next(found);
+            s->n_idle--;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+    return found;
+}
+
+md_status md_run_acquire(md_run **out, md_session *s, const md_shape *shapes,
+                         md_error *err)
+{
+    md_run *r = take_idle(s, shapes);
+
+    if (!r) {
+        md_status st;
+
+        for (uint32_t i = 0; i < s->graph->n_inputs; i++)
+            MD_TRY(check_shape(s, i, &shapes[i], err));
+        pthread_mutex_lock(&s->plan_lock);
+        st = md_run__new(&r, s, shapes, err);
+        pthread_mutex_unlock(&s->plan_lock);
+        MD_TRY(st);
+    }
+    *out = r;
+    return MD_OK;
+}
+
+void md_run_release(md_run *r)
+{
+    md_session *s = md_run__session(r);
+    md_run *drop = NULL;
+
+    for (uint32_t i = 0; i < s->graph->n_inputs; i++)
+        md_run_bind_input(r, i, NULL);
+    pthread_mutex_lock(&s->lock);
+    *md_run__next(r) = s->idle;
+    s->idle = r;
+    s->n_idle++;
+    if (s->n_idle > s->idle_max) { /* the least recently used goes */
+        md_run **at = &s->idle;
+
+        while (*md_run__next(*at))
+            at = md_run__next(*at);
+        drop = *at;
+        *at = NULL;
+        s->n_idle--;
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (drop)
+        md_run__free(drop);
+}
+
+static md_status copy_in(md_run *r, const md_session *s,
+                         const md_tensor *inputs, md_error *err)
+{
+    for (uint32_t i = 0; i < s->graph->n_inputs; i++) {
+        md_tensor *t = md_run_input(r, i);
+        size_t size = md_tensor_size(t);
+
+        if (inputs[i].dtype != t->dtype)
+            return md_fail(err, MD_INVALID, "input '%s': %s given, %s expected",
+                           s->inputs[i].name, md_dtype_name(inputs[i].dtype),
+                           md_dtype_name(t->dtype));
+        if (size)
+            memcpy(t->data, inputs[i].data, size);
+    }
+    return MD_OK;
+}
+
+md_status md_session_run(md_session *s, const md_tensor *inputs,
+                         md_tensor *outputs, const md_alloc *alloc,
+                         md_error *err)
+{
+    uint32_t n_in = s->graph->n_inputs, n_out = s->graph->n_outputs;
+    md_shape *shapes = md_calloc(alloc, n_in + 1u, sizeof(*shapes));
+    md_run *r = NULL;
+    uint32_t done = 0;
+    md_status st;
+
+    if (!shapes)
+        return md_fail_nomem(err, n_in * sizeof(*shapes));
+    for (uint32_t i = 0; i < n_in; i++)
+        shapes[i] = inputs[i].shape;
+    st = md_run_acquire(&r, s, shapes, err);
+    md_free(alloc, shapes);
+    if (st == MD_OK)
+        st = copy_in(r, s, inputs, err);
+    if (st == MD_OK)
+        st = md_run_execute(r, 0, err);
+    for (; done < n_out && st == MD_OK; done++)
+        st = md_tensor_copy(&outputs[done], md_run_output(r, done), alloc, err);
+    if (st != MD_OK) {
+        for (uint32_t i = 0; i + 1 < done; i++)
+            md_tensor_release(&outputs[i]);
+    }
+    if (r)
+        md_run_release(r);
+    return st;
+}

@@ -1,0 +1,103 @@
+/*
+ * Sessions: a model made ready to run.
+ *
+ * md_session_new takes the model over, infers shapes, folds constants, fuses,
+ * chooses kernels and layouts and packs weights.  Running goes through an
+ * md_run, a plan for one set of input shapes with its own memory: acquire it,
+ * fill the inputs, execute, read the outputs, release it.  Released runs are
+ * kept, so from the second run of a shape on nothing is allocated.
+ *
+ * A session may be used by any number of threads at once; an md_run by one.
+ */
+#ifndef MD_ENGINE_SESSION_H
+#define MD_ENGINE_SESSION_H
+
+#include "base/buf.h"
+#include "base/pool.h"
+#include "graph/graph.h"
+#include "ops/lower.h"
+
+typedef struct md_session md_session;
+typedef struct md_run md_run;
+
+typedef struct md_session_opts {
+    const md_alloc *alloc; /* NULL: md_alloc_tagged(MD_MEM_weights) */
+    md_pool *pool;         /* borrowed; NULL: one thread */
+    md_precision precision;
+    bool reference;     /* every operator by its definition, nothing fused */
+    uint32_t runs_kept; /* idle runs kept at most; 0: 8 */
+} md_session_opts;
+
+#define MD_SESSION_OPTS_INIT                                                   \
+    {                                                                          \
+        NULL, NULL, MD_PRECISION_FP32, false, 0                                \
+    }
+
+/* An input or output; owned by the session. */
+typedef struct md_io {
+    const char *name;
+    md_type type; /* dims may be symbols */
+} md_io;
+
+/*
+ * Make a session.  On success it owns the model; on failure the caller still
+ * does, though passes may have changed it.  MD_UNSUPPORTED lists every
+ * operator that is missing.
+ */
+md_status md_session_new(md_session **out, md_model *model,
+                         const md_session_opts *opts, md_error *err);
+
+/* All runs must have been released.  NULL is allowed. */
+void md_session_free(md_session *s);
+
+const md_model *md_session_model(const md_session *s);
+uint32_t md_session_n_inputs(const md_session *s);
+uint32_t md_session_n_outputs(const md_session *s);
+const md_io *md_session_input(const md_session *s, uint32_t i);
+const md_io *md_session_output(const md_session *s, uint32_t i);
+
+/* Index of the input called name, or -1. */
+int md_session_find_input(const md_session *s, const char *name);
+
+/*
+ * A run for these input shapes (n_inputs of them).  MD_INVALID names the
+ * input whose shape does not fit, with the expected one.
+ */
+md_status md_run_acquire(md_run **out, md_session *s, const md_shape *shapes,
+                         md_error *err);
+
+/* Give it back; its inputs and outputs are no longer valid. */
+void md_run_release(md_run *r);
+
+/* The tensor of input i, its data to be written by the caller. */
+md_tensor *md_run_input(md_run *r, uint32_t i);
+
+/* Read input i from `data` in place of the run's own memory, in this and the
+ * following executions until it is released; row-major, aligned for its type,
+ * unchanged during md_run_execute.  NULL: the own memory again. */
+void md_run_bind_input(md_run *r, uint32_t i, const void *data);
+
+/* Run on at most `width` threads of the session's pool (0: all). */
+md_status md_run_execute(md_run *r, int width, md_error *err);
+
+/* Output i after execution; valid until the next one or the release. */
+const md_tensor *md_run_output(const md_run *r, uint32_t i);
+
+/* Bytes of the run's activation memory. */
+size_t md_run_memory(const md_run *r);
+
+/* Multiply-accumulates of one execution. */
+int64_t md_run_macs(const md_run *r);
+
+/* Acquire, copy in, execute, copy out, release: outputs own their data
+ * (allocated with `alloc`) and are the caller's to release. */
+md_status md_session_run(md_session *s, const md_tensor *inputs,
+                         md_tensor *outputs, const md_alloc *alloc,
+                         md_error *err);
+
+/* Each node with kernel, layouts, what was fused, and why no faster one;
+ * as text, or as a JSON array. */
+md_status md_session_explain(const md_session *s, bool json, md_buf *out,
+                             md_error *err);
+
+#endif

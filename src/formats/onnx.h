@@ -1,0 +1,56 @@
+/*
+ * ONNX models (onnx.proto of ONNX 1.22, IR version 13).
+ *
+ * Reading gives a verified graph (md_graph_verify).  Differences to the file:
+ *
+ *   - Documentation strings of nodes and values are dropped; training
+ *     information and device placement too.
+ *   - A graph input that also has an initializer becomes a constant and is no
+ *     input, whatever the IR version: before IR 4 that is what it means, and
+ *     since then it is a default, which modeld does not let callers change.
+ *   - Sparse tensors are made dense.
+ *   - A name that a subgraph reads and does not define is a value in the
+ *     subgraph with no def, no cdata and not is_input: a capture, which the
+ *     closest graph above defines under the same name.
+ *   - A dimension that is negative or missing is a fresh anonymous symbol.
+ *
+ * Constants keep pointing into the file's mapping when they are aligned for
+ * their type there; others are copied.
+ */
+#ifndef MD_FORMATS_ONNX_H
+#define MD_FORMATS_ONNX_H
+
+#include "graph/graph.h"
+
+typedef struct md_onnx_opts {
+    const char *folder;  /* of external data; NULL: external data is refused */
+    size_t memory_limit; /* bytes the model may take in memory; 0: none */
+    size_t dense_limit;  /* bytes of all sparse tensors made dense */
+    bool keep;           /* the bytes outlive the model: point into them */
+} md_onnx_opts;
+
+#define MD_ONNX_OPTS_INIT                                                      \
+    {                                                                          \
+        .folder = NULL, .memory_limit = 0, .dense_limit = (size_t)1 << 30,     \
+        .keep = false                                                          \
+    }
+
+/*
+ * Map and read the model at `path`; the mapping lives as long as the model.
+ * External data must lie in the model's folder, reached without symbolic or
+ * hard links.  MD_CORRUPT, MD_UNSUPPORTED (a construct that modeld has no
+ * place for), MD_DENIED (external data outside), MD_TOO_LARGE, or the status
+ * of md_map_open; the text names the thing, its value and the expectation.
+ */
+md_status md_onnx_load(md_model **out, const char *path, const md_alloc *alloc,
+                       md_error *err);
+
+/* The same from memory (opts may be NULL). */
+md_status md_onnx_parse(md_model **out, const void *bytes, size_t size,
+                        const md_onnx_opts *opts, const md_alloc *alloc,
+                        md_error *err);
+
+/* True when bytes can be the start of an ONNX file (of `size` or more). */
+bool md_onnx_probe(const void *bytes, size_t size);
+
+#endif

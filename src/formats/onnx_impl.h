@@ -1,0 +1,88 @@
+/* What the files of the ONNX reader and writer share. */
+#ifndef MD_FORMATS_ONNX_IMPL_H
+#define MD_FORMATS_ONNX_IMPL_H
+
+#include "formats/onnx.h"
+#include "formats/pb.h"
+
+/* MD_ONNX_GRAPH_NODE and so on: field numbers. */
+enum md_onnx_field {
+#define F(message, field, number) MD_ONNX_##message##_##field = (number),
+#include "formats/onnx_fields.def"
+#undef F
+};
+
+typedef struct md_onnx_file md_onnx_file; /* a mapped external data file */
+
+/* One model being read. */
+typedef struct md_onnx_reader {
+    md_model *model;
+    md_onnx_opts opts;
+    bool mapped;          /* the bytes are a file's mapping */
+    md_onnx_file **files; /* the model's list of external files */
+    size_t dense_size;    /* made dense so far */
+    md_value_id *ids;     /* scratch: inputs and outputs of one node */
+    uint32_t n_ids, cap_ids;
+} md_onnx_reader;
+
+enum {
+    MD_ONNX_EXTERNAL_KEYS = 16 /* at most so many entries per tensor */
+};
+
+/* TensorProto (and the dims and values of SparseTensorProto). */
+typedef struct md_onnx_tensor {
+    md_tensor t;
+    const char *name; /* "" when it has none */
+} md_onnx_tensor;
+
+/*
+ * Read a TensorProto.  The data points into the file, lies in the arena, or
+ * (`owned`, for constants: they may be large and are freed singly) belongs to
+ * t.owner.  `what` it is ("initializer") begins error messages.
+ */
+md_status md_onnx__read_tensor(md_onnx_tensor *out, md_onnx_reader *r,
+                               md_pb bytes, bool owned, const char *what,
+                               md_error *err);
+
+/* Read a SparseTensorProto as a dense tensor named after its values. */
+md_status md_onnx__read_sparse(md_onnx_tensor *out, md_onnx_reader *r,
+                               md_pb bytes, bool owned, const char *what,
+                               md_error *err);
+
+/* Where the data of a tensor with data_location EXTERNAL lies. */
+typedef struct md_onnx_external {
+    const char *location;
+    uint64_t offset, length;
+    bool has_length;
+} md_onnx_external;
+
+/* Take one StringStringEntryProto of external_data into x. */
+md_status md_onnx__external_entry(md_onnx_external *x, md_onnx_reader *r,
+                                  const md_pb_field *f, md_error *err);
+
+/* Map (once per file) and check x against the file's size. */
+md_status md_onnx__external_data(md_pb *out, md_onnx_reader *r,
+                                 const md_onnx_external *x, md_error *err);
+
+/* Read a TypeProto. */
+md_status md_onnx__read_type(md_type *out, md_onnx_reader *r, md_pb bytes,
+                             md_error *err);
+
+/* Read one AttributeProto of a node of g (graphs become subgraphs of g); what
+ * it holds lies in the arena. */
+md_status md_onnx__read_attr(md_attr *a, md_graph *g, md_onnx_reader *r,
+                             md_pb bytes, md_error *err);
+
+/* Read a GraphProto, and a FunctionProto's body, into g. */
+md_status md_onnx__read_graph(md_graph *g, md_onnx_reader *r, md_pb bytes,
+                              md_error *err);
+md_status md_onnx__read_function(md_function *out, md_onnx_reader *r,
+                                 md_pb bytes, md_error *err);
+
+/* Read a StringStringEntryProto or an OperatorSetIdProto. */
+md_status md_onnx__read_pair(md_meta *out, md_onnx_reader *r,
+                             const md_pb_field *f, md_error *err);
+md_status md_onnx__read_opset(md_opset *out, md_onnx_reader *r,
+                              const md_pb_field *f, md_error *err);
+
+#endif

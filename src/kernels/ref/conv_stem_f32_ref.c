@@ -1,0 +1,34 @@
+#include "kernels/conv_stem_f32.h"
+
+enum {
+    BLOCK = 16
+};
+
+/* The sum of output channel o of block b at pixel p. */
+static float dot(const md_conv_span *s, int64_t b, int64_t p, int64_t o)
+{
+    const float *w = s->w + b * s->w_out + o;
+    float sum = 0;
+
+    for (int64_t t = 0; t < s->n_taps; t++)
+        sum += s->x[s->x_at + s->taps[t] + p] * w[t * BLOCK];
+    if (s->bias)
+        sum += s->bias[b * BLOCK + o];
+    if (s->residual)
+        sum += s->residual[b * s->y_block + p * BLOCK + o];
+    return md_act_apply(s->act, s->a, s->b, sum);
+}
+
+void md_conv_stem_f32_span__ref(const md_conv_span *s)
+{
+    for (int64_t b = 0; b < s->n_yb; b++) {
+        const int64_t lanes = b == s->n_yb - 1 ? s->last_lanes : BLOCK;
+
+        for (int64_t p = 0; p < s->n_px; p++) {
+            float *y = s->y + b * s->y_block + p * BLOCK;
+
+            for (int64_t o = 0; o < BLOCK; o++)
+                y[o] = o < lanes ? dot(s, b, p, o) : 0;
+        }
+    }
+}

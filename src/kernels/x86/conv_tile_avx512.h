@@ -1,0 +1,194 @@
+/*
+ * Tiles of the float convolutions on AVX-512: up to 14 pixels x 2 blocks of
+ * output channels, or 7 x 4 for narrow images; 28 accumulators either way.
+ * Included by one file per family, with
+ *   CONV_STEP   floats from one pixel of x to the next
+ *   CONV_DEPTH  input channels that lie together at a tap
+ */
+#ifndef MD_KERNELS_X86_CONV_TILE_AVX512_H
+#define MD_KERNELS_X86_CONV_TILE_AVX512_H
+
+#include <math.h>
+
+#include "base/attr.h"
+#include "base/size.h"
+#include "kernels/conv_span.h"
+#include "kernels/x86/math_avx512.h"
+
+enum {
+    CONV_V = 16, /* floats in a vector, channels in a block */
+    CONV_PX = 14,
+    CONV_NB = 4,
+};
+
+/* acc += x . w over one tap: CONV_DEPTH channels. */
+static MD_ALWAYS_INLINE void conv_tap(__m512 acc[][CONV_NB], const float *x,
+                                      const float *w, int64_t w_out, int64_t px,
+                                      int64_t nb)
+{
+    for (int64_t i = 0; i < CONV_DEPTH; i++, x++, w += CONV_V) {
+        __m512 k[CONV_NB];
+
+        MD_UNROLL(4)
+        for (int64_t b = 0; b < nb; b++)
+            k[b] = _mm512_loadu_ps(w + b * w_out);
+        MD_UNROLL(14)
+        for (int64_t p = 0; p < px; p++) {
+            const __m512 s = _mm512_set1_ps(x[p * CONV_STEP]);
+
+            MD_UNROLL(4)
+            for (int64_t b = 0; b < nb; b++)
+                acc[p][b] = _mm512_fmadd_ps(s, k[b], acc[p][b]);
+        }
+    }
+}
+
+static MD_ALWAYS_INLINE void conv_finish(const md_conv_span *s,
+                                         __m512 acc[][CONV_NB], int64_t yb,
+                                         int64_t at, int64_t px, int64_t nb)
+{
+    const bool relu = s->final && s->act == MD_ACT_RELU;
+    const bool clip = s->final && s->act == MD_ACT_CLIP;
+    const __m512 lo = _mm512_set1_ps(relu ? 0 : clip ? s->a : -INFINITY);
+    const __m512 hi = _mm512_set1_ps(clip ? s->b : INFINITY);
+
+    MD_UNROLL(4)
+    for (int64_t b = 0; b < nb; b++) {
+        const __mmask16 m =
+            yb + b == s->n_yb - 1 ? v16_mask((size_t)s->last_lanes) : 0xffff;
+        const __m512 bias = s->bias
+                                ? _mm512_loadu_ps(s->bias + (yb + b) * CONV_V)
+                                : _mm512_setzero_ps();
+
+        MD_UNROLL(14)
+        for (int64_t p = 0; p < px; p++) {
+            const int64_t y_at = (yb + b) * s->y_block + at + p * CONV_V;
+            __m512 y = _mm512_add_ps(acc[p][b], bias);
+
+            if (s->residual)
+                y = _mm512_add_ps(y, _mm512_loadu_ps(s->residual + y_at));
+            y = _mm512_maskz_min_ps(m, hi, _mm512_max_ps(lo, y));
+            _mm512_storeu_ps(s->y + y_at, y);
+        }
+    }
+}
+
+/* px pixels from pixel p0 on, nb blocks from yb on. */
+static MD_ALWAYS_INLINE void conv_compute(const md_conv_span *s, int64_t yb,
+                                          int64_t p0, int64_t px, int64_t nb)
+{
+    const int64_t at = p0 * CONV_V;
+    __m512 acc[CONV_PX][CONV_NB];
+
+    MD_UNROLL(14)
+    for (int64_t p = 0; p < px; p++) {
+        MD_UNROLL(4)
+        for (int64_t b = 0; b < nb; b++)
+            acc[p][b] = _mm512_setzero_ps();
+    }
+    if (s->start) {
+        MD_UNROLL(14)
+        for (int64_t p = 0; p < px; p++) {
+            MD_UNROLL(4)
+            for (int64_t b = 0; b < nb; b++)
+                acc[p][b] = _mm512_loadu_ps(s->start + (yb + b) * s->y_block +
+                                            at + p * CONV_V);
+        }
+    }
+    for (int64_t xb = 0; xb < s->n_xb; xb++) {
+        const int64_t x_at = s->x_at + xb * s->x_block + p0 * CONV_STEP;
+        const float *w = s->w + yb * s->w_out + xb * s->w_in;
+
+        for (int64_t t = 0; t < s->n_taps; t++, w += CONV_DEPTH * CONV_V)
+            conv_tap(acc, s->x + (x_at + s->taps[t]), w, s->w_out, px, nb);
+    }
+    conv_finish(s, acc, yb, at, px, nb);
+}
+
+/* Activations that are no clamp, over what a tile has just stored. */
+static void conv_activate(const md_conv_span *s, int64_t yb, int64_t p0,
+                          int64_t px, int64_t nb)
+{
+    const __m512 va = _mm512_set1_ps(s->a), vb = _mm512_set1_ps(s->b);
+
+    if (!s->final || s->act == MD_ACT_NONE || s->act == MD_ACT_RELU ||
+        s->act == MD_ACT_CLIP)
+        return;
+    for (int64_t b = yb; b < yb + nb; b++) {
+        const __mmask16 m =
+            b == s->n_yb - 1 ? v16_mask((size_t)s->last_lanes) : 0xffff;
+        float *y = s->y + b * s->y_block + p0 * CONV_V;
+
+        for (int64_t p = 0; p < px; p++, y += CONV_V) {
+            const __m512 v = v16_act(s->act, va, vb, _mm512_loadu_ps(y));
+
+            _mm512_storeu_ps(y, _mm512_maskz_mov_ps(m, v));
+        }
+    }
+}
+
+typedef void conv_tile_fn(const md_conv_span *s, int64_t yb, int64_t p0);
+
+#define TILE(px, nb)                                                           \
+    static void tile_##px##x##nb(const md_conv_span *s, int64_t yb,            \
+                                 int64_t p0)                                   \
+    {                                                                          \
+        conv_compute(s, yb, p0, px, nb);                                       \
+    }
+#define TILES_7(nb)                                                            \
+    TILE(1, nb)                                                                \
+    TILE(2, nb)                                                                \
+    TILE(3, nb)                                                                \
+    TILE(4, nb)                                                                \
+    TILE(5, nb)                                                                \
+    TILE(6, nb)                                                                \
+    TILE(7, nb)
+#define TILES_14(nb)                                                           \
+    TILES_7(nb)                                                                \
+    TILE(8, nb)                                                                \
+    TILE(9, nb)                                                                \
+    TILE(10, nb)                                                               \
+    TILE(11, nb)                                                               \
+    TILE(12, nb)                                                               \
+    TILE(13, nb)                                                               \
+    TILE(14, nb)
+TILES_14(1)
+TILES_14(2)
+TILES_7(4)
+
+#define ROW_7(nb)                                                              \
+    tile_1x##nb, tile_2x##nb, tile_3x##nb, tile_4x##nb, tile_5x##nb,           \
+        tile_6x##nb, tile_7x##nb
+#define ROW_14(nb)                                                             \
+    ROW_7(nb), tile_8x##nb, tile_9x##nb, tile_10x##nb, tile_11x##nb,           \
+        tile_12x##nb, tile_13x##nb, tile_14x##nb
+
+static conv_tile_fn *const conv_tiles_1[] = { ROW_14(1) };
+static conv_tile_fn *const conv_tiles_2[] = { ROW_14(2) };
+static conv_tile_fn *const conv_tiles_4[] = { ROW_7(4) };
+
+/* The whole span, in tiles of nearly equal width. */
+static void conv_span(const md_conv_span *s)
+{
+    int64_t yb = 0;
+
+    while (yb < s->n_yb) {
+        const int64_t left = s->n_yb - yb;
+        const int64_t nb = s->n_px <= 7 && left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        conv_tile_fn *const *tiles = nb == 4   ? conv_tiles_4
+                                     : nb == 2 ? conv_tiles_2
+                                               : conv_tiles_1;
+        const int64_t n = md_div_up(s->n_px, CONV_PX);
+
+        for (int64_t i = 0, p0 = 0; i < n; i++) {
+            const int64_t px = (s->n_px - p0) / (n - i);
+
+            tiles[px - 1](s, yb, p0);
+            conv_activate(s, yb, p0, px, nb);
+            p0 += px;
+        }
+        yb += nb;
+    }
+}
+
+#endif

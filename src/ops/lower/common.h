@@ -1,0 +1,48 @@
+/* What lowerings share. */
+#ifndef MD_OPS_LOWER_COMMON_H
+#define MD_OPS_LOWER_COMMON_H
+
+#include "kernels/conv_shape.h"
+#include "ops/lower.h"
+
+/* Input i is there, a tensor of this type and rank (-1: any rank). */
+bool md_lower__is(const md_lower *lo, uint32_t i, md_dtype dtype, int rank);
+
+/* The constant contents of input i when it has this type, else NULL. */
+const md_tensor *md_lower__const(const md_lower *lo, uint32_t i,
+                                 md_dtype dtype);
+
+/* Dim `axis` of input i as a constant; -1 when it is symbolic. */
+int64_t md_lower__dim(const md_lower *lo, uint32_t i, int axis);
+
+/* The first number of a scalar constant input, `otherwise` when absent. */
+float md_lower__scalar_f(const md_lower *lo, uint32_t i, float otherwise);
+int32_t md_lower__scalar_i(const md_lower *lo, uint32_t i, int32_t otherwise);
+
+/* Attributes of a 2-D window (Conv, pools) for concrete shapes: x [n,c,h,w],
+ * y [n,c,h,w]; auto_pad is resolved.  ic and oc are the channels of x and y. */
+md_conv_shape md_lower__window(const md_node *n, const md_shape *x,
+                               const md_shape *y, int64_t kh, int64_t kw);
+
+/* n floats rounded up to a multiple of 16, zeroed, then a copy of what is not
+ * NULL; NULL when out of memory.  Freed with md_free(lo->alloc, p). */
+float *md_lower__padded(const md_lower *lo, const float *from, int64_t n);
+
+/* State of `size` zeroed bytes in the session's arena, set as lo->state. */
+md_status md_lower__state(md_lower *lo, void *out, size_t size, md_error *err);
+
+/* Arguments of a step in the plan's arena, set as st->args. */
+md_status md_step__args(md_step *st, md_arena *arena, void *out, size_t size,
+                        md_error *err);
+
+/* Chunks for work of `cost` (about nanoseconds on one core) that can be cut
+ * into at most `max` pieces: 1 while sharing costs more than it saves. */
+int64_t md_step__chunks(int64_t cost, int64_t max, int width);
+
+/* The fused epilogue for an output whose bias is `bias` (padded). */
+md_epilogue md_step__epilogue(const md_step *st, const float *bias);
+
+/* Input index of the fused residual, or -1; as md_fast.inplace. */
+int md_lower__residual_input(const md_node *n);
+
+#endif

@@ -1,0 +1,272 @@
+/*
+ * Gemm and MatMul over gemm_f32.  Constant right sides are packed at load;
+ * others (attention) once per run and matrix, into scratch.
+ */
+#include <string.h>
+
+#include "base/size.h"
+#include "kernels/gemm_f32.h"
+#include "ops/lower/common.h"
+
+typedef struct state {
+    const md_gemm_f32_kernel *kernel;
+    float *packed; /* NULL: the right side is no constant */
+    float *bias;   /* padded, or NULL */
+    int64_t k, n;
+} state;
+
+typedef struct args {
+    int64_t m, n, k;
+    int64_t batch;               /* matrices; 1 for a constant right side */
+    int64_t a_step[MD_RANK_MAX]; /* elements per leading output index */
+    int64_t b_step[MD_RANK_MAX];
+    md_shape lead; /* leading dims of the output */
+    md_gemm_f32_grid grid;
+} args;
+
+static void release(void *p, const md_alloc *alloc)
+{
+    state *s = p;
+
+    md_free(alloc, s->packed);
+    md_free(alloc, s->bias);
+}
+
+/* Pack alpha * B, element (i, j) at b[i * rs + j * cs]. */
+static md_status pack(state *s, const md_lower *lo, const md_gemm_f32_b *b,
+                      float alpha, md_error *err)
+{
+    md_gemm_f32_b from = *b;
+    float *scaled = NULL;
+    size_t size;
+
+    s->k = b->k;
+    s->n = b->n;
+    if (!md_gemm_f32_packed_size(&size, b->k, b->n))
+        return md_fail_nomem(err, SIZE_MAX);
+    s->packed = md_malloc_aligned(lo->alloc, size ? size : MD_CACHE_LINE);
+    if (!s->packed)
+        return md_fail_nomem(err, size);
+    if (alpha != 1.0f && b->k * b->n > 0) {
+        scaled = md_calloc(lo->alloc, (size_t)(b->k * b->n), sizeof(float));
+        if (!scaled)
+            return md_fail_nomem(err, size);
+        for (int64_t i = 0; i < b->k * b->n; i++)
+            scaled[i] = alpha * b->b[i]; /* a dense matrix in either order */
+        from.b = scaled;
+    }
+    s->kernel->pack_b(s->packed, &from, 0, b->n);
+    md_free(lo->alloc, scaled);
+    return MD_OK;
+}
+
+/* bias[j] = beta * C[j] + what was fused; both may be absent. */
+static md_status make_bias(state *s, const md_lower *lo, const md_tensor *c,
+                           float beta, md_error *err)
+{
+    const md_fused *f = lo->fused;
+
+    if (!c && !(f && f->bias))
+        return MD_OK;
+    s->bias = md_lower__padded(lo, f ? f->bias : NULL, s->n);
+    if (!s->bias)
+        return md_fail_nomem(err, (unsigned long long)s->n * sizeof(float));
+    for (int64_t j = 0; c && j < s->n; j++)
+        s->bias[j] +=
+            beta * ((const float *)c->data)[md_tensor_n(c) == 1 ? 0 : j];
+    return MD_OK;
+}
+
+/* C of Gemm adds one number per column (or the same everywhere). */
+static bool is_row(const md_tensor *c, int64_t n)
+{
+    int64_t count = md_tensor_n(c);
+
+    if (count == 1)
+        return true;
+    return count == n && c->shape.rank >= 1 &&
+           c->shape.dim[c->shape.rank - 1] == n;
+}
+
+static md_status lower_gemm(md_lower *lo, md_error *err)
+{
+    const md_node *n = lo->node;
+    const md_tensor *b = md_lower__const(lo, 1, MD_DTYPE_F32);
+    bool has_c = n->n_in > 2 && n->in[2] != MD_VALUE_NONE;
+    const md_tensor *c = has_c ? md_lower__const(lo, 2, MD_DTYPE_F32) : NULL;
+    bool trans = md_node_attr_i(n, "transB", 0) != 0;
+    md_gemm_f32_b from;
+    md_status st;
+    state *s;
+
+    if (!md_lower__is(lo, 0, MD_DTYPE_F32, 2) || !b || b->shape.rank != 2)
+        return md_fail(err, MD_UNSUPPORTED, "needs float32 and a constant B");
+    if (md_node_attr_i(n, "transA", 0))
+        return md_fail(err, MD_UNSUPPORTED, "transA");
+    from = (md_gemm_f32_b){ .b = b->data,
+                            .rs = trans ? 1 : b->shape.dim[1],
+                            .cs = trans ? b->shape.dim[1] : 1,
+                            .k = b->shape.dim[trans ? 1 : 0],
+                            .n = b->shape.dim[trans ? 0 : 1] };
+    if (has_c && (!c || !is_row(c, from.n)))
+        return md_fail(err, MD_UNSUPPORTED, "C is no constant row");
+    MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
+    s->kernel = md_gemm_f32_select(lo->cpu);
+    lo->kernel = s->kernel->name;
+    st = pack(s, lo, &from, md_node_attr_f(n, "alpha", 1.0f), err);
+    if (st == MD_OK)
+        st = make_bias(s, lo, c, md_node_attr_f(n, "beta", 1.0f), err);
+    if (st != MD_OK)
+        release(s, lo->alloc);
+    return st;
+}
+
+static md_status lower_matmul(md_lower *lo, md_error *err)
+{
+    const md_tensor *b = md_lower__const(lo, 1, MD_DTYPE_F32);
+    md_status st;
+    state *s;
+
+    if (!md_lower__is(lo, 0, MD_DTYPE_F32, -1) ||
+        !md_lower__is(lo, 1, MD_DTYPE_F32, -1) || lo->in[0]->rank < 2 ||
+        lo->in[1]->rank < 2)
+        return md_fail(err, MD_UNSUPPORTED,
+                       "needs float32 operands of rank 2 or more");
+    MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
+    s->kernel = md_gemm_f32_select(lo->cpu);
+    lo->kernel = s->kernel->name;
+    if (!b || b->shape.rank != 2)
+        return MD_OK; /* packed in every run */
+    st = pack(s, lo,
+              &(md_gemm_f32_b){ .b = b->data,
+                                .rs = b->shape.dim[1],
+                                .cs = 1,
+                                .k = b->shape.dim[0],
+                                .n = b->shape.dim[1] },
+              1.0f, err);
+    if (st == MD_OK)
+        st = make_bias(s, lo, NULL, 0.0f, err);
+    if (st != MD_OK)
+        release(s, lo->alloc);
+    return st;
+}
+
+/* One matrix: all leading dims of A are rows. */
+static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
+{
+    const state *s = st->state;
+    const md_shape *x = &st->in_shape[0];
+    args *a;
+
+    MD_TRY(md_step__args(st, arena, (void *)&a, sizeof(*a), err));
+    a->k = s->k;
+    a->n = s->n;
+    a->m = md_shape_span(x, 0, x->rank - 1);
+    a->batch = 1;
+    md_gemm_f32_split(&a->grid, s->kernel, a->m, a->n, a->k, width);
+    st->n_chunks = a->grid.m_chunks * a->grid.n_chunks;
+    return MD_OK;
+}
+
+static void run(const md_step *st, int64_t chunk, void *scratch)
+{
+    const state *s = st->state;
+    const args *a = st->args;
+    md_gemm_f32_args g = { .m = a->m,
+                           .n = a->n,
+                           .k = a->k,
+                           .a = st->in[0],
+                           .lda = a->k,
+                           .b = s->packed,
+                           .c = st->out[0],
+                           .ldc = a->n,
+                           .ep = md_step__epilogue(st, s->bias) };
+
+    (void)scratch;
+    md_gemm_f32_chunk_run(s->kernel, &g, &a->grid, chunk);
+}
+
+/* Element steps of an operand per index of the output's leading dims. */
+static void lead_steps(int64_t step[MD_RANK_MAX], const md_shape *s,
+                       const md_shape *lead)
+{
+    md_shape own = { .rank = s->rank - 2 };
+    int64_t matrix = s->dim[s->rank - 2] * s->dim[s->rank - 1];
+
+    memcpy(own.dim, s->dim, sizeof(own.dim[0]) * (size_t)own.rank);
+    md_shape_broadcast_strides(step, &own, lead);
+    for (int i = 0; i < lead->rank; i++)
+        step[i] *= matrix;
+}
+
+/* Batched with a right side that is packed in every run: chunk = matrix. */
+static md_status plan_batched(md_step *st, md_arena *arena, md_error *err)
+{
+    const md_shape *x = &st->in_shape[0], *y = &st->in_shape[1];
+    const md_shape *out = &st->out_shape[0];
+    args *a;
+
+    MD_TRY(md_step__args(st, arena, (void *)&a, sizeof(*a), err));
+    a->m = x->dim[x->rank - 2];
+    a->k = x->dim[x->rank - 1];
+    a->n = y->dim[y->rank - 1];
+    a->lead = *out;
+    a->lead.rank = out->rank - 2;
+    a->batch = md_shape_n(&a->lead);
+    lead_steps(a->a_step, x, &a->lead);
+    lead_steps(a->b_step, y, &a->lead);
+    st->n_chunks = a->batch;
+    if (!md_gemm_f32_packed_size(&st->scratch_size, a->k, a->n))
+        return md_fail_nomem(err, SIZE_MAX);
+    return MD_OK;
+}
+
+static md_status plan_matmul(md_step *st, int width, md_arena *arena,
+                             md_error *err)
+{
+    const state *s = st->state;
+
+    return s->packed ? plan(st, width, arena, err)
+                     : plan_batched(st, arena, err);
+}
+
+static void run_matmul(const md_step *st, int64_t chunk, void *scratch)
+{
+    const state *s = st->state;
+    const args *a = st->args;
+    md_gemm_f32_args g = { .m = a->m,
+                           .n = a->n,
+                           .k = a->k,
+                           .lda = a->k,
+                           .b = scratch,
+                           .ldc = a->n,
+                           .ep = md_step__epilogue(st, NULL) };
+    int64_t ia = 0, ib = 0, rest = chunk;
+
+    if (s->packed) {
+        run(st, chunk, scratch);
+        return;
+    }
+    for (int i = a->lead.rank; i-- > 0;) {
+        int64_t at = rest % a->lead.dim[i];
+
+        rest /= a->lead.dim[i];
+        ia += at * a->a_step[i];
+        ib += at * a->b_step[i];
+    }
+    g.a = (const float *)st->in[0] + ia;
+    g.c = (float *)st->out[0] + chunk * a->m * a->n;
+    s->kernel->pack_b(scratch,
+                      &(md_gemm_f32_b){ .b = (const float *)st->in[1] + ib,
+                                        .rs = a->n,
+                                        .cs = 1,
+                                        .k = a->k,
+                                        .n = a->n },
+                      0, a->n);
+    s->kernel->run(&g, 0, a->m, 0, a->n);
+}
+
+const md_fast md_fast_gemm = { lower_gemm, plan, run, release,
+                               md_lower__residual_input };
+const md_fast md_fast_matmul = { lower_matmul, plan_matmul, run_matmul, release,
+                                 md_lower__residual_input };

@@ -1,0 +1,167 @@
+/*
+ * QLinearConv over conv_s8: NC16 in, NC16 out; the first layer (at most 4
+ * channels) reads its input row-major.
+ */
+#include <string.h>
+
+#include "base/size.h"
+#include "kernels/conv_s8.h"
+#include "ops/lower/common.h"
+
+typedef struct state {
+    const md_gemm_s8_kernel *kernel;
+    const md_requant_s8_kernel *requant;
+    int64_t oc, ic, kh, kw;
+    int x_block;
+    bool x_signed;
+    int32_t x_zero;
+    int8_t *packed;
+    int32_t *start;
+    float *mult;
+    md_requant rq;
+} state;
+
+static void release(void *p, const md_alloc *alloc)
+{
+    state *s = p;
+
+    md_free(alloc, s->packed);
+    md_free(alloc, s->start);
+    md_free(alloc, s->mult);
+}
+
+static md_status check(const md_lower *lo, md_error *err)
+{
+    const md_tensor *w = md_lower__const(lo, 3, MD_DTYPE_I8);
+    const md_tensor *wz = md_lower__const(lo, 5, MD_DTYPE_I8);
+    static const uint32_t constants[] = { 1, 2, 4, 5, 6, 7 };
+
+    if ((!md_lower__is(lo, 0, MD_DTYPE_U8, 4) &&
+         !md_lower__is(lo, 0, MD_DTYPE_I8, 4)) ||
+        !w || w->shape.rank != 4)
+        return md_fail(err, MD_UNSUPPORTED,
+                       "needs 2-D and constant int8 weights");
+    for (size_t i = 0; i < MD_COUNT(constants); i++) {
+        if (!lo->cin[constants[i]])
+            return md_fail(err, MD_UNSUPPORTED, "scales are no constants");
+    }
+    if (md_tensor_n(lo->cin[1]) != 1 || md_tensor_n(lo->cin[2]) != 1 ||
+        md_tensor_n(lo->cin[6]) != 1)
+        return md_fail(err, MD_UNSUPPORTED,
+                       "activations have more than one scale");
+    if (lo->node->n_in > 8 && lo->in[8] &&
+        !md_lower__const(lo, 8, MD_DTYPE_I32))
+        return md_fail(err, MD_UNSUPPORTED, "the bias is no int32 constant");
+    if (md_node_attr_i(lo->node, "group", 1) != 1)
+        return md_fail(err, MD_UNSUPPORTED, "groups");
+    for (int64_t i = 0; wz && i < md_tensor_n(wz); i++) {
+        if (((const int8_t *)wz->data)[i] != 0)
+            return md_fail(err, MD_UNSUPPORTED, "weights have a zero point");
+    }
+    return MD_OK;
+}
+
+static md_status pack(state *s, const md_lower *lo, md_error *err)
+{
+    const md_conv_shape shape = {
+        .n = 1, .ic = s->ic, .oc = s->oc, .kh = s->kh, .kw = s->kw
+    };
+    const md_tensor *bias = md_lower__const(lo, 8, MD_DTYPE_I32);
+    size_t size = md_conv_s8_packed_size(&shape, s->x_block);
+    size_t channels = (size_t)md_div_up(s->oc, MD_BLOCK) * MD_BLOCK;
+
+    s->packed = md_malloc_aligned(lo->alloc, size + MD_CACHE_LINE);
+    s->start = md_malloc_aligned(lo->alloc,
+                                 channels * sizeof(int32_t) + MD_CACHE_LINE);
+    if (!s->packed || !s->start)
+        return md_fail_nomem(err, size);
+    md_conv_s8_pack(s->packed, lo->cin[3]->data, &shape, s->x_block);
+    md_gemm_s8_start(s->start, s->packed, s->oc,
+                     md_conv_s8_packed_k(&shape, s->x_block),
+                     bias ? bias->data : NULL, s->x_zero, s->x_signed);
+    return MD_OK;
+}
+
+static md_status set_requant(state *s, const md_lower *lo, md_error *err)
+{
+    const md_tensor *ws = lo->cin[4];
+    float xs = md_lower__scalar_f(lo, 1, 1.0f);
+    float ys = md_lower__scalar_f(lo, 6, 1.0f);
+
+    s->mult = md_lower__padded(lo, NULL, s->oc);
+    if (!s->mult)
+        return md_fail_nomem(err, (unsigned long long)s->oc * sizeof(float));
+    for (int64_t j = 0; j < s->oc; j++)
+        s->mult[j] =
+            xs * ((const float *)ws->data)[md_tensor_n(ws) == 1 ? 0 : j] / ys;
+    s->rq.mult = s->mult;
+    s->rq.out = MD_QOUT_Q8;
+    s->rq.zero = md_lower__scalar_i(lo, 7, 0);
+    md_fused_clamp(lo->fused, ys, s->rq.zero, lo->out[0]->dtype, &s->rq.q_min,
+                   &s->rq.q_max);
+    return MD_OK;
+}
+
+static md_status lower(md_lower *lo, md_error *err)
+{
+    const md_tensor *w = md_lower__const(lo, 3, MD_DTYPE_I8);
+    md_status st;
+    state *s;
+
+    MD_TRY(check(lo, err));
+    MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
+    s->oc = w->shape.dim[0];
+    s->ic = w->shape.dim[1];
+    s->kh = w->shape.dim[2];
+    s->kw = w->shape.dim[3];
+    s->x_signed = lo->in[0]->dtype == MD_DTYPE_I8;
+    s->x_zero = md_lower__scalar_i(lo, 2, 0);
+    s->x_block = s->ic <= 4 && lo->have[0] == MD_LAYOUT_ROW ? 4 : MD_BLOCK;
+    s->kernel = md_gemm_s8_select(lo->cpu);
+    s->requant = md_requant_s8_select(lo->cpu);
+    lo->kernel = s->kernel->name;
+    lo->want[0] = s->x_block == 4 ? MD_LAYOUT_ROW : MD_LAYOUT_NC16;
+    lo->give[0] = MD_LAYOUT_NC16;
+    st = pack(s, lo, err);
+    if (st == MD_OK)
+        st = set_requant(s, lo, err);
+    if (st != MD_OK)
+        release(s, lo->alloc);
+    return st;
+}
+
+static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
+{
+    const state *s = st->state;
+    const md_shape *x = &st->in_shape[0];
+    md_conv_s8_args *c;
+
+    (void)width;
+    MD_TRY(md_step__args(st, arena, (void *)&c, sizeof(*c), err));
+    *c = (md_conv_s8_args){ .kernel = s->kernel,
+                            .requant = s->requant,
+                            .shape = md_lower__window(
+                                st->node, x, &st->out_shape[0], s->kh, s->kw),
+                            .x_signed = s->x_signed,
+                            .x_zero = s->x_zero,
+                            .x_block = s->x_block,
+                            .x_stride = { x->dim[1] * x->dim[2] * x->dim[3],
+                                          x->dim[2] * x->dim[3], x->dim[3], 1 },
+                            .w = s->packed,
+                            .start = s->start,
+                            .rq = s->rq };
+    st->n_chunks = md_conv_s8_n_chunks(c);
+    st->scratch_size = md_conv_s8_scratch_size(c);
+    return MD_OK;
+}
+
+static void run(const md_step *st, int64_t chunk, void *scratch)
+{
+    md_conv_s8_args c = *(const md_conv_s8_args *)st->args;
+
+    c.x = st->in[0];
+    c.y = st->out[0];
+    md_conv_s8_run(&c, chunk, scratch);
+}
+
+const md_fast md_fast_qlinear_conv = { lower, plan, run, release, NULL };

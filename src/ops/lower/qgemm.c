@@ -1,0 +1,201 @@
+/*
+ * QGemm (com.microsoft) and QLinearMatMul by gemm_s8.  The zero point of A
+ * and the bias are folded into one start value per column at load.
+ */
+#include <string.h>
+
+#include "base/size.h"
+#include "kernels/gemm_s8.h"
+#include "ops/lower/common.h"
+
+typedef struct state {
+    const md_gemm_s8_kernel *kernel;
+    const md_requant_s8_kernel *requant;
+    int64_t k, n;
+    bool a_signed;
+    int8_t *packed;
+    int32_t *start;
+    float *mult;
+    md_requant rq;
+} state;
+
+/* Where a quantized product keeps its operands. */
+typedef struct places {
+    uint32_t bias;    /* MD_VALUE_NONE: none */
+    uint32_t y_scale; /* y_zero_point follows */
+    bool may_float;   /* without y_scale the result is float32 */
+} places;
+
+static void release(void *p, const md_alloc *alloc)
+{
+    state *s = p;
+
+    md_free(alloc, s->packed);
+    md_free(alloc, s->start);
+    md_free(alloc, s->mult);
+}
+
+/* Scales and the range of the result. */
+static md_status set_requant(state *s, const md_lower *lo, const places *at,
+                             md_error *err)
+{
+    const md_tensor *ws = md_lower__const(lo, 4, MD_DTYPE_F32);
+    float xs = md_lower__scalar_f(lo, 1, 1.0f);
+    bool has_y = at->y_scale < lo->node->n_in && lo->in[at->y_scale] != NULL;
+    float ys = has_y ? md_lower__scalar_f(lo, at->y_scale, 1.0f) : 1.0f;
+
+    s->mult = md_lower__padded(lo, NULL, s->n);
+    if (!s->mult)
+        return md_fail_nomem(err, (unsigned long long)s->n * sizeof(float));
+    for (int64_t j = 0; j < s->n; j++) {
+        float w = ((const float *)ws->data)[md_tensor_n(ws) == 1 ? 0 : j];
+
+        s->mult[j] = has_y ? xs * w / ys : xs * w;
+    }
+    s->rq.mult = s->mult;
+    s->rq.out = MD_QOUT_F32;
+    if (!has_y)
+        return MD_OK;
+    s->rq.out = MD_QOUT_Q8;
+    s->rq.zero = md_lower__scalar_i(lo, at->y_scale + 1, 0);
+    md_fused_clamp(lo->fused, ys, s->rq.zero, lo->out[0]->dtype, &s->rq.q_min,
+                   &s->rq.q_max);
+    return MD_OK;
+}
+
+static md_status pack(state *s, const md_lower *lo, const md_tensor *b,
+                      bool trans, const int32_t *bias, md_error *err)
+{
+    int64_t k_padded = md_div_up(s->k, 4) * 4;
+    size_t size = md_gemm_s8_packed_size(s->n, s->k);
+    size_t columns = (size_t)md_div_up(s->n, MD_BLOCK) * MD_BLOCK;
+
+    s->packed = md_malloc_aligned(lo->alloc, size + MD_CACHE_LINE);
+    s->start =
+        md_malloc_aligned(lo->alloc, columns * sizeof(int32_t) + MD_CACHE_LINE);
+    if (!s->packed || !s->start)
+        return md_fail_nomem(err, size);
+    md_gemm_s8_pack(s->packed, b->data, s->n, s->k, trans ? s->k : 1,
+                    trans ? 1 : s->n);
+    md_gemm_s8_start(s->start, s->packed, s->n, k_padded, bias,
+                     md_lower__scalar_i(lo, 2, 0), s->a_signed);
+    return MD_OK;
+}
+
+/* All weights have zero point 0 and are s8; scales are constants. */
+static md_status check(const md_lower *lo, const places *at, md_error *err)
+{
+    const md_tensor *b = md_lower__const(lo, 3, MD_DTYPE_I8);
+    const md_tensor *wz = md_lower__const(lo, 5, MD_DTYPE_I8);
+
+    if ((!md_lower__is(lo, 0, MD_DTYPE_U8, -1) &&
+         !md_lower__is(lo, 0, MD_DTYPE_I8, -1)) ||
+        !b || b->shape.rank != 2)
+        return md_fail(err, MD_UNSUPPORTED, "needs constant int8 weights");
+    if (!lo->cin[1] || (lo->node->n_in > 2 && lo->in[2] && !lo->cin[2]) ||
+        md_tensor_n(lo->cin[1]) != 1 || !md_lower__const(lo, 4, MD_DTYPE_F32))
+        return md_fail(err, MD_UNSUPPORTED, "scales are no constants");
+    if (at->y_scale < lo->node->n_in && lo->in[at->y_scale]) {
+        if (!md_lower__const(lo, at->y_scale, MD_DTYPE_F32) ||
+            !lo->cin[at->y_scale + 1])
+            return md_fail(err, MD_UNSUPPORTED,
+                           "the output scale is no constant");
+    } else if (!at->may_float) {
+        return md_fail(err, MD_UNSUPPORTED, "no output scale");
+    }
+    for (int64_t i = 0; wz && i < md_tensor_n(wz); i++) {
+        if (((const int8_t *)wz->data)[i] != 0)
+            return md_fail(err, MD_UNSUPPORTED, "weights have a zero point");
+    }
+    return MD_OK;
+}
+
+static md_status lower(md_lower *lo, const places *at, bool trans,
+                       md_error *err)
+{
+    const md_tensor *b = md_lower__const(lo, 3, MD_DTYPE_I8);
+    const md_tensor *bias = at->bias == MD_VALUE_NONE
+                                ? NULL
+                                : md_lower__const(lo, at->bias, MD_DTYPE_I32);
+    md_status st;
+    state *s;
+
+    MD_TRY(check(lo, at, err));
+    if (at->bias != MD_VALUE_NONE && at->bias < lo->node->n_in &&
+        lo->in[at->bias] && !bias)
+        return md_fail(err, MD_UNSUPPORTED, "the bias is no int32 constant");
+    MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
+    s->k = b->shape.dim[trans ? 1 : 0];
+    s->n = b->shape.dim[trans ? 0 : 1];
+    if (bias && md_tensor_n(bias) != s->n)
+        return md_fail(err, MD_UNSUPPORTED, "the bias is no row");
+    s->a_signed = lo->in[0]->dtype == MD_DTYPE_I8;
+    s->kernel = md_gemm_s8_select(lo->cpu);
+    s->requant = md_requant_s8_select(lo->cpu);
+    lo->kernel = s->kernel->name;
+    st = pack(s, lo, b, trans, bias ? bias->data : NULL, err);
+    if (st == MD_OK)
+        st = set_requant(s, lo, at, err);
+    if (st != MD_OK)
+        release(s, lo->alloc);
+    return st;
+}
+
+static md_status lower_qgemm(md_lower *lo, md_error *err)
+{
+    if (md_node_attr_i(lo->node, "transA", 0) ||
+        md_node_attr_f(lo->node, "alpha", 1.0f) != 1.0f)
+        return md_fail(err, MD_UNSUPPORTED, "transA or alpha");
+    return lower(lo, &(places){ 6, 7, true },
+                 md_node_attr_i(lo->node, "transB", 0) != 0, err);
+}
+
+static md_status lower_qlinear(md_lower *lo, md_error *err)
+{
+    return lower(lo, &(places){ MD_VALUE_NONE, 6, false }, false, err);
+}
+
+static void fill(md_gemm_s8_args *g, const md_step *st)
+{
+    const state *s = st->state;
+    const md_shape *x = &st->in_shape[0];
+
+    *g = (md_gemm_s8_args){ .kernel = s->kernel,
+                            .requant = s->requant,
+                            .m = md_shape_span(x, 0, x->rank - 1),
+                            .n = s->n,
+                            .k = s->k,
+                            .a = st->in[0],
+                            .lda = s->k,
+                            .a_signed = s->a_signed,
+                            .b = s->packed,
+                            .start = s->start,
+                            .c = st->out[0],
+                            .ldc = s->n,
+                            .rq = s->rq };
+}
+
+static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
+{
+    md_gemm_s8_args *g;
+
+    (void)width;
+    MD_TRY(md_step__args(st, arena, (void *)&g, sizeof(*g), err));
+    fill(g, st);
+    st->n_chunks = md_gemm_s8_n_chunks(g);
+    st->scratch_size = md_gemm_s8_scratch_size(g);
+    return MD_OK;
+}
+
+static void run(const md_step *st, int64_t chunk, void *scratch)
+{
+    md_gemm_s8_args g = *(const md_gemm_s8_args *)st->args;
+
+    g.a = st->in[0];
+    g.c = st->out[0];
+    md_gemm_s8_run(&g, chunk, scratch);
+}
+
+const md_fast md_fast_qgemm = { lower_qgemm, plan, run, release, NULL };
+const md_fast md_fast_qlinear_matmul = { lower_qlinear, plan, run, release,
+                                         NULL };
