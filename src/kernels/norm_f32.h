@@ -1,0 +1,45 @@
+/*
+ * LayerNorm and RMSNorm of contiguous rows of n values:
+ *   layer: y = (x - mean) / sqrt(var + eps) * scale + bias
+ *   rms:   y = x / sqrt(mean(x^2) + eps) * scale + bias
+ * The variance is taken in a second pass about the mean.  y may be x.
+ * Against ref: 2e-6 of max(1, |y|) and of the cancellation in x - mean
+ * (another order of summing in float; ref sums in double).
+ */
+#ifndef MD_KERNELS_NORM_F32_H
+#define MD_KERNELS_NORM_F32_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cpu.h"
+
+typedef struct md_norm_f32_args {
+    float *y;
+    const float *x;
+    int64_t rows, n;
+    const float *scale; /* [n]; NULL: 1 */
+    const float *bias;  /* [n]; NULL: 0 */
+    float eps;
+    bool rms;
+} md_norm_f32_args;
+
+typedef void md_norm_f32_fn(const md_norm_f32_args *a);
+
+typedef struct md_norm_f32_kernel {
+    const char *name;
+    uint32_t required; /* enum md_cpu_flags */
+    md_norm_f32_fn *run;
+} md_norm_f32_kernel;
+
+#define K(isa, need) md_norm_f32_fn md_norm_f32__##isa;
+#include "kernels/norm_f32.def"
+#undef K
+
+extern const md_norm_f32_kernel md_norm_f32_kernels[]; /* run NULL ends */
+
+/* The first row whose flags are all in cpu_flags. */
+const md_norm_f32_kernel *md_norm_f32_select(uint32_t cpu_flags);
+
+#endif

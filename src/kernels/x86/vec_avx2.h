@@ -1,0 +1,98 @@
+/* As vec_avx512.h, with 8 lanes. */
+#ifndef MD_KERNELS_X86_VEC_AVX2_H
+#define MD_KERNELS_X86_VEC_AVX2_H
+
+#include "kernels/x86/math_avx2.h"
+
+#define VF(name) name##__avx2
+
+enum {
+    VF_LANES = 8
+};
+
+typedef __m256 vf;
+
+/* x in the first m lanes, the rest `fill`. */
+static inline vf vf_keep(vf x, size_t m, vf fill)
+{
+    return _mm256_blendv_ps(fill, x, _mm256_castsi256_ps(v8_mask(m)));
+}
+
+/* The first m lanes (0 .. VF_LANES), the rest `fill`; memory past them is not
+ * touched. */
+static inline vf vf_load_or(const float *p, size_t m, vf fill)
+{
+    if (m == VF_LANES)
+        return _mm256_loadu_ps(p);
+    return vf_keep(_mm256_maskload_ps(p, v8_mask(m)), m, fill);
+}
+
+static inline vf vf_load(const float *p, size_t m)
+{
+    if (m == VF_LANES)
+        return _mm256_loadu_ps(p);
+    return _mm256_maskload_ps(p, v8_mask(m));
+}
+
+static inline void vf_store(float *p, vf x, size_t m)
+{
+    if (m == VF_LANES)
+        _mm256_storeu_ps(p, x);
+    else
+        _mm256_maskstore_ps(p, v8_mask(m), x);
+}
+
+#define vf_set _mm256_set1_ps
+#define vf_zero _mm256_setzero_ps
+#define vf_add _mm256_add_ps
+#define vf_sub _mm256_sub_ps
+#define vf_mul _mm256_mul_ps
+#define vf_div _mm256_div_ps
+#define vf_max _mm256_max_ps
+#define vf_min _mm256_min_ps
+#define vf_fmadd _mm256_fmadd_ps
+#define vf_sqrt _mm256_sqrt_ps
+#define vf_abs v8_abs
+#define vf_neg v8_neg
+#define vf_round v8_round
+#define vf_exp v8_exp
+#define vf_erf v8_erf
+#define vf_act v8_act
+#define vf_select_lt v8_select_lt
+#define vf_floor _mm256_floor_ps
+#define vf_ceil _mm256_ceil_ps
+
+/* y, but NaN where x is. */
+static inline vf vf_keep_nan(vf x, vf y)
+{
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+}
+
+static inline float vf_sum(vf x)
+{
+    __m128 s =
+        _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+static inline float vf_max_lane(vf x)
+{
+    __m128 s =
+        _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+
+static inline float vf_min_lane(vf x)
+{
+    __m128 s =
+        _mm_min_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+
+    s = _mm_min_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_min_ss(s, _mm_movehdup_ps(s)));
+}
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * One name for each vector operation, so that a simple kernel is written once
+ * (<family>_vec.h) and built for each instruction set.  VF(name) appends the
+ * suffix of the set.
+ */
+#ifndef MD_KERNELS_X86_VEC_AVX512_H
+#define MD_KERNELS_X86_VEC_AVX512_H
+
+#include "kernels/x86/math_avx512.h"
+
+#define VF(name) name##__avx512
+
+enum {
+    VF_LANES = 16
+};
+
+typedef __m512 vf;
+
+/* The first m lanes (0 .. VF_LANES), the rest `fill`; memory past them is not
+ * touched. */
+static inline vf vf_load_or(const float *p, size_t m, vf fill)
+{
+    if (m == VF_LANES)
+        return _mm512_loadu_ps(p);
+    return _mm512_mask_loadu_ps(fill, v16_mask(m), p);
+}
+
+static inline vf vf_load(const float *p, size_t m)
+{
+    return vf_load_or(p, m, _mm512_setzero_ps());
+}
+
+static inline void vf_store(float *p, vf x, size_t m)
+{
+    if (m == VF_LANES)
+        _mm512_storeu_ps(p, x);
+    else
+        _mm512_mask_storeu_ps(p, v16_mask(m), x);
+}
+
+/* x in the first m lanes, the rest `fill`. */
+static inline vf vf_keep(vf x, size_t m, vf fill)
+{
+    return _mm512_mask_blend_ps(v16_mask(m), fill, x);
+}
+
+#define vf_set _mm512_set1_ps
+#define vf_zero _mm512_setzero_ps
+#define vf_add _mm512_add_ps
+#define vf_sub _mm512_sub_ps
+#define vf_mul _mm512_mul_ps
+#define vf_div _mm512_div_ps
+#define vf_max _mm512_max_ps
+#define vf_min _mm512_min_ps
+#define vf_fmadd _mm512_fmadd_ps
+#define vf_sqrt _mm512_sqrt_ps
+#define vf_abs v16_abs
+#define vf_neg v16_neg
+#define vf_round v16_round
+#define vf_exp v16_exp
+#define vf_erf v16_erf
+#define vf_act v16_act
+#define vf_select_lt v16_select_lt
+#define vf_floor(x) _mm512_roundscale_ps(x, _MM_FROUND_TO_NEG_INF | 8)
+#define vf_ceil(x) _mm512_roundscale_ps(x, _MM_FROUND_TO_POS_INF | 8)
+#define vf_sum _mm512_reduce_add_ps
+
+/* y, but NaN where x is. */
+static inline vf vf_keep_nan(vf x, vf y)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), y, x);
+}
+
+static inline float vf_max_lane(vf x)
+{
+    return _mm512_reduce_max_ps(x);
+}
+
+static inline float vf_min_lane(vf x)
+{
+    return _mm512_reduce_min_ps(x);
+}
+
+#endif
