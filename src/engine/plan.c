@@ -259,7 +259,8 @@ static md_status slot_bytes(const md_run *r, uint32_t slot_id, size_t *size,
                            err);
 }
 
-/* Extend lifetimes by the touches of every step; outputs live to the end. */
+/* Extend lifetimes by the touches of every step; inputs and outputs live to
+ * the end. */
 static void find_lifetimes(md_run *r, md_buffer *b)
 {
     md_session *s = r->s;
@@ -286,8 +287,12 @@ static void find_lifetimes(md_run *r, md_buffer *b)
                 o->to = i + 1;
         }
     }
-    for (uint32_t i = 0; i < g->n_inputs; i++)
-        b[s->slot_of[MD_LAYOUT_ROW][g->inputs[i]]].from = 0;
+    for (uint32_t i = 0; i < g->n_inputs; i++) {
+        md_buffer *in = &b[s->slot_of[MD_LAYOUT_ROW][g->inputs[i]]];
+
+        in->from = 0; /* and to the end: a run may be executed again */
+        in->to = s->n_insts + 1;
+    }
     for (uint32_t i = 0; i < g->n_outputs; i++) {
         uint32_t sl = s->slot_of[MD_LAYOUT_ROW][g->outputs[i]];
 
@@ -425,6 +430,8 @@ static md_status plan_fast(md_run *r, step *st, md_error *err)
         md_arena_calloc(&r->arena, n_in + 1u, sizeof(*in_shape));
     md_shape *out_shape =
         md_arena_calloc(&r->arena, n_out + 1u, sizeof(*out_shape));
+    md_dtype *dtypes =
+        md_arena_calloc(&r->arena, n_in + n_out + 1u, sizeof(*dtypes));
 
     st->st = (md_step){ .fast = inst->op->fast,
                         .state = inst->state,
@@ -432,15 +439,21 @@ static md_status plan_fast(md_run *r, step *st, md_error *err)
                         .fused = inst->node->fused,
                         .in_shape = in_shape,
                         .out_shape = out_shape,
+                        .in_dtype = dtypes,
+                        .out_dtype = dtypes ? dtypes + n_in : NULL,
                         .n_chunks = 1 };
     st->st.in = md_arena_calloc(&r->arena, n_in + 1u, sizeof(void *));
     st->st.out = md_arena_calloc(&r->arena, n_out + 1u, sizeof(void *));
-    if (!in_shape || !out_shape || !st->st.in || !st->st.out)
+    if (!in_shape || !out_shape || !dtypes || !st->st.in || !st->st.out)
         return md_fail_nomem(err, n_in * sizeof(*in_shape));
-    for (uint32_t i = 0; i < n_in; i++)
+    for (uint32_t i = 0; i < n_in; i++) {
         in_shape[i] = st->in[i].shape;
-    for (uint32_t i = 0; i < n_out; i++)
+        dtypes[i] = st->in[i].dtype;
+    }
+    for (uint32_t i = 0; i < n_out; i++) {
         out_shape[i] = st->out[i].shape;
+        dtypes[n_in + i] = st->out[i].dtype;
+    }
     MD_TRY(inst->op->fast->plan(&st->st, md_pool_width(r->s->pool), &r->arena,
                                 err));
     if (st->st.scratch_size > r->scratch_size)

@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "ops/common/elementwise.h"
+#include "ops/lower.h"
 
 static double apply(double x, const double *p)
 {
@@ -26,4 +27,5 @@ const md_op md_op_asin = {
     .flags = MD_OP_INPLACE,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_unary,
 };

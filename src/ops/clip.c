@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "ops/common/util.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -81,4 +82,5 @@ const md_op md_op_clip = {
     .flags = MD_OP_INPLACE,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_unary,
 };

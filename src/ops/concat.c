@@ -1,4 +1,5 @@
 #include "ops/common/util.h"
+#include "ops/lower.h"
 
 /* Merge the dimensions of one more input into t. */
 static md_status join(const md_infer *c, md_type *t, const md_type *in,
@@ -80,4 +81,5 @@ const md_op md_op_concat = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_concat,
 };

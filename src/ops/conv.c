@@ -1,4 +1,5 @@
 #include "ops/common/convolve.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -64,4 +65,5 @@ const md_op md_op_conv = {
     .infer = infer,
     .run = run,
     .macs = macs,
+    .fast = &md_fast_conv,
 };

@@ -1,4 +1,5 @@
 #include "ops/common/quantize.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -63,4 +64,5 @@ const md_op md_op_dequantize_linear = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_dequantize,
 };

@@ -1,5 +1,6 @@
 /* Integers: towards zero; x / 0 is 0, so that a model cannot trap. */
 #include "ops/common/elementwise.h"
+#include "ops/lower.h"
 
 /* INT64_MIN / -1 wraps to itself. */
 static int64_t divide(int64_t x, int64_t y)
@@ -33,4 +34,5 @@ const md_op md_op_div = {
     .flags = MD_OP_INPLACE,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_binary,
 };

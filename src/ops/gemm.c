@@ -1,6 +1,7 @@
 /* alpha * A' * B' + beta * C, where ' is the transpose if asked for. */
 #include "ops/common/elementwise.h"
 #include "ops/common/product.h"
+#include "ops/lower.h"
 
 #define TYPES (MD_TYPES_FLOAT | MD_T(I32) | MD_T(I64) | MD_T(U32) | MD_T(U64))
 
@@ -165,4 +166,5 @@ const md_op md_op_gemm = {
     .infer = infer,
     .run = run,
     .macs = macs,
+    .fast = &md_fast_gemm,
 };

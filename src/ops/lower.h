@@ -79,6 +79,8 @@ typedef struct md_step {
     void **out; /* n_out */
     const md_shape *in_shape; /* n_in */
     const md_shape *out_shape;
+    const md_dtype *in_dtype; /* n_in */
+    const md_dtype *out_dtype;
     /* Set by plan. */
     void *args;          /* in the plan's arena; NULL if shapes suffice */
     int64_t n_chunks;    /* >= 0 */

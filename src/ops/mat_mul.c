@@ -1,4 +1,5 @@
 #include "ops/common/product.h"
+#include "ops/lower.h"
 
 #define TYPES (MD_TYPES_FLOAT | MD_T(I32) | MD_T(I64) | MD_T(U32) | MD_T(U64))
 
@@ -92,4 +93,5 @@ const md_op md_op_mat_mul = {
     .infer = infer,
     .run = run,
     .macs = macs,
+    .fast = &md_fast_matmul,
 };

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "ops/common/elementwise.h"
+#include "ops/lower.h"
 
 MD_ROW(row_f64, double, isnan(x) || x > y ? x : y)
 MD_ROW(row_i64, int64_t, x > y ? x : y)
@@ -27,4 +28,5 @@ const md_op md_op_max = {
     .flags = MD_OP_INPLACE,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_binary,
 };

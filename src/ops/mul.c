@@ -1,4 +1,5 @@
 #include "ops/common/elementwise.h"
+#include "ops/lower.h"
 
 MD_ROW(row_f64, double, x *y)
 MD_ROW(row_i64, int64_t, (uint64_t)x *(uint64_t)y)
@@ -22,4 +23,5 @@ const md_op md_op_mul = {
     .flags = MD_OP_INPLACE,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_binary,
 };

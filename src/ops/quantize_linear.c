@@ -1,4 +1,5 @@
 #include "ops/common/quantize.h"
+#include "ops/lower.h"
 
 static md_dtype result(const md_infer *c)
 {
@@ -65,4 +66,5 @@ const md_op md_op_quantize_linear = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_quantize,
 };

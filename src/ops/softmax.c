@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "ops/common/softmax.h"
+#include "ops/lower.h"
 
 static void apply(double *v, int64_t n)
 {
@@ -37,4 +38,5 @@ const md_op md_op_softmax = {
     .out_max = 1,
     .infer = md_softmax__infer,
     .run = run,
+    .fast = &md_fast_softmax,
 };

@@ -1,4 +1,5 @@
 #include "ops/common/elementwise.h"
+#include "ops/lower.h"
 
 static double apply(double x, const double *p)
 {
@@ -24,4 +25,5 @@ const md_op md_op_thresholded_relu = {
     .flags = MD_OP_INPLACE,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_unary,
 };

@@ -1,4 +1,5 @@
 #include "ops/common/util.h"
+#include "ops/lower.h"
 
 /* perm, by default the reverse; MD_INVALID when it is not a permutation. */
 static md_status permutation(md_ints *perm, const md_node *n, int rank,
@@ -65,4 +66,5 @@ const md_op md_op_transpose = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_transpose,
 };

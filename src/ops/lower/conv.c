@@ -1,13 +1,35 @@
-/* Conv in float32: conv_f32 on NC16. */
+/*
+ * Conv in float32, into NC16, by one of three kernels: conv_stem_f32 for few
+ * input channels (it reads them row-major), dwconv_f32 for one filter per
+ * channel, conv_f32 for the rest.
+ */
 #include <string.h>
 
 #include "base/size.h"
 #include "kernels/conv_f32.h"
+#include "kernels/conv_stem_f32.h"
+#include "kernels/dwconv_f32.h"
 #include "ops/lower/common.h"
 
+enum {
+    STEM_CHANNELS_MAX = 8 /* above, padding to 16 channels wastes less */
+};
+
+typedef enum kind {
+    DENSE,
+    STEM,
+    DEPTHWISE,
+} kind;
+
 typedef struct state {
-    const md_conv_f32_kernel *kernel;
-    int64_t groups, oc, kh, kw;
+    kind kind;
+    union {
+        const md_conv_f32_kernel *dense;
+        const md_conv_stem_f32_kernel *stem;
+        const md_dwconv_f32_kernel *depthwise;
+    } kernel;
+    int64_t groups;
+    md_conv_shape shape; /* channels and window; sizes come with the plan */
     float *packed;
     float *bias;
 } state;
@@ -20,40 +42,46 @@ static void release(void *p, const md_alloc *alloc)
     md_free(alloc, s->bias);
 }
 
-static md_status make_bias(float **out, const md_lower *lo, int64_t oc,
-                           md_error *err)
+static bool packed_size(size_t *size, const state *s)
 {
-    const md_tensor *b = md_lower__const(lo, 2, MD_DTYPE_F32);
-
-    if (!b)
-        return MD_OK;
-    *out = md_lower__padded(lo, b->data, oc);
-    return *out ? MD_OK : md_fail_nomem(err, (unsigned long long)oc * 4);
+    switch (s->kind) {
+    case STEM:
+        return md_conv_stem_f32_packed_size(size, &s->shape);
+    case DEPTHWISE:
+        return md_dwconv_f32_packed_size(size, &s->shape);
+    default:
+        return md_conv_f32_packed_size(size, &s->shape, s->groups);
+    }
 }
 
-static md_status pack(state *s, const md_lower *lo, const md_tensor *w,
+static md_status pack(state *s, const md_lower *lo, const float *w,
                       md_error *err)
 {
-    const md_conv_shape shape = { .n = 1,
-                                  .ic = w->shape.dim[1] * s->groups,
-                                  .oc = s->oc,
-                                  .kh = s->kh,
-                                  .kw = s->kw };
+    const md_tensor *b = md_lower__const(lo, 2, MD_DTYPE_F32);
     size_t size;
 
-    if (!md_conv_f32_packed_size(&size, &shape, s->groups))
+    if (!packed_size(&size, s))
         return md_fail_nomem(err, SIZE_MAX);
     s->packed = md_malloc_aligned(lo->alloc, size + MD_CACHE_LINE);
     if (!s->packed)
         return md_fail_nomem(err, size);
-    md_conv_f32_pack(s->packed, w->data, &shape, s->groups);
-    return make_bias(&s->bias, lo, s->oc, err);
+    if (s->kind == STEM)
+        md_conv_stem_f32_pack(s->packed, w, &s->shape);
+    else if (s->kind == DEPTHWISE)
+        md_dwconv_f32_pack(s->packed, w, &s->shape);
+    else
+        md_conv_f32_pack(s->packed, w, &s->shape, s->groups);
+    if (b) {
+        s->bias = md_lower__padded(lo, b->data, s->shape.oc);
+        if (!s->bias)
+            return md_fail_nomem(err, md_tensor_size(b));
+    }
+    return MD_OK;
 }
 
 static md_status check(const md_lower *lo, md_error *err)
 {
     const md_tensor *w = md_lower__const(lo, 1, MD_DTYPE_F32);
-    int64_t groups = md_node_attr_i(lo->node, "group", 1);
 
     if (!md_lower__is(lo, 0, MD_DTYPE_F32, 4) || !w || w->shape.rank != 4)
         return md_fail(err, MD_UNSUPPORTED,
@@ -61,74 +89,156 @@ static md_status check(const md_lower *lo, md_error *err)
     if (lo->node->n_in > 2 && lo->in[2] &&
         !md_lower__const(lo, 2, MD_DTYPE_F32))
         return md_fail(err, MD_UNSUPPORTED, "the bias is no constant");
-    if (groups < 1 || w->shape.dim[0] % groups != 0)
-        return md_fail(err, MD_UNSUPPORTED, "%lld groups", (long long)groups);
-    if (groups > 1 && (w->shape.dim[1] % MD_BLOCK != 0 ||
-                       w->shape.dim[0] / groups % MD_BLOCK != 0))
+    return MD_OK;
+}
+
+/* Which kernel fits groups and channels. */
+static md_status choose(state *s, md_lower *lo, md_error *err)
+{
+    const md_conv_shape *c = &s->shape;
+
+    if (s->groups > 1 && c->oc == s->groups && c->ic == s->groups) {
+        s->kind = DEPTHWISE;
+        s->kernel.depthwise = md_dwconv_f32_select(lo->cpu);
+        lo->kernel = s->kernel.depthwise->name;
+    } else if (s->groups == 1 && c->ic <= STEM_CHANNELS_MAX &&
+               lo->have[0] == MD_LAYOUT_ROW) {
+        s->kind = STEM;
+        s->kernel.stem = md_conv_stem_f32_select(lo->cpu);
+        lo->kernel = s->kernel.stem->name;
+    } else if (s->groups == 1 || (c->ic / s->groups % MD_BLOCK == 0 &&
+                                  c->oc / s->groups % MD_BLOCK == 0)) {
+        s->kind = DENSE;
+        s->kernel.dense = md_conv_f32_select(lo->cpu);
+        lo->kernel = s->kernel.dense->name;
+    } else {
         return md_fail(err, MD_UNSUPPORTED,
-                       "channels of a group are no multiple of %d", MD_BLOCK);
+                       "%lld groups whose channels are no multiple of %d",
+                       (long long)s->groups, MD_BLOCK);
+    }
     return MD_OK;
 }
 
 static md_status lower(md_lower *lo, md_error *err)
 {
     const md_tensor *w = md_lower__const(lo, 1, MD_DTYPE_F32);
+    int residual = md_lower__residual_input(lo->node);
     md_status st;
     state *s;
 
     MD_TRY(check(lo, err));
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->groups = md_node_attr_i(lo->node, "group", 1);
-    s->oc = w->shape.dim[0];
-    s->kh = w->shape.dim[2];
-    s->kw = w->shape.dim[3];
-    s->kernel = md_conv_f32_select(lo->cpu);
-    lo->kernel = s->kernel->name;
-    lo->want[0] = MD_LAYOUT_NC16;
+    s->shape = (md_conv_shape){ .n = 1,
+                                .ic = w->shape.dim[1] * s->groups,
+                                .oc = w->shape.dim[0],
+                                .kh = w->shape.dim[2],
+                                .kw = w->shape.dim[3] };
+    MD_TRY(choose(s, lo, err));
+    if (s->kind != STEM)
+        lo->want[0] = MD_LAYOUT_NC16;
+    if (residual >= 0)
+        lo->want[residual] = MD_LAYOUT_NC16;
     lo->give[0] = MD_LAYOUT_NC16;
-    if (md_lower__residual_input(lo->node) >= 0)
-        lo->want[lo->node->n_in - 1] = MD_LAYOUT_NC16;
-    st = pack(s, lo, w, err);
+    st = pack(s, lo, w->data, err);
     if (st != MD_OK)
         release(s, lo->alloc);
     return st;
 }
 
 typedef struct args {
-    md_conv_f32_args conv;
-    md_conv_f32_grid grid;
+    union {
+        struct {
+            md_conv_f32_args a;
+            md_conv_f32_grid grid;
+        } dense;
+        struct {
+            md_conv_stem_f32_args a;
+            md_conv_stem_f32_grid grid;
+        } stem;
+        md_dwconv_f32_args depthwise;
+    } u;
 } args;
+
+static bool plan_dense(md_step *st, args *a, const md_conv_shape *shape,
+                       int width)
+{
+    const state *s = st->state;
+
+    a->u.dense.a = (md_conv_f32_args){ .shape = *shape,
+                                       .groups = s->groups,
+                                       .w = s->packed };
+    if (!md_conv_f32_split(&a->u.dense.grid, s->kernel.dense, shape, s->groups,
+                           width))
+        return false;
+    st->n_chunks = a->u.dense.grid.n_chunks;
+    st->scratch_size = a->u.dense.grid.scratch_size;
+    return true;
+}
+
+static bool plan_stem(md_step *st, args *a, const md_conv_shape *shape,
+                      int width)
+{
+    const state *s = st->state;
+
+    a->u.stem.a = (md_conv_stem_f32_args){
+        .shape = *shape,
+        .x_stride = { shape->ic * shape->ih * shape->iw, shape->ih * shape->iw,
+                      shape->iw, 1 },
+        .w = s->packed
+    };
+    if (!md_conv_stem_f32_split(&a->u.stem.grid, shape, width))
+        return false;
+    st->n_chunks = a->u.stem.grid.n_chunks;
+    st->scratch_size = a->u.stem.grid.scratch_size;
+    return true;
+}
 
 static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
 {
     const state *s = st->state;
+    md_conv_shape shape =
+        md_lower__window(st->node, &st->in_shape[0], &st->out_shape[0],
+                         s->shape.kh, s->shape.kw);
+    bool fits = true;
     args *a;
 
     MD_TRY(md_step__args(st, arena, (void *)&a, sizeof(*a), err));
-    a->conv = (md_conv_f32_args){
-        .shape = md_lower__window(st->node, &st->in_shape[0], &st->out_shape[0],
-                                  s->kh, s->kw),
-        .groups = s->groups,
-        .w = s->packed,
-    };
-    if (!md_conv_f32_split(&a->grid, s->kernel, &a->conv.shape, s->groups,
-                           width))
-        return md_fail_nomem(err, SIZE_MAX);
-    st->n_chunks = a->grid.n_chunks;
-    st->scratch_size = a->grid.scratch_size;
-    return MD_OK;
+    if (s->kind == DENSE) {
+        fits = plan_dense(st, a, &shape, width);
+    } else if (s->kind == STEM) {
+        fits = plan_stem(st, a, &shape, width);
+    } else {
+        a->u.depthwise = (md_dwconv_f32_args){ .shape = shape, .w = s->packed };
+        st->n_chunks = md_dwconv_f32_n_chunks(&shape, width);
+    }
+    return fits ? MD_OK : md_fail_nomem(err, SIZE_MAX);
 }
 
 static void run(const md_step *st, int64_t chunk, void *scratch)
 {
     const state *s = st->state;
-    const args *a = st->args;
-    md_conv_f32_args c = a->conv;
+    args a = *(const args *)st->args;
 
-    c.x = st->in[0];
-    c.y = st->out[0];
-    c.ep = md_step__epilogue(st, s->bias);
-    md_conv_f32_run(s->kernel, &c, &a->grid, chunk, scratch);
+    if (s->kind == DENSE) {
+        a.u.dense.a.x = st->in[0];
+        a.u.dense.a.y = st->out[0];
+        a.u.dense.a.ep = md_step__epilogue(st, s->bias);
+        md_conv_f32_run(s->kernel.dense, &a.u.dense.a, &a.u.dense.grid, chunk,
+                        scratch);
+    } else if (s->kind == STEM) {
+        a.u.stem.a.x = st->in[0];
+        a.u.stem.a.y = st->out[0];
+        a.u.stem.a.ep = md_step__epilogue(st, s->bias);
+        md_conv_stem_f32_run(s->kernel.stem, &a.u.stem.a, &a.u.stem.grid, chunk,
+                             scratch);
+    } else {
+        a.u.depthwise.x = st->in[0];
+        a.u.depthwise.y = st->out[0];
+        a.u.depthwise.ep = md_step__epilogue(st, s->bias);
+        md_dwconv_f32_run(s->kernel.depthwise, &a.u.depthwise, chunk,
+                          st->n_chunks);
+    }
 }
 
 const md_fast md_fast_conv = { lower, plan, run, release,
