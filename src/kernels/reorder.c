@@ -15,41 +15,40 @@ typedef struct grid {
     int64_t n[2], y[2], x[2];
 } grid;
 
-/* One typed copy per element size; plain loops that compilers unroll. */
-#define COPY_GRID(type)                                                        \
-    static void copy_##type(void *y, const void *x, const grid *g)             \
-    {                                                                          \
-        for (int64_t i = 0; i < g->n[0]; i++) {                                \
-            type *to = (type *)y + i * g->y[0];                                \
-            const type *from = (const type *)x + i * g->x[0];                  \
-                                                                               \
-            for (int64_t j = 0; j < g->n[1]; j++)                              \
-                to[j * g->y[1]] = from[j * g->x[1]];                           \
-        }                                                                      \
+/* size is a constant wherever this is inlined, so that a copy is one load and
+ * one store. */
+__attribute__((always_inline)) static inline void copy_grid(char *y,
+                                                            const char *x,
+                                                            const grid *g,
+                                                            const size_t size)
+{
+    for (int64_t i = 0; i < g->n[0]; i++) {
+        char *to = y + i * g->y[0] * (int64_t)size;
+        const char *from = x + i * g->x[0] * (int64_t)size;
+
+        for (int64_t j = 0; j < g->n[1]; j++)
+            memcpy(to + j * g->y[1] * (int64_t)size,
+                   from + j * g->x[1] * (int64_t)size, size);
     }
+}
 
-COPY_GRID(uint8_t)
-COPY_GRID(uint16_t)
-COPY_GRID(uint32_t)
-COPY_GRID(uint64_t)
-
-typedef void copy_fn(void *y, const void *x, const grid *g);
-
-static copy_fn *copy_of(int size)
+static void copy_any(char *y, const char *x, const grid *g, int size)
 {
     assert(size == 1 || size == 2 || size == 4 || size == 8);
-    return size == 1   ? copy_uint8_t
-           : size == 2 ? copy_uint16_t
-           : size == 4 ? copy_uint32_t
-                       : copy_uint64_t;
+    if (size == 1)
+        copy_grid(y, x, g, 1);
+    else if (size == 2)
+        copy_grid(y, x, g, 2);
+    else if (size == 4)
+        copy_grid(y, x, g, 4);
+    else
+        copy_grid(y, x, g, 8);
 }
 
 /* A grid in square tiles, so that the side with long strides is read whole
  * cache lines at a time. */
 static void copy_tiled(char *y, const char *x, const grid *g, int size)
 {
-    copy_fn *copy = copy_of(size);
-
     if (g->y[1] == 1 && g->x[1] == 1) {
         md_copy_rows(y, g->y[0] * size, x, g->x[0] * size, g->n[0],
                      (size_t)(g->n[1] * size));
@@ -61,8 +60,8 @@ static void copy_tiled(char *y, const char *x, const grid *g, int size)
 
             t.n[0] = md_min_i64(TILE, g->n[0] - i);
             t.n[1] = md_min_i64(TILE, g->n[1] - j);
-            copy(y + (i * g->y[0] + j * g->y[1]) * size,
-                 x + (i * g->x[0] + j * g->x[1]) * size, &t);
+            copy_any(y + (i * g->y[0] + j * g->y[1]) * size,
+                     x + (i * g->x[0] + j * g->x[1]) * size, &t, size);
         }
     }
 }

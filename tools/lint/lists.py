@@ -3,7 +3,7 @@
 
 OP(relu) in a .def needs `const md_op md_op_relu` in a file, and such a
 definition needs its row: the macro's name in lower case is the type.  A
-kernel list src/kernels/<family>.def names instruction sets; each row needs
+kernel list src/kernels/<family>.def names instruction sets by K rows; each needs
 <family>_<isa>.c (ref/ for the portable one), each such file its row, unless
 the family is a helper without a choice: a header and no list.
 Every .def has to be included by some file.
@@ -44,8 +44,9 @@ def object_faults(src):
 
 def kernel_faults(src):
     folder = src / "kernels"
-    lists = {p.stem: {name for _, name in rows(p)}
+    lists = {p.stem: {name for macro, name in rows(p) if macro == "K"}
              for p in folder.glob("*.def")}
+    lists = {family: isas for family, isas in lists.items() if isas}
     found = {}
     for sub in ("ref", "x86", "arm"):
         for path in (folder / sub).glob("*.c"):

@@ -41,6 +41,19 @@ void VF(md_unary_f32)(float *y, const float *x, size_t n, md_unary op, float a,
     }
 }
 
+#undef EACH
+
+/* act is a constant wherever this is inlined. */
+__attribute__((always_inline)) static inline void apply_act(
+    float *y, const float *x, size_t n, const md_act act, vf a, vf b)
+{
+    for (size_t i = 0; i < n; i += VF_LANES) {
+        const size_t m = n - i < VF_LANES ? n - i : VF_LANES;
+
+        vf_store(y + i, vf_act(act, a, b, vf_load(x + i, m)), m);
+    }
+}
+
 void VF(md_act_f32)(float *y, const float *x, size_t n, md_act act, float a,
                     float b)
 {
@@ -49,7 +62,8 @@ void VF(md_act_f32)(float *y, const float *x, size_t n, md_act act, float a,
 
 #define ACT(id)                                                                \
     case MD_ACT_##id:                                                          \
-        EACH(vf_act(MD_ACT_##id, va, vb, v));
+        apply_act(y, x, n, MD_ACT_##id, va, vb);                               \
+        break;
     switch (act) {
         ACT(NONE)
         ACT(RELU)
@@ -68,5 +82,4 @@ void VF(md_act_f32)(float *y, const float *x, size_t n, md_act act, float a,
 #undef ACT
 }
 
-#undef EACH
 #endif
