@@ -1,4 +1,5 @@
 #include "ops/common/pool.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -38,4 +39,5 @@ const md_op md_op_average_pool = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_pool,
 };

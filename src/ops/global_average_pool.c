@@ -1,4 +1,5 @@
 #include "ops/common/pool.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -44,4 +45,5 @@ const md_op md_op_global_average_pool = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_global_pool,
 };

@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "ops/common/pool.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -46,4 +47,5 @@ const md_op md_op_global_max_pool = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_global_pool,
 };

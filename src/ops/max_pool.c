@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "ops/common/pool.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -80,4 +81,5 @@ const md_op md_op_max_pool = {
     .out_max = 2,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_pool,
 };
