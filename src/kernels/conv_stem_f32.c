@@ -103,6 +103,26 @@ bool md_conv_stem_f32_split(md_conv_stem_f32_grid *out, const md_conv_shape *s,
            md_add_size(&out->scratch_size, taps, frame);
 }
 
+/* dst[i] = src[i step]: four at a time, this is a fifth of a thin layer. */
+static void gather(float *dst, const float *src, int64_t step, int64_t n)
+{
+    int64_t i = 0;
+
+    if (step == 1) {
+        memcpy(dst, src, (size_t)n * sizeof(float));
+        return;
+    }
+    for (; i + 4 <= n; i += 4, src += 4 * step) {
+        const float a = src[0], b = src[step];
+        const float c = src[2 * step], d = src[3 * step];
+
+        dst[i] = a, dst[i + 1] = b;
+        dst[i + 2] = c, dst[i + 3] = d;
+    }
+    for (; i < n; i++, src += step)
+        dst[i] = *src;
+}
+
 /* One row of one channel: phase by phase, zeros outside the image. */
 static float *fill_row(float *dst, const float *src, int64_t x_stride,
                        const md_conv_shape *s)
@@ -110,13 +130,19 @@ static float *fill_row(float *dst, const float *src, int64_t x_stride,
     const int64_t width = md_conv_frame__width(s) / s->stride_w;
 
     for (int64_t phase = 0; phase < s->stride_w; phase++, dst += width) {
-        int64_t ix = phase - s->pad_left, i = 0;
+        const int64_t left = s->pad_left - phase;
+        const int64_t i0 =
+            left > 0 ? md_min_i64(width, md_div_up(left, s->stride_w)) : 0;
+        const int64_t ix = i0 * s->stride_w - left;
+        int64_t n = 0;
 
-        for (; i < width && ix < 0; i++, ix += s->stride_w)
+        if (ix < s->iw)
+            n = md_min_i64(width - i0, md_div_up(s->iw - ix, s->stride_w));
+        for (int64_t i = 0; i < i0; i++)
             dst[i] = 0;
-        for (; i < width && ix < s->iw; i++, ix += s->stride_w)
-            dst[i] = src[ix * x_stride];
-        for (; i < width; i++)
+        if (n > 0)
+            gather(dst + i0, src + ix * x_stride, x_stride * s->stride_w, n);
+        for (int64_t i = i0 + n; i < width; i++)
             dst[i] = 0;
     }
     return dst;

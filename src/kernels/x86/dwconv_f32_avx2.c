@@ -30,28 +30,46 @@ static __m256 lanes(const md_dwconv_f32_row *r, int64_t half)
     return _mm256_castsi256_ps(v8_mask((size_t)n));
 }
 
+/* The epilogue in registers; kept by value, since stores to y might change
+ * anything that is behind a pointer. */
+typedef struct output {
+    __m256 bias, lo, hi, lanes;
+    float *y; /* of the half */
+    const float *residual;
+} output;
+
 /* Bias, residual and clamp; other activations follow on the whole row.  half
  * is 0 or 8, the first lane. */
-static MD_ALWAYS_INLINE void store(const md_dwconv_f32_row *r, int64_t ox,
-                                   int64_t half, __m256 sum)
+static MD_ALWAYS_INLINE output output_init(const md_dwconv_f32_row *r,
+                                           int64_t half)
 {
     const bool relu = r->act == MD_ACT_RELU, clip = r->act == MD_ACT_CLIP;
-    const __m256 lo = _mm256_set1_ps(relu ? 0 : clip ? r->a : -INFINITY);
-    const __m256 hi = _mm256_set1_ps(clip ? r->b : INFINITY);
-    const int64_t at = ox * BLOCK + half;
 
-    if (r->bias)
-        sum = _mm256_add_ps(sum, _mm256_loadu_ps(r->bias + half));
-    if (r->residual)
-        sum = _mm256_add_ps(sum, _mm256_loadu_ps(r->residual + at));
-    sum = _mm256_min_ps(hi, _mm256_max_ps(lo, sum));
-    _mm256_storeu_ps(r->y + at, _mm256_and_ps(sum, lanes(r, half)));
+    return (output){
+        .bias = r->bias ? _mm256_loadu_ps(r->bias + half) : _mm256_setzero_ps(),
+        .lo = _mm256_set1_ps(relu   ? 0
+                             : clip ? r->a
+                                    : -INFINITY),
+        .hi = _mm256_set1_ps(clip ? r->b : INFINITY),
+        .lanes = lanes(r, half),
+        .y = r->y + half,
+        .residual = r->residual ? r->residual + half : NULL,
+    };
+}
+
+static MD_ALWAYS_INLINE void store(const output *o, int64_t ox, __m256 sum)
+{
+    sum = _mm256_add_ps(sum, o->bias);
+    if (o->residual)
+        sum = _mm256_add_ps(sum, _mm256_loadu_ps(o->residual + ox * BLOCK));
+    sum = _mm256_min_ps(o->hi, _mm256_max_ps(o->lo, sum));
+    _mm256_storeu_ps(o->y + ox * BLOCK, _mm256_and_ps(sum, o->lanes));
 }
 
 /* px interior pixels from ox on. */
-static MD_ALWAYS_INLINE void tile(const md_dwconv_f32_row *r, int64_t ox,
-                                  int64_t half, int64_t px, int64_t kw,
-                                  int64_t stride)
+static MD_ALWAYS_INLINE void tile(const md_dwconv_f32_row *r, const output *o,
+                                  int64_t ox, int64_t half, int64_t px,
+                                  int64_t kw, int64_t stride)
 {
     const int64_t dilation = r->dilation;
     const float *x = r->x + (ox * stride - r->pad_left) * BLOCK + half;
@@ -74,24 +92,28 @@ static MD_ALWAYS_INLINE void tile(const md_dwconv_f32_row *r, int64_t ox,
     }
     MD_UNROLL(8)
     for (int64_t p = 0; p < px; p++)
-        store(r, ox + p, half, acc[p]);
+        store(o, ox + p, acc[p]);
 }
 
 static MD_ALWAYS_INLINE void interior(const md_dwconv_f32_row *r, int64_t ox,
                                       int64_t end, int64_t half, int64_t stride)
 {
+    const output o = output_init(r, half);
+
     for (; ox + PX <= end; ox += PX)
-        tile(r, ox, half, PX, r->kw, stride);
+        tile(r, &o, ox, half, PX, r->kw, stride);
     for (; ox + 4 <= end; ox += 4)
-        tile(r, ox, half, 4, r->kw, stride);
+        tile(r, &o, ox, half, 4, r->kw, stride);
     for (; ox < end; ox++)
-        tile(r, ox, half, 1, r->kw, stride);
+        tile(r, &o, ox, half, 1, r->kw, stride);
 }
 
 /* Pixels [ox, end) near an edge. */
 static void border(const md_dwconv_f32_row *r, int64_t ox, int64_t end,
                    int64_t half)
 {
+    const output o = output_init(r, half);
+
     for (; ox < end; ox++) {
         const int64_t left = ox * r->stride - r->pad_left;
         __m256 sum = _mm256_setzero_ps();
@@ -108,7 +130,7 @@ static void border(const md_dwconv_f32_row *r, int64_t ox, int64_t end,
                                       sum);
             }
         }
-        store(r, ox, half, sum);
+        store(&o, ox, sum);
     }
 }
 

@@ -22,28 +22,60 @@ static bool is_clamp(md_act act)
     return act == MD_ACT_NONE || act == MD_ACT_RELU || act == MD_ACT_CLIP;
 }
 
+/* The epilogue in registers; kept by value, since stores to y might change
+ * anything that is behind a pointer. */
+typedef struct output {
+    __m512 bias, lo, hi;
+    __mmask16 lanes;
+    float *y;
+    const float *residual;
+} output;
+
 /* Bias, residual and clamp; other activations follow on the whole row. */
-static MD_ALWAYS_INLINE void store(const md_dwconv_f32_row *r, int64_t ox,
-                                   __m512 sum)
+static MD_ALWAYS_INLINE output output_init(const md_dwconv_f32_row *r)
 {
     const bool relu = r->act == MD_ACT_RELU, clip = r->act == MD_ACT_CLIP;
-    const __m512 lo = _mm512_set1_ps(relu ? 0 : clip ? r->a : -INFINITY);
-    const __m512 hi = _mm512_set1_ps(clip ? r->b : INFINITY);
 
-    if (r->bias)
-        sum = _mm512_add_ps(sum, _mm512_loadu_ps(r->bias));
-    if (r->residual)
-        sum = _mm512_add_ps(sum, _mm512_loadu_ps(r->residual + ox * V));
-    sum = _mm512_maskz_min_ps(v16_mask((size_t)r->lanes), hi,
-                              _mm512_max_ps(lo, sum));
-    _mm512_storeu_ps(r->y + ox * V, sum);
+    return (output){
+        .bias = r->bias ? _mm512_loadu_ps(r->bias) : _mm512_setzero_ps(),
+        .lo = _mm512_set1_ps(relu   ? 0
+                             : clip ? r->a
+                                    : -INFINITY),
+        .hi = _mm512_set1_ps(clip ? r->b : INFINITY),
+        .lanes = v16_mask((size_t)r->lanes),
+        .y = r->y,
+        .residual = r->residual,
+    };
+}
+
+/* acc[0 .. px) to pixels ox on. */
+static MD_ALWAYS_INLINE void store(const output *o, int64_t ox, int64_t px,
+                                   __m512 *acc)
+{
+    if (o->residual) {
+        MD_UNROLL(8)
+        for (int64_t p = 0; p < px; p++)
+            acc[p] = _mm512_add_ps(_mm512_add_ps(acc[p], o->bias),
+                                   _mm512_loadu_ps(o->residual + (ox + p) * V));
+    } else {
+        MD_UNROLL(8)
+        for (int64_t p = 0; p < px; p++)
+            acc[p] = _mm512_add_ps(acc[p], o->bias);
+    }
+    MD_UNROLL(8)
+    for (int64_t p = 0; p < px; p++) {
+        const __m512 y =
+            _mm512_maskz_min_ps(o->lanes, o->hi, _mm512_max_ps(o->lo, acc[p]));
+
+        _mm512_storeu_ps(o->y + (ox + p) * V, y);
+    }
 }
 
 /* px interior pixels from ox on; kw and stride as in r, dilation 1 if kw is
  * constant. */
-static MD_ALWAYS_INLINE void tile(const md_dwconv_f32_row *r, int64_t ox,
-                                  int64_t px, int64_t kw, int64_t stride,
-                                  int64_t dilation)
+static MD_ALWAYS_INLINE void tile(const md_dwconv_f32_row *r, const output *o,
+                                  int64_t ox, int64_t px, int64_t kw,
+                                  int64_t stride, int64_t dilation)
 {
     const float *x = r->x + (ox * stride - r->pad_left) * V, *w = r->w;
     __m512 acc[PX];
@@ -63,26 +95,28 @@ static MD_ALWAYS_INLINE void tile(const md_dwconv_f32_row *r, int64_t ox,
                     acc[p]);
         }
     }
-    MD_UNROLL(8)
-    for (int64_t p = 0; p < px; p++)
-        store(r, ox + p, acc[p]);
+    store(o, ox, px, acc);
 }
 
 static MD_ALWAYS_INLINE void interior(const md_dwconv_f32_row *r, int64_t ox,
                                       int64_t end, int64_t kw, int64_t stride,
                                       int64_t dilation)
 {
+    const output o = output_init(r);
+
     for (; ox + PX <= end; ox += PX)
-        tile(r, ox, PX, kw, stride, dilation);
+        tile(r, &o, ox, PX, kw, stride, dilation);
     for (; ox + 4 <= end; ox += 4)
-        tile(r, ox, 4, kw, stride, dilation);
+        tile(r, &o, ox, 4, kw, stride, dilation);
     for (; ox < end; ox++)
-        tile(r, ox, 1, kw, stride, dilation);
+        tile(r, &o, ox, 1, kw, stride, dilation);
 }
 
 /* Pixels [ox, end) near an edge. */
 static void border(const md_dwconv_f32_row *r, int64_t ox, int64_t end)
 {
+    const output o = output_init(r);
+
     for (; ox < end; ox++) {
         const int64_t left = ox * r->stride - r->pad_left;
         __m512 sum = _mm512_setzero_ps();
@@ -99,7 +133,7 @@ static void border(const md_dwconv_f32_row *r, int64_t ox, int64_t end)
                                       sum);
             }
         }
-        store(r, ox, sum);
+        store(&o, ox, 1, &sum);
     }
 }
 
