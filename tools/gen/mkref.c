@@ -11,6 +11,7 @@
 #include "base/attr.h"
 #include "base/cpu.h"
 #include "base/error.h"
+#include "ops/op.h"
 
 enum {
     PATH_SIZE = 4096
@@ -60,6 +61,36 @@ static void write_dtypes(FILE *f)
 #undef DTYPE
 }
 
+static void write_operators(FILE *f)
+{
+    fputs("# Operators\n\n"
+          "By domain, name and the opset versions that a row implements. "
+          "*fast* has kernels of its own; the rest runs as its portable "
+          "definition.\n\n"
+          "| domain | operator | versions | inputs | |\n"
+          "| --- | --- | --- | --- | --- |\n",
+          f);
+    for (const md_op *const *op = md_op_list(); *op; op++) {
+        const md_op *o = *op;
+
+        fprintf(f, "| %s | %s | %d", o->domain[0] ? o->domain : "ai.onnx",
+                o->name, o->since);
+        if (o->until == 0)
+            fputs(" and later | ", f);
+        else if (o->until > o->since)
+            fprintf(f, " to %d | ", o->until);
+        else
+            fputs(" | ", f);
+        if (o->in_max < 0)
+            fprintf(f, "%d or more", o->in_min);
+        else if (o->in_max > o->in_min)
+            fprintf(f, "%d to %d", o->in_min, o->in_max);
+        else
+            fprintf(f, "%d", o->in_min);
+        fprintf(f, " | %s |\n", o->fast ? "fast" : "");
+    }
+}
+
 static const struct {
     const char *name;
     void (*write)(FILE *f);
@@ -67,6 +98,7 @@ static const struct {
     { "status.md", write_status },
     { "cpu.md", write_cpu },
     { "dtypes.md", write_dtypes },
+    { "operators.md", write_operators },
 };
 
 static int write_page(const char *dir, const char *name, void (*write)(FILE *))
