@@ -71,11 +71,23 @@ static MD_ALWAYS_INLINE void store(const output *o, int64_t ox, int64_t px,
     }
 }
 
-/* px interior pixels from ox on; kw and stride as in r, dilation 1 if kw is
- * constant. */
+/* acc[p] += x[p stride] w for one tap. */
+static MD_ALWAYS_INLINE void tap(__m512 *acc, const float *x, const float *w,
+                                 int64_t px, int64_t stride)
+{
+    const __m512 k = _mm512_loadu_ps(w);
+
+    MD_UNROLL(8)
+    for (int64_t p = 0; p < px; p++)
+        acc[p] =
+            _mm512_fmadd_ps(k, _mm512_loadu_ps(x + p * stride * V), acc[p]);
+}
+
+/* px interior pixels from ox on; kw and stride as in r; kw is a constant up to
+ * 5 when `fixed`. */
 static MD_ALWAYS_INLINE void tile(const md_dwconv_f32_row *r, const output *o,
                                   int64_t ox, int64_t px, int64_t kw,
-                                  int64_t stride, int64_t dilation)
+                                  int64_t stride, int64_t dilation, bool fixed)
 {
     const float *x = r->x + (ox * stride - r->pad_left) * V, *w = r->w;
     __m512 acc[PX];
@@ -84,15 +96,13 @@ static MD_ALWAYS_INLINE void tile(const md_dwconv_f32_row *r, const output *o,
     for (int64_t p = 0; p < px; p++)
         acc[p] = _mm512_setzero_ps();
     for (int64_t ky = 0; ky < r->n_ky; ky++, x += r->x_row, w += kw * V) {
-        MD_UNROLL(5)
-        for (int64_t kx = 0; kx < kw; kx++) {
-            const __m512 k = _mm512_loadu_ps(w + kx * V);
-
-            MD_UNROLL(8)
-            for (int64_t p = 0; p < px; p++)
-                acc[p] = _mm512_fmadd_ps(
-                    k, _mm512_loadu_ps(x + (p * stride + kx * dilation) * V),
-                    acc[p]);
+        if (fixed) {
+            MD_UNROLL(5)
+            for (int64_t kx = 0; kx < kw; kx++)
+                tap(acc, x + kx * V, w + kx * V, px, stride);
+        } else {
+            for (int64_t kx = 0; kx < kw; kx++)
+                tap(acc, x + kx * dilation * V, w + kx * V, px, stride);
         }
     }
     store(o, ox, px, acc);
@@ -100,16 +110,16 @@ static MD_ALWAYS_INLINE void tile(const md_dwconv_f32_row *r, const output *o,
 
 static MD_ALWAYS_INLINE void interior(const md_dwconv_f32_row *r, int64_t ox,
                                       int64_t end, int64_t kw, int64_t stride,
-                                      int64_t dilation)
+                                      int64_t dilation, bool fixed)
 {
     const output o = output_init(r);
 
     for (; ox + PX <= end; ox += PX)
-        tile(r, &o, ox, PX, kw, stride, dilation);
+        tile(r, &o, ox, PX, kw, stride, dilation, fixed);
     for (; ox + 4 <= end; ox += 4)
-        tile(r, &o, ox, 4, kw, stride, dilation);
+        tile(r, &o, ox, 4, kw, stride, dilation, fixed);
     for (; ox < end; ox++)
-        tile(r, &o, ox, 1, kw, stride, dilation);
+        tile(r, &o, ox, 1, kw, stride, dilation, fixed);
 }
 
 /* Pixels [ox, end) near an edge. */
@@ -158,15 +168,15 @@ void md_dwconv_f32_row__avx512(const md_dwconv_f32_row *r)
     md_dwconv_f32__interior(r, &ox0, &ox1);
     border(r, 0, ox0);
     if (plain && r->kw == 3 && r->stride == 1)
-        interior(r, ox0, ox1, 3, 1, 1);
+        interior(r, ox0, ox1, 3, 1, 1, true);
     else if (plain && r->kw == 3 && r->stride == 2)
-        interior(r, ox0, ox1, 3, 2, 1);
+        interior(r, ox0, ox1, 3, 2, 1, true);
     else if (plain && r->kw == 5 && r->stride == 1)
-        interior(r, ox0, ox1, 5, 1, 1);
+        interior(r, ox0, ox1, 5, 1, 1, true);
     else if (plain && r->kw == 5 && r->stride == 2)
-        interior(r, ox0, ox1, 5, 2, 1);
+        interior(r, ox0, ox1, 5, 2, 1, true);
     else
-        interior(r, ox0, ox1, r->kw, r->stride, r->dilation);
+        interior(r, ox0, ox1, r->kw, r->stride, r->dilation, false);
     border(r, ox1, r->ow);
     if (!is_clamp(r->act))
         activate(r);
