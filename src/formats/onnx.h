@@ -1,5 +1,5 @@
 /*
- * ONNX models (onnx.proto of ONNX 1.22, IR version 13).
+ * ONNX models: reading and writing (onnx.proto of ONNX 1.22, IR version 13).
  *
  * Reading gives a verified graph (md_graph_verify).  Differences to the file:
  *
@@ -49,6 +49,30 @@ md_status md_onnx_load(md_model **out, const char *path, const md_alloc *alloc,
 md_status md_onnx_parse(md_model **out, const void *bytes, size_t size,
                         const md_onnx_opts *opts, const md_alloc *alloc,
                         md_error *err);
+
+typedef struct md_onnx_save_opts {
+    /* Above so many bytes of constants, those of 1 KiB and more go to
+     * PATH.data, since protobuf readers stop at 2 GiB. */
+    size_t external_above;
+} md_onnx_save_opts;
+
+#define MD_ONNX_SAVE_OPTS_INIT                                                 \
+    {                                                                          \
+        .external_above = ((size_t)1 << 31) - ((size_t)1 << 26)                \
+    }
+
+/*
+ * Write `path` (and PATH.data when needed), each at once or not at all.  opts
+ * may be NULL.  Dead nodes and constants that nothing reads are left out;
+ * unnamed values get names; an IR version below 4, where constants had to be
+ * inputs, becomes 4.  What the engine keeps in nodes (impl, fused) has no place
+ * in a file: save before a model is prepared.
+ */
+md_status md_onnx_save(const md_model *model, const char *path,
+                       const md_onnx_save_opts *opts, md_error *err);
+
+/* Append the file's bytes, all data inside; MD_TOO_LARGE over out's limit. */
+md_status md_onnx_write(const md_model *model, md_buf *out, md_error *err);
 
 /* True when bytes can be the start of an ONNX file (of `size` or more). */
 bool md_onnx_probe(const void *bytes, size_t size);

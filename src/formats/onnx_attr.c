@@ -297,6 +297,11 @@ md_status md_onnx__read_attr(md_attr *a, md_graph *g, md_onnx_reader *r,
     MD_TRY(read_head(a, &n, r, bytes, err));
     if (a->name[0] == '\0')
         return md_fail(err, MD_CORRUPT, "attribute without a name");
+    if (a->ref && (!r->in_function || a->type == MD_ATTR_GRAPH))
+        return md_fail(err, r->in_function ? MD_UNSUPPORTED : MD_CORRUPT,
+                       "attribute '%s' refers to '%s', but %s", a->name, a->ref,
+                       r->in_function ? "graphs cannot be passed to functions"
+                                      : "is not in a function");
     if (a->type == MD_ATTR_NONE && !a->ref)
         return md_fail(err, MD_CORRUPT, "attribute '%s' has no type", a->name);
     if (a->type == MD_ATTR_NONE)

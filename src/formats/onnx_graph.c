@@ -414,6 +414,8 @@ md_status md_onnx__read_function(md_function *out, md_onnx_reader *r,
             break;
         MD_TRY(read_function_field(out, r, &f, err));
     }
+    r->in_function = true;
     s = read_body(out->body, r, bytes, err);
+    r->in_function = false;
     return s == MD_OK ? s : md_wrap(err, s, "function '%s': ", out->name);
 }

@@ -20,6 +20,7 @@ typedef struct md_onnx_reader {
     md_onnx_opts opts;
     bool mapped;          /* the bytes are a file's mapping */
     md_onnx_file **files; /* the model's list of external files */
+    bool in_function;     /* attributes may refer to the function's */
     size_t dense_size;    /* made dense so far */
     md_value_id *ids;     /* scratch: inputs and outputs of one node */
     uint32_t n_ids, cap_ids;
@@ -84,5 +85,29 @@ md_status md_onnx__read_pair(md_meta *out, md_onnx_reader *r,
                              const md_pb_field *f, md_error *err);
 md_status md_onnx__read_opset(md_opset *out, md_onnx_reader *r,
                               const md_pb_field *f, md_error *err);
+
+/* One model being written. */
+typedef struct md_onnx_writer {
+    md_pb_writer pb;
+    const char *external; /* name of the external data file; NULL: none */
+    md_pb_slice *outside; /* what goes there; at: offset in that file */
+    uint32_t n_outside, cap_outside;
+    size_t outside_size;
+} md_onnx_writer;
+
+/* Write a TensorProto as field `number`; its data must live until the writer
+ * is drained.  Large data goes outside when `external` and there is a file. */
+void md_onnx__put_tensor(md_onnx_writer *w, uint32_t number, const char *name,
+                         const md_tensor *t, bool external);
+
+/* The same as the whole message rather than a field of one. */
+void md_onnx__put_tensor_fields(md_onnx_writer *w, const char *name,
+                                const md_tensor *t, bool external);
+
+/* Write a GraphProto, a FunctionProto, an OperatorSetIdProto. */
+void md_onnx__put_graph(md_onnx_writer *w, uint32_t number, const md_graph *g);
+void md_onnx__put_function(md_onnx_writer *w, uint32_t number,
+                           const md_function *f);
+void md_onnx__put_opset(md_onnx_writer *w, uint32_t number, const md_opset *o);
 
 #endif
