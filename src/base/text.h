@@ -1,0 +1,33 @@
+/* Small helpers for words that people type. */
+#ifndef MD_BASE_TEXT_H
+#define MD_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Finds the name that someone may have meant.  Offer every known one, then
+ * ask for the best: NULL when none is close enough to be worth a hint.  Keeps
+ * pointers only.
+ */
+typedef struct md_nearest {
+    const char *word;
+    const char *best;
+    unsigned distance; /* of best */
+} md_nearest;
+
+void md_nearest_init(md_nearest *n, const char *word);
+void md_nearest_offer(md_nearest *n, const char *name);
+const char *md_nearest_best(const md_nearest *n);
+
+/* Edits (insert, delete, replace, swap neighbours) from a to b, without case;
+ * `-` and `_` are alike.  Words longer than 63 bytes are infinitely far. */
+unsigned md_text_distance(const char *a, const char *b);
+
+/* Whether s is one of the words in `list`, which are separated by `sep`. */
+bool md_text_in_list(const char *s, const char *list, char sep);
+
+/* Cut spaces and tabs off both ends, in place; returns the first byte. */
+char *md_text_trim(char *s);
+
+#endif
