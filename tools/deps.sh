@@ -51,9 +51,10 @@ install_packages() {
     if ! { $sudo apt-get update &&
         $sudo env DEBIAN_FRONTEND=noninteractive apt-get install \
             -y --no-install-recommends $want; } >"$log" 2>&1 </dev/null; then
-        tail -n 5 "$log" >&2
+        local why
+        why=$(grep '^E: ' "$log" | tail -n 1)
         rm -f "$log"
-        die "apt-get failed (is there a network?); when it works again run:" \
+        die "apt-get failed (${why:-no network?}); when it works again run:" \
             "apt-get install $want"
     fi
     rm -f "$log"
@@ -66,7 +67,7 @@ install_venv() {
     mkdir -p build && python3 -m venv --clear build/venv ||
         die "cannot make build/venv: apt-get install python3-venv"
     build/venv/bin/pip install -q --disable-pip-version-check \
-        -r tools/requirements.txt ||
+        -r tools/requirements.txt 2>build/venv/pip.log ||
         die "pip failed (is there a network?); try again: make deps"
     cp tools/requirements.txt build/venv/requirements.txt
 }
