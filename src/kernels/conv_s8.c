@@ -339,7 +339,7 @@ static void run_blocks(const md_conv_s8_args *c, const plan *p, const window *v,
 
 void md_conv_s8_run(const md_conv_s8_args *c, int64_t chunk, void *scratch)
 {
-    int32_t acc[MD_DOT_ROWS * MD_DOT_BLOCKS * MD_LANES];
+    _Alignas(MD_CACHE_LINE) int32_t acc[MD_DOT_ROWS * MD_DOT_BLOCKS * MD_LANES];
     md_dot_tile t = { .acc = acc };
     window v = { 0 };
     area o;

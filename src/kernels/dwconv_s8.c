@@ -105,7 +105,7 @@ static void finish(const job *j, int64_t y, int64_t x, int64_t n,
     const int64_t taps = s->kh * s->kw;
     const int64_t size = md_qout_size(c->rq.out);
     const int64_t at = ((j->at * s->oh + y) * s->ow + x) * MD_LANES;
-    int32_t acc[MD_DW_PIXELS * MD_LANES];
+    _Alignas(MD_CACHE_LINE) int32_t acc[MD_DW_PIXELS * MD_LANES];
     const md_dw_tile t = {
         .acc = acc,
         .taps = j->taps,

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/attr.h"
 #include "base/size.h"
 
 const md_gemm_s8_kernel md_gemm_s8_kernels[] = {
@@ -140,7 +141,7 @@ void md_gemm_s8_run(const md_gemm_s8_args *g, int64_t chunk, void *scratch)
     const int64_t tap = 0;
     const int64_t step =
         m1 - m0 > MD_DOT_ROWS / 2 ? 2 * MD_LANES : 4 * MD_LANES;
-    int32_t acc[MD_DOT_ROWS * MD_DOT_BLOCKS * MD_LANES];
+    _Alignas(MD_CACHE_LINE) int32_t acc[MD_DOT_ROWS * MD_DOT_BLOCKS * MD_LANES];
     md_dot_tile t = { .acc = acc,
                       .taps = &tap,
                       .n_taps = 1,

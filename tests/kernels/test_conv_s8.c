@@ -167,7 +167,7 @@ static void run(const problem *p, const md_gemm_s8_kernel *k, void *y)
 {
     md_conv_s8_args c = {
         .kernel = k,
-        .requant = md_requant_s8_select(k->required),
+        .requant = md_requant_s8_select(md_cpu_flags()),
         .shape = p->s,
         .x = p->x,
         .x_signed = p->x_signed,

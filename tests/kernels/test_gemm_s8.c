@@ -117,7 +117,7 @@ static void run(const problem *p, const md_gemm_s8_kernel *k, void *c)
 {
     const md_gemm_s8_args g = {
         .kernel = k,
-        .requant = md_requant_s8_select(k->required),
+        .requant = md_requant_s8_select(md_cpu_flags()),
         .m = p->m,
         .n = p->n,
         .k = p->k,

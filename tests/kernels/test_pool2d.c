@@ -71,7 +71,7 @@ static void problem_release(problem *t)
 static void run(problem *t, const md_pool2d_kernel *k)
 {
     t->p.kernel = k;
-    t->p.requant = md_requant_s8_select(k->required);
+    t->p.requant = md_requant_s8_select(md_cpu_flags());
     for (int64_t i = 0; i < md_pool2d_n_chunks(&t->p); i++)
         md_pool2d_run(&t->p, i);
 }

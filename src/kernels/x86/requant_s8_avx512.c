@@ -3,64 +3,118 @@
 #include <immintrin.h>
 #include <stddef.h>
 
-static __m512 residual(const md_requant *q, const uint8_t *r, __mmask16 m)
+/* The step's constants in registers. */
+typedef struct consts {
+    __m512 mult, bias, lo, hi, res_mult;
+    __m512i zero, res_zero;
+    __mmask16 m;
+} consts;
+
+static inline __m512 residual(const md_requant *q, const consts *c,
+                              const uint8_t *r)
 {
-    const __m128i b = _mm_maskz_loadu_epi8(m, r);
+    const __m128i b = _mm_maskz_loadu_epi8(c->m, r);
     const __m512i v =
         q->res_signed ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b);
 
-    return _mm512_mul_ps(
-        _mm512_cvtepi32_ps(_mm512_sub_epi32(v, _mm512_set1_epi32(q->res_zero))),
-        _mm512_set1_ps(q->res_mult));
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(v, c->res_zero)),
+                         c->res_mult);
 }
 
-static void store_q8(const md_requant *q, uint8_t *out, __m512 t, __mmask16 m)
+static inline __m128i table(const uint8_t *lut, __m128i b)
 {
-    const __m512 lo = _mm512_set1_ps((float)(q->q_min - q->zero));
-    const __m512 hi = _mm512_set1_ps((float)(q->q_max - q->zero));
-    __m512i v;
-    __m128i b;
+    uint8_t byte[MD_LANES];
 
-    /* maxps gives its second operand for NaN, as the definition does. */
-    t = _mm512_min_ps(_mm512_max_ps(t, lo), hi);
-    v = _mm512_add_epi32(_mm512_cvtps_epi32(t), _mm512_set1_epi32(q->zero));
-    b = _mm512_cvtepi32_epi8(v);
-    if (q->lut) {
-        uint8_t byte[MD_LANES];
+    _mm_storeu_si128((__m128i *)byte, b);
+    for (int j = 0; j < MD_LANES; j++)
+        byte[j] = lut[byte[j]];
+    return _mm_loadu_si128((const __m128i *)byte);
+}
 
-        _mm_storeu_si128((__m128i *)byte, b);
-        for (int j = 0; j < MD_LANES; j++)
-            byte[j] = q->lut[byte[j]];
-        b = _mm_loadu_si128((const __m128i *)byte);
+/* has_res and has_lut are constants wherever this is inlined. */
+__attribute__((always_inline)) static inline void rows_q8(
+    const md_requant *q, const md_requant_tile *t, const consts *constants,
+    const bool has_res, const bool has_lut)
+{
+    const consts c = *constants;
+    const uint8_t *lut = q->lut;
+    const int32_t *acc = t->acc;
+    const uint8_t *res = t->res;
+    uint8_t *out = t->out;
+
+    for (int i = 0; i < t->rows; i++) {
+        const __m512i sum = _mm512_maskz_loadu_epi32(c.m, acc);
+        __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), c.mult);
+        __m128i b;
+
+        if (has_res) {
+            v = _mm512_add_ps(v, residual(q, &c, res));
+            res += t->res_stride;
+        }
+        /* maxps gives its second operand for NaN, as the definition does. */
+        v = _mm512_min_ps(_mm512_max_ps(v, c.lo), c.hi);
+        b = _mm512_cvtepi32_epi8(
+            _mm512_add_epi32(_mm512_cvtps_epi32(v), c.zero));
+        if (has_lut)
+            b = table(lut, b);
+        _mm_mask_storeu_epi8(out, c.m, b);
+        acc += t->acc_stride;
+        out += t->out_stride;
     }
-    _mm_mask_storeu_epi8(out, m, b);
+}
+
+static void rows_f32(const md_requant *q, const md_requant_tile *t,
+                     const consts *c)
+{
+    for (int i = 0; i < t->rows; i++) {
+        const __m512i sum =
+            _mm512_maskz_loadu_epi32(c->m, t->acc + i * t->acc_stride);
+        __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), c->mult);
+
+        if (t->res)
+            v = _mm512_add_ps(
+                v, residual(q, c, (const uint8_t *)t->res + i * t->res_stride));
+        if (q->bias)
+            v = _mm512_add_ps(v, c->bias);
+        _mm512_mask_storeu_ps((char *)t->out + i * t->out_stride, c->m, v);
+    }
+}
+
+static void rows_s32(const md_requant_tile *t, __mmask16 m)
+{
+    for (int i = 0; i < t->rows; i++)
+        _mm512_mask_storeu_epi32(
+            (char *)t->out + i * t->out_stride, m,
+            _mm512_maskz_loadu_epi32(m, t->acc + i * t->acc_stride));
 }
 
 void md_requant_s8__avx512(const md_requant *q, int64_t c0,
                            const md_requant_tile *t)
 {
-    const __mmask16 m = (__mmask16)((1u << t->lanes) - 1);
-    __m512 mult = _mm512_setzero_ps();
-    __m512 bias = mult;
+    consts c = {
+        .lo = _mm512_set1_ps((float)(q->q_min - q->zero)),
+        .hi = _mm512_set1_ps((float)(q->q_max - q->zero)),
+        .res_mult = _mm512_set1_ps(q->res_mult),
+        .zero = _mm512_set1_epi32(q->zero),
+        .res_zero = _mm512_set1_epi32(q->res_zero),
+        .m = (__mmask16)((1u << t->lanes) - 1),
+    };
 
-    if (q->out != MD_QOUT_S32)
-        mult = _mm512_loadu_ps(q->mult + c0);
-    if (q->bias)
-        bias = _mm512_loadu_ps(q->bias + c0);
-    for (int i = 0; i < t->rows; i++) {
-        char *out = (char *)t->out + i * t->out_stride;
-        const __m512i acc =
-            _mm512_maskz_loadu_epi32(m, t->acc + i * t->acc_stride);
-        __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(acc), mult);
-
-        if (t->res && q->out != MD_QOUT_S32)
-            v = _mm512_add_ps(
-                v, residual(q, (const uint8_t *)t->res + i * t->res_stride, m));
-        if (q->out == MD_QOUT_Q8)
-            store_q8(q, (uint8_t *)out, v, m);
-        else if (q->out == MD_QOUT_S32)
-            _mm512_mask_storeu_epi32(out, m, acc);
-        else
-            _mm512_mask_storeu_ps(out, m, q->bias ? _mm512_add_ps(v, bias) : v);
+    if (q->out == MD_QOUT_S32) {
+        rows_s32(t, c.m);
+        return;
     }
+    c.mult = _mm512_loadu_ps(q->mult + c0);
+    if (q->bias)
+        c.bias = _mm512_loadu_ps(q->bias + c0);
+    if (q->out == MD_QOUT_F32)
+        rows_f32(q, t, &c);
+    else if (t->res && q->lut)
+        rows_q8(q, t, &c, true, true);
+    else if (t->res)
+        rows_q8(q, t, &c, true, false);
+    else if (q->lut)
+        rows_q8(q, t, &c, false, true);
+    else
+        rows_q8(q, t, &c, false, false);
 }
