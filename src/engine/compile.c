@@ -157,22 +157,13 @@ static bool folded_size(const md_graph *g, const md_node *n, size_t *size)
     return true;
 }
 
-static bool has_subgraph(const md_node *n)
-{
-    for (uint32_t i = 0; i < n->n_attr; i++) {
-        if (n->attr[i].type == MD_ATTR_GRAPH)
-            return true;
-    }
-    return false;
-}
-
 static bool foldable(const md_graph *g, const md_node *n, bool keep_dequantize)
 {
     const md_op *op = n->impl;
     size_t size;
 
-    if ((op->flags & MD_OP_IMPURE) || has_subgraph(n) || n->n_in > 64 ||
-        n->n_out > 16)
+    if ((op->flags & MD_OP_IMPURE) || md_pass__has_subgraph(n) ||
+        n->n_in > 64 || n->n_out > 16)
         return false;
     if (keep_dequantize && strcmp(n->op, "DequantizeLinear") == 0)
         return false;
@@ -288,42 +279,15 @@ md_status md_session__propagate(md_session *s, bool keep_dequantize,
     return st;
 }
 
-/* Drop nodes whose results nobody reads, last first. */
-static md_status drop_unused(md_session *s, md_error *err)
-{
-    md_graph *g = s->graph;
-    uint32_t *uses = md_calloc(s->alloc, g->n_values + 1u, sizeof(*uses));
-
-    if (!uses)
-        return md_fail_nomem(err, g->n_values * sizeof(*uses));
-    for (uint32_t i = 0; i < g->n_outputs; i++)
-        uses[g->outputs[i]]++;
-    for (uint32_t i = g->n_nodes; i-- > 0;) {
-        md_node *n = g->nodes[i];
-        bool used = has_subgraph(n);
-
-        for (uint32_t k = 0; k < n->n_out; k++)
-            used |= n->out[k] != MD_VALUE_NONE && uses[n->out[k]] > 0;
-        n->dead = !used;
-        for (uint32_t k = 0; used && k < n->n_in; k++) {
-            if (n->in[k] != MD_VALUE_NONE)
-                uses[n->in[k]]++;
-        }
-    }
-    md_free(s->alloc, uses);
-    md_graph_compact(g);
-    return MD_OK;
-}
-
 md_status md_session__compile(md_session *s, md_error *err)
 {
     MD_TRY(resolve(s, err));
-    MD_TRY(drop_unused(s, err));
+    MD_TRY(md_pass__drop_unused(s->graph, err));
     MD_TRY(md_session__propagate(s, true, err));
     if (!s->reference) {
         MD_TRY(md_passes_run(s->graph, s->precision, err));
-        MD_TRY(drop_unused(s, err));
+        MD_TRY(md_pass__drop_unused(s->graph, err));
     }
     MD_TRY(md_session__propagate(s, false, err));
-    return drop_unused(s, err);
+    return md_pass__drop_unused(s->graph, err);
 }

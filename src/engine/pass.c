@@ -15,7 +15,7 @@ md_status md_passes_run(md_graph *g, md_precision precision, md_error *err)
 
         if (s != MD_OK)
             return md_wrap(err, s, "pass %s: ", passes[i]->name);
-        md_graph_compact(g);
+        MD_TRY(md_pass__drop_unused(g, err));
     }
     return MD_OK;
 }
@@ -72,5 +72,41 @@ md_status md_pass__resolve(const md_graph *g, md_node *n, md_error *err)
         n->impl = md_op_find(n->domain, n->op, INT64_MAX);
     if (!n->impl)
         return md_fail(err, MD_INTERNAL, "operator '%s' is unknown", n->op);
+    return MD_OK;
+}
+
+bool md_pass__has_subgraph(const md_node *n)
+{
+    for (uint32_t i = 0; i < n->n_attr; i++) {
+        if (n->attr[i].type == MD_ATTR_GRAPH)
+            return true;
+    }
+    return false;
+}
+
+md_status md_pass__drop_unused(md_graph *g, md_error *err)
+{
+    uint32_t *uses =
+        md_calloc(g->model->alloc, g->n_values + 1u, sizeof(*uses));
+
+    if (!uses)
+        return md_fail_nomem(err, g->n_values * sizeof(*uses));
+    for (uint32_t i = 0; i < g->n_outputs; i++)
+        uses[g->outputs[i]]++;
+    for (uint32_t i = g->n_nodes; i-- > 0;) {
+        md_node *n = g->nodes[i];
+        bool used = md_pass__has_subgraph(n);
+
+        for (uint32_t k = 0; k < n->n_out; k++)
+            used |= n->out[k] != MD_VALUE_NONE && uses[n->out[k]] > 0;
+        used = used && !n->dead;
+        n->dead = !used;
+        for (uint32_t k = 0; used && k < n->n_in; k++) {
+            if (n->in[k] != MD_VALUE_NONE)
+                uses[n->in[k]]++;
+        }
+    }
+    md_free(g->model->alloc, uses);
+    md_graph_compact(g);
     return MD_OK;
 }

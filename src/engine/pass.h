@@ -18,7 +18,7 @@ typedef struct md_pass {
 #include "engine/passes.def"
 #undef PASS
 
-/* All passes in order; dead nodes are dropped after each. */
+/* All passes in order; what nobody reads any more is dropped after each. */
 md_status md_passes_run(md_graph *g, md_precision precision, md_error *err);
 
 /* Use counts by value id (graph outputs count), from the graph's model
@@ -30,6 +30,12 @@ md_node *md_pass__def(const md_graph *g, md_value_id id, const char *op);
 
 /* The single element of a float constant in *out; false if id is none. */
 bool md_pass__scalar(const md_graph *g, md_value_id id, float *out);
+
+/* Does an attribute of n hold a graph (If, Loop, Scan)? */
+bool md_pass__has_subgraph(const md_node *n);
+
+/* Drop nodes whose results nobody reads, and those marked dead. */
+md_status md_pass__drop_unused(md_graph *g, md_error *err);
 
 /* Set n->impl from the registry; MD_INTERNAL when the operator is unknown. */
 md_status md_pass__resolve(const md_graph *g, md_node *n, md_error *err);
