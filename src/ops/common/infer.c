@@ -242,6 +242,36 @@ md_status md_infer__moved_ints(const md_infer *c, const char *name,
     return md_infer__input_ints(c, i, out, err);
 }
 
+md_status md_infer__shape_input(const md_infer *c, uint32_t i, md_ints *out,
+                                md_error *err)
+{
+    MD_TRY(md_infer__input_ints(c, i, out, err));
+    if (out->n > MD_RANK_MAX)
+        return md_fail(err, MD_UNSUPPORTED, "rank %d, at most %d expected",
+                       out->n, MD_RANK_MAX);
+    for (int k = 0; out->known && k < out->n; k++) {
+        if (out->v[k] < 0)
+            return md_fail(err, MD_INVALID, "shape has the dimension %lld",
+                           (long long)out->v[k]);
+    }
+    return MD_OK;
+}
+
+md_status md_infer__give_shape(const md_infer *c, md_type *t,
+                               const md_ints *dims, md_error *err)
+{
+    if (dims->n >= 0 && !dims->known) {
+        MD_TRY(md_infer__fresh_type(c, t, t->dtype, dims->n, err));
+    } else if (dims->known) {
+        t->has_rank = true;
+        t->rank = dims->n;
+        for (int i = 0; i < dims->n; i++)
+            t->dim[i] = MD_DIM(dims->v[i]);
+    }
+    md_infer__give(c, 0, t);
+    return MD_OK;
+}
+
 md_status md_infer__axes(md_ints *axes, int rank, md_error *err)
 {
     uint32_t seen = 0;

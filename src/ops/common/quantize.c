@@ -134,3 +134,28 @@ void md_quantize__rows(md_tensor *out, int64_t at, const int32_t *acc,
         }
     }
 }
+
+md_status md_quantize__centre(int32_t **out, const md_tensor *q,
+                              const md_tensor *zero, int64_t per, md_arena *ar,
+                              md_error *err)
+{
+    int64_t n = md_tensor_n(q), n_zero = zero ? md_tensor_n(zero) : 0;
+
+    MD_TRY(md_exec__scratch(out, ar, n, sizeof(**out), err));
+    md_load_i32(*out, q, 0, n);
+    for (int64_t i = 0; i < n && n_zero > 0; i++)
+        (*out)[i] -= (int32_t)md_tensor_get_i64(zero, i / per % n_zero);
+    return MD_OK;
+}
+
+md_status md_quantize__mult(float **out, float xs, const md_tensor *ws,
+                            float ys, md_arena *ar, md_error *err)
+{
+    int64_t n = md_tensor_n(ws);
+
+    MD_TRY(md_exec__scratch(out, ar, n, sizeof(**out), err));
+    md_load_f32(*out, ws, 0, n);
+    for (int64_t i = 0; i < n; i++)
+        (*out)[i] = xs * (*out)[i] / ys;
+    return MD_OK;
+}

@@ -55,6 +55,16 @@ void md_quantize__set(md_tensor *t, int64_t i, float x, float scale,
 md_status md_qlinear__check(const md_infer *c, uint32_t scale, uint32_t zero,
                             uint32_t like, md_error *err);
 
+/* All elements of q minus the zero point in input `zero` (NULL:
+ * 0).  Of several zero points, element i has number i / per % n. */
+md_status md_quantize__centre(int32_t **out, const md_tensor *q,
+                              const md_tensor *zero, int64_t per, md_arena *ar,
+                              md_error *err);
+
+/* xs * ws[i] / ys, each product rounded to float32. */
+md_status md_quantize__mult(float **out, float xs, const md_tensor *ws,
+                            float ys, md_arena *ar, md_error *err);
+
 /* q[i * n ..] of `rows` rows of n columns from sums; `mult` for each column
  * (step 1) or one for all (step 0). */
 typedef struct md_requantize {

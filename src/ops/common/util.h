@@ -109,6 +109,14 @@ md_status md_infer__moved_ints(const md_infer *c, const char *name,
                                int64_t since, uint32_t i, md_ints *out,
                                md_error *err);
 
+/* Input i as a shape: at most MD_RANK_MAX dimensions, none negative. */
+md_status md_infer__shape_input(const md_infer *c, uint32_t i, md_ints *out,
+                                md_error *err);
+
+/* Output 0 of t's element type with these dimensions, as far as known. */
+md_status md_infer__give_shape(const md_infer *c, md_type *t,
+                               const md_ints *dims, md_error *err);
+
 /* Axes normalised to [0, rank) and free of duplicates. */
 md_status md_infer__axes(md_ints *axes, int rank, md_error *err);
 

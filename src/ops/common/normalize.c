@@ -1,0 +1,85 @@
+#include "ops/common/normalize.h"
+
+#include <math.h>
+
+#include "ops/common/elementwise.h"
+
+md_moments md_normalize__moments(const md_tensor *t, int64_t from, int64_t n,
+                                 double epsilon, bool root_mean_square)
+{
+    double sum = 0.0, squares = 0.0, v;
+    md_moments m = { 0 };
+
+    for (int64_t i = 0; i < n && !root_mean_square; i++) {
+        md_load_f64(&v, t, from + i, 1);
+        sum += v;
+    }
+    m.mean = sum / (double)n;
+    for (int64_t i = 0; i < n; i++) {
+        md_load_f64(&v, t, from + i, 1);
+        squares += (v - m.mean) * (v - m.mean);
+    }
+    m.inv = 1.0 / sqrt(squares / (double)n + epsilon);
+    return m;
+}
+
+md_status md_normalize__infer_rows(const md_infer *c, int *axis, md_error *err)
+{
+    const md_type *in = c->in[0];
+    md_type whole = { 0 };
+
+    *axis = 0;
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT, err));
+    MD_TRY(md_infer__rank(c, 0, 1, MD_RANK_MAX, err));
+    for (uint32_t i = 1; i < c->node->n_in; i++) {
+        MD_TRY(md_infer__may(c, i, MD_TYPES_FLOAT, err));
+        if (!md_infer_has(c, i))
+            continue;
+        MD_TRY(md_infer__rank(c, i, 0, in->has_rank ? in->rank : MD_RANK_MAX,
+                              err));
+        MD_TRY(md_infer__broadcast(c, &whole, in, c->in[i], err));
+        for (int d = 0; whole.has_rank && d < whole.rank; d++)
+            MD_TRY(md_infer__same_dim(whole.dim[d], in->dim[d],
+                                      "scale or bias broadcasts to what", err));
+    }
+    MD_TRY(md_infer__need(c, 1, MD_TYPES_FLOAT, err));
+    if (in->has_rank)
+        MD_TRY(md_axis_normalize(axis, md_node_attr_i(c->node, "axis", -1),
+                                 in->rank, err));
+    md_infer__give(c, 0, in);
+    return MD_OK;
+}
+
+void md_normalize__rows(md_exec *x, md_tensor **out, int axis,
+                        bool root_mean_square)
+{
+    double epsilon = md_node_attr_f(x->node, "epsilon", 1e-5f);
+    const md_tensor *in[2] = { x->in[1], md_exec_has(x, 2) ? x->in[2] : NULL };
+    const md_shape *s = &x->in[0]->shape;
+    int64_t n = md_shape_span(s, axis, s->rank);
+    md_moments m = { 0 };
+    md_rows r;
+
+    md_rows__begin(&r, s, in[1] ? 2 : 1, in);
+    while (md_rows__next(&r)) {
+        if (r.row * r.n % n == 0) {
+            int64_t row = r.row * r.n / n;
+
+            m = md_normalize__moments(x->in[0], row * n, n, epsilon,
+                                      root_mean_square);
+            if (out[1])
+                md_tensor_set_f64(out[1], row, m.mean);
+            if (out[2])
+                md_tensor_set_f64(out[2], row, m.inv);
+        }
+        for (int64_t i = 0; i < r.n && out[0]; i++) {
+            int64_t at = r.row * r.n + i;
+            double v = (md_tensor_get_f64(x->in[0], at) - m.mean) * m.inv *
+                       md_tensor_get_f64(in[0], r.at[0] + i * r.step[0]);
+
+            if (in[1])
+                v += md_tensor_get_f64(in[1], r.at[1] + i * r.step[1]);
+            md_tensor_set_f64(out[0], at, v);
+        }
+    }
+}

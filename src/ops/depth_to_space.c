@@ -1,0 +1,73 @@
+/* Blocks of channels become blocks of pixels. */
+#include <string.h>
+
+#include "ops/common/util.h"
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    int64_t b = md_node_attr_i(c->node, "blocksize", 0);
+    const char *mode = md_node_attr_s(c->node, "mode", "DCR");
+    md_type t;
+
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
+    MD_TRY(md_infer__rank(c, 0, 4, 4, err));
+    if (b < 1 || b > INT16_MAX)
+        return md_fail(err, MD_INVALID, "blocksize is %lld", (long long)b);
+    if (strcmp(mode, "DCR") != 0 && strcmp(mode, "CRD") != 0)
+        return md_fail(err, MD_INVALID, "mode is '%s', DCR or CRD expected",
+                       mode);
+    t = *c->in[0];
+    if (t.has_rank) {
+        if (md_dim_is_const(t.dim[1]) && t.dim[1].k % (b * b) != 0)
+            return md_fail(err, MD_INVALID,
+                           "%lld channels do not divide by %lld",
+                           (long long)t.dim[1].k, (long long)(b * b));
+        if (md_dim_is_const(t.dim[1]))
+            t.dim[1].k /= b * b;
+        else
+            MD_TRY(md_infer__fresh(c, &t.dim[1], err));
+        MD_TRY(md_dim__affine(&t.dim[2], t.dim[2], b, 0, err));
+        MD_TRY(md_dim__affine(&t.dim[3], t.dim[3], b, 0, err));
+    }
+    md_infer__give(c, 0, &t);
+    return MD_OK;
+}
+
+/* Axes n, c, h, y, w, x of the output; where the input has each. */
+static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    bool dcr = strcmp(md_node_attr_s(x->node, "mode", "DCR"), "DCR") == 0;
+    int64_t b = md_node_attr_i(x->node, "blocksize", 1);
+    const int64_t *in = x->in[0]->shape.dim;
+    int64_t c = out->shape.dim[1], hw = in[2] * in[3];
+    md_shape dims = { 6, { in[0], c, in[2], b, in[3], b } };
+    md_place to = { .t = out };
+    md_place from = { .t = (md_tensor *)x->in[0],
+                      .stride = { in[1] * hw, dcr ? hw : b * b * hw, in[3],
+                                  dcr ? b * c * hw : b * hw, 1,
+                                  dcr ? c * hw : hw } };
+
+    (void)ar;
+    (void)err;
+    md_shape_strides(to.stride, &dims);
+    md_move(&to, &from, &dims);
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, infer, compute, err);
+}
+
+const md_op md_op_depth_to_space = {
+    .domain = "",
+    .name = "DepthToSpace",
+    .since = 7,
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+};

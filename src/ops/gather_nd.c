@@ -1,0 +1,95 @@
+#include "ops/common/gather.h"
+
+/* Output: indices' shape without its last axis, then what a tuple leaves. */
+static md_status shape_of(const md_infer *c, md_type *t, int batch,
+                          md_error *err)
+{
+    const md_type *in = c->in[0], *at = c->in[1];
+    md_dim tuple = at->dim[at->rank - 1];
+
+    if (batch < 0 || batch >= in->rank || batch >= at->rank)
+        return md_fail(err, MD_INVALID, "batch_dims is %d", batch);
+    for (int i = 0; i < batch; i++)
+        MD_TRY(md_infer__same_dim(at->dim[i], in->dim[i], "a batch dimension",
+                                  err));
+    if (!md_dim_is_const(tuple))
+        return MD_OK;
+    if (tuple.k < 1 || tuple.k > in->rank - batch)
+        return md_fail(err, MD_INVALID,
+                       "indices are tuples of %lld, 1 to %d expected",
+                       (long long)tuple.k, in->rank - batch);
+    if (at->rank - 1 + in->rank - batch - (int)tuple.k > MD_RANK_MAX)
+        return md_fail(err, MD_UNSUPPORTED, "the result's rank is above %d",
+                       MD_RANK_MAX);
+    t->has_rank = true;
+    for (int i = 0; i < at->rank - 1; i++)
+        t->dim[t->rank++] = at->dim[i];
+    for (int i = batch + (int)tuple.k; i < in->rank; i++)
+        t->dim[t->rank++] = in->dim[i];
+    return MD_OK;
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    int64_t batch = md_node_attr_i(c->node, "batch_dims", 0);
+    md_type t = { 0 };
+
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
+    MD_TRY(md_infer__need(c, 1, MD_T(I64), err));
+    MD_TRY(md_infer__rank(c, 0, 1, MD_RANK_MAX, err));
+    MD_TRY(md_infer__rank(c, 1, 1, MD_RANK_MAX, err));
+    t.dtype = c->in[0]->dtype;
+    if (c->in[0]->has_rank && c->in[1]->has_rank)
+        MD_TRY(shape_of(
+            c, &t, batch < -1 || batch > MD_RANK_MAX ? -1 : (int)batch, err));
+    md_infer__give(c, 0, &t);
+    return MD_OK;
+}
+
+static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    const md_shape *in = &x->in[0]->shape, *is = &x->in[1]->shape;
+    int batch = (int)md_node_attr_i(x->node, "batch_dims", 0);
+    int64_t tuple = is->dim[is->rank - 1];
+    int64_t n = md_tensor_n(x->in[1]) / tuple;
+    int64_t per = n / md_shape_span(is, 0, batch);
+    int64_t stride[MD_RANK_MAX];
+    md_place to = { .t = out, .stride = { 1 } };
+    md_place from = { .t = (md_tensor *)x->in[0], .stride = { 1 } };
+    md_shape row = { 1, { 0 } };
+
+    (void)ar;
+    md_shape_strides(stride, in);
+    row.dim[0] = md_shape_span(in, batch + (int)tuple, in->rank);
+    for (int64_t i = 0; i < n; i++) {
+        from.at = i / per * md_shape_span(in, batch, in->rank);
+        for (int64_t k = 0; k < tuple; k++) {
+            int64_t at = 0;
+
+            MD_TRY(md_gather__index(&at, x->in[1], i * tuple + k,
+                                    in->dim[batch + k], err));
+            from.at += at * stride[batch + k];
+        }
+        to.at = i * row.dim[0];
+        md_move(&to, &from, &row);
+    }
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, infer, compute, err);
+}
+
+const md_op md_op_gather_nd = {
+    .domain = "",
+    .name = "GatherND",
+    .since = 11,
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+};

@@ -1,0 +1,78 @@
+/* Before opset 21 scale and bias are per group, since then per channel. */
+#include "ops/common/normalize.h"
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    md_dim n = MD_DIM(0);
+    int64_t groups = md_node_attr_i(c->node, "num_groups", 0);
+
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT, err));
+    MD_TRY(md_infer__rank(c, 0, 2, MD_RANK_MAX, err));
+    if (groups < 1)
+        return md_fail(err, MD_INVALID, "num_groups is %lld",
+                       (long long)groups);
+    if (c->in[0]->has_rank)
+        n = c->in[0]->dim[1];
+    if (c->in[0]->has_rank && md_dim_is_const(n) && n.k % groups != 0)
+        return md_fail(err, MD_INVALID,
+                       "%lld channels do not divide into %lld groups",
+                       (long long)n.k, (long long)groups);
+    if (c->opset < 21)
+        n = MD_DIM(groups);
+    for (uint32_t i = 1; i < 3; i++) {
+        MD_TRY(md_infer__need(c, i, MD_TYPES_FLOAT, err));
+        if (c->in[0]->has_rank)
+            MD_TRY(md_infer__length(c->in[i], n, "scale or bias", err));
+    }
+    md_infer__give(c, 0, c->in[0]);
+    return MD_OK;
+}
+
+static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    double epsilon = md_node_attr_f(x->node, "epsilon", 1e-5f);
+    const md_shape *s = &out->shape;
+    int64_t groups = md_node_attr_i(x->node, "num_groups", 1);
+    int64_t plane = md_shape_span(s, 2, s->rank);
+    int64_t per = s->dim[1] / groups;
+    int64_t rows = s->dim[0] * groups;
+
+    (void)ar;
+    (void)err;
+    for (int64_t row = 0; row < rows; row++) {
+        int64_t n = per * plane;
+        md_moments m =
+            md_normalize__moments(x->in[0], row * n, n, epsilon, false);
+
+        for (int64_t i = 0; i < n; i++) {
+            int64_t c = row % groups;
+            double v;
+
+            if (x->opset >= 21)
+                c = c * per + i / plane;
+            v = (md_tensor_get_f64(x->in[0], row * n + i) - m.mean) * m.inv;
+            md_tensor_set_f64(out, row * n + i,
+                              v * md_tensor_get_f64(x->in[1], c) +
+                                  md_tensor_get_f64(x->in[2], c));
+        }
+    }
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, infer, compute, err);
+}
+
+const md_op md_op_group_normalization = {
+    .domain = "",
+    .name = "GroupNormalization",
+    .since = 18,
+    .in_min = 3,
+    .in_max = 3,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+};

@@ -1,0 +1,99 @@
+/* start, start + delta, ... below limit. */
+#include <math.h>
+
+#include "ops/common/util.h"
+
+#define TYPES (MD_TYPES_FLOAT | MD_T(I16) | MD_T(I32) | MD_T(I64))
+
+/* Number of elements for known inputs. */
+static md_status count(int64_t *out, const md_tensor *const *in, md_error *err)
+{
+    double n;
+
+    if (md_dtype_is_float(in[0]->dtype)) {
+        double delta = md_tensor_get_f64(in[2], 0);
+
+        n = ceil((md_tensor_get_f64(in[1], 0) - md_tensor_get_f64(in[0], 0)) /
+                 delta);
+    } else {
+        int64_t start = md_tensor_get_i64(in[0], 0);
+        int64_t limit = md_tensor_get_i64(in[1], 0);
+        int64_t delta = md_tensor_get_i64(in[2], 0);
+        bool up = delta > 0;
+        uint64_t span, step;
+
+        if (delta == 0)
+            return md_fail(err, MD_INVALID, "delta is 0");
+        span = up ? (uint64_t)limit - (uint64_t)start
+                  : (uint64_t)start - (uint64_t)limit;
+        step = up ? (uint64_t)delta : 0 - (uint64_t)delta;
+        if (up ? limit <= start : limit >= start)
+            span = 0;
+        span = span / step + (span % step != 0);
+        n = (double)span;
+    }
+    if (isnan(n) || n >= 0x1p62)
+        return md_fail(err, MD_INVALID, "the range does not end");
+    *out = n > 0.0 ? (int64_t)n : 0;
+    return MD_OK;
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    md_type t = { .has_rank = true, .rank = 1 };
+    int64_t n = 0;
+
+    for (uint32_t i = 0; i < 3; i++) {
+        MD_TRY(md_infer__need(c, i, TYPES, err));
+        MD_TRY(md_infer__same_dtype(c, 0, i, err));
+        MD_TRY(md_infer__length(c->in[i], MD_DIM(1), "a limit", err));
+    }
+    t.dtype = c->in[0]->dtype;
+    if (c->cin[0] && c->cin[1] && c->cin[2]) {
+        MD_TRY(count(&n, c->cin, err));
+        t.dim[0] = MD_DIM(n);
+    } else {
+        MD_TRY(md_infer__fresh(c, &t.dim[0], err));
+    }
+    md_infer__give(c, 0, &t);
+    return MD_OK;
+}
+
+static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    int64_t n = md_tensor_n(out);
+
+    (void)ar;
+    (void)err;
+    for (int64_t i = 0; i < n; i++) {
+        if (md_dtype_is_float(out->dtype))
+            md_tensor_set_f64(out, i,
+                              md_tensor_get_f64(x->in[0], 0) +
+                                  (double)i * md_tensor_get_f64(x->in[2], 0));
+        else
+            md_tensor_set_i64(
+                out, i,
+                (int64_t)((uint64_t)md_tensor_get_i64(x->in[0], 0) +
+                          (uint64_t)i *
+                              (uint64_t)md_tensor_get_i64(x->in[2], 0)));
+    }
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, infer, compute, err);
+}
+
+const md_op md_op_range = {
+    .domain = "",
+    .name = "Range",
+    .since = 11,
+    .in_min = 3,
+    .in_max = 3,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+};

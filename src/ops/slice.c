@@ -1,0 +1,150 @@
+/* Bounds are attributes before opset 10, then inputs. */
+#include "ops/common/util.h"
+
+typedef struct bounds {
+    md_ints starts, ends, axes, steps;
+} bounds;
+
+static md_status read_bounds(bounds *b, const md_infer *c, md_error *err)
+{
+    MD_TRY(md_infer__moved_ints(c, "starts", 10, 1, &b->starts, err));
+    MD_TRY(md_infer__moved_ints(c, "ends", 10, 2, &b->ends, err));
+    MD_TRY(md_infer__moved_ints(c, "axes", 10, 3, &b->axes, err));
+    b->steps = (md_ints){ .known = true };
+    if (c->opset >= 10)
+        MD_TRY(md_infer__input_ints(c, 4, &b->steps, err));
+    if (!b->starts.given || !b->ends.given)
+        return md_fail(err, MD_INVALID, "Slice lacks starts or ends");
+    return MD_OK;
+}
+
+/* Lists agree in length; axes and steps get their defaults. */
+static md_status complete(bounds *b, int rank, md_error *err)
+{
+    int n = b->starts.n;
+
+    if (!b->axes.given) {
+        b->axes.n = n;
+        for (int i = 0; i < n; i++)
+            b->axes.v[i] = i;
+    }
+    if (!b->steps.given) {
+        b->steps.n = n;
+        for (int i = 0; i < n; i++)
+            b->steps.v[i] = 1;
+    }
+    if (b->ends.n != n || b->axes.n != n || b->steps.n != n)
+        return md_fail(err, MD_INVALID,
+                       "%d starts, %d ends, %d axes and %d steps", n, b->ends.n,
+                       b->axes.n, b->steps.n);
+    for (int i = 0; i < n; i++) {
+        if (b->steps.v[i] == 0)
+            return md_fail(err, MD_INVALID, "a step is 0");
+    }
+    return md_infer__axes(&b->axes, rank, err);
+}
+
+static int64_t clamp(int64_t v, int64_t lo, int64_t hi)
+{
+    return v < lo ? lo : v > hi ? hi : v;
+}
+
+/* First element and number of elements along an axis of n. */
+static void resolve(const bounds *b, int i, int64_t n, int64_t *first,
+                    int64_t *count)
+{
+    int64_t step = b->steps.v[i], from = b->starts.v[i], to = b->ends.v[i];
+    uint64_t span = 0, by = step > 0 ? (uint64_t)step : 0 - (uint64_t)step;
+
+    from = from < 0 ? from + n : from;
+    to = to < 0 ? to + n : to;
+    if (step > 0) {
+        from = clamp(from, 0, n);
+        to = clamp(to, 0, n);
+        span = to > from ? (uint64_t)(to - from) : 0;
+    } else {
+        from = clamp(from, -1, n - 1);
+        to = clamp(to, -1, n - 1);
+        span = from > to ? (uint64_t)(from - to) : 0;
+    }
+    *first = from;
+    *count = (int64_t)(span / by + (span % by != 0));
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    const md_type *in = c->in[0];
+    bounds b;
+    md_type t;
+
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
+    MD_TRY(read_bounds(&b, c, err));
+    t = *in;
+    if (!in->has_rank || !b.axes.known || b.starts.n < 0) {
+        for (int i = 0; in->has_rank && i < in->rank; i++)
+            MD_TRY(md_infer__fresh(c, &t.dim[i], err));
+        md_infer__give(c, 0, &t);
+        return MD_OK;
+    }
+    for (int i = 0; !b.steps.known && i < MD_INTS_MAX; i++)
+        b.steps.v[i] = 1; /* for the check that none is 0 */
+    MD_TRY(complete(&b, in->rank, err));
+    for (int i = 0; i < b.starts.n; i++) {
+        md_dim *d = &t.dim[b.axes.v[i]];
+        bool known = b.starts.known && b.ends.known && b.steps.known;
+        int64_t first, count;
+
+        if (known && md_dim_is_const(*d)) {
+            resolve(&b, i, d->k, &first, &count);
+            *d = MD_DIM(count);
+        } else if (!known || b.starts.v[i] != 0 || b.steps.v[i] != 1 ||
+                   b.ends.v[i] < INT32_MAX) {
+            MD_TRY(md_infer__fresh(c, d, err));
+        }
+    }
+    md_infer__give(c, 0, &t);
+    return MD_OK;
+}
+
+static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    const md_shape *in = &x->in[0]->shape;
+    md_place to = { .t = out }, from = { .t = (md_tensor *)x->in[0] };
+    md_infer c;
+    bounds b;
+
+    MD_TRY(md_exec__infer_view(x, &c, ar, err));
+    MD_TRY(read_bounds(&b, &c, err));
+    MD_TRY(complete(&b, in->rank, err));
+    md_shape_strides(to.stride, &out->shape);
+    md_shape_strides(from.stride, in);
+    for (int i = 0; i < b.starts.n; i++) {
+        int axis = (int)b.axes.v[i];
+        int64_t first, count;
+
+        resolve(&b, i, in->dim[axis], &first, &count);
+        from.at += first * from.stride[axis];
+        /* a step beyond the axis is never taken */
+        from.stride[axis] *= count > 1 ? b.steps.v[i] : 0;
+    }
+    md_move(&to, &from, &out->shape);
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, infer, compute, err);
+}
+
+const md_op md_op_slice = {
+    .domain = "",
+    .name = "Slice",
+    .since = 7,
+    .in_min = 1,
+    .in_max = 5,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+};

@@ -1,0 +1,126 @@
+/* Sizes are an attribute before opset 13, then an input; without them equal
+ * parts, the last one smaller if need be (opset 18). */
+#include "ops/common/util.h"
+
+static md_status part(const md_infer *c, const md_ints *sizes, md_dim whole,
+                      uint32_t i, md_dim *out, md_error *err)
+{
+    int64_t n = c->node->n_out;
+    int64_t num = md_node_attr_i(c->node, "num_outputs", n);
+    int64_t each;
+
+    if (sizes->given && sizes->known) {
+        *out = MD_DIM(sizes->v[i]);
+        return MD_OK;
+    }
+    if (num != n)
+        return md_fail(err, MD_INVALID,
+                       "num_outputs is %lld, the node has %lld", (long long)num,
+                       (long long)n);
+    if (sizes->given ||
+        (!md_dim_is_const(whole) && (whole.k % n != 0 || whole.scale % n != 0)))
+        return md_infer__fresh(c, out, err);
+    if (!md_dim_is_const(whole)) {
+        *out = (md_dim){ whole.k / n, whole.scale / n, whole.sym };
+        return MD_OK;
+    }
+    if (whole.k % n != 0 && c->opset < 18)
+        return md_fail(err, MD_INVALID, "%lld does not divide into %lld parts",
+                       (long long)whole.k, (long long)n);
+    each = whole.k / n + (whole.k % n != 0);
+    *out = MD_DIM(whole.k - i * each < each ? whole.k - i * each : each);
+    if (out->k < 0)
+        *out = MD_DIM(0);
+    return MD_OK;
+}
+
+static md_status check_sizes(const md_infer *c, const md_ints *sizes,
+                             md_dim whole, md_error *err)
+{
+    int64_t sum = 0;
+
+    if (sizes->n >= 0 && (uint32_t)sizes->n != c->node->n_out)
+        return md_fail(err, MD_INVALID, "%d sizes for %u outputs", sizes->n,
+                       (unsigned)c->node->n_out);
+    for (int i = 0; sizes->known && i < sizes->n; i++) {
+        if (sizes->v[i] < 0 || sizes->v[i] > INT64_MAX / MD_INTS_MAX)
+            return md_fail(err, MD_INVALID, "a part's size is %lld",
+                           (long long)sizes->v[i]);
+        sum += sizes->v[i];
+    }
+    if (!sizes->known)
+        return MD_OK;
+    return md_infer__same_dim(MD_DIM(sum), whole, "the sum of the parts", err);
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    const md_type *in = c->in[0];
+    md_ints sizes;
+    int axis = 0;
+
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
+    MD_TRY(md_infer__moved_ints(c, "split", 13, 1, &sizes, err));
+    if (in->has_rank) {
+        MD_TRY(md_axis_normalize(&axis, md_node_attr_i(c->node, "axis", 0),
+                                 in->rank, err));
+        if (sizes.given)
+            MD_TRY(check_sizes(c, &sizes, in->dim[axis], err));
+    }
+    for (uint32_t i = 0; i < c->node->n_out; i++) {
+        md_type t = *in;
+
+        if (in->has_rank)
+            MD_TRY(part(c, &sizes, in->dim[axis], i, &t.dim[axis], err));
+        md_infer__give(c, i, &t);
+    }
+    return MD_OK;
+}
+
+static md_status split(md_exec *x, md_arena *ar, md_error *err)
+{
+    md_place from = { .t = (md_tensor *)x->in[0] };
+    md_tensor **out;
+    md_infer c;
+    int axis;
+
+    MD_TRY(md_exec__all_outputs(x, infer, &out, ar, err));
+    MD_TRY(md_exec__infer_view(x, &c, ar, err));
+    MD_TRY(infer(&c, err));
+    MD_TRY(md_axis_normalize(&axis, md_node_attr_i(x->node, "axis", 0),
+                             x->in[0]->shape.rank, err));
+    md_shape_strides(from.stride, &x->in[0]->shape);
+    for (uint32_t i = 0; i < x->node->n_out; i++) {
+        md_place to = { .t = out[i] };
+
+        if (out[i]) {
+            md_shape_strides(to.stride, &out[i]->shape);
+            md_move(&to, &from, &out[i]->shape);
+        }
+        from.at += c.out[i].dim[axis].k * from.stride[axis];
+    }
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    md_arena ar;
+    md_status s;
+
+    md_arena_init(&ar, x->alloc, 0);
+    s = split(x, &ar, err);
+    md_arena_release(&ar);
+    return s;
+}
+
+const md_op md_op_split = {
+    .domain = "",
+    .name = "Split",
+    .since = 7,
+    .in_min = 1,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = -1,
+    .infer = infer,
+    .run = run,
+};

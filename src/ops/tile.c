@@ -1,0 +1,65 @@
+#include "ops/common/util.h"
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    md_ints repeats;
+    md_type t;
+
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
+    MD_TRY(md_infer__need(c, 1, MD_T(I64), err));
+    MD_TRY(md_infer__input_ints(c, 1, &repeats, err));
+    t = *c->in[0];
+    if (t.has_rank && repeats.n >= 0 && repeats.n != t.rank)
+        return md_fail(err, MD_INVALID, "%d repeats for rank %d", repeats.n,
+                       t.rank);
+    for (int i = 0; t.has_rank && i < t.rank; i++) {
+        if (!repeats.known)
+            MD_TRY(md_infer__fresh(c, &t.dim[i], err));
+        else if (repeats.v[i] < 0)
+            return md_fail(err, MD_INVALID, "a repeat is %lld",
+                           (long long)repeats.v[i]);
+        else
+            MD_TRY(md_dim__affine(&t.dim[i], t.dim[i], repeats.v[i], 0, err));
+    }
+    md_infer__give(c, 0, &t);
+    return MD_OK;
+}
+
+static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    const md_shape *in = &x->in[0]->shape;
+    int64_t times[MD_RANK_MAX], index[MD_RANK_MAX] = { 0 };
+    md_place to = { .t = out }, from = { .t = (md_tensor *)x->in[0] };
+
+    (void)ar;
+    (void)err;
+    md_shape_strides(to.stride, &out->shape);
+    md_shape_strides(from.stride, in);
+    for (int i = 0; i < in->rank; i++)
+        times[i] = out->shape.dim[i] / in->dim[i];
+    do { /* one copy of the input at each place of the grid */
+        to.at = 0;
+        for (int d = 0; d < in->rank; d++)
+            to.at += index[d] * in->dim[d] * to.stride[d];
+        md_move(&to, &from, in);
+    } while (md_step_index(index, times, in->rank));
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, infer, compute, err);
+}
+
+const md_op md_op_tile = {
+    .domain = "",
+    .name = "Tile",
+    .since = 7,
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+};
