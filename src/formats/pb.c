@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "base/utf8.h"
 
 enum {
     VARINT_MAX = 10, /* bytes: ceil(64 / 7) */
@@ -188,37 +189,6 @@ md_status md_pb_count(size_t *out, const md_pb_field *f, md_pb_wire wire,
     return MD_OK;
 }
 
-/* Bytes of the UTF-8 character at p (RFC 3629), 0 when it is none or NUL. */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-    static const struct {
-        unsigned char from, to, second_min, second_max, n;
-    } forms[] = {
-        { 0x01, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 },
-        { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
-        { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
-        { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
-        { 0xf4, 0xf4, 0x80, 0x8f, 4 },
-    };
-
-    for (size_t i = 0; i < MD_COUNT(forms); i++) {
-        size_t n = forms[i].n;
-
-        if (p[0] < forms[i].from || p[0] > forms[i].to)
-            continue;
-        if (n > left)
-            return 0;
-        if (n > 1 && (p[1] < forms[i].second_min || p[1] > forms[i].second_max))
-            return 0;
-        for (size_t k = 2; k < n; k++) {
-            if ((p[k] & 0xc0) != 0x80)
-                return 0;
-        }
-        return n;
-    }
-    return 0;
-}
-
 md_status md_pb_text(const char **out, const md_pb_field *f, md_arena *ar,
                      md_error *err)
 {
@@ -228,8 +198,8 @@ md_status md_pb_text(const char **out, const md_pb_field *f, md_arena *ar,
     if (f->wire != MD_PB_LEN)
         return fail_wire(f, "a string's", err);
     for (size_t at = 0, n; at < size; at += n) {
-        n = utf8_length(f->bytes.p + at, size - at);
-        if (n == 0)
+        n = md_utf8_next(f->bytes.p + at, size - at);
+        if (n == 0 || f->bytes.p[at] == 0)
             return md_fail(
                 err, MD_CORRUPT,
                 "protobuf field %u: byte 0x%02x at %zu is not UTF-8 text",
