@@ -11,6 +11,7 @@
 
 #include "base/attr.h"
 #include "base/size.h"
+#include "kernels/window_s8.h"
 
 /* The input window of a chunk should stay in L2 beside the weights; chunks
  * below a million multiplications (2 us) are not worth handing out. */
@@ -185,44 +186,6 @@ typedef struct window {
     int64_t h, w;
 } window;
 
-/* n pixels of 16 bytes each, made unsigned. */
-static void copy_pixels(uint8_t *to, const uint8_t *from, int64_t n,
-                        uint8_t flip)
-{
-    if (flip == 0) {
-        memcpy(to, from, (size_t)(n * MD_LANES));
-        return;
-    }
-    for (int64_t i = 0; i < n * MD_LANES; i++)
-        to[i] = from[i] ^ flip;
-}
-
-static void copy_row_16(uint8_t *to, const md_conv_s8_args *c, const plan *p,
-                        const window *v, int64_t block, int64_t y)
-{
-    const uint8_t flip = c->x_signed ? 0x80 : 0;
-    const uint8_t zero = (uint8_t)c->x_zero ^ flip;
-    const int64_t left = md_min_i64(md_max_i64(-v->x, 0), v->w);
-    const int64_t first = md_max_i64(v->x, 0);
-    const int64_t mid = md_max_i64(md_min_i64(p->s.iw - first, v->w - left), 0);
-
-    if (y < 0 || y >= p->s.ih) {
-        memset(to, zero, (size_t)(v->w * MD_LANES));
-        return;
-    }
-    memset(to, zero, (size_t)(left * MD_LANES));
-    if (mid > 0)
-        copy_pixels(
-            to + left * MD_LANES,
-            (const uint8_t *)c->x +
-                (((v->n * p->blocks_in + block) * p->s.ih + y) * p->s.iw +
-                 first) *
-                    MD_LANES,
-            mid, flip);
-    memset(to + (left + mid) * MD_LANES, zero,
-           (size_t)((v->w - left - mid) * MD_LANES));
-}
-
 static void copy_row_4(uint8_t *to, const md_conv_s8_args *c, const plan *p,
                        const window *v, int64_t y)
 {
@@ -248,13 +211,27 @@ static void copy_row_4(uint8_t *to, const md_conv_s8_args *c, const plan *p,
 static void copy_window(uint8_t *to, const md_conv_s8_args *c, const plan *p,
                         const window *v)
 {
-    for (int64_t b = 0; b < p->blocks_in; b++) {
-        for (int64_t i = 0; i < v->h; i++, to += v->w * c->x_block) {
-            if (c->x_block == MD_LANES)
-                copy_row_16(to, c, p, v, b, v->y + i);
-            else
-                copy_row_4(to, c, p, v, v->y + i);
-        }
+    const int64_t plane = p->s.ih * p->s.iw * MD_LANES;
+    md_window_s8 w = {
+        .plane = (const uint8_t *)c->x + v->n * p->blocks_in * plane,
+        .ih = p->s.ih,
+        .iw = p->s.iw,
+        .y = v->y,
+        .x = v->x,
+        .h = v->h,
+        .w = v->w,
+        .zero = c->x_zero,
+        .flip = c->x_signed ? 0x80 : 0,
+    };
+
+    if (c->x_block != MD_LANES) {
+        for (int64_t i = 0; i < v->h; i++, to += v->w * c->x_block)
+            copy_row_4(to, c, p, v, v->y + i);
+        return;
+    }
+    for (int64_t b = 0; b < p->blocks_in; b++, w.plane += plane) {
+        md_window_s8_copy(to, &w);
+        to += v->h * v->w * MD_LANES;
     }
 }
 

@@ -1,7 +1,7 @@
 /*
- * A chunk is one channel block of one image.  Rows outside the input are read
- * from a row of zero points; pixels whose window sticks out left or right are
- * computed from a copy of their window.
+ * A chunk is a band of output rows of one channel block of one image.  Its
+ * input window is copied into scratch when it touches padding or is signed;
+ * otherwise the input itself is read.
  */
 #include "kernels/dwconv_s8.h"
 
@@ -10,6 +10,7 @@
 
 #include "base/attr.h"
 #include "base/size.h"
+#include "kernels/window_s8.h"
 
 const md_dwconv_s8_kernel md_dwconv_s8_kernels[] = {
 #define K(isa, need) { "dwconv_s8__" #isa, need, md_dw_s8__##isa },
@@ -27,94 +28,143 @@ const md_dwconv_s8_kernel *md_dwconv_s8_select(uint32_t cpu_flags)
     return k;
 }
 
+/* A window should leave room in L2; of 3 x 3 windows 64 KiB waste at most a
+ * tenth on rows shared by two bands. */
+enum {
+    WINDOW_SIZE = 64 << 10
+};
+
 static int64_t n_blocks(const md_conv_shape *s)
 {
     return md_div_up(s->oc, MD_LANES);
 }
 
-size_t md_dwconv_s8_packed_size(const md_conv_shape *s)
+static int64_t n_taps(const md_conv_shape *s)
 {
-    return (size_t)(n_blocks(s) * MD_LANES * s->kh * s->kw) * sizeof(int32_t);
+    return s->kh * s->kw;
 }
 
-void md_dwconv_s8_pack(int32_t *out, int32_t *start, const int8_t *w,
-                       const int32_t *bias, int32_t x_zero,
+static int64_t n_quads(const md_conv_shape *s)
+{
+    return md_div_up(n_taps(s), 4);
+}
+
+/* Of one channel block: words, then quads. */
+static int64_t words_size(const md_conv_shape *s)
+{
+    return n_taps(s) * MD_LANES * (int64_t)sizeof(int32_t);
+}
+
+static int64_t block_size(const md_conv_shape *s)
+{
+    return words_size(s) + n_quads(s) * MD_LANES * 4;
+}
+
+size_t md_dwconv_s8_packed_size(const md_conv_shape *s)
+{
+    return (size_t)(n_blocks(s) * block_size(s));
+}
+
+void md_dwconv_s8_pack(void *out, int32_t *start, const int8_t *w,
+                       const int32_t *bias, int32_t x_zero, bool x_signed,
                        const md_conv_shape *s)
 {
-    const int64_t taps = s->kh * s->kw;
+    const uint32_t shift = (uint32_t)x_zero + (x_signed ? 128 : 0);
 
     memset(out, 0, md_dwconv_s8_packed_size(s));
     memset(start, 0, (size_t)(n_blocks(s) * MD_LANES) * sizeof(*start));
     for (int64_t c = 0; c < s->oc; c++) {
-        int32_t *to = out + c / MD_LANES * taps * MD_LANES + c % MD_LANES;
+        char *block = (char *)out + c / MD_LANES * block_size(s);
+        int8_t *quads = (int8_t *)block + words_size(s);
+        const int64_t lane = c % MD_LANES;
         uint32_t sum = 0;
 
-        for (int64_t t = 0; t < taps; t++, w++) {
-            to[t * MD_LANES] = *w & 0xffff;
+        for (int64_t t = 0; t < n_taps(s); t++, w++) {
+            ((int32_t *)(void *)block)[t * MD_LANES + lane] = *w & 0xffff;
+            quads[(t / 4 * MD_LANES + lane) * 4 + t % 4] = *w;
             sum += (uint32_t)*w;
         }
-        start[c] =
-            (int32_t)((bias ? (uint32_t)bias[c] : 0) - (uint32_t)x_zero * sum);
+        start[c] = (int32_t)((bias ? (uint32_t)bias[c] : 0) - shift * sum);
     }
+}
+
+static int64_t window_w(const md_conv_shape *s)
+{
+    return (s->ow - 1) * s->stride_w + (s->kw - 1) * s->dilation_w + 1;
+}
+
+static int64_t window_h(const md_conv_shape *s, int64_t rows)
+{
+    return (rows - 1) * s->stride_h + (s->kh - 1) * s->dilation_h + 1;
+}
+
+/* Output rows of a chunk. */
+static int64_t band_rows(const md_conv_shape *s)
+{
+    const int64_t room = WINDOW_SIZE / (window_w(s) * MD_LANES) -
+                         (s->kh - 1) * s->dilation_h - 1;
+
+    return md_min_i64(s->oh, md_max_i64(room / s->stride_h + 1, 1));
+}
+
+static int64_t n_bands(const md_conv_shape *s)
+{
+    return md_div_up(s->oh, band_rows(s));
 }
 
 int64_t md_dwconv_s8_n_chunks(const md_dwconv_s8_args *c)
 {
-    return c->shape.n * n_blocks(&c->shape);
+    return c->shape.n * n_blocks(&c->shape) * n_bands(&c->shape);
 }
 
-/* Scratch: tap pointers, a window, a row of zero points. */
-static size_t pointers_size(const md_conv_shape *s)
+static bool copies(const md_dwconv_s8_args *c)
 {
-    return md_round_up((size_t)(s->kh * s->kw) * sizeof(void *), MD_CACHE_LINE);
+    return c->x_signed || !md_conv_shape_is_inside(&c->shape);
 }
 
-static size_t window_size(const md_conv_shape *s)
+static size_t taps_size(const md_conv_shape *s)
 {
-    return md_round_up((size_t)(s->kh * s->kw) * MD_LANES, MD_CACHE_LINE);
-}
-
-static size_t zeros_size(const md_conv_shape *s)
-{
-    return (size_t)((s->ow - 1) * s->stride_w + 1) * MD_LANES;
+    return md_round_up((size_t)n_quads(s) * 4 * sizeof(void *), MD_CACHE_LINE);
 }
 
 size_t md_dwconv_s8_scratch_size(const md_dwconv_s8_args *c)
 {
-    return pointers_size(&c->shape) + window_size(&c->shape) +
-           zeros_size(&c->shape);
+    const md_conv_shape *s = &c->shape;
+    size_t size = taps_size(s);
+
+    if (copies(c))
+        size += (size_t)(window_h(s, band_rows(s)) * window_w(s) * MD_LANES);
+    return size;
 }
 
-/* One channel block at work. */
+/* A chunk at work. */
 typedef struct job {
     const md_dwconv_s8_args *c;
-    int64_t block;    /* of the image */
-    int64_t at;       /* of n and block together */
-    const uint8_t *x; /* the block's input plane */
+    int64_t block; /* of the image */
+    int64_t at;    /* of n and block together */
     const uint8_t **taps;
-    uint8_t *window;
-    uint8_t *zeros;
+    const uint8_t *x; /* the first window's first pixel */
+    int64_t row;      /* input bytes from row to row */
 } job;
 
 /* Pixels x .. x + n of output row y from job->taps. */
-static void finish(const job *j, int64_t y, int64_t x, int64_t n,
-                   int64_t stride)
+static void run_tile(const job *j, int64_t y, int64_t x, int64_t n)
 {
     const md_dwconv_s8_args *c = j->c;
     const md_conv_shape *s = &c->shape;
-    const int64_t taps = s->kh * s->kw;
+    const char *block = (const char *)c->w + j->block * block_size(s);
     const int64_t size = md_qout_size(c->rq.out);
     const int64_t at = ((j->at * s->oh + y) * s->ow + x) * MD_LANES;
     _Alignas(MD_CACHE_LINE) int32_t acc[MD_DW_PIXELS * MD_LANES];
     const md_dw_tile t = {
         .acc = acc,
         .taps = j->taps,
-        .n_taps = taps,
-        .stride = stride,
-        .w = c->w + j->block * taps * MD_LANES,
+        .n_taps = n_taps(s),
+        .stride = s->stride_w * MD_LANES,
+        .words = (const int32_t *)(const void *)block,
+        .quads = (const int8_t *)block + words_size(s),
         .start = c->start + j->block * MD_LANES,
         .pixels = (int)n,
-        .x_signed = c->x_signed,
     };
     const md_requant_tile r = {
         .acc = acc,
@@ -131,79 +181,61 @@ static void finish(const job *j, int64_t y, int64_t x, int64_t n,
     c->requant->run(&c->rq, j->block * MD_LANES, &r);
 }
 
-/* A pixel whose window may stick out on any side. */
-static void border_pixel(const job *j, int64_t oy, int64_t ox)
+static void set_taps(const job *j, const uint8_t *first)
 {
     const md_conv_shape *s = &j->c->shape;
-    uint8_t *to = j->window;
     int64_t t = 0;
 
-    for (int64_t i = 0; i < s->kh; i++) {
-        const int64_t y = oy * s->stride_h - s->pad_top + i * s->dilation_h;
-
-        for (int64_t k = 0; k < s->kw; k++, to += MD_LANES, t++) {
-            const int64_t x =
-                ox * s->stride_w - s->pad_left + k * s->dilation_w;
-            const bool inside = y >= 0 && y < s->ih && x >= 0 && x < s->iw;
-
-            memcpy(to, inside ? j->x + (y * s->iw + x) * MD_LANES : j->zeros,
-                   MD_LANES);
-            j->taps[t] = to;
-        }
-    }
-    finish(j, oy, ox, 1, 0);
+    for (int64_t i = 0; i < s->kh; i++)
+        for (int64_t k = 0; k < s->kw; k++)
+            j->taps[t++] = first + i * s->dilation_h * j->row +
+                           k * s->dilation_w * MD_LANES;
+    for (; t < n_quads(s) * 4; t++)
+        j->taps[t] = first;
 }
 
-/* Pixels x0 .. x1, whose windows lie inside from left to right. */
-static void inner_pixels(const job *j, int64_t oy, int64_t x0, int64_t x1)
+/* Output row y from the window whose first row is `first`. */
+static void run_row(const job *j, int64_t y, const uint8_t *first)
 {
     const md_conv_shape *s = &j->c->shape;
-    const int64_t stride = s->stride_w * MD_LANES;
 
-    for (int64_t n; x0 < x1; x0 += n) {
-        const int64_t x = x0 * s->stride_w - s->pad_left;
-        int64_t t = 0;
-
-        n = md_min_i64(x1 - x0, MD_DW_PIXELS);
-        for (int64_t i = 0; i < s->kh; i++) {
-            const int64_t y = oy * s->stride_h - s->pad_top + i * s->dilation_h;
-            const bool inside = y >= 0 && y < s->ih;
-
-            for (int64_t k = 0; k < s->kw; k++)
-                j->taps[t++] =
-                    inside
-                        ? j->x + (y * s->iw + x + k * s->dilation_w) * MD_LANES
-                        : j->zeros;
-        }
-        finish(j, oy, x0, n, stride);
+    for (int64_t x = 0, n; x < s->ow; x += n) {
+        n = md_min_i64(s->ow - x, MD_DW_PIXELS);
+        set_taps(j, first + x * s->stride_w * MD_LANES);
+        run_tile(j, y, x, n);
     }
 }
 
 void md_dwconv_s8_run(const md_dwconv_s8_args *c, int64_t chunk, void *scratch)
 {
     const md_conv_shape *s = &c->shape;
-    const int64_t reach = (s->kw - 1) * s->dilation_w;
-    /* Output columns whose window starts at or right of column 0, and ends
-     * at or left of the last. */
-    const int64_t x0 =
-        md_min_i64(md_div_up(md_max_i64(s->pad_left, 0), s->stride_w), s->ow);
-    const int64_t room = s->iw - 1 - reach + s->pad_left;
-    const int64_t x1 =
-        room < 0 ? x0
-                 : md_max_i64(x0, md_min_i64(room / s->stride_w + 1, s->ow));
-    job j = { .c = c, .at = chunk, .block = chunk % n_blocks(s) };
+    const int64_t y0 = chunk % n_bands(s) * band_rows(s);
+    const int64_t y1 = md_min_i64(y0 + band_rows(s), s->oh);
+    job j = { .c = c, .at = chunk / n_bands(s), .taps = scratch };
+    md_window_s8 v = {
+        .plane = (const uint8_t *)c->x + j.at * s->ih * s->iw * MD_LANES,
+        .ih = s->ih,
+        .iw = s->iw,
+        .y = y0 * s->stride_h - s->pad_top,
+        .x = -s->pad_left,
+        .h = window_h(s, y1 - y0),
+        .w = window_w(s),
+        .zero = c->x_zero,
+        .flip = c->x_signed ? 0x80 : 0,
+    };
 
     assert(chunk >= 0 && chunk < md_dwconv_s8_n_chunks(c));
-    j.x = (const uint8_t *)c->x + chunk * s->ih * s->iw * MD_LANES;
-    j.taps = scratch;
-    j.window = (uint8_t *)scratch + pointers_size(s);
-    j.zeros = j.window + window_size(s);
-    memset(j.zeros, (uint8_t)c->x_zero, zeros_size(s));
-    for (int64_t y = 0; y < s->oh; y++) {
-        for (int64_t x = 0; x < x0; x++)
-            border_pixel(&j, y, x);
-        inner_pixels(&j, y, x0, x1);
-        for (int64_t x = x1; x < s->ow; x++)
-            border_pixel(&j, y, x);
+    j.block = j.at % n_blocks(s);
+    if (copies(c)) {
+        uint8_t *window = (uint8_t *)scratch + taps_size(s);
+
+        md_window_s8_copy(window, &v);
+        j.x = window;
+        j.row = v.w * MD_LANES;
+    } else {
+        j.x = v.plane + (v.y * s->iw + v.x) * MD_LANES;
+        j.row = s->iw * MD_LANES;
     }
+    for (int64_t y = y0; y < y1; y++)
+        run_row(&j, y, j.x + (y - y0) * s->stride_h * j.row);
 }

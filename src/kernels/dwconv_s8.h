@@ -1,7 +1,8 @@
 /*
  * Integer depthwise 2-D convolution, NC16 to NC16: one filter per channel.
  * Exact sums and requantization as in gemm_s8; pixels outside the input count
- * as x_zero.  start[c] = bias[c] - x_zero * sum w[c].
+ * as x_zero.  The sums take unsigned input; a signed one is moved by 128 while
+ * it is copied:  start[c] = bias[c] - (x_zero + (signed ? 128 : 0)) * sum w[c].
  */
 #ifndef MD_KERNELS_DWCONV_S8_H
 #define MD_KERNELS_DWCONV_S8_H
@@ -18,18 +19,22 @@ enum {
     MD_DW_PIXELS = 32
 }; /* most pixels of one call */
 
-/* A run of pixels of one channel block: acc[p][c] = start[c] + sum over t of
- * taps[t][p * stride + c] * w[t][c].  w holds s8 in the low 16 bits of each
- * word, the high ones are 0 (so that vpmaddwd multiplies just once). */
+/*
+ * A run of pixels of one channel block: acc[p][c] = start[c] + sum over t of
+ * taps[t][p * stride + c] * w[t][c], bytes of taps unsigned.  Weights come in
+ * two forms: words whose high half is 0 (so that vpmaddwd multiplies just
+ * once), and bytes of four taps side by side (for vpdpbusd).
+ */
 typedef struct md_dw_tile {
-    int32_t *acc; /* [pixels][16] */
-    const uint8_t *const *taps;
+    int32_t *acc;               /* [pixels][16] */
+    const uint8_t *const *taps; /* [n_taps up to a multiple of 4]; the rest
+                                 * are readable, too, and have weight 0 */
     int64_t n_taps;
-    int64_t stride; /* bytes from pixel to pixel */
-    const int32_t *w;
+    int64_t stride;       /* bytes from pixel to pixel */
+    const int32_t *words; /* [n_taps][16] */
+    const int8_t *quads;  /* [n_taps / 4 rounded up][16][4] */
     const int32_t *start;
     int pixels; /* 1 .. MD_DW_PIXELS */
-    bool x_signed;
 } md_dw_tile;
 
 typedef void md_dw_s8_fn(const md_dw_tile *t);
@@ -57,7 +62,7 @@ typedef struct md_dwconv_s8_args {
     const void *x; /* NC16, u8 or s8 */
     bool x_signed;
     int32_t x_zero;
-    const int32_t *w;     /* packed */
+    const void *w;        /* packed */
     const int32_t *start; /* [c up to a multiple of 16] */
     void *y;              /* NC16, elements of rq.out */
     const void *res;      /* NC16 bytes shaped as y, or NULL */
@@ -67,9 +72,10 @@ typedef struct md_dwconv_s8_args {
 /* Bytes of packed weights. */
 size_t md_dwconv_s8_packed_size(const md_conv_shape *s);
 
-/* Pack w[c][kh][kw]; start as above, bias NULL: 0. */
-void md_dwconv_s8_pack(int32_t *out, int32_t *start, const int8_t *w,
-                       const int32_t *bias, int32_t x_zero,
+/* Pack w[c][kh][kw] into `out`, aligned for int32; start as above, [c up to a
+ * multiple of 16]; bias NULL: 0. */
+void md_dwconv_s8_pack(void *out, int32_t *start, const int8_t *w,
+                       const int32_t *bias, int32_t x_zero, bool x_signed,
                        const md_conv_shape *s);
 
 /* Independent pieces of work; any order, any thread. */

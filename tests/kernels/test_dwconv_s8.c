@@ -16,7 +16,8 @@ typedef struct problem {
     size_t x_size, w_size, y_count, c;
     uint8_t *x, *res;
     int8_t *w;
-    int32_t *packed, *bias, *start;
+    void *packed;
+    int32_t *bias, *start;
     float *mult, *fbias;
     uint8_t lut[256];
 } problem;
@@ -47,7 +48,8 @@ static void problem_init(problem *p, const md_conv_shape *s, unsigned how)
     md_guard_fill(p->lut, sizeof(p->lut), &p->seed);
     for (int64_t i = 0; i < s->oc; i++)
         p->bias[i] = (int32_t)(md_guard_random(&p->seed) % 4000) - 2000;
-    md_dwconv_s8_pack(p->packed, p->start, p->w, p->bias, p->zero, s);
+    md_dwconv_s8_pack(p->packed, p->start, p->w, p->bias, p->zero, p->x_signed,
+                      s);
 }
 
 static void problem_release(problem *p)
@@ -173,6 +175,8 @@ static const md_conv_shape shapes[] = {
     { 1,  3,  2,  2,  3,  6,  6, 5, 5, 1, 1, 4, 4, 1, 1 },
     { 1, 16,  2,  2, 16,  3,  3, 1, 1, 3, 3, 2, 2, 1, 1 },
     { 1, 16,  1,  1, 16,  1,  4, 1, 7, 1, 1, 0, 5, 1, 1 },
+    { 1, 16, 60, 90, 16, 58, 88, 3, 3, 1, 1, 0, 0, 1, 1 },
+    { 1, 16, 60, 90, 16, 60, 90, 3, 3, 1, 1, 1, 1, 1, 1 }, /* bands */
 };
 /* clang-format on */
 

@@ -6,11 +6,11 @@ enum {
     STEP = 4
 };
 
-static inline __m256i widen(const uint8_t *p, const bool x_signed)
+static inline __m256i widen(const uint8_t *p)
 {
     const __m128i b = _mm_loadl_epi64((const __m128i *)p);
 
-    return x_signed ? _mm256_cvtepi8_epi32(b) : _mm256_cvtepu8_epi32(b);
+    return _mm256_cvtepu8_epi32(b);
 }
 
 static inline __m256i load(const int32_t *p)
@@ -20,8 +20,7 @@ static inline __m256i load(const int32_t *p)
 
 /* The half block of channels from `half` (0 or 8) on. */
 __attribute__((always_inline)) static inline void half_pixels(
-    const md_dw_tile *t, int p0, const int n, const int half,
-    const bool x_signed)
+    const md_dw_tile *t, int p0, const int n, const int half)
 {
     __m256i acc[STEP];
 
@@ -30,13 +29,12 @@ __attribute__((always_inline)) static inline void half_pixels(
         acc[p] = load(t->start + half);
     for (int64_t k = 0; k < t->n_taps; k++) {
         const uint8_t *x = t->taps[k] + p0 * t->stride + half;
-        const __m256i w = load(t->w + k * MD_LANES + half);
+        const __m256i w = load(t->words + k * MD_LANES + half);
 
 #pragma GCC unroll 4
         for (int p = 0; p < n; p++)
             acc[p] = _mm256_add_epi32(
-                acc[p],
-                _mm256_madd_epi16(widen(x + p * t->stride, x_signed), w));
+                acc[p], _mm256_madd_epi16(widen(x + p * t->stride), w));
     }
 #pragma GCC unroll 4
     for (int p = 0; p < n; p++)
@@ -45,28 +43,18 @@ __attribute__((always_inline)) static inline void half_pixels(
 }
 
 __attribute__((always_inline)) static inline void pixels(const md_dw_tile *t,
-                                                         int p0, const int n,
-                                                         const bool x_signed)
+                                                         int p0, const int n)
 {
-    half_pixels(t, p0, n, 0, x_signed);
-    half_pixels(t, p0, n, 8, x_signed);
-}
-
-__attribute__((always_inline)) static inline void all_pixels(
-    const md_dw_tile *t, const bool x_signed)
-{
-    int p = 0;
-
-    for (; p + STEP <= t->pixels; p += STEP)
-        pixels(t, p, STEP, x_signed);
-    for (; p < t->pixels; p++)
-        pixels(t, p, 1, x_signed);
+    half_pixels(t, p0, n, 0);
+    half_pixels(t, p0, n, 8);
 }
 
 void md_dw_s8__avx2(const md_dw_tile *t)
 {
-    if (t->x_signed)
-        all_pixels(t, true);
-    else
-        all_pixels(t, false);
+    int p = 0;
+
+    for (; p + STEP <= t->pixels; p += STEP)
+        pixels(t, p, STEP);
+    for (; p < t->pixels; p++)
+        pixels(t, p, 1);
 }

@@ -6,16 +6,15 @@ enum {
     STEP = 8
 };
 
-static inline __m512i widen(const uint8_t *p, const bool x_signed)
+static inline __m512i widen(const uint8_t *p)
 {
     const __m128i b = _mm_loadu_si128((const __m128i *)p);
 
-    return x_signed ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b);
+    return _mm512_cvtepu8_epi32(b);
 }
 
 __attribute__((always_inline)) static inline void pixels(const md_dw_tile *t,
-                                                         int p0, const int n,
-                                                         const bool x_signed)
+                                                         int p0, const int n)
 {
     __m512i acc[STEP];
 
@@ -24,34 +23,24 @@ __attribute__((always_inline)) static inline void pixels(const md_dw_tile *t,
         acc[p] = _mm512_loadu_si512(t->start);
     for (int64_t k = 0; k < t->n_taps; k++) {
         const uint8_t *x = t->taps[k] + p0 * t->stride;
-        const __m512i w = _mm512_loadu_si512(t->w + k * MD_LANES);
+        const __m512i w = _mm512_loadu_si512(t->words + k * MD_LANES);
 
 #pragma GCC unroll 8
         for (int p = 0; p < n; p++)
             acc[p] = _mm512_add_epi32(
-                acc[p],
-                _mm512_madd_epi16(widen(x + p * t->stride, x_signed), w));
+                acc[p], _mm512_madd_epi16(widen(x + p * t->stride), w));
     }
 #pragma GCC unroll 8
     for (int p = 0; p < n; p++)
         _mm512_storeu_si512(t->acc + (p0 + p) * MD_LANES, acc[p]);
 }
 
-__attribute__((always_inline)) static inline void all_pixels(
-    const md_dw_tile *t, const bool x_signed)
+void md_dw_s8__avx512(const md_dw_tile *t)
 {
     int p = 0;
 
     for (; p + STEP <= t->pixels; p += STEP)
-        pixels(t, p, STEP, x_signed);
+        pixels(t, p, STEP);
     for (; p < t->pixels; p++)
-        pixels(t, p, 1, x_signed);
-}
-
-void md_dw_s8__avx512(const md_dw_tile *t)
-{
-    if (t->x_signed)
-        all_pixels(t, true);
-    else
-        all_pixels(t, false);
+        pixels(t, p, 1);
 }

@@ -1,0 +1,104 @@
+/*
+ * Four taps at a time: their bytes are interleaved so that vpdpbusd adds four
+ * products per channel.  A register holds 4 pixels x 16 channels of a tap;
+ * interleaving leaves channels 4 j .. 4 j + 3 of each pixel in register j.
+ */
+#include "kernels/dwconv_s8.h"
+
+#include <immintrin.h>
+
+/* As in gemm_s8_avx512vnni.c: the intrinsic makes gcc 12 spill. */
+static inline __m512i dp(__m512i acc, __m512i a, __m512i b)
+{
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(a), "v"(b));
+    return acc;
+}
+
+static inline __m128i pixel(const uint8_t *x)
+{
+    return _mm_loadu_si128((const __m128i *)x);
+}
+
+/* n (1 .. 4) pixels, the rest 0. */
+static inline __m512i pixels(const uint8_t *x, int64_t stride, const int n)
+{
+    __m512i v;
+
+    if (stride == MD_LANES && n == 4)
+        return _mm512_loadu_si512(x);
+    v = _mm512_zextsi128_si512(pixel(x));
+    if (n > 1)
+        v = _mm512_inserti32x4(v, pixel(x + stride), 1);
+    if (n > 2)
+        v = _mm512_inserti32x4(v, pixel(x + 2 * stride), 2);
+    if (n > 3)
+        v = _mm512_inserti32x4(v, pixel(x + 3 * stride), 3);
+    return v;
+}
+
+/* 4 channels of words or of quads, the same for every pixel. */
+static inline __m512i same(const void *p)
+{
+    return _mm512_broadcast_i32x4(_mm_loadu_si128(p));
+}
+
+/* From channels 4 j .. of all pixels in acc[j] to one pixel a row. */
+static inline void store(int32_t *out, const __m512i acc[4], const int n)
+{
+    const __m512i a = _mm512_shuffle_i32x4(acc[0], acc[1], 0x44);
+    const __m512i b = _mm512_shuffle_i32x4(acc[0], acc[1], 0xee);
+    const __m512i c = _mm512_shuffle_i32x4(acc[2], acc[3], 0x44);
+    const __m512i d = _mm512_shuffle_i32x4(acc[2], acc[3], 0xee);
+
+    _mm512_storeu_si512(out, _mm512_shuffle_i32x4(a, c, 0x88));
+    if (n > 1)
+        _mm512_storeu_si512(out + MD_LANES, _mm512_shuffle_i32x4(a, c, 0xdd));
+    if (n > 2)
+        _mm512_storeu_si512(out + (size_t)2 * MD_LANES,
+                            _mm512_shuffle_i32x4(b, d, 0x88));
+    if (n > 3)
+        _mm512_storeu_si512(out + (size_t)3 * MD_LANES,
+                            _mm512_shuffle_i32x4(b, d, 0xdd));
+}
+
+__attribute__((always_inline)) static inline void four(const md_dw_tile *t,
+                                                       int p, const int n)
+{
+    const int64_t at = p * t->stride;
+    const int8_t *w = t->quads;
+    __m512i acc[4];
+
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++)
+        acc[j] = same(t->start + (size_t)4 * j);
+    for (int64_t k = 0; k < t->n_taps; k += 4, w += MD_LANES * 4) {
+        const __m512i x0 = pixels(t->taps[k] + at, t->stride, n);
+        const __m512i x1 = pixels(t->taps[k + 1] + at, t->stride, n);
+        const __m512i x2 = pixels(t->taps[k + 2] + at, t->stride, n);
+        const __m512i x3 = pixels(t->taps[k + 3] + at, t->stride, n);
+        const __m512i lo = _mm512_unpacklo_epi8(x0, x1);
+        const __m512i hi = _mm512_unpackhi_epi8(x0, x1);
+        const __m512i lo2 = _mm512_unpacklo_epi8(x2, x3);
+        const __m512i hi2 = _mm512_unpackhi_epi8(x2, x3);
+
+        acc[0] = dp(acc[0], _mm512_unpacklo_epi16(lo, lo2), same(w));
+        acc[1] = dp(acc[1], _mm512_unpackhi_epi16(lo, lo2), same(w + 16));
+        acc[2] = dp(acc[2], _mm512_unpacklo_epi16(hi, hi2), same(w + 32));
+        acc[3] = dp(acc[3], _mm512_unpackhi_epi16(hi, hi2), same(w + 48));
+    }
+    store(t->acc + (size_t)p * MD_LANES, acc, n);
+}
+
+void md_dw_s8__avx512vnni(const md_dw_tile *t)
+{
+    int p = 0;
+
+    for (; p + 4 <= t->pixels; p += 4)
+        four(t, p, 4);
+    if (t->pixels - p == 3)
+        four(t, p, 3);
+    else if (t->pixels - p == 2)
+        four(t, p, 2);
+    else if (t->pixels - p == 1)
+        four(t, p, 1);
+}
