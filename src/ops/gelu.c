@@ -1,4 +1,5 @@
 #include "ops/common/gelu.h"
+#include "ops/lower.h"
 
 #include <string.h>
 
@@ -32,4 +33,5 @@ const md_op md_op_gelu = {
     .flags = MD_OP_INPLACE,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_unary,
 };

@@ -1,5 +1,6 @@
 /* com.microsoft's Gelu: always by erf. */
 #include "ops/common/gelu.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -22,4 +23,5 @@ const md_op md_op_ms_gelu = {
     .flags = MD_OP_INPLACE,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_unary,
 };

@@ -2,6 +2,7 @@
  * float32. */
 #include "ops/common/elementwise.h"
 #include "ops/common/quantize.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -70,4 +71,5 @@ const md_op md_op_ms_qlinear_add = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_qlinear_binary,
 };

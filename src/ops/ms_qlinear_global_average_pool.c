@@ -1,6 +1,7 @@
 /* com.microsoft's QLinearGlobalAveragePool, channels first. */
 #include "ops/common/pool.h"
 #include "ops/common/quantize.h"
+#include "ops/lower.h"
 
 static md_status check(const md_infer *c, md_error *err)
 {
@@ -63,4 +64,5 @@ const md_op md_op_ms_qlinear_global_average_pool = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_qlinear_global_pool,
 };

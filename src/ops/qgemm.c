@@ -2,6 +2,7 @@
  * float32 when there is no output scale. */
 #include "ops/common/product.h"
 #include "ops/common/quantize.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -127,4 +128,5 @@ const md_op md_op_qgemm = {
     .infer = infer,
     .run = run,
     .macs = macs,
+    .fast = &md_fast_qgemm,
 };

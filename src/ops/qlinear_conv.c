@@ -1,6 +1,7 @@
 /* Sums of (x - xz) * (w - wz) plus bias, exact in int32, then requantized. */
 #include "ops/common/convolve.h"
 #include "ops/common/quantize.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -94,4 +95,5 @@ const md_op md_op_qlinear_conv = {
     .infer = infer,
     .run = run,
     .macs = macs,
+    .fast = &md_fast_qlinear_conv,
 };

@@ -2,6 +2,7 @@
  * one for all or one for each column. */
 #include "ops/common/product.h"
 #include "ops/common/quantize.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -80,4 +81,5 @@ const md_op md_op_qlinear_mat_mul = {
     .infer = infer,
     .run = run,
     .macs = macs,
+    .fast = &md_fast_qlinear_matmul,
 };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ops/common/resample.h"
+#include "ops/lower.h"
 
 /* The index of s in names, MD_INVALID when it is none of them. */
 static md_status find(int *out, const char *attr, const char *s,
@@ -247,4 +248,5 @@ const md_op md_op_resize = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_resize,
 };

@@ -1,6 +1,7 @@
 /* Sizes are an attribute before opset 13, then an input; without them equal
  * parts, the last one smaller if need be (opset 18). */
 #include "ops/common/util.h"
+#include "ops/lower.h"
 
 static md_status part(const md_infer *c, const md_ints *sizes, md_dim whole,
                       uint32_t i, md_dim *out, md_error *err)
@@ -123,4 +124,5 @@ const md_op md_op_split = {
     .out_max = -1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_split,
 };

@@ -1,21 +1,24 @@
 /*
- * QLinearConv over conv_s8: NC16 in, NC16 out; the first layer (at most 4
- * channels) reads its input row-major.
+ * QLinearConv over conv_s8 and, for one filter per channel, dwconv_s8: NC16
+ * in, NC16 out; a first layer of at most 4 channels reads its input row-major.
  */
 #include <string.h>
 
 #include "base/size.h"
 #include "kernels/conv_s8.h"
+#include "kernels/dwconv_s8.h"
 #include "ops/lower/common.h"
 
 typedef struct state {
     const md_gemm_s8_kernel *kernel;
+    const md_dwconv_s8_kernel *depthwise; /* NULL: kernel */
     const md_requant_s8_kernel *requant;
     int64_t oc, ic, kh, kw;
     int x_block;
     bool x_signed;
     int32_t x_zero;
     int8_t *packed;
+    int32_t *packed_dw; /* weights of a depthwise one */
     int32_t *start;
     float *mult;
     md_requant rq;
@@ -26,8 +29,17 @@ static void release(void *p, const md_alloc *alloc)
     state *s = p;
 
     md_free(alloc, s->packed);
+    md_free(alloc, s->packed_dw);
     md_free(alloc, s->start);
     md_free(alloc, s->mult);
+}
+
+static bool is_depthwise(const md_lower *lo)
+{
+    int64_t group = md_node_attr_i(lo->node, "group", 1);
+    const md_shape *w = &lo->cin[3]->shape;
+
+    return group > 1 && w->dim[0] == group && w->dim[1] == 1;
 }
 
 static md_status check(const md_lower *lo, md_error *err)
@@ -52,7 +64,7 @@ static md_status check(const md_lower *lo, md_error *err)
     if (lo->node->n_in > 8 && lo->in[8] &&
         !md_lower__const(lo, 8, MD_DTYPE_I32))
         return md_fail(err, MD_UNSUPPORTED, "the bias is no int32 constant");
-    if (md_node_attr_i(lo->node, "group", 1) != 1)
+    if (md_node_attr_i(lo->node, "group", 1) != 1 && !is_depthwise(lo))
         return md_fail(err, MD_UNSUPPORTED, "groups");
     for (int64_t i = 0; wz && i < md_tensor_n(wz); i++) {
         if (((const int8_t *)wz->data)[i] != 0)
@@ -67,14 +79,24 @@ static md_status pack(state *s, const md_lower *lo, md_error *err)
         .n = 1, .ic = s->ic, .oc = s->oc, .kh = s->kh, .kw = s->kw
     };
     const md_tensor *bias = md_lower__const(lo, 8, MD_DTYPE_I32);
-    size_t size = md_conv_s8_packed_size(&shape, s->x_block);
+    size_t size = s->depthwise ? md_dwconv_s8_packed_size(&shape)
+                               : md_conv_s8_packed_size(&shape, s->x_block);
     size_t channels = (size_t)md_div_up(s->oc, MD_BLOCK) * MD_BLOCK;
+    void *packed = md_malloc_aligned(lo->alloc, size + MD_CACHE_LINE);
 
-    s->packed = md_malloc_aligned(lo->alloc, size + MD_CACHE_LINE);
+    if (s->depthwise)
+        s->packed_dw = packed;
+    else
+        s->packed = packed;
     s->start = md_malloc_aligned(lo->alloc,
                                  channels * sizeof(int32_t) + MD_CACHE_LINE);
-    if (!s->packed || !s->start)
+    if (!packed || !s->start)
         return md_fail_nomem(err, size);
+    if (s->depthwise) {
+        md_dwconv_s8_pack(s->packed_dw, s->start, lo->cin[3]->data,
+                          bias ? bias->data : NULL, s->x_zero, &shape);
+        return MD_OK;
+    }
     md_conv_s8_pack(s->packed, lo->cin[3]->data, &shape, s->x_block);
     md_gemm_s8_start(s->start, s->packed, s->oc,
                      md_conv_s8_packed_k(&shape, s->x_block),
@@ -111,15 +133,22 @@ static md_status lower(md_lower *lo, md_error *err)
     MD_TRY(check(lo, err));
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->oc = w->shape.dim[0];
-    s->ic = w->shape.dim[1];
+    s->ic = is_depthwise(lo) ? s->oc : w->shape.dim[1];
     s->kh = w->shape.dim[2];
     s->kw = w->shape.dim[3];
     s->x_signed = lo->in[0]->dtype == MD_DTYPE_I8;
     s->x_zero = md_lower__scalar_i(lo, 2, 0);
-    s->x_block = s->ic <= 4 && lo->have[0] == MD_LAYOUT_ROW ? 4 : MD_BLOCK;
-    s->kernel = md_gemm_s8_select(lo->cpu);
     s->requant = md_requant_s8_select(lo->cpu);
-    lo->kernel = s->kernel->name;
+    s->x_block = MD_BLOCK;
+    if (is_depthwise(lo)) {
+        s->depthwise = md_dwconv_s8_select(lo->cpu);
+        lo->kernel = s->depthwise->name;
+    } else {
+        s->kernel = md_gemm_s8_select(lo->cpu);
+        lo->kernel = s->kernel->name;
+        if (s->ic <= 4 && lo->have[0] == MD_LAYOUT_ROW)
+            s->x_block = 4;
+    }
     lo->want[0] = s->x_block == 4 ? MD_LAYOUT_ROW : MD_LAYOUT_NC16;
     lo->give[0] = MD_LAYOUT_NC16;
     st = pack(s, lo, err);
@@ -130,18 +159,41 @@ static md_status lower(md_lower *lo, md_error *err)
     return st;
 }
 
+static md_status plan_depthwise(md_step *st, const md_conv_shape *shape,
+                                md_arena *arena, md_error *err)
+{
+    const state *s = st->state;
+    md_dwconv_s8_args *c;
+
+    MD_TRY(md_step__args(st, arena, (void *)&c, sizeof(*c), err));
+    *c = (md_dwconv_s8_args){ .kernel = s->depthwise,
+                              .requant = s->requant,
+                              .shape = *shape,
+                              .x_signed = s->x_signed,
+                              .x_zero = s->x_zero,
+                              .w = s->packed_dw,
+                              .start = s->start,
+                              .rq = s->rq };
+    st->n_chunks = md_dwconv_s8_n_chunks(c);
+    st->scratch_size = md_dwconv_s8_scratch_size(c);
+    return MD_OK;
+}
+
 static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
 {
     const state *s = st->state;
     const md_shape *x = &st->in_shape[0];
+    const md_conv_shape shape =
+        md_lower__window(st->node, x, &st->out_shape[0], s->kh, s->kw);
     md_conv_s8_args *c;
 
     (void)width;
+    if (s->depthwise)
+        return plan_depthwise(st, &shape, arena, err);
     MD_TRY(md_step__args(st, arena, (void *)&c, sizeof(*c), err));
     *c = (md_conv_s8_args){ .kernel = s->kernel,
                             .requant = s->requant,
-                            .shape = md_lower__window(
-                                st->node, x, &st->out_shape[0], s->kh, s->kw),
+                            .shape = shape,
                             .x_signed = s->x_signed,
                             .x_zero = s->x_zero,
                             .x_block = s->x_block,
@@ -157,11 +209,21 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
 
 static void run(const md_step *st, int64_t chunk, void *scratch)
 {
-    md_conv_s8_args c = *(const md_conv_s8_args *)st->args;
+    const state *s = st->state;
 
-    c.x = st->in[0];
-    c.y = st->out[0];
-    md_conv_s8_run(&c, chunk, scratch);
+    if (s->depthwise) {
+        md_dwconv_s8_args c = *(const md_dwconv_s8_args *)st->args;
+
+        c.x = st->in[0];
+        c.y = st->out[0];
+        md_dwconv_s8_run(&c, chunk, scratch);
+    } else {
+        md_conv_s8_args c = *(const md_conv_s8_args *)st->args;
+
+        c.x = st->in[0];
+        c.y = st->out[0];
+        md_conv_s8_run(&c, chunk, scratch);
+    }
 }
 
 const md_fast md_fast_qlinear_conv = { lower, plan, run, release, NULL };
