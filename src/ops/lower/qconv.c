@@ -17,8 +17,7 @@ typedef struct state {
     int x_block;
     bool x_signed;
     int32_t x_zero;
-    int8_t *packed;
-    int32_t *packed_dw; /* weights of a depthwise one */
+    void *packed;
     int32_t *start;
     float *mult;
     md_requant rq;
@@ -29,7 +28,6 @@ static void release(void *p, const md_alloc *alloc)
     state *s = p;
 
     md_free(alloc, s->packed);
-    md_free(alloc, s->packed_dw);
     md_free(alloc, s->start);
     md_free(alloc, s->mult);
 }
@@ -82,19 +80,16 @@ static md_status pack(state *s, const md_lower *lo, md_error *err)
     size_t size = s->depthwise ? md_dwconv_s8_packed_size(&shape)
                                : md_conv_s8_packed_size(&shape, s->x_block);
     size_t channels = (size_t)md_div_up(s->oc, MD_BLOCK) * MD_BLOCK;
-    void *packed = md_malloc_aligned(lo->alloc, size + MD_CACHE_LINE);
 
-    if (s->depthwise)
-        s->packed_dw = packed;
-    else
-        s->packed = packed;
+    s->packed = md_malloc_aligned(lo->alloc, size + MD_CACHE_LINE);
     s->start = md_malloc_aligned(lo->alloc,
                                  channels * sizeof(int32_t) + MD_CACHE_LINE);
-    if (!packed || !s->start)
+    if (!s->packed || !s->start)
         return md_fail_nomem(err, size);
     if (s->depthwise) {
-        md_dwconv_s8_pack(s->packed_dw, s->start, lo->cin[3]->data,
-                          bias ? bias->data : NULL, s->x_zero, &shape);
+        md_dwconv_s8_pack(s->packed, s->start, lo->cin[3]->data,
+                          bias ? bias->data : NULL, s->x_zero, s->x_signed,
+                          &shape);
         return MD_OK;
     }
     md_conv_s8_pack(s->packed, lo->cin[3]->data, &shape, s->x_block);
@@ -171,7 +166,7 @@ static md_status plan_depthwise(md_step *st, const md_conv_shape *shape,
                               .shape = *shape,
                               .x_signed = s->x_signed,
                               .x_zero = s->x_zero,
-                              .w = s->packed_dw,
+                              .w = s->packed,
                               .start = s->start,
                               .rq = s->rq };
     st->n_chunks = md_dwconv_s8_n_chunks(c);
