@@ -144,6 +144,23 @@ md_status md_graph_add_unique(md_value_id *out, md_graph *g, const char *stem,
     }
 }
 
+md_status md_graph_name_value(md_graph *g, md_value_id id, const char *name,
+                              md_error *err)
+{
+    uint32_t slot = find_slot(g, name);
+    char *copy;
+
+    if (g->index[slot] || g->values[id].name[0])
+        return md_fail(err, MD_CORRUPT, "name '%s' given to '%s' is in use",
+                       name, g->values[id].name);
+    copy = md_arena_strdup(&g->model->arena, name);
+    if (!copy)
+        return md_fail_nomem(err, strlen(name));
+    g->values[id].name = copy;
+    g->index[slot] = id + 1;
+    return MD_OK;
+}
+
 md_value *md_graph_value(const md_graph *g, md_value_id id)
 {
     return id < g->n_values ? &g->values[id] : NULL;

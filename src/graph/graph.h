@@ -216,6 +216,10 @@ md_value_id md_graph_find(const md_graph *g, const char *name);
 md_status md_graph_add_unique(md_value_id *out, md_graph *g, const char *stem,
                               md_error *err);
 
+/* Name a value that has no name yet.  MD_CORRUPT when `name` is in use. */
+md_status md_graph_name_value(md_graph *g, md_value_id id, const char *name,
+                              md_error *err);
+
 md_value *md_graph_value(const md_graph *g, md_value_id id);
 
 /* Make value id an input/output of the graph. */
