@@ -1,0 +1,112 @@
+/* Choice of the converter, labels, and the end of every conversion. */
+#include "convert/convert.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+
+enum {
+    LABELS_SIZE_MAX = 16 << 20
+};
+
+static const md_converter *const list[] = {
+#define CONVERTER(id) &md_converter_##id,
+#include "convert/converters.def"
+#undef CONVERTER
+    NULL
+};
+
+const md_converter *const *md_converter_list(void)
+{
+    return list;
+}
+
+const md_converter *md_converter_find(const void *bytes, size_t size)
+{
+    for (size_t i = 0; list[i]; i++) {
+        if (list[i]->probe(bytes, size))
+            return list[i];
+    }
+    return NULL;
+}
+
+/* The file's lines as they are, without a newline at the end. */
+static md_status add_labels(md_model *model, const char *path, md_error *err)
+{
+    md_buf text;
+    md_status s;
+
+    md_buf_init(&text, model->alloc, LABELS_SIZE_MAX);
+    s = md_file_read(&text, path, err);
+    if (s == MD_OK && text.size == 0)
+        s = md_fail(err, MD_INVALID, "labels '%s' are empty", path);
+    if (s == MD_OK && memchr(text.data, '\0', text.size))
+        s = md_fail(err, MD_INVALID, "labels '%s' are not text", path);
+    while (s == MD_OK && text.size > 0 && text.data[text.size - 1] == '\n')
+        text.data[--text.size] = '\0';
+    if (s == MD_OK)
+        s = md_model_set_meta(model, "modeld.labels", (const char *)text.data,
+                              err);
+    md_buf_release(&text);
+    return s;
+}
+
+static md_status finish(md_model *model, const md_convert_opts *opts,
+                        md_convert_report *report, md_error *err)
+{
+    report->n_nodes = model->graph->n_nodes;
+    if (opts->labels)
+        MD_TRY(add_labels(model, opts->labels, err));
+    if (opts->no_self_check) {
+        snprintf(report->self_check, sizeof(report->self_check),
+                 "not asked for");
+        return MD_OK;
+    }
+    return md_convert_self_check(model, &report->ran, report->self_check, err);
+}
+
+md_status md_convert_bytes(md_model **out, const void *bytes, size_t size,
+                           const char *name, const md_convert_opts *opts,
+                           md_convert_report *report, const md_alloc *alloc,
+                           md_error *err)
+{
+    static const md_convert_opts defaults = MD_CONVERT_OPTS_INIT;
+    const md_converter *c = md_converter_find(bytes, size);
+    md_convert_report mine;
+    md_model *model = NULL;
+    md_status s;
+
+    if (!report)
+        report = &mine;
+    memset(report, 0, sizeof(*report));
+    if (!c)
+        return md_fail(err, MD_UNSUPPORTED,
+                       "'%s': no converter reads this file (%zu bytes)", name,
+                       size);
+    report->format = c->name;
+    MD_TRY(md_model_new(&model, alloc, 0, err));
+    s = c->convert(model, report, bytes, size, err);
+    if (s == MD_OK)
+        s = finish(model, opts ? opts : &defaults, report, err);
+    if (s != MD_OK) {
+        md_model_free(model);
+        return md_wrap(err, s, "'%s': ", name);
+    }
+    *out = model;
+    return MD_OK;
+}
+
+md_status md_convert(md_model **out, const char *path,
+                     const md_convert_opts *opts, md_convert_report *report,
+                     const md_alloc *alloc, md_error *err)
+{
+    md_map map;
+    md_status s;
+
+    MD_TRY(md_map_open(&map, path, err));
+    s = md_convert_bytes(out, map.data, map.size, path, opts, report, alloc,
+                         err);
+    md_map_release(&map);
+    return s;
+}

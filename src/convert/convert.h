@@ -1,0 +1,89 @@
+/*
+ * Foreign models to ONNX graphs: one file per converter, found by what the
+ * bytes are, never by the file's name.
+ */
+#ifndef MD_CONVERT_CONVERT_H
+#define MD_CONVERT_CONVERT_H
+
+#include <stdbool.h>
+
+#include "graph/graph.h"
+
+enum {
+    MD_CONVERT_TEXT = 256
+};
+
+/* What a conversion did. */
+typedef struct md_convert_report {
+    const char *format;    /* of the converter; lives for ever */
+    char version[32];      /* of the framework that wrote the file */
+    uint32_t n_layers;     /* of the source */
+    uint32_t n_nodes;      /* of the result */
+    uint32_t n_transposes; /* among them, for layout */
+    uint64_t n_parameters;
+    bool ran; /* the self-check ran the result */
+    /* What the self-check saw, or why it could not run. */
+    char self_check[MD_CONVERT_TEXT];
+} md_convert_report;
+
+typedef struct md_converter {
+    const char *name; /* row of converters.def */
+    const char *title;
+    /* True when this converter reads bytes like these. */
+    bool (*probe)(const void *bytes, size_t size);
+    /* Fill the new, empty model; bytes need not outlive the call. */
+    md_status (*convert)(md_model *model, md_convert_report *report,
+                         const void *bytes, size_t size, md_error *err);
+} md_converter;
+
+#define CONVERTER(id) extern const md_converter md_converter_##id;
+#include "convert/converters.def"
+#undef CONVERTER
+
+/* All converters, NULL-terminated, in the order of converters.def. */
+const md_converter *const *md_converter_list(void);
+
+/* The converter for these bytes, or NULL. */
+const md_converter *md_converter_find(const void *bytes, size_t size);
+
+typedef struct md_convert_opts {
+    /* A text file with one class name per line, recorded as metadata
+     * "modeld.labels"; NULL: none. */
+    const char *labels;
+    bool no_self_check;
+} md_convert_opts;
+
+#define MD_CONVERT_OPTS_INIT                                                   \
+    {                                                                          \
+        .labels = NULL, .no_self_check = false                                 \
+    }
+
+/*
+ * Convert the file at `path`.  The new model is the caller's.  opts and report
+ * may be NULL.
+ *
+ * The result is then run on made-up inputs: every output must come out, in
+ * the promised shape, finite (MD_MISMATCH).  That tells a sound graph from a
+ * broken one, not a right one from a wrong one: for that, compare with what
+ * the source framework gave (vectors.h).
+ *
+ * MD_UNSUPPORTED when no converter reads the file, or what the converter says.
+ */
+md_status md_convert(md_model **out, const char *path,
+                     const md_convert_opts *opts, md_convert_report *report,
+                     const md_alloc *alloc, md_error *err);
+
+/* The same from memory; `name` stands for the path in error texts. */
+md_status md_convert_bytes(md_model **out, const void *bytes, size_t size,
+                           const char *name, const md_convert_opts *opts,
+                           md_convert_report *report, const md_alloc *alloc,
+                           md_error *err);
+
+/*
+ * The self-check alone.  *ran is false, and `text` tells why, when the model
+ * uses an operator that modeld does not run.
+ */
+md_status md_convert_self_check(const md_model *model, bool *ran,
+                                char text[MD_CONVERT_TEXT], md_error *err);
+
+#endif

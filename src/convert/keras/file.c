@@ -1,0 +1,247 @@
+/* Keras containers: zip members and HDF5 attributes. */
+#include "convert/keras/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zip.h>
+
+enum {
+    /* More than this over 1 MiB is no honest compression: deflate stops at
+     * 1032. */
+    BOMB_RATIO = 1100,
+    BOMB_SIZE_MIN = 1 << 20
+};
+
+/* Weights that only matter for going on with the training. */
+static const char *const skipped[] = { "optimizer", "optimizer_weights", NULL };
+
+static bool is_zip(const void *bytes, size_t size)
+{
+    return size >= 4 && memcmp(bytes, "PK\003\004", 4) == 0;
+}
+
+/* A zip over the bytes, or NULL. */
+static zip_t *open_zip(const void *bytes, size_t size)
+{
+    zip_source_t *src = zip_source_buffer_create(bytes, size, 0, NULL);
+    zip_t *z = src ? zip_open_from_source(src, ZIP_RDONLY, NULL) : NULL;
+
+    if (!z)
+        zip_source_free(src); /* NULL is fine */
+    return z;
+}
+
+bool md_keras_probe(const void *bytes, size_t size)
+{
+    zip_t *z;
+    bool found;
+
+    if (md_hdf5_probe(bytes, size))
+        return true;
+    if (!is_zip(bytes, size))
+        return false;
+    z = open_zip(bytes, size);
+    found = z && zip_name_locate(z, "config.json", 0) >= 0;
+    if (z)
+        zip_discard(z);
+    return found;
+}
+
+/* Size of a member before a byte of it is read. */
+static md_status check_member(zip_uint64_t *size, zip_t *z, const char *name,
+                              size_t limit, md_error *err)
+{
+    zip_stat_t st;
+
+    if (zip_stat(z, name, 0, &st) != 0 || !(st.valid & ZIP_STAT_SIZE) ||
+        !(st.valid & ZIP_STAT_COMP_SIZE))
+        return md_fail(err, MD_CORRUPT, "keras: no member '%s' in the zip",
+                       name);
+    if (st.size > limit)
+        return md_fail(err, MD_TOO_LARGE,
+                       "keras: '%s' of %llu bytes, at most %zu expected", name,
+                       (unsigned long long)st.size, limit);
+    if (st.size > BOMB_SIZE_MIN && st.size / BOMB_RATIO > st.comp_size)
+        return md_fail(err, MD_CORRUPT,
+                       "keras: '%s' declares %llu bytes and stores %llu", name,
+                       (unsigned long long)st.size,
+                       (unsigned long long)st.comp_size);
+    *size = st.size;
+    return MD_OK;
+}
+
+/* Read a member whole; libzip checks its CRC at the end. */
+static md_status read_member(md_buf *out, zip_t *z, const char *name,
+                             size_t limit, md_error *err)
+{
+    zip_uint64_t size = 0;
+    zip_file_t *f;
+    md_status s;
+
+    MD_TRY(check_member(&size, z, name, limit, err));
+    f = zip_fopen(z, name, 0);
+    if (!f)
+        return md_fail(err, MD_CORRUPT, "keras: '%s': %s", name,
+                       zip_error_strerror(zip_get_error(z)));
+    s = md_buf_reserve(out, size + 1, err);
+    while (s == MD_OK) {
+        /* One more than declared, to see a member that goes on. */
+        zip_int64_t n =
+            zip_fread(f, out->data + out->size, size + 1 - out->size);
+
+        if (n == 0)
+            break;
+        if (n > 0)
+            out->size += (size_t)n;
+        if (n < 0 || out->size > size)
+            s = md_fail(err, MD_CORRUPT, "keras: '%s' is damaged", name);
+    }
+    if (s == MD_OK && out->size != size)
+        s = md_fail(err, MD_CORRUPT, "keras: '%s' ends after %zu of %llu bytes",
+                    name, out->size, (unsigned long long)size);
+    zip_fclose(f);
+    return s;
+}
+
+static md_status parse_json(json_t **out, const void *text, size_t size,
+                            const char *what, md_error *err)
+{
+    json_error_t e;
+
+    *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &e);
+    if (!*out)
+        return md_fail(err, MD_CORRUPT, "keras: %s: line %d: %s", what, e.line,
+                       e.text);
+    if (json_is_object(*out))
+        return MD_OK;
+    json_decref(*out);
+    *out = NULL;
+    return md_fail(err, MD_CORRUPT, "keras: %s: JSON object expected", what);
+}
+
+static md_status read_json(json_t **out, zip_t *z, const char *name,
+                           const md_keras_file *f,
+                           const md_keras_limits *limits, md_error *err)
+{
+    md_buf text;
+    md_status s;
+
+    md_buf_init(&text, f->alloc, limits->json_size + 1);
+    s = read_member(&text, z, name, limits->json_size, err);
+    if (s == MD_OK)
+        s = parse_json(out, text.data, text.size, name, err);
+    md_buf_release(&text);
+    return s;
+}
+
+static void set_version(md_keras_file *f, const char *text, size_t n)
+{
+    snprintf(f->version, sizeof(f->version), "%.*s", n < 31 ? (int)n : 31,
+             text);
+    f->major = (int)strtol(f->version, NULL, 10);
+}
+
+static md_status read_weights(md_keras_file *f, const void *bytes, size_t size,
+                              const md_keras_limits *limits, md_error *err)
+{
+    md_hdf5_opts opts = limits->hdf5;
+
+    opts.skip = skipped;
+    return md_hdf5_read(&f->weights, bytes, size, &opts, f->alloc, err);
+}
+
+static md_status read_zip(md_keras_file *f, zip_t *z,
+                          const md_keras_limits *limits, md_error *err)
+{
+    json_t *meta = NULL;
+    const char *version;
+    md_buf weights;
+    md_status s;
+
+    MD_TRY(read_json(&f->model, z, "config.json", f, limits, err));
+    MD_TRY(read_json(&meta, z, "metadata.json", f, limits, err));
+    version = json_string_value(json_object_get(meta, "keras_version"));
+    set_version(f, version ? version : "3", version ? strlen(version) : 1);
+    json_decref(meta);
+    if (zip_name_locate(z, "model.weights.h5", 0) < 0)
+        return md_fail(err, MD_UNSUPPORTED,
+                       "keras: no 'model.weights.h5' in the zip (other forms "
+                       "of weights are not read)");
+    md_buf_init(&weights, f->alloc, limits->member_size + 1);
+    s = read_member(&weights, z, "model.weights.h5", limits->member_size, err);
+    if (s == MD_OK)
+        s = read_weights(f, weights.data, weights.size, limits, err);
+    md_buf_release(&weights);
+    return s;
+}
+
+/* The one text of a root attribute, or NULL. */
+static const md_str *root_text(const md_hdf5 *h, const char *name)
+{
+    const md_hdf5_attr *a = md_hdf5_attr_find(h, "", name);
+
+    return a && a->n == 1 ? &a->text[0] : NULL;
+}
+
+static md_status read_h5(md_keras_file *f, const void *bytes, size_t size,
+                         const md_keras_limits *limits, md_error *err)
+{
+    const md_str *config;
+    const md_str *version;
+
+    f->h5 = true;
+    MD_TRY(read_weights(f, bytes, size, limits, err));
+    config = root_text(f->weights, "model_config");
+    version = root_text(f->weights, "keras_version");
+    if (!config)
+        return md_fail(err, MD_UNSUPPORTED,
+                       "keras: HDF5 file without 'model_config': weights "
+                       "alone do not tell the model; save it whole");
+    if (version)
+        set_version(f, version->p, version->n);
+    else
+        set_version(f, "1", 1);
+    if (config->n > limits->json_size)
+        return md_fail(err, MD_TOO_LARGE,
+                       "keras: model_config of %zu bytes, at most %zu expected",
+                       config->n, limits->json_size);
+    return parse_json(&f->model, config->p, config->n, "model_config", err);
+}
+
+md_status md_keras_file_open(md_keras_file *out, const void *bytes, size_t size,
+                             const md_keras_limits *limits,
+                             const md_alloc *alloc, md_error *err)
+{
+    static const md_keras_limits defaults = MD_KERAS_LIMITS_INIT;
+    md_keras_file f = { .alloc = alloc };
+    md_status s;
+
+    if (!limits)
+        limits = &defaults;
+    if (is_zip(bytes, size)) {
+        zip_t *z = open_zip(bytes, size);
+
+        if (!z)
+            return md_fail(err, MD_CORRUPT, "keras: damaged zip of %zu bytes",
+                           size);
+        s = read_zip(&f, z, limits, err);
+        zip_discard(z);
+    } else {
+        s = read_h5(&f, bytes, size, limits, err);
+    }
+    if (s != MD_OK) {
+        md_keras_file_release(&f);
+        return s;
+    }
+    *out = f;
+    return MD_OK;
+}
+
+void md_keras_file_release(md_keras_file *f)
+{
+    if (f->model)
+        json_decref(f->model);
+    md_hdf5_free(f->weights);
+    *f = (md_keras_file){ NULL };
+}

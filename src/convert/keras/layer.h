@@ -1,0 +1,145 @@
+/*
+ * Keras layers to ONNX operators: what each layer's file sees and gives.
+ *
+ * A value remembers Keras' own shape (channels last) and how the ONNX value
+ * lies.  Images stay channels first between the first convolution and the
+ * last one: the weights are turned around, not the activations.
+ */
+#ifndef MD_CONVERT_KERAS_LAYER_H
+#define MD_CONVERT_KERAS_LAYER_H
+
+#include "convert/keras/net.h"
+#include "graph/graph.h"
+
+typedef struct md_keras_value {
+    md_value_id id;
+    md_dtype dtype;
+    int rank;
+    int64_t dim[MD_RANK_MAX]; /* as Keras counts them; -1: free */
+    bool cf;                  /* [n, c, spatial...] in ONNX */
+    /* A flattened image whose elements still lie channels first: [n, c * hw]
+     * where Keras has [n, hw * c].  0: it lies as Keras has it. */
+    int64_t flat_c, flat_hw;
+} md_keras_value;
+
+/* The model under construction. */
+typedef struct md_keras_build {
+    md_model *model;
+    md_graph *g;
+    md_arena *arena; /* until the end of the conversion */
+    int major;       /* Keras version */
+    md_keras_layer *layer;
+    const char **stems; /* wanted name by value id */
+    uint32_t cap_stems;
+    struct md_keras_turn *turns; /* transposes made so far */
+    uint32_t n_turns, cap_turns;
+    uint32_t n_transposes;
+    uint32_t n_layers;
+    uint64_t n_parameters;
+} md_keras_build;
+
+typedef md_status md_keras_emit_fn(md_keras_build *b, const md_keras_value *in,
+                                   uint32_t n_in, md_keras_value *out,
+                                   md_error *err);
+
+/* One row of layers.def. */
+struct md_keras_row {
+    const char *cls;
+    md_keras_emit_fn *emit;
+    uint32_t in_min, in_max;
+};
+
+#define LAYER(cls, fn, in_min, in_max) md_keras_emit_fn md_keras_emit_##fn;
+#include "convert/keras/layers.def"
+#undef LAYER
+
+/* The row of a class, or NULL. */
+const md_keras_row *md_keras_row_find(const char *cls);
+
+/* True when md_keras_activate knows the name. */
+bool md_keras_knows_activation(const char *name);
+
+/* Failure that names the layer. */
+md_status md_keras_fail(const md_keras_build *b, md_error *err, md_status s,
+                        const char *fmt, ...) MD_PRINTF(4, 5);
+
+/* Append `op` with one output; *node (may be NULL) takes its attributes. */
+md_status md_keras_op(md_value_id *out, md_keras_build *b, const char *op,
+                      const md_value_id *in, uint32_t n_in, md_node **node,
+                      md_error *err);
+
+/* What the value will be called: `name` after the layer's path, or the path
+ * itself for NULL. */
+md_status md_keras_stem(md_keras_build *b, md_value_id id, const char *name,
+                        md_error *err);
+
+/* Constants.  A tensor is taken over, also on failure. */
+md_status md_keras_const(md_value_id *out, md_keras_build *b, const char *stem,
+                         md_tensor t, md_error *err);
+md_status md_keras_const_ints(md_value_id *out, md_keras_build *b,
+                              const char *stem, const int64_t *v, uint32_t n,
+                              md_error *err);
+/* Shape [dims of shape]; shape NULL: scalar. */
+md_status md_keras_const_floats(md_value_id *out, md_keras_build *b,
+                                const char *stem, const float *v,
+                                const md_shape *shape, md_error *err);
+
+/* Weight i of the layer, checked against dims (-1: any); the result is what
+ * the file holds. */
+md_status md_keras_weight(const md_tensor **out, const md_keras_build *b,
+                          uint32_t i, int rank, const int64_t *dim,
+                          md_error *err);
+
+/* The layer has exactly n weights. */
+md_status md_keras_expect_weights(const md_keras_build *b, uint32_t n,
+                                  md_error *err);
+
+/* Weight i as float32 constant with its axes in the order perm (NULL: as they
+ * are) and then the shape `as` (NULL: what results).  One per layer. */
+md_status md_keras_weight_const(md_value_id *out, md_keras_build *b, uint32_t i,
+                                const char *stem, const int *perm,
+                                const md_shape *as, md_error *err);
+
+/* A weight as float32 that the caller releases, axes in the order perm. */
+md_status md_keras_weight_copy(md_tensor *out, const md_keras_build *b,
+                               const md_tensor *w, const int *perm,
+                               md_error *err);
+
+/* The value channels first (rank >= 3), or as Keras has it. */
+md_status md_keras_first(md_keras_value *out, md_keras_build *b,
+                         const md_keras_value *v, md_error *err);
+md_status md_keras_last(md_keras_value *out, md_keras_build *b,
+                        const md_keras_value *v, md_error *err);
+
+/* All values in one layout: channels first when any is and ranks allow. */
+md_status md_keras_unify(md_keras_value *v, md_keras_build *b, uint32_t n,
+                         md_error *err);
+
+/* Where Keras' axis lies in the ONNX value. */
+int md_keras_axis(const md_keras_value *v, int axis);
+
+/* `axis` of the setting to [0, rank), batch excluded. */
+md_status md_keras_norm_axis(int *out, const md_keras_build *b,
+                             const md_keras_value *v, int64_t axis,
+                             md_error *err);
+
+/* x*scale + offset with constants of n elements that lie along `axis`, or
+ * with scalars (axis -1).  NULL: none. */
+md_status md_keras_scale(md_keras_value *out, md_keras_build *b,
+                         const md_keras_value *v, int axis, int64_t n,
+                         const float *scale, const float *offset,
+                         md_error *err);
+
+/* Apply an activation by name. */
+md_status md_keras_activate(md_keras_value *out, md_keras_build *b,
+                            const md_keras_value *v, const char *name,
+                            md_error *err);
+
+/* x / sqrt(max(sum(x^2), 1e-12)) along an axis of the ONNX value. */
+md_status md_keras_unit(md_value_id *out, md_keras_build *b, md_value_id x,
+                        int64_t axis, md_error *err);
+
+/* Product of dims [from, to), -1 when one is free. */
+int64_t md_keras_span(const md_keras_value *v, int from, int to);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * The structure of a Keras model: layers and their calls, from its config.
+ *
+ * Both spellings of the graph (Keras 3 `__keras_tensor__`, Keras 2 nested
+ * lists) and Sequential become the same thing.  All of it lies in an arena;
+ * the JSON it points into must outlive it.
+ */
+#ifndef MD_CONVERT_KERAS_NET_H
+#define MD_CONVERT_KERAS_NET_H
+
+#include "convert/keras/file.h"
+#include "graph/graph.h"
+
+enum {
+    MD_KERAS_LAYERS_MAX = 5000, /* of one net */
+    MD_KERAS_NEST_MAX = 16,     /* models in models */
+    MD_KERAS_WEIGHTS_MAX = 8    /* of one layer */
+};
+
+typedef struct md_keras_net md_keras_net;
+
+/* Tensor `index` of call `call` of a layer. */
+typedef struct md_keras_ref {
+    uint32_t layer, call, index;
+} md_keras_ref;
+
+typedef struct md_keras_call {
+    md_keras_ref *in;
+    uint32_t n_in;
+} md_keras_call;
+
+/* How a class of layers becomes operators (layer.h). */
+typedef struct md_keras_row md_keras_row;
+
+typedef struct md_keras_layer {
+    const char *name;
+    const char *path; /* with the names of the models around it */
+    const char *cls;
+    const json_t *config; /* an object */
+    const md_keras_row *row;
+    md_keras_net *net; /* a model used as a layer */
+    md_keras_call *calls;
+    uint32_t n_calls;
+    bool is_input;
+    const md_tensor *w[MD_KERAS_WEIGHTS_MAX];
+    uint32_t n_w;
+    /* Constants made of the weights, for later calls; 0: none, else id + 1. */
+    md_value_id made[MD_KERAS_WEIGHTS_MAX];
+} md_keras_layer;
+
+struct md_keras_net {
+    const char *name;
+    md_keras_layer *layers;
+    md_keras_ref *inputs, *outputs;
+    uint32_t n_layers, n_inputs, n_outputs;
+};
+
+/*
+ * Read the model's structure.  Layers that have no row, or whose settings no
+ * row understands, are all named in one MD_UNSUPPORTED.
+ */
+md_status md_keras_net_read(md_keras_net **out, const md_keras_file *f,
+                            md_arena *ar, md_error *err);
+
+/* Find each layer's weights (f->weights must outlive the net). */
+md_status md_keras_net_bind(md_keras_net *net, const md_keras_file *f,
+                            md_arena *ar, md_error *err);
+
+/* Settings with defaults; a value of another type is the default too. */
+const char *md_keras_text(const json_t *config, const char *key,
+                          const char *otherwise);
+double md_keras_number(const json_t *config, const char *key, double otherwise);
+int64_t md_keras_int(const json_t *config, const char *key, int64_t otherwise);
+bool md_keras_bool(const json_t *config, const char *key, bool otherwise);
+
+/* n whole numbers: a list of n, or one that stands for all.  Absent or null:
+ * `otherwise` n times.  MD_CORRUPT for anything else. */
+md_status md_keras_ints(int64_t *out, uint32_t n, const md_keras_layer *layer,
+                        const char *key, int64_t otherwise, md_error *err);
+
+/* Name of the activation under `key` ("linear" when absent); NULL when it is
+ * more than a name. */
+const char *md_keras_activation(const json_t *config, const char *key);
+
+#endif
