@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "engine/pass.h"
 #include "engine/program.h"
 
 static md_status new_inst(md_inst **out, md_session *s, uint32_t n_in,
@@ -84,6 +85,7 @@ typedef struct frame {
     const md_type **in, **out;
     const md_tensor **cin;
     md_layout *have, *want, *give;
+    bool *packed;
 } frame;
 
 static md_status make_frame(frame *f, md_arena *ar, md_session *s,
@@ -96,9 +98,11 @@ static md_status make_frame(frame *f, md_arena *ar, md_session *s,
     f->cin = md_arena_calloc(ar, n_in, sizeof(*f->cin));
     f->have = md_arena_calloc(ar, n_in, sizeof(*f->have));
     f->want = md_arena_calloc(ar, n_in, sizeof(*f->want));
+    f->packed = md_arena_calloc(ar, n_in, sizeof(*f->packed));
     f->out = md_arena_calloc(ar, n_out, sizeof(*f->out));
     f->give = md_arena_calloc(ar, n_out, sizeof(*f->give));
-    if (!f->in || !f->cin || !f->have || !f->want || !f->out || !f->give)
+    if (!f->in || !f->cin || !f->have || !f->want || !f->packed || !f->out ||
+        !f->give)
         return md_fail_nomem(err, n_in * sizeof(*f->in));
     for (uint32_t i = 0; i < n->n_in; i++) {
         md_value_id id = n->in[i];
@@ -134,10 +138,12 @@ static md_status offer(md_session *s, md_node *n, md_inst *inst, frame *f,
                     .out = f->out,
                     .cin = f->cin,
                     .have = f->have,
+                    .pool = s->pool,
                     .alloc = s->alloc,
                     .arena = &s->arena,
                     .want = f->want,
-                    .give = f->give };
+                    .give = f->give,
+                    .packed = f->packed };
     md_status st;
 
     inst->kind = MD_INST_REF;
@@ -150,6 +156,7 @@ static md_status offer(md_session *s, md_node *n, md_inst *inst, frame *f,
     if (st == MD_UNSUPPORTED) {
         memset(f->want, 0, n->n_in * sizeof(*f->want));
         memset(f->give, 0, n->n_out * sizeof(*f->give));
+        memset(f->packed, 0, n->n_in * sizeof(*f->packed));
         inst->why = md_arena_strdup(&s->arena, why.msg);
         return inst->why ? MD_OK : md_fail_nomem(err, sizeof(why.msg));
     }
@@ -173,6 +180,16 @@ static bool is_view(const md_graph *g, const md_node *n)
            (n->n_out < 2 || n->out[1] == MD_VALUE_NONE);
 }
 
+/* Constants that live on in packed form only are freed at once, so that
+ * loading needs the memory of one packed tensor on top of the model. */
+static void forget_packed(md_session *s, const md_node *n, const frame *f)
+{
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        if (f->packed[i] && --s->reads[n->in[i]] == 0)
+            md_graph_forget_const(s->graph, n->in[i]);
+    }
+}
+
 static md_status lower_node(md_session *s, md_node *n, md_arena *ar,
                             md_error *err)
 {
@@ -187,6 +204,7 @@ static md_status lower_node(md_session *s, md_node *n, md_arena *ar,
     } else {
         MD_TRY(offer(s, n, &draft, &f, err));
     }
+    forget_packed(s, n, &f);
     /* Reorders come first, then the instruction itself. */
     for (uint32_t i = 0; i < n->n_in; i++) {
         uint32_t slot;
@@ -218,6 +236,24 @@ static md_status lower_node(md_session *s, md_node *n, md_arena *ar,
     return MD_OK;
 }
 
+/* Uses of every value; those in subgraphs, which read by name, keep all.
+ * What passes left behind unused is freed. */
+static md_status count_reads(md_session *s, md_error *err)
+{
+    md_graph *g = s->graph;
+    bool captures = false;
+
+    MD_TRY(md_pass__uses(&s->reads, g, err));
+    for (uint32_t i = 0; i < g->n_nodes; i++)
+        captures |= md_pass__has_subgraph(g->nodes[i]);
+    for (uint32_t i = 0; i < g->n_values; i++) {
+        s->reads[i] += captures;
+        if (s->reads[i] == 0 && g->values[i].cdata)
+            md_graph_forget_const(g, i);
+    }
+    return MD_OK;
+}
+
 md_status md_session__lower(md_session *s, md_error *err)
 {
     md_graph *g = s->graph;
@@ -232,6 +268,7 @@ md_status md_session__lower(md_session *s, md_error *err)
             return md_fail_nomem(err, g->n_values * sizeof(uint32_t));
         memset(s->slot_of[l], 0xff, g->n_values * sizeof(uint32_t));
     }
+    MD_TRY(count_reads(s, err));
     for (uint32_t i = 0; i < g->n_inputs; i++)
         MD_TRY(slot_of(&slot, s, g->inputs[i], MD_LAYOUT_ROW, err));
     md_arena_init(&ar, s->alloc, 0);

@@ -125,7 +125,13 @@ static md_status take_add(fuser *fu, md_node *host, const md_node *n,
         return MD_OK;
     bias = column_bias(g, other, host, &n_bias);
     if (bias && !f->bias && f->residual == MD_VALUE_NONE) {
-        f->bias = bias;
+        size_t size = (size_t)n_bias * sizeof(*bias);
+        float *copy = md_arena_alloc(&g->model->arena, size + 1);
+
+        if (!copy)
+            return md_fail_nomem(err, size);
+        memcpy(copy, bias, size); /* the constant itself may be forgotten */
+        f->bias = copy;
         f->n_bias = n_bias;
         *taken = true;
         return MD_OK;

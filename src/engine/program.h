@@ -50,6 +50,7 @@ struct md_session {
     md_slot *slots;
     uint32_t n_slots, cap_slots;
     uint32_t *slot_of[2]; /* by layout, by value; MD_SLOT_NONE */
+    uint32_t *reads;      /* by value, while lowering: who still needs it */
     md_inst *insts;
     uint32_t n_insts, cap_insts;
     pthread_mutex_t plan_lock; /* one plan at a time: inference adds symbols */

@@ -67,6 +67,8 @@ md_status md_session_new(md_session **out, md_model *model,
         st = md_session__compile(s, err);
     if (st == MD_OK)
         st = md_session__lower(s, err);
+    md_free(model->alloc, s->reads);
+    s->reads = NULL;
     if (st == MD_OK)
         st = fill_io(s, &s->outputs, s->graph->outputs, s->graph->n_outputs,
                      err);

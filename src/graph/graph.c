@@ -235,6 +235,18 @@ md_status md_graph_set_const(md_graph *g, md_value_id id, md_tensor t,
     return MD_OK;
 }
 
+void md_graph_forget_const(md_graph *g, md_value_id id)
+{
+    /* The header lies in the arena and is this graph's to change. */
+    md_tensor *t = (md_tensor *)(uintptr_t)g->values[id].cdata;
+
+    if (!t || !t->owner)
+        return;
+    md_free(t->owner, t->data);
+    t->data = NULL;
+    t->owner = NULL;
+}
+
 md_status md_graph_add_const(md_value_id *out, md_graph *g, const char *name,
                              md_tensor t, md_error *err)
 {

@@ -235,6 +235,10 @@ md_status md_graph_add_const(md_value_id *out, md_graph *g, const char *name,
 md_status md_graph_set_const(md_graph *g, md_value_id id, md_tensor t,
                              md_error *err);
 
+/* Free the data of constant id that nobody reads any more (shape and type
+ * stay); data in a mapping or in the arena is left. */
+void md_graph_forget_const(md_graph *g, md_value_id id);
+
 /* Append a node; in/out arrays are copied and values' def is set. */
 md_status md_graph_add_node(md_node **out, md_graph *g, const char *domain,
                             const char *op, const char *name,

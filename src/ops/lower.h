@@ -59,12 +59,15 @@ typedef struct md_lower {
     const md_type *const *out;
     const md_tensor *const *cin;
     const md_layout *have; /* layout in which each input exists */
+    md_pool *pool;         /* to share packing; may be NULL */
     const md_alloc *alloc; /* for packed constants: freed by fast->release */
     md_arena *arena;       /* small state; lives as long as the session */
-    /* Set by lower; preset to MD_LAYOUT_ROW and NULL. */
-    md_layout *want;    /* layout in which it wants each input */
-    md_layout *give;    /* layout in which it gives each output */
-    void *state;        /* for plan and run */
+    /* Set by lower; preset to MD_LAYOUT_ROW, false and NULL. */
+    md_layout *want; /* layout in which it wants each input */
+    md_layout *give; /* layout in which it gives each output */
+    bool *packed;    /* constants that were copied into state and are no longer
+                   * read: freed when that holds for all their uses */
+    void *state;     /* for plan and run */
     const char *kernel; /* name of the kernel chosen, for explain */
     const char *why;    /* why no faster one, for explain; may be NULL */
 } md_lower;

@@ -54,6 +54,37 @@ static bool packed_size(size_t *size, const state *s)
     }
 }
 
+/* Packing a dense convolution, shared by blocks of output channels. */
+typedef struct pack_job {
+    const state *s;
+    const float *w;
+} pack_job;
+
+static void pack_blocks(void *ctx, int64_t chunk, int worker)
+{
+    const pack_job *j = ctx;
+    md_conv_shape part = j->s->shape;
+    int64_t taps = part.kh * part.kw;
+    int64_t from = chunk * MD_BLOCK;
+
+    (void)worker;
+    part.oc = md_min_i64(part.oc - from, MD_BLOCK);
+    md_conv_f32_pack(j->s->packed +
+                         from * md_div_up(part.ic, MD_BLOCK) * MD_BLOCK * taps,
+                     j->w + from * part.ic * taps, &part, 1);
+}
+
+static void pack_dense(const state *s, const md_lower *lo, const float *w)
+{
+    pack_job j = { s, w };
+
+    if (s->groups == 1)
+        md_pool_run(lo->pool, MD_POOL_WIDTH_MAX,
+                    md_div_up(s->shape.oc, MD_BLOCK), pack_blocks, &j);
+    else
+        md_conv_f32_pack(s->packed, w, &s->shape, s->groups);
+}
+
 static md_status pack(state *s, const md_lower *lo, const float *w,
                       md_error *err)
 {
@@ -70,7 +101,7 @@ static md_status pack(state *s, const md_lower *lo, const float *w,
     else if (s->kind == DEPTHWISE)
         md_dwconv_f32_pack(s->packed, w, &s->shape);
     else
-        md_conv_f32_pack(s->packed, w, &s->shape, s->groups);
+        pack_dense(s, lo, w);
     if (b) {
         s->bias = md_lower__padded(lo, b->data, s->shape.oc);
         if (!s->bias)
@@ -143,6 +174,7 @@ static md_status lower(md_lower *lo, md_error *err)
     st = pack(s, lo, w->data, err);
     if (st != MD_OK)
         release(s, lo->alloc);
+    lo->packed[1] = st == MD_OK;
     return st;
 }
 

@@ -32,6 +32,26 @@ static void release(void *p, const md_alloc *alloc)
     md_free(alloc, s->bias);
 }
 
+enum {
+    PACK_PANELS = 4 /* panels that one thread packs at a time */
+};
+
+typedef struct pack_job {
+    const state *s;
+    const md_gemm_f32_b *from;
+} pack_job;
+
+static void pack_panels(void *ctx, int64_t chunk, int worker)
+{
+    const pack_job *j = ctx;
+    int64_t step = (int64_t)j->s->kernel->nr * PACK_PANELS;
+    int64_t at = chunk * step;
+
+    (void)worker;
+    j->s->kernel->pack_b(j->s->packed, j->from, at,
+                         md_min_i64(at + step, j->from->n));
+}
+
 /* Pack alpha * B, element (i, j) at b[i * rs + j * cs]. */
 static md_status pack(state *s, const md_lower *lo, const md_gemm_f32_b *b,
                       float alpha, md_error *err)
@@ -55,7 +75,9 @@ static md_status pack(state *s, const md_lower *lo, const md_gemm_f32_b *b,
             scaled[i] = alpha * b->b[i]; /* a dense matrix in either order */
         from.b = scaled;
     }
-    s->kernel->pack_b(s->packed, &from, 0, b->n);
+    md_pool_run(lo->pool, MD_POOL_WIDTH_MAX,
+                md_div_up(b->n, (int64_t)s->kernel->nr * PACK_PANELS),
+                pack_panels, &(pack_job){ s, &from });
     md_free(lo->alloc, scaled);
     return MD_OK;
 }
@@ -118,6 +140,7 @@ static md_status lower_gemm(md_lower *lo, md_error *err)
         st = make_bias(s, lo, c, md_node_attr_f(n, "beta", 1.0f), err);
     if (st != MD_OK)
         release(s, lo->alloc);
+    lo->packed[1] = st == MD_OK;
     return st;
 }
 
@@ -148,6 +171,7 @@ static md_status lower_matmul(md_lower *lo, md_error *err)
         st = make_bias(s, lo, NULL, 0.0f, err);
     if (st != MD_OK)
         release(s, lo->alloc);
+    lo->packed[1] = st == MD_OK;
     return st;
 }
 

@@ -151,6 +151,7 @@ static md_status lower(md_lower *lo, md_error *err)
         st = set_requant(s, lo, err);
     if (st != MD_OK)
         release(s, lo->alloc);
+    lo->packed[3] = st == MD_OK;
     return st;
 }
 

@@ -138,6 +138,7 @@ static md_status lower(md_lower *lo, const places *at, bool trans,
         st = set_requant(s, lo, at, err);
     if (st != MD_OK)
         release(s, lo->alloc);
+    lo->packed[3] = st == MD_OK;
     return st;
 }
 
