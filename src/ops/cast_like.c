@@ -1,0 +1,26 @@
+#include "ops/common/convert.h"
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
+    MD_TRY(md_infer__need(c, 1, MD_TYPES_ANY, err));
+    md_infer__like(c, 0, 0, c->in[1]->dtype);
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, infer, md_convert__compute, err);
+}
+
+const md_op md_op_cast_like = {
+    .domain = "",
+    .name = "CastLike",
+    .since = 15,
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+};

@@ -1,0 +1,99 @@
+/* Conversion between element types; a string can be read but not written, as
+ * an output has no room for new text. */
+#include "ops/common/convert.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tensor/float.h"
+
+enum {
+    NUMBER_TEXT = 40
+};
+
+/* Decimal text (also inf and nan) of a string element. */
+static md_status parse(double *out, md_str s, md_error *err)
+{
+    char text[NUMBER_TEXT], *end;
+
+    if (s.n > 0 && s.n < sizeof(text)) {
+        memcpy(text, s.p, s.n);
+        text[s.n] = '\0';
+        *out = strtod(text, &end);
+        if (*end == '\0')
+            return MD_OK;
+    }
+    return md_fail(err, MD_INVALID, "string '%.*s' is not a number",
+                   (int)(s.n < NUMBER_TEXT ? s.n : NUMBER_TEXT), s.p);
+}
+
+static md_status from_strings(md_tensor *out, const md_tensor *in,
+                              md_error *err)
+{
+    int64_t n = md_tensor_n(in);
+
+    for (int64_t i = 0; i < n; i++) {
+        double v = 0.0;
+
+        MD_TRY(parse(&v, ((const md_str *)in->data)[i], err));
+        md_tensor_set_f64(out, i, v);
+    }
+    return MD_OK;
+}
+
+/* E8M0 holds powers of two.  round_mode: "up" (to the larger one, which is the
+ * default), "down", "nearest". */
+static uint8_t to_e8m0(float f, const char *mode, bool saturate)
+{
+    int exp;
+
+    if (isfinite(f) && f > 0.0f && strcmp(mode, "nearest") != 0) {
+        float m = frexpf(f, &exp); /* f = m * 2^exp, m in [0.5, 1) */
+
+        if (strcmp(mode, "up") == 0 && m > 0.5f)
+            f = ldexpf(1.0f, exp);
+        else
+            f = ldexpf(0.5f, exp);
+    }
+    return md_f32_to_f8(MD_DTYPE_F8E8M0, f, saturate);
+}
+
+static void convert(md_tensor *out, const md_tensor *in, const md_node *node)
+{
+    bool saturate = md_node_attr_i(node, "saturate", 1) != 0;
+    const char *mode = md_node_attr_s(node, "round_mode", "up");
+    int64_t n = md_tensor_n(in);
+
+    for (int64_t i = 0; i < n; i++) {
+        if (out->dtype == MD_DTYPE_F8E8M0)
+            ((uint8_t *)out->data)[i] =
+                to_e8m0((float)md_tensor_get_f64(in, i), mode, saturate);
+        else if (MD_TYPES_F8 >> out->dtype & 1)
+            ((uint8_t *)out->data)[i] = md_f32_to_f8(
+                out->dtype, (float)md_tensor_get_f64(in, i), saturate);
+        else if (md_dtype_is_float(in->dtype) || md_dtype_is_float(out->dtype))
+            md_tensor_set_f64(out, i, md_tensor_get_f64(in, i));
+        else
+            md_tensor_set_i64(out, i, md_tensor_get_i64(in, i));
+    }
+}
+
+md_status md_convert__compute(md_exec *x, md_tensor *out, md_arena *ar,
+                              md_error *err)
+{
+    const md_tensor *in = x->in[0];
+
+    (void)ar;
+    if (in->dtype == out->dtype) {
+        md_move_all(out, in);
+        return MD_OK;
+    }
+    if (out->dtype == MD_DTYPE_STRING)
+        return md_fail(err, MD_UNSUPPORTED, "Cast from %s to string",
+                       md_dtype_name(in->dtype));
+    if (in->dtype == MD_DTYPE_STRING)
+        return from_strings(out, in, err);
+    convert(out, in, x->node);
+    return MD_OK;
+}
