@@ -47,6 +47,13 @@ md_status md_session_new(md_session **out, md_model *model,
     md_session *s = md_calloc(alloc, 1, sizeof(*s));
     md_status st;
 
+    /* Without bf16 kernels `auto` finds nothing to choose and is fp32. */
+    if (o->precision == MD_PRECISION_BF16) {
+        md_free(alloc, s);
+        return md_fail(err, MD_UNSUPPORTED,
+                       "precision 'bf16': there is no kernel for it yet, "
+                       "expected fp32, strict or auto");
+    }
     if (!s)
         return md_fail_nomem(err, sizeof(*s));
     *s = (md_session){ .alloc = alloc,

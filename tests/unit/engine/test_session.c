@@ -30,14 +30,12 @@ static md_value_id conv(md_model *m, md_value_id x, int64_t ic, int64_t oc,
     const int64_t w[] = { oc, ic / group, k, k };
     const int64_t pads[] = { k / 2, k / 2, k / 2, k / 2 };
     const int64_t strides[] = { stride, stride };
+    const float terms = (float)(ic / group * k * k); /* of a sum */
     uint32_t seed = m->graph->n_values;
     md_value_id y = md_build_node(
         m, "Conv", 3,
-        (md_value_id[]){
-            x,
-            md_build_random(m, 4, w, 1.5f / sqrtf((float)(ic / group * k * k)),
-                            seed),
-            md_build_random(m, 1, &oc, 0.1f, seed + 1) });
+        (md_value_id[]){ x, md_build_random(m, 4, w, 1.5f / sqrtf(terms), seed),
+                         md_build_random(m, 1, &oc, 0.1f, seed + 1) });
 
     md_build_attr_ints(m, y, "pads", 4, pads);
     md_build_attr_ints(m, y, "strides", 2, strides);
@@ -289,6 +287,20 @@ static void test_session__missing_operators_are_listed_once(void **state)
     md_model_free(m);
 }
 
+static void test_session__a_precision_without_kernels_is_refused(void **state)
+{
+    md_session_opts opts = MD_SESSION_OPTS_INIT;
+    md_model *m = small_net(16);
+    md_error err = MD_ERROR_INIT;
+    md_session *s;
+
+    (void)state;
+    opts.precision = MD_PRECISION_BF16;
+    assert_md_fails(md_session_new(&s, m, &opts, &err), MD_UNSUPPORTED, &err,
+                    "precision 'bf16'");
+    md_model_free(m);
+}
+
 static void test_session__a_bad_node_is_named(void **state)
 {
     const int64_t dims[] = { 1, 3, 8, 8 }, w[] = { 4, 5, 3, 3 };
@@ -450,6 +462,7 @@ int main(void)
         cmocka_unit_test(test_session__wrong_shapes_are_named),
         cmocka_unit_test(test_session__an_empty_batch_runs),
         cmocka_unit_test(test_session__missing_operators_are_listed_once),
+        cmocka_unit_test(test_session__a_precision_without_kernels_is_refused),
         cmocka_unit_test(test_session__a_bad_node_is_named),
         cmocka_unit_test(test_session__degenerate_graphs),
         cmocka_unit_test(test_session__shape_arithmetic_is_planned),
