@@ -45,7 +45,7 @@ enum {
 };
 
 struct md_http_request {
-    md_io io;
+    md_loop_io io;
     md_timer timer;
     md_post post; /* finish, and later release */
     md_http_server *srv;
@@ -73,7 +73,7 @@ struct md_http_request {
 static void advance(md_http_request *c);
 static void write_some(md_http_request *c);
 
-static md_http_request *of_io(md_io *io)
+static md_http_request *of_io(md_loop_io *io)
 {
     return (md_http_request *)((char *)io - offsetof(md_http_request, io));
 }
@@ -453,7 +453,7 @@ static void discard(md_http_request *c)
         md_http__conn_close(c);
 }
 
-static void on_ready(md_io *io, uint32_t events)
+static void on_ready(md_loop_io *io, uint32_t events)
 {
     md_http_request *c = of_io(io);
 
@@ -532,7 +532,7 @@ void md_http__conn_open(md_http_server *srv, int fd, const struct sockaddr *sa,
         count(&srv->stats.accept_failures, 1);
         return;
     }
-    c->io = (md_io){ .fd = fd, .ready = on_ready };
+    c->io = (md_loop_io){ .fd = fd, .ready = on_ready };
     c->srv = srv;
     c->status = 200;
     md_address_format(c->peer, sa, sa_size);

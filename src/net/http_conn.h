@@ -10,7 +10,7 @@ struct md_http_server {
     const md_alloc *alloc;
     md_http_server_opts opts;
     md_loop *loop;
-    md_io listener;
+    md_loop_io listener;
     bool draining;
     char address[MD_ADDRESS_SIZE];
     md_http_stats stats;

@@ -55,7 +55,7 @@ static int accept_one(md_http_server *srv, struct sockaddr_storage *sa,
     return -1;
 }
 
-static void on_acceptable(md_io *io, uint32_t events)
+static void on_acceptable(md_loop_io *io, uint32_t events)
 {
     md_http_server *srv =
         (md_http_server *)((char *)io - offsetof(md_http_server, listener));
@@ -165,7 +165,7 @@ md_status md_http_server_new(md_http_server **out,
     srv->alloc = alloc;
     srv->opts = *opts;
     srv->opts.listen = NULL;
-    srv->listener = (md_io){ .fd = -1, .ready = on_acceptable };
+    srv->listener = (md_loop_io){ .fd = -1, .ready = on_acceptable };
     srv->drain_post.run = on_drain;
     srv->cut_post.run = on_cut;
     MD_GOTO(md_loop_new(&srv->loop, alloc, err));

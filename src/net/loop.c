@@ -18,7 +18,7 @@ enum {
 struct md_loop {
     const md_alloc *alloc;
     int epoll_fd;
-    md_io waker; /* an eventfd */
+    md_loop_io waker; /* an eventfd */
     bool stopped;
     uint64_t now_ms;
     int64_t unix_time;
@@ -34,7 +34,7 @@ static void read_clocks(md_loop *loop)
 }
 
 /* Nothing to do but to empty it: posts are run in every turn anyway. */
-static void on_wake(md_io *io, uint32_t events)
+static void on_wake(md_loop_io *io, uint32_t events)
 {
     uint64_t n;
 
@@ -51,7 +51,7 @@ md_status md_loop_new(md_loop **out, const md_alloc *alloc, md_error *err)
     if (!loop)
         return md_fail_nomem(err, sizeof(*loop));
     loop->alloc = alloc;
-    loop->waker = (md_io){ .fd = -1, .ready = on_wake };
+    loop->waker = (md_loop_io){ .fd = -1, .ready = on_wake };
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->waker.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->epoll_fd < 0 || loop->waker.fd < 0)
@@ -94,7 +94,7 @@ int64_t md_loop_unix_time(const md_loop *loop)
 
 /* ---- descriptors ---- */
 
-md_status md_loop_watch(md_loop *loop, md_io *io, uint32_t events,
+md_status md_loop_watch(md_loop *loop, md_loop_io *io, uint32_t events,
                         md_error *err)
 {
     struct epoll_event e = { .events = events, .data.ptr = io };
@@ -110,7 +110,7 @@ md_status md_loop_watch(md_loop *loop, md_io *io, uint32_t events,
     return MD_OK;
 }
 
-void md_loop_unwatch(md_loop *loop, md_io *io)
+void md_loop_unwatch(md_loop *loop, md_loop_io *io)
 {
     if (io->in_epoll)
         (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, io->fd, NULL);
@@ -252,7 +252,7 @@ md_status md_loop_run(md_loop *loop, md_error *err)
                            strerror(errno));
         read_clocks(loop);
         for (int i = 0; i < n; i++) {
-            md_io *io = events[i].data.ptr;
+            md_loop_io *io = events[i].data.ptr;
 
             /* Closed by an earlier event of this turn? */
             if (io->in_epoll)

@@ -19,12 +19,12 @@
 typedef struct md_loop md_loop;
 
 /* Embedded in what it serves; fd is the owner's to open and to close. */
-typedef struct md_io md_io;
-struct md_io {
+typedef struct md_loop_io md_loop_io;
+struct md_loop_io {
     int fd;
     uint32_t watched; /* EPOLL* bits; 0 with in_epoll: errors only */
     bool in_epoll;
-    void (*ready)(md_io *io, uint32_t events);
+    void (*ready)(md_loop_io *io, uint32_t events);
 };
 
 typedef struct md_timer md_timer;
@@ -64,12 +64,12 @@ uint64_t md_loop_now_ms(const md_loop *loop);
 int64_t md_loop_unix_time(const md_loop *loop);
 
 /* Watch io->fd for `events`, level-triggered; again to change them. */
-md_status md_loop_watch(md_loop *loop, md_io *io, uint32_t events,
+md_status md_loop_watch(md_loop *loop, md_loop_io *io, uint32_t events,
                         md_error *err);
 
 /* Before the descriptor is closed.  An event of this turn may still arrive:
  * free the object that holds io by md_loop_post. */
-void md_loop_unwatch(md_loop *loop, md_io *io);
+void md_loop_unwatch(md_loop *loop, md_loop_io *io);
 
 /* A queue lives as long as the loop.  delay_ms 0: its timers never fire. */
 void md_timer_queue_init(md_timer_queue *q, md_loop *loop, uint32_t delay_ms,

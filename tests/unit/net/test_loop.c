@@ -183,7 +183,7 @@ static void test_loop__post_from_a_post(void **state)
 /* ---- descriptors ---- */
 
 typedef struct pair {
-    md_io io[2];
+    md_loop_io io[2];
     md_loop *loop;
     int n_ready;
 } pair;
@@ -191,7 +191,7 @@ typedef struct pair {
 static pair pipes;
 
 /* Both are ready in one turn; the first one closes both. */
-static void close_both(md_io *io, uint32_t events)
+static void close_both(md_loop_io *io, uint32_t events)
 {
     (void)io;
     assert_true(events & EPOLLIN);
@@ -213,7 +213,7 @@ static void test_loop__event_of_a_closed_descriptor(void **state)
     for (int i = 0; i < 2; i++) {
         assert_int_equal(pipe(ends[i]), 0);
         assert_int_equal(write(ends[i][1], "x", 1), 1);
-        pipes.io[i] = (md_io){ .fd = ends[i][0], .ready = close_both };
+        pipes.io[i] = (md_loop_io){ .fd = ends[i][0], .ready = close_both };
         assert_md_ok(md_loop_watch(pipes.loop, &pipes.io[i], EPOLLIN, &err),
                      &err);
     }
@@ -228,7 +228,7 @@ static void test_loop__watching_a_bad_descriptor(void **state)
 {
     md_error err = MD_ERROR_INIT;
     md_loop *loop = open_loop();
-    md_io io = { .fd = -1, .ready = close_both };
+    md_loop_io io = { .fd = -1, .ready = close_both };
 
     (void)state;
     assert_md_fails(md_loop_watch(loop, &io, EPOLLIN, &err), MD_IO, &err,
