@@ -1,0 +1,96 @@
+#include "serve/call.h"
+
+#include <string.h>
+
+#include "base/size.h"
+#include "serve/server_impl.h"
+
+bool md_call_has_type(const md_call *c, const char *type)
+{
+    md_slice t = md_http_request_field(c->http, "content-type");
+    size_t n = strlen(type);
+    const char *semi = t.size ? memchr(t.data, ';', t.size) : NULL;
+
+    if (semi)
+        t.size = (size_t)(semi - t.data);
+    t = md_slice_trim(t);
+    if (n && type[n - 1] == '/' && t.size > n)
+        t.size = n;
+    return md_slice_eq_nocase(t, type);
+}
+
+md_status md_call_model(md_call *c, md_error *err)
+{
+    const md_server *s = c->server;
+    const char *name = md_url_param_get(&c->params, "model");
+    const char *version = md_url_param_get(&c->params, "version");
+    const md_serve_model *m = NULL;
+
+    for (uint32_t i = 0; !m && i < s->n_models; i++)
+        if (!name || strcmp(s->models[i]->name, name) == 0)
+            m = s->models[i];
+    if (!m && !name)
+        return md_fail(err, MD_NOT_FOUND, "no model is loaded");
+    if (!m)
+        return md_fail(err, MD_NOT_FOUND,
+                       "request for unknown model: '%.128s' is not found",
+                       name);
+    if (version && strcmp(version, m->version) != 0)
+        return md_fail(err, MD_NOT_FOUND,
+                       "request for unknown model: '%s' version %.32s is not "
+                       "found",
+                       m->name, version);
+    c->model = m;
+    return MD_OK;
+}
+
+md_status md_call_json(md_call *c, md_json_writer *w, md_error *err)
+{
+    md_json_writer_init(w, md_http_reply_body(c->http));
+    w->nonfinite = MD_JSON_NONFINITE_STRING;
+    return md_http_reply_field(c->http, "Content-Type", "application/json",
+                               err);
+}
+
+/* Texts of the server's own failures stay in the server. */
+static const char *public_text(const md_error *err)
+{
+    switch (err->status) {
+    case MD_INTERNAL:
+    case MD_IO:
+    case MD_NOMEM:
+        return md_status_text(err->status);
+    default:
+        return err->msg;
+    }
+}
+
+void md_call_fail(md_call *c, const md_error *err)
+{
+    md_json_writer w;
+
+    md_http_reply_reset(c->http);
+    md_http_reply_status(c->http, md_status_http(err->status));
+    /* Without memory the status alone has to do. */
+    if (md_call_json(c, &w, NULL) != MD_OK)
+        return;
+    md_json_put_object(&w);
+    md_json_put_name(&w, "error");
+    md_json_put_str(&w, public_text(err));
+    md_json_put_end(&w);
+    if (md_json_finish(&w, NULL) != MD_OK)
+        md_http_reply_reset(c->http);
+    else if (err->status == MD_BUSY || err->status == MD_UNAVAILABLE)
+        (void)md_http_reply_field(c->http, "Retry-After", "1", NULL);
+}
+
+md_status md_call_alloc(md_call *c, void *out, size_t n, size_t size,
+                        md_error *err)
+{
+    void *p = md_arena_calloc(md_http_request_arena(c->http), n ? n : 1, size);
+
+    if (!p)
+        return md_fail_nomem(err, n * size);
+    memcpy(out, &p, sizeof(p));
+    return MD_OK;
+}

@@ -1,0 +1,12 @@
+/* Pictures as input tensors. */
+#ifndef MD_SERVE_IMAGE_INPUT_H
+#define MD_SERVE_IMAGE_INPUT_H
+
+#include "serve/feed.h"
+
+/* Decode `data`, fit it to the model's one input and give it as a batch of
+ * one.  MD_MEDIA_TYPE when the model takes no pictures. */
+md_status md_image_input_read(md_feed *f, const void *data, size_t size,
+                              md_error *err);
+
+#endif

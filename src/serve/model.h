@@ -1,0 +1,94 @@
+/*
+ * A model as the routes see it: what goes in and out, and five functions to
+ * run it.  The program makes one from an engine session; tests make their
+ * own.
+ *
+ * A model never changes once it is added to a server, so any thread reads it
+ * without a lock.  Runs are the model's; each is used by one thread.
+ */
+#ifndef MD_SERVE_MODEL_H
+#define MD_SERVE_MODEL_H
+
+#include "base/arena.h"
+#include "engine/session.h"
+#include "tensor/tensor.h"
+
+typedef struct md_serve_io {
+    const char *name;
+    md_dtype dtype;
+    md_shape shape; /* -1: any size */
+    bool has_rank;  /* false: any shape */
+} md_serve_io;
+
+/* How a picture becomes the model's only input. */
+typedef struct md_serve_image {
+    bool accepted;
+    int height_axis;  /* of the input's shape; width follows it */
+    int channel_axis; /* -1: none, one channel */
+    int channels;     /* 1 or 3 */
+    bool pad;         /* place smaller pictures in the middle, not stretched */
+    float scale;      /* input = (pixel * scale - mean) / std, pixel 0..255 */
+    float mean[3];
+    float std[3];
+} md_serve_image;
+
+typedef struct md_serve_engine {
+    md_status (*acquire)(void *ctx, void **run_out, const md_shape *shapes,
+                         md_error *err);
+    void (*bind)(void *run, uint32_t i, const void *data);
+    md_status (*execute)(void *run, int width, md_error *err);
+    const md_tensor *(*output)(const void *run, uint32_t i);
+    void (*release)(void *run);
+    void (*free)(void *ctx); /* may be NULL */
+} md_serve_engine;
+
+typedef struct md_serve_model {
+    const char *name;
+    const char *version;  /* "1" */
+    const char *platform; /* "onnx" */
+    const md_serve_io *inputs;
+    const md_serve_io *outputs;
+    uint32_t n_inputs;
+    uint32_t n_outputs;
+    const char *const *labels; /* of the classes of output 0 */
+    uint32_t n_labels;
+    md_serve_image image;
+    const md_serve_engine *engine;
+    void *ctx; /* the engine's */
+    md_arena arena;
+    uint32_t index; /* in its server */
+} md_serve_model;
+
+/*
+ * A model that runs on a session, which it takes over on success.  The name
+ * must be 1 to 128 letters, digits, '.', '_' or '-'.  The model's metadata
+ * may say more:
+ *   modeld.labels       class names, one per line
+ *   modeld.image.scale  a number (default 1/255; 1 for integer inputs)
+ *   modeld.image.mean, modeld.image.std   one number, or one per channel
+ *   modeld.image.fit    "stretch" (default) or "pad"
+ * `labels` (may be NULL), one per line, goes before modeld.labels.
+ */
+md_status md_serve_model_from_session(md_serve_model **out, const char *name,
+                                      const char *labels, md_session *session,
+                                      const md_alloc *alloc, md_error *err);
+
+void md_serve_model_free(md_serve_model *m);
+
+/* Fill m->image from the shape of the input: pictures are taken by a model
+ * with one number input [N,]H,W[,C] or [N,]C,H,W of 1 or 3 channels. */
+void md_serve_image_guess(md_serve_model *m);
+
+/* Index by name, or -1. */
+int md_serve_model_find_input(const md_serve_model *m, md_str name);
+int md_serve_model_find_output(const md_serve_model *m, md_str name);
+
+/* Elements of one sample, without the first axis: every other dim is fixed
+ * and the first is 1 or any.  0: the model has no such batch axis. */
+int64_t md_serve_io_sample(const md_serve_io *io);
+
+/* MD_INVALID with both shapes in the text unless `shape` fits io. */
+md_status md_serve_io_check(const md_serve_model *m, const md_serve_io *io,
+                            const md_shape *shape, md_error *err);
+
+#endif

@@ -1,0 +1,232 @@
+/* A served model made from an engine session and the model's metadata. */
+#include <string.h>
+
+#include "base/num.h"
+#include "serve/model.h"
+
+enum {
+    NAME_MAX_SIZE = 128,
+    LABELS_MAX = 1 << 20
+};
+
+/* ---- the engine's five functions ---- */
+
+static md_status acquire(void *ctx, void **run_out, const md_shape *shapes,
+                         md_error *err)
+{
+    md_run *run = NULL;
+
+    MD_TRY(md_run_acquire(&run, ctx, shapes, err));
+    *run_out = run;
+    return MD_OK;
+}
+
+static void bind(void *run, uint32_t i, const void *data)
+{
+    md_run_bind_input(run, i, data);
+}
+
+static md_status execute(void *run, int width, md_error *err)
+{
+    return md_run_execute(run, width, err);
+}
+
+static const md_tensor *output(const void *run, uint32_t i)
+{
+    return md_run_output(run, i);
+}
+
+static void release(void *run)
+{
+    md_run_release(run);
+}
+
+static void free_session(void *ctx)
+{
+    md_session_free(ctx);
+}
+
+static const md_serve_engine SESSION = { acquire, bind,    execute,
+                                         output,  release, free_session };
+
+/* ---- what the model says of itself ---- */
+
+static md_status check_name(const char *name, md_error *err)
+{
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV"
+                            "WXYZ0123456789._-");
+
+    if (n == 0 || n > NAME_MAX_SIZE || name[n])
+        return md_fail(err, MD_INVALID,
+                       "model name '%.140s': 1 to %d letters, digits, '.', "
+                       "'_' or '-' expected",
+                       name, NAME_MAX_SIZE);
+    return MD_OK;
+}
+
+static void copy_io(md_serve_io *out, const md_io *io)
+{
+    *out = (md_serve_io){ .name = io->name,
+                          .dtype = io->type.dtype,
+                          .has_rank = io->type.has_rank };
+    out->shape.rank = io->type.has_rank ? io->type.rank : 0;
+    for (int i = 0; i < out->shape.rank; i++)
+        out->shape.dim[i] = io->type.dim[i].sym ? -1 : io->type.dim[i].k;
+}
+
+static md_status copy_ios(md_serve_model *m, const md_session *s, md_error *err)
+{
+    md_serve_io *in;
+    md_serve_io *out;
+
+    m->n_inputs = md_session_n_inputs(s);
+    m->n_outputs = md_session_n_outputs(s);
+    in = md_arena_calloc(&m->arena, (size_t)m->n_inputs + 1, sizeof(*in));
+    out = md_arena_calloc(&m->arena, (size_t)m->n_outputs + 1, sizeof(*out));
+    if (!in || !out)
+        return md_fail_nomem(err, sizeof(*in));
+    for (uint32_t i = 0; i < m->n_inputs; i++)
+        copy_io(&in[i], md_session_input(s, i));
+    for (uint32_t i = 0; i < m->n_outputs; i++)
+        copy_io(&out[i], md_session_output(s, i));
+    m->inputs = in;
+    m->outputs = out;
+    return MD_OK;
+}
+
+/* One label per line; the last line may lack its end. */
+static md_status copy_labels(md_serve_model *m, const char *text, md_error *err)
+{
+    const char **labels;
+    size_t n = 0;
+
+    if (!text || !*text)
+        return MD_OK;
+    for (const char *p = text; *p; p += strcspn(p, "\n"), p += *p == '\n')
+        n++;
+    if (n > LABELS_MAX)
+        return md_fail(err, MD_TOO_LARGE,
+                       "model '%s' has %zu labels, at most %d expected",
+                       m->name, n, LABELS_MAX);
+    labels = md_arena_calloc(&m->arena, n, sizeof(*labels));
+    if (!labels)
+        return md_fail_nomem(err, n * sizeof(*labels));
+    for (size_t i = 0; i < n; i++) {
+        size_t size = strcspn(text, "\n");
+        size_t end = size && text[size - 1] == '\r' ? size - 1 : size;
+
+        labels[i] = md_arena_strndup(&m->arena, text, end);
+        if (!labels[i])
+            return md_fail_nomem(err, end);
+        text += size + (text[size] == '\n');
+    }
+    m->labels = labels;
+    m->n_labels = (uint32_t)n;
+    return MD_OK;
+}
+
+/* "0.5" for all of out, or "0.485,0.456,0.406". */
+static md_status parse_numbers(float *out, int n, const char *key,
+                               const char *text, md_error *err)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    const unsigned char *end = p + strlen(text);
+    int got = 0;
+
+    while (got < n) {
+        while (*p == ' ')
+            p++;
+        if (md_num_f32(&out[got], &p, p, end) != MD_NUM_OK)
+            break;
+        got++;
+        while (*p == ' ')
+            p++;
+        if (*p != ',')
+            break;
+        p++;
+    }
+    if (p != end || (got != 1 && got != n))
+        return md_fail(err, MD_INVALID,
+                       "metadata '%s': '%.60s' given, %d numbers with commas "
+                       "between them expected",
+                       key, text, n);
+    for (; got < n; got++)
+        out[got] = out[0];
+    return MD_OK;
+}
+
+static md_status read_image(md_serve_model *m, const md_model *model,
+                            md_error *err)
+{
+    const char *scale = md_model_meta(model, "modeld.image.scale");
+    const char *mean = md_model_meta(model, "modeld.image.mean");
+    const char *std = md_model_meta(model, "modeld.image.std");
+    const char *fit = md_model_meta(model, "modeld.image.fit");
+    md_serve_image *im = &m->image;
+
+    md_serve_image_guess(m);
+    if (!im->accepted)
+        return MD_OK;
+    if (scale)
+        MD_TRY(parse_numbers(&im->scale, 1, "modeld.image.scale", scale, err));
+    if (mean)
+        MD_TRY(parse_numbers(im->mean, im->channels, "modeld.image.mean", mean,
+                             err));
+    if (std)
+        MD_TRY(
+            parse_numbers(im->std, im->channels, "modeld.image.std", std, err));
+    for (int i = 0; i < im->channels; i++)
+        if (im->std[i] == 0.0f)
+            return md_fail(err, MD_INVALID,
+                           "metadata 'modeld.image.std': 0 "
+                           "given, another number expected");
+    if (fit && strcmp(fit, "pad") != 0 && strcmp(fit, "stretch") != 0)
+        return md_fail(err, MD_INVALID,
+                       "metadata 'modeld.image.fit': '%.40s' given, 'stretch' "
+                       "or 'pad' expected",
+                       fit);
+    im->pad = fit && strcmp(fit, "pad") == 0;
+    return MD_OK;
+}
+
+static md_status fill(md_serve_model *m, const char *name, const char *labels,
+                      const md_session *session, md_error *err)
+{
+    const md_model *model = md_session_model(session);
+
+    m->name = md_arena_strdup(&m->arena, name);
+    if (!m->name)
+        return md_fail_nomem(err, strlen(name));
+    m->version = "1";
+    m->platform = "onnx";
+    MD_TRY(copy_ios(m, session, err));
+    if (!labels || !*labels)
+        labels = md_model_meta(model, "modeld.labels");
+    MD_TRY(copy_labels(m, labels, err));
+    return read_image(m, model, err);
+}
+
+md_status md_serve_model_from_session(md_serve_model **out, const char *name,
+                                      const char *labels, md_session *session,
+                                      const md_alloc *alloc, md_error *err)
+{
+    md_arena arena;
+    md_serve_model *m;
+    md_status s;
+
+    MD_TRY(check_name(name, err));
+    md_arena_init(&arena, alloc, 0);
+    m = md_arena_calloc(&arena, 1, sizeof(*m));
+    if (!m)
+        return md_fail_nomem(err, sizeof(*m));
+    m->arena = arena;
+    s = fill(m, name, labels, session, err);
+    if (s != MD_OK) {
+        md_serve_model_free(m); /* no engine yet: the session stays */
+        return s;
+    }
+    m->engine = &SESSION;
+    m->ctx = session;
+    *out = m;
+    return MD_OK;
+}

@@ -1,0 +1,308 @@
+#include "serve/server.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/log.h"
+#include "serve/route.h"
+#include "serve/server_impl.h"
+
+#define MD_LOG_TAG "serve.access"
+
+enum {
+    N_WORKERS_MAX = 256,
+    SCRATCH_KEEP_MAX = 4 << 20
+};
+
+/* ---- one call ---- */
+
+/* The client's id when it is harmless in a log line, else one of our own. */
+static void set_id(md_call *c)
+{
+    md_slice id = md_http_request_field(c->http, "x-request-id");
+    size_t n = 0;
+
+    if (id.size < MD_CALL_ID_SIZE)
+        while (n < id.size && id.data[n] > ' ' && id.data[n] < 0x7f)
+            n++;
+    if (n && n == id.size) {
+        memcpy(c->id, id.data, n);
+        c->id[n] = '\0';
+    } else {
+        (void)snprintf(c->id, sizeof(c->id), "%llx-%llu",
+                       (unsigned long long)c->server->start_wall_ns / 1000,
+                       (unsigned long long)++c->server->n_calls);
+    }
+}
+
+static void log_call(const md_call *c, int status, size_t size)
+{
+    md_slice method = md_http_request_method(c->http);
+    md_slice path = md_http_request_path(c->http);
+
+    MD_LOG(MD_LOG_INFO, "request", md_log_str("id", c->id),
+           md_log_str("peer", md_http_request_peer(c->http)),
+           md_log_strn("method", method.data, method.size),
+           md_log_strn("path", path.data, path.size),
+           md_log_int("status", status), md_log_uint("bytes", size),
+           md_log_int("us", (md_clock_ns() - c->start_ns) / 1000));
+}
+
+/* Count and log the answer, and send it.  The call is gone afterwards. */
+static void finish(md_call *c)
+{
+    int status = md_http_reply_status_get(c->http);
+
+    (void)md_http_reply_field(c->http, "X-Request-Id", c->id, NULL);
+    md_stats_answered(&c->server->stats, c, status);
+    log_call(c, status, md_http_reply_body(c->http)->size);
+    md_http_request_finish(c->http);
+}
+
+/* The client hears less than the log: see public_text in call.c. */
+static void fail_call(md_call *c, const md_error *err)
+{
+    if (err->status == MD_INTERNAL || err->status == MD_IO)
+        MD_LOG(MD_LOG_ERROR, "request failed", md_log_str("id", c->id),
+               md_log_error(err));
+    md_call_fail(c, err);
+    finish(c);
+}
+
+static void run_call(md_call *c)
+{
+    md_error err = MD_ERROR_INIT;
+
+    if (c->route->handle(c, &err) != MD_OK)
+        fail_call(c, &err);
+    else
+        finish(c);
+}
+
+/* ---- workers ---- */
+
+/* False: it has been answered without computing. */
+static bool still_wanted(md_call *c)
+{
+    md_error err = MD_ERROR_INIT;
+    md_stats *st = &c->server->stats;
+    int64_t now = md_clock_ns();
+
+    c->queued_ns = now - c->start_ns;
+    md_stats_dequeued(st, c);
+    if (md_http_request_is_gone(c->http)) {
+        md_stats_rejected(st, "abandoned");
+        (void)md_fail(&err, MD_CANCELLED, "client has gone");
+    } else if (c->deadline_ns && now > c->deadline_ns) {
+        md_stats_rejected(st, "timeout");
+        (void)md_fail(&err, MD_TIMEOUT,
+                      "request waited %lld ms for its turn, at most %u may "
+                      "pass",
+                      (long long)(c->queued_ns / 1000000),
+                      c->server->opts.timeout_ms);
+    } else {
+        return true;
+    }
+    fail_call(c, &err);
+    return false;
+}
+
+static void *work(void *arg)
+{
+    md_server *s = arg;
+    md_buf scratch;
+    md_call *c;
+
+    md_buf_init(&scratch, md_alloc_tagged(MD_MEM_request),
+                s->opts.http.arena_size_max);
+    while ((c = md_queue_pop(s->queue))) {
+        c->scratch = &scratch;
+        md_stats_busy(&s->stats, 1);
+        if (still_wanted(c))
+            run_call(c);
+        md_stats_busy(&s->stats, -1);
+        if (scratch.cap > SCRATCH_KEEP_MAX)
+            md_buf_release(&scratch);
+        md_buf_reset(&scratch);
+    }
+    md_buf_release(&scratch);
+    return NULL;
+}
+
+static void stop_workers(md_server *s, uint32_t n_started)
+{
+    md_queue_close(s->queue);
+    for (uint32_t i = 0; i < n_started; i++)
+        pthread_join(s->workers[i], NULL);
+}
+
+/* Signals are the main thread's. */
+static md_status start_workers(md_server *s, md_error *err)
+{
+    sigset_t all;
+    sigset_t saved;
+    uint32_t n = 0;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &saved);
+    while (n < s->n_workers &&
+           pthread_create(&s->workers[n], NULL, work, s) == 0)
+        n++;
+    pthread_sigmask(SIG_SETMASK, &saved, NULL);
+    if (n == s->n_workers)
+        return MD_OK;
+    stop_workers(s, n);
+    return md_fail(err, MD_UNAVAILABLE, "cannot start worker %u of %u", n + 1,
+                   s->n_workers);
+}
+
+/* ---- the loop's side ---- */
+
+static void enqueue(md_call *c)
+{
+    md_error err = MD_ERROR_INIT;
+    md_server *s = c->server;
+
+    if (s->opts.timeout_ms)
+        c->deadline_ns = c->start_ns + (int64_t)s->opts.timeout_ms * 1000000;
+    switch (md_queue_push(s->queue, c, &err)) {
+    case MD_OK:
+        return;
+    case MD_BUSY:
+        md_stats_rejected(&s->stats, "queue_full");
+        break;
+    default:
+        md_stats_rejected(&s->stats, "draining");
+        break;
+    }
+    fail_call(c, &err);
+}
+
+static void dispatch(md_call *c)
+{
+    md_error err = MD_ERROR_INIT;
+    const char *allow = NULL;
+    md_status s = md_route_find(&c->route_index, &c->params, &allow,
+                                md_http_request_method(c->http),
+                                md_http_request_path(c->http), &err);
+
+    if (s != MD_OK) {
+        md_call_fail(c, &err);
+        if (allow)
+            (void)md_http_reply_field(c->http, "Allow", allow, NULL);
+        finish(c);
+        return;
+    }
+    c->route = md_routes[c->route_index];
+    if (c->route->computes)
+        enqueue(c);
+    else
+        run_call(c);
+}
+
+static void handle(void *ctx, md_http_request *http)
+{
+    md_arena *ar = md_http_request_arena(http);
+    md_call *c = md_arena_alloc(ar, sizeof(*c));
+
+    if (!c) {
+        md_http_reply_status(http, 503);
+        md_http_request_finish(http);
+        return;
+    }
+    memset(c, 0, sizeof(*c));
+    c->http = http;
+    c->server = ctx;
+    c->start_ns = md_clock_ns();
+    set_id(c);
+    dispatch(c);
+}
+
+/* ---- life ---- */
+
+md_status md_server_new(md_server **out, const md_server_opts *opts,
+                        const md_alloc *alloc, md_error *err)
+{
+    md_server *srv = md_calloc(alloc, 1, sizeof(*srv));
+    md_status s;
+
+    if (!srv)
+        return md_fail_nomem(err, sizeof(*srv));
+    srv->alloc = alloc;
+    srv->opts = *opts;
+    srv->opts.http.handle = handle;
+    srv->opts.http.ctx = srv;
+    srv->start_wall_ns = md_clock_wall_ns();
+    srv->n_workers = opts->n_workers;
+    if (srv->n_workers == 0)
+        srv->n_workers = (uint32_t)md_cpu_count();
+    if (srv->n_workers > N_WORKERS_MAX)
+        srv->n_workers = N_WORKERS_MAX;
+    srv->workers = md_calloc(alloc, srv->n_workers, sizeof(*srv->workers));
+    if (!srv->workers) {
+        s = md_fail_nomem(err, sizeof(*srv->workers));
+        goto out;
+    }
+    MD_GOTO(
+        md_queue_new(&srv->queue, opts->queue_max, srv->n_workers, alloc, err));
+    MD_GOTO(md_stats_init(&srv->stats, srv, alloc, err));
+    MD_GOTO(md_http_server_new(&srv->http, &srv->opts.http,
+                               md_alloc_tagged(MD_MEM_net), err));
+    *out = srv;
+out:
+    if (s != MD_OK)
+        md_server_free(srv);
+    return s;
+}
+
+void md_server_free(md_server *s)
+{
+    if (!s)
+        return;
+    md_http_server_free(s->http);
+    for (uint32_t i = 0; i < s->n_models; i++)
+        md_serve_model_free(s->models[i]);
+    md_free(s->alloc, s->models);
+    md_stats_release(&s->stats);
+    md_queue_free(s->queue);
+    md_free(s->alloc, s->workers);
+    md_free(s->alloc, s);
+}
+
+md_status md_server_add_model(md_server *s, md_serve_model *m, md_error *err)
+{
+    for (uint32_t i = 0; i < s->n_models; i++)
+        if (strcmp(s->models[i]->name, m->name) == 0)
+            return md_fail(err, MD_EXISTS,
+                           "model name '%s' is given twice; name one of them "
+                           "with NAME=FILE",
+                           m->name);
+    MD_TRY(md_grow(s->alloc, &s->models, &s->cap_models, s->n_models,
+                   sizeof(*s->models), err));
+    s->models[s->n_models++] = m;
+    return MD_OK;
+}
+
+md_status md_server_run(md_server *s, md_error *err)
+{
+    md_status status;
+
+    MD_TRY(start_workers(s, err));
+    status = md_http_server_run(s->http, err);
+    stop_workers(s, s->n_workers);
+    return status;
+}
+
+void md_server_stop(md_server *s)
+{
+    atomic_store(&s->draining, true);
+    md_http_server_drain(s->http);
+}
+
+const char *md_server_address(const md_server *s)
+{
+    return md_http_server_address(s->http);
+}

@@ -1,0 +1,52 @@
+/*
+ * The server: routes, models, a bounded queue and the threads that compute.
+ *
+ * One thread runs the event loop (the caller of md_server_run); routes that
+ * compute go through the queue to the workers, the others are answered by the
+ * loop.  A full queue refuses at once with 503.
+ * Each answered request is one line of the log, under the tag "serve.access".
+ */
+#ifndef MD_SERVE_SERVER_H
+#define MD_SERVE_SERVER_H
+
+#include "net/http_server.h"
+#include "serve/model.h"
+
+typedef struct md_server md_server;
+
+typedef struct md_server_opts {
+    md_http_server_opts http; /* handle and ctx are the server's to set */
+    uint32_t n_workers;       /* 0: one for each CPU */
+    uint32_t queue_max;       /* calls that wait; 0: none may */
+    uint32_t timeout_ms;      /* for a call that computes; 0: none */
+    int run_width;            /* threads of the session's pool for one run */
+} md_server_opts;
+
+#define MD_SERVER_OPTS_INIT                                                    \
+    {                                                                          \
+        .http = MD_HTTP_SERVER_OPTS_INIT, .queue_max = 256,                    \
+        .timeout_ms = 30 * 1000, .run_width = 1,                               \
+    }
+
+/* Open the socket; nothing is served yet. */
+md_status md_server_new(md_server **out, const md_server_opts *opts,
+                        const md_alloc *alloc, md_error *err);
+
+/* Free it and its models; not while it runs. */
+void md_server_free(md_server *s);
+
+/* Before the run.  Takes the model over on success; the first one is the
+ * default.  MD_EXISTS when the name is taken. */
+md_status md_server_add_model(md_server *s, md_serve_model *m, md_error *err);
+
+/* Serve until stopped and drained. */
+md_status md_server_run(md_server *s, md_error *err);
+
+/* Begin to drain; a second call cuts what is left.  From any thread or a
+ * signal handler. */
+void md_server_stop(md_server *s);
+
+/* "127.0.0.1:8080", with the port that the system chose. */
+const char *md_server_address(const md_server *s);
+
+#endif

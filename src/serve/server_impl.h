@@ -1,0 +1,28 @@
+/* The server's inside, for the routes and collectors of this module. */
+#ifndef MD_SERVE_SERVER_IMPL_H
+#define MD_SERVE_SERVER_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "serve/queue.h"
+#include "serve/server.h"
+#include "serve/stats.h"
+
+struct md_server {
+    const md_alloc *alloc;
+    md_server_opts opts;
+    md_http_server *http;
+    md_queue *queue;
+    md_serve_model **models; /* in the order they were added */
+    uint32_t n_models;
+    uint32_t cap_models;
+    pthread_t *workers;
+    uint32_t n_workers; /* as configured; started by the run */
+    md_stats stats;
+    uint64_t n_calls; /* ever; makes request ids.  The loop's alone */
+    int64_t start_wall_ns;
+    _Atomic bool draining;
+};
+
+#endif

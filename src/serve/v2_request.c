@@ -1,0 +1,506 @@
+/*
+ * Members of an object may come in any order.  An input's data is read at
+ * once when its name stands before it, as all clients do; else it is skipped
+ * and read when the object is complete.
+ */
+#include "serve/v2.h"
+
+#include <string.h>
+
+#include "base/num.h"
+
+enum {
+    CLASSES_MAX = 100 /* each is one pass over the row */
+};
+
+/* One element of "inputs" while it is parsed. */
+typedef struct input {
+    int index; /* -1: no name yet */
+    bool has_datatype;
+    md_dtype datatype;
+    bool has_shape;
+    md_shape shape;
+    bool has_binary;
+    size_t binary_size;
+    bool has_data; /* seen */
+    bool read;     /* and read */
+    size_t data_at;
+    int64_t n; /* values in data */
+} input;
+
+typedef struct parser {
+    md_v2_request *r;
+    md_call *call;
+    md_json json;
+    const char *text; /* the JSON part */
+    size_t size;
+    const char *tail; /* binary tensors, in the order of the inputs */
+    size_t tail_size;
+    bool has_inputs;
+} parser;
+
+/* Calls `member` for each member of the object that comes next; it has to
+ * take the value. */
+typedef md_status member_fn(parser *p, void *ctx, const md_json_token *name,
+                            md_error *err);
+
+static md_status each_member(parser *p, member_fn *member, void *ctx,
+                             md_error *err)
+{
+    md_json_token t;
+
+    MD_TRY(md_json_expect(&p->json, MD_JSON_OBJECT, &t, err));
+    for (;;) {
+        MD_TRY(md_json_next(&p->json, &t, err));
+        if (t.kind == MD_JSON_OBJECT_END)
+            return MD_OK;
+        MD_TRY(member(p, ctx, &t, err));
+    }
+}
+
+static md_status take_string(parser *p, const char **out, size_t *size,
+                             md_error *err)
+{
+    md_json_token t;
+
+    MD_TRY(md_json_expect(&p->json, MD_JSON_STRING, &t, err));
+    return md_json_string(&t, md_http_request_arena(p->call->http), out, size,
+                          err);
+}
+
+static md_status take_bool(parser *p, bool *out, md_error *err)
+{
+    md_json_token t;
+
+    MD_TRY(md_json_next(&p->json, &t, err));
+    return md_json_bool(&t, out, err);
+}
+
+static md_status take_size(parser *p, size_t *out, md_error *err)
+{
+    md_json_token t;
+    uint64_t n;
+
+    MD_TRY(md_json_next(&p->json, &t, err));
+    MD_TRY(md_json_u64(&t, &n, err));
+    *out = (size_t)n;
+    return MD_OK;
+}
+
+/* ---- one input ---- */
+
+static md_status read_data(parser *p, input *in, md_json *json, md_error *err)
+{
+    md_json_nest nest;
+
+    in->read = true;
+    return md_feed_read_json(&p->r->feed, (uint32_t)in->index, json, &nest,
+                             &in->n, false, err);
+}
+
+static md_status skip_data(parser *p, input *in, md_error *err)
+{
+    md_json_token t;
+
+    MD_TRY(md_json_next(&p->json, &t, err));
+    in->data_at = t.at;
+    return md_json_skip(&p->json, &t, err);
+}
+
+static md_status take_name(parser *p, input *in, md_error *err)
+{
+    const md_serve_model *m = p->call->model;
+    md_str name;
+
+    MD_TRY(take_string(p, &name.p, &name.n, err));
+    in->index = md_serve_model_find_input(m, name);
+    if (in->index < 0)
+        return md_fail(err, MD_INVALID,
+                       "unexpected inference input '%.*s' for model '%s'",
+                       name.n > 100 ? 100 : (int)name.n, name.p, m->name);
+    if (p->r->feed.inputs[in->index].given)
+        return md_fail(err, MD_INVALID, "input '%s' is given twice",
+                       m->inputs[in->index].name);
+    return MD_OK;
+}
+
+static md_status take_shape(parser *p, input *in, md_error *err)
+{
+    md_json_token t;
+
+    in->has_shape = true;
+    in->shape.rank = 0;
+    MD_TRY(md_json_expect(&p->json, MD_JSON_ARRAY, &t, err));
+    for (;;) {
+        int64_t n;
+
+        MD_TRY(md_json_next(&p->json, &t, err));
+        if (t.kind == MD_JSON_ARRAY_END)
+            return MD_OK;
+        MD_TRY(md_json_i64(&t, &n, err));
+        if (n < 0 || in->shape.rank == MD_RANK_MAX)
+            return md_json_fail(t.at, err,
+                                "shape: up to %d numbers from 0 up expected",
+                                MD_RANK_MAX);
+        in->shape.dim[in->shape.rank++] = n;
+    }
+}
+
+static md_status take_datatype(parser *p, input *in, md_error *err)
+{
+    const char *name;
+
+    MD_TRY(take_string(p, &name, NULL, err));
+    in->has_datatype = true;
+    in->datatype = md_dtype_parse_v2(name);
+    if (in->datatype == MD_DTYPE_NONE)
+        return md_fail(err, MD_INVALID,
+                       "invalid datatype '%.32s' for an input: BOOL, INT8 to "
+                       "INT64, UINT8 to UINT64, FP16 to FP64, BF16 or BYTES "
+                       "expected",
+                       name);
+    return MD_OK;
+}
+
+static md_status input_parameter(parser *p, void *ctx,
+                                 const md_json_token *name, md_error *err)
+{
+    input *in = ctx;
+
+    if (!md_json_is(name, "binary_data_size"))
+        return md_json_skip(&p->json, name, err);
+    in->has_binary = true;
+    return take_size(p, &in->binary_size, err);
+}
+
+static md_status input_member(parser *p, void *ctx, const md_json_token *name,
+                              md_error *err)
+{
+    input *in = ctx;
+
+    if (md_json_is(name, "name") && in->index < 0)
+        return take_name(p, in, err);
+    if (md_json_is(name, "shape") && !in->has_shape)
+        return take_shape(p, in, err);
+    if (md_json_is(name, "datatype") && !in->has_datatype)
+        return take_datatype(p, in, err);
+    if (md_json_is(name, "parameters"))
+        return each_member(p, input_parameter, in, err);
+    if (!md_json_is(name, "data") || in->has_data) {
+        if (md_json_is(name, "name") || md_json_is(name, "shape") ||
+            md_json_is(name, "datatype") || md_json_is(name, "data"))
+            return md_json_fail(name->at, err, "member '%.*s' is given twice",
+                                (int)name->size, name->text);
+        return md_json_skip(&p->json, name, err);
+    }
+    in->has_data = true;
+    return in->index >= 0 ? read_data(p, in, &p->json, err)
+                          : skip_data(p, in, err);
+}
+
+static md_status check_input(parser *p, const input *in, md_error *err)
+{
+    const md_serve_model *m = p->call->model;
+    const md_serve_io *io;
+
+    if (in->index < 0)
+        return md_fail(err, MD_INVALID, "an input has no name");
+    io = &m->inputs[in->index];
+    if (!in->has_shape || !in->has_datatype)
+        return md_fail(err, MD_INVALID, "input '%s' has no %s", io->name,
+                       in->has_shape ? "datatype" : "shape");
+    if (in->datatype != io->dtype)
+        return md_fail(err, MD_INVALID,
+                       "inference input '%s' data-type is '%s', but model "
+                       "'%s' expects '%s'",
+                       io->name, md_dtype_v2_name(in->datatype), m->name,
+                       md_dtype_v2_name(io->dtype));
+    if (in->has_data == in->has_binary)
+        return md_fail(err, MD_INVALID,
+                       "input '%s' has %s data and binary data, one expected",
+                       io->name, in->has_data ? "both" : "neither");
+    return md_serve_io_check(m, io, &in->shape, err);
+}
+
+static md_status take_binary(parser *p, const input *in, md_error *err)
+{
+    const char *data = p->tail;
+
+    if (in->binary_size > p->tail_size)
+        return md_fail(err, MD_INVALID,
+                       "input '%s': binary_data_size %zu given, %zu bytes are "
+                       "left of the body",
+                       p->call->model->inputs[in->index].name, in->binary_size,
+                       p->tail_size);
+    p->tail += in->binary_size;
+    p->tail_size -= in->binary_size;
+    return md_feed_read_raw(&p->r->feed, (uint32_t)in->index, &in->shape, data,
+                            in->binary_size, err);
+}
+
+/* The object is complete. */
+static md_status end_input(parser *p, input *in, md_error *err)
+{
+    md_feed_input *fi;
+    int64_t want;
+
+    MD_TRY(check_input(p, in, err));
+    if (in->has_binary)
+        return take_binary(p, in, err);
+    if (!in->read) {
+        md_json again;
+
+        md_json_init(&again, p->text + in->data_at, p->size - in->data_at,
+                     NULL);
+        MD_TRY(read_data(p, in, &again, err));
+    }
+    MD_TRY(md_shape_count(&want, &in->shape, err));
+    if (in->n != want) {
+        char text[MD_SHAPE_TEXT];
+
+        return md_fail(err, MD_INVALID,
+                       "input '%s': %lld values given, %lld expected for its "
+                       "shape %s",
+                       p->call->model->inputs[in->index].name, (long long)in->n,
+                       (long long)want,
+                       md_shape_format(text, sizeof(text), &in->shape));
+    }
+    fi = &p->r->feed.inputs[in->index];
+    fi->shape = in->shape;
+    fi->given = true;
+    return MD_OK;
+}
+
+static md_status take_inputs(parser *p, md_error *err)
+{
+    md_json_token t;
+
+    p->has_inputs = true;
+    MD_TRY(md_json_expect(&p->json, MD_JSON_ARRAY, &t, err));
+    while (md_json_peek(&p->json) == MD_JSON_OBJECT) {
+        input in = { .index = -1 };
+
+        MD_TRY(each_member(p, input_member, &in, err));
+        MD_TRY(end_input(p, &in, err));
+    }
+    return md_json_expect(&p->json, MD_JSON_ARRAY_END, &t, err);
+}
+
+/* ---- outputs ---- */
+
+typedef struct output {
+    int index;
+    bool has_binary;
+    bool binary;
+    size_t classes;
+} output;
+
+static md_status output_parameter(parser *p, void *ctx,
+                                  const md_json_token *name, md_error *err)
+{
+    output *out = ctx;
+
+    if (md_json_is(name, "binary_data")) {
+        out->has_binary = true;
+        return take_bool(p, &out->binary, err);
+    }
+    if (md_json_is(name, "classification"))
+        return take_size(p, &out->classes, err);
+    return md_json_skip(&p->json, name, err);
+}
+
+static md_status output_member(parser *p, void *ctx, const md_json_token *name,
+                               md_error *err)
+{
+    const md_serve_model *m = p->call->model;
+    output *out = ctx;
+    md_str text;
+
+    if (md_json_is(name, "parameters"))
+        return each_member(p, output_parameter, out, err);
+    if (!md_json_is(name, "name"))
+        return md_json_skip(&p->json, name, err);
+    MD_TRY(take_string(p, &text.p, &text.n, err));
+    out->index = md_serve_model_find_output(m, text);
+    if (out->index < 0)
+        return md_fail(err, MD_INVALID,
+                       "unexpected inference output '%.*s' for model '%s'",
+                       text.n > 100 ? 100 : (int)text.n, text.p, m->name);
+    return MD_OK;
+}
+
+static md_status add_output(parser *p, const output *out, md_error *err)
+{
+    md_v2_request *r = p->r;
+    const md_serve_model *m = p->call->model;
+    md_v2_output *o;
+
+    if (out->index < 0)
+        return md_fail(err, MD_INVALID, "an output has no name");
+    for (uint32_t i = 0; i < r->n_outputs; i++)
+        if (r->outputs[i].index == (uint32_t)out->index)
+            return md_fail(err, MD_INVALID, "output '%s' is asked for twice",
+                           m->outputs[out->index].name);
+    if (out->classes > CLASSES_MAX)
+        return md_fail(err, MD_INVALID,
+                       "output '%s': classification %zu given, at most %d "
+                       "classes expected",
+                       m->outputs[out->index].name, out->classes, CLASSES_MAX);
+    /* No output twice, so there are at most as many as the model has. */
+    if (!r->outputs)
+        MD_TRY(md_call_alloc(p->call, &r->outputs, m->n_outputs,
+                             sizeof(*r->outputs), err));
+    o = &r->outputs[r->n_outputs++];
+    o->index = (uint32_t)out->index;
+    o->classes = (uint32_t)out->classes;
+    o->binary = out->binary;
+    o->told = out->has_binary;
+    return MD_OK;
+}
+
+static md_status take_outputs(parser *p, md_error *err)
+{
+    md_json_token t;
+
+    MD_TRY(md_json_expect(&p->json, MD_JSON_ARRAY, &t, err));
+    while (md_json_peek(&p->json) == MD_JSON_OBJECT) {
+        output out = { .index = -1 };
+
+        MD_TRY(each_member(p, output_member, &out, err));
+        MD_TRY(add_output(p, &out, err));
+    }
+    return md_json_expect(&p->json, MD_JSON_ARRAY_END, &t, err);
+}
+
+/* All of them, unless the request named some. */
+static md_status end_outputs(parser *p, md_error *err)
+{
+    md_v2_request *r = p->r;
+    const md_serve_model *m = p->call->model;
+
+    if (!r->outputs) {
+        MD_TRY(md_call_alloc(p->call, &r->outputs, m->n_outputs,
+                             sizeof(*r->outputs), err));
+        for (uint32_t i = 0; i < m->n_outputs; i++)
+            r->outputs[i].index = i;
+        r->n_outputs = m->n_outputs;
+    }
+    for (uint32_t i = 0; i < r->n_outputs; i++)
+        if (!r->outputs[i].told)
+            r->outputs[i].binary = r->binary_default;
+    return MD_OK;
+}
+
+/* ---- the request ---- */
+
+static md_status request_parameter(parser *p, void *ctx,
+                                   const md_json_token *name, md_error *err)
+{
+    (void)ctx;
+    if (md_json_is(name, "binary_data_output"))
+        return take_bool(p, &p->r->binary_default, err);
+    return md_json_skip(&p->json, name, err);
+}
+
+static md_status request_member(parser *p, void *ctx, const md_json_token *name,
+                                md_error *err)
+{
+    (void)ctx;
+    if (md_json_is(name, "id"))
+        return take_string(p, &p->r->id, &p->r->id_size, err);
+    if (md_json_is(name, "parameters"))
+        return each_member(p, request_parameter, NULL, err);
+    if (md_json_is(name, "inputs")) {
+        if (p->has_inputs)
+            return md_json_fail(name->at, err, "'inputs' is given twice");
+        return take_inputs(p, err);
+    }
+    if (md_json_is(name, "outputs")) {
+        if (p->r->outputs)
+            return md_json_fail(name->at, err, "'outputs' is given twice");
+        return take_outputs(p, err);
+    }
+    return md_json_skip(&p->json, name, err);
+}
+
+/* Where the JSON ends and the binary tensors begin. */
+static md_status split_body(parser *p, bool *raw, md_error *err)
+{
+    md_slice body = md_http_request_body(p->call->http);
+    md_slice field =
+        md_http_request_field(p->call->http, "inference-header-content-length");
+    const unsigned char *at = (const unsigned char *)field.data;
+    uint64_t n = body.size;
+
+    if (field.data &&
+        (md_num_u64(&n, &at, at, at + field.size) != MD_NUM_OK ||
+         at != (const unsigned char *)field.data + field.size || n > body.size))
+        return md_fail(err, MD_INVALID,
+                       "inference header size should be in range [0, %zu], "
+                       "got: %.*s",
+                       body.size, field.size > 20 ? 20 : (int)field.size,
+                       field.data);
+    *raw = field.data && n == 0;
+    p->text = body.data;
+    p->size = (size_t)n;
+    p->tail = body.data + n;
+    p->tail_size = body.size - (size_t)n;
+    return MD_OK;
+}
+
+/* Header length 0: the body is the one input's bytes, which tell its one
+ * variable dim; the answer is binary too. */
+static md_status take_raw(parser *p, md_error *err)
+{
+    const md_serve_model *m = p->call->model;
+    const md_serve_io *io = m->inputs;
+    md_shape shape = io->shape;
+    int64_t fixed = 1;
+    int free_axis = -1;
+
+    for (int i = 0; i < shape.rank; i++) {
+        if (shape.dim[i] >= 0)
+            fixed *= shape.dim[i]; /* of a loaded model: fits */
+        else if (free_axis < 0)
+            free_axis = i;
+        else
+            free_axis = MD_RANK_MAX;
+    }
+    if (m->n_inputs != 1 || !io->has_rank || free_axis == MD_RANK_MAX ||
+        io->dtype == MD_DTYPE_STRING || fixed == 0)
+        return md_fail(err, MD_INVALID,
+                       "raw binary request: model '%s' must have one input of "
+                       "numbers with at most one variable dimension",
+                       m->name);
+    if (free_axis >= 0)
+        shape.dim[free_axis] =
+            (int64_t)(p->tail_size * 8 / md_dtype_bits(io->dtype)) / fixed;
+    p->r->binary_default = true;
+    p->has_inputs = true;
+    return md_feed_read_raw(&p->r->feed, 0, &shape, p->tail, p->tail_size, err);
+}
+
+md_status md_v2_request_parse(md_v2_request *r, md_call *call, md_error *err)
+{
+    parser p = { .r = r, .call = call };
+    md_json_token t;
+    bool raw = false;
+
+    *r = (md_v2_request){ 0 };
+    MD_TRY(md_feed_init(&r->feed, call, err));
+    MD_TRY(split_body(&p, &raw, err));
+    if (raw) {
+        MD_TRY(take_raw(&p, err));
+        return end_outputs(&p, err);
+    }
+    md_json_init(&p.json, p.text, p.size, NULL);
+    MD_TRY(each_member(&p, request_member, NULL, err));
+    MD_TRY(md_json_expect(&p.json, MD_JSON_END, &t, err));
+    if (!p.has_inputs)
+        return md_fail(err, MD_INVALID, "request has no 'inputs'");
+    if (p.tail_size)
+        return md_fail(err, MD_INVALID,
+                       "%zu bytes follow the binary data of the inputs",
+                       p.tail_size);
+    return end_outputs(&p, err);
+}
