@@ -199,7 +199,8 @@ static int64_t macs(const md_node *n, const md_shape *const *in,
 {
     (void)n;
     (void)out;
-    return md_shape_n(in[0]) * md_shape_span(in[1], 1, in[1]->rank);
+    return md_macs__times(md_shape_n(in[0]),
+                          md_shape_span(in[1], 1, in[1]->rank));
 }
 
 const md_op md_op_conv_transpose = {

@@ -152,7 +152,7 @@ static int64_t macs(const md_node *n, const md_shape *const *in,
 {
     int64_t k = in[0]->dim[md_node_attr_i(n, "transA", 0) ? 0 : 1];
 
-    return md_shape_n(out[0]) * k;
+    return md_macs__times(md_shape_n(out[0]), k);
 }
 
 const md_op md_op_gemm = {

@@ -4,13 +4,8 @@
 #include "ops/common/quantize.h"
 #include "ops/lower.h"
 
-static md_status infer(const md_infer *c, md_error *err)
+static md_status check_types(const md_infer *c, md_error *err)
 {
-    bool ta = md_node_attr_i(c->node, "transA", 0) != 0;
-    bool tb = md_node_attr_i(c->node, "transB", 0) != 0;
-    const md_type *a = c->in[0], *b = c->in[3];
-    md_type t;
-
     MD_TRY(md_infer__need(c, 0, MD_TYPES_Q8, err));
     MD_TRY(md_infer__need(c, 3, MD_TYPES_Q8, err));
     MD_TRY(md_qlinear__check(c, 1, 2, 0, err));
@@ -20,7 +15,36 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__may(c, 8, MD_TYPES_Q8, err));
     MD_TRY(md_infer__rank(c, 0, 2, 2, err));
     MD_TRY(md_infer__rank(c, 3, 2, 2, err));
-    MD_TRY(md_infer__length(c->in[1], MD_DIM(1), "scale of a", err));
+    return md_infer__length(c->in[1], MD_DIM(1), "scale of a", err);
+}
+
+/* Scale of b: one, or one for each column; c broadcasts to the result. */
+static md_status check_columns(const md_infer *c, const md_type *t,
+                               md_error *err)
+{
+    const md_type *s = c->in[4];
+    md_type whole = { 0 };
+
+    if (s->rank == 1 && !(md_dim_is_const(s->dim[0]) && s->dim[0].k == 1))
+        MD_TRY(md_infer__length(s, t->dim[1], "scale of b", err));
+    if (!md_infer_has(c, 6))
+        return MD_OK;
+    MD_TRY(md_infer__rank(c, 6, 0, 2, err));
+    MD_TRY(md_infer__broadcast(c, &whole, t, c->in[6], err));
+    for (int i = 0; whole.has_rank && i < 2; i++)
+        MD_TRY(md_infer__same_dim(whole.dim[i], t->dim[i],
+                                  "c broadcasts to what", err));
+    return MD_OK;
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    bool ta = md_node_attr_i(c->node, "transA", 0) != 0;
+    bool tb = md_node_attr_i(c->node, "transB", 0) != 0;
+    const md_type *a = c->in[0], *b = c->in[3];
+    md_type t;
+
+    MD_TRY(check_types(c, err));
     MD_TRY(md_infer__fresh_type(c, &t, MD_DTYPE_F32, 2, err));
     if (md_infer_has(c, 7))
         t.dtype = md_infer_has(c, 8) ? c->in[8]->dtype : MD_DTYPE_U8;
@@ -31,18 +55,7 @@ static md_status infer(const md_infer *c, md_error *err)
     if (a->has_rank && b->has_rank)
         MD_TRY(md_infer__same_dim(b->dim[tb], a->dim[!ta],
                                   "inner dimension of input 3", err));
-    if (c->in[4]->rank == 1 &&
-        !(md_dim_is_const(c->in[4]->dim[0]) && c->in[4]->dim[0].k == 1))
-        MD_TRY(md_infer__length(c->in[4], t.dim[1], "scale of b", err));
-    if (md_infer_has(c, 6)) {
-        md_type whole = { 0 };
-
-        MD_TRY(md_infer__rank(c, 6, 0, 2, err));
-        MD_TRY(md_infer__broadcast(c, &whole, &t, c->in[6], err));
-        for (int i = 0; whole.has_rank && i < 2; i++)
-            MD_TRY(md_infer__same_dim(whole.dim[i], t.dim[i],
-                                      "c broadcasts to what", err));
-    }
+    MD_TRY(check_columns(c, &t, err));
     md_infer__give(c, 0, &t);
     return MD_OK;
 }
@@ -113,8 +126,8 @@ static md_status run(md_exec *x, md_error *err)
 static int64_t macs(const md_node *n, const md_shape *const *in,
                     const md_shape *const *out)
 {
-    return md_shape_n(out[0]) *
-           in[0]->dim[md_node_attr_i(n, "transA", 0) ? 0 : 1];
+    return md_macs__times(md_shape_n(out[0]),
+                          in[0]->dim[md_node_attr_i(n, "transA", 0) ? 0 : 1]);
 }
 
 const md_op md_op_qgemm = {

@@ -5,8 +5,6 @@
 
 static md_status infer(const md_infer *c, md_error *err)
 {
-    md_dim oc = MD_DIM(0);
-
     MD_TRY(md_infer__need(c, 0, MD_TYPES_Q8, err));
     MD_TRY(md_infer__need(c, 3, MD_TYPES_Q8, err));
     MD_TRY(md_qlinear__check(c, 1, 2, 0, err));
@@ -21,8 +19,8 @@ static md_status infer(const md_infer *c, md_error *err)
     }
     if (c->in[3]->has_rank && c->in[3]->rank > 0) {
         const md_type *s = c->in[4];
+        md_dim oc = c->in[3]->dim[0];
 
-        oc = c->in[3]->dim[0];
         if (s->rank == 1 && !(md_dim_is_const(s->dim[0]) && s->dim[0].k == 1))
             MD_TRY(md_infer__length(s, oc, "scale of w", err));
         if (md_infer_has(c, 8))

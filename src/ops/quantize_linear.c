@@ -7,16 +7,20 @@ static md_dtype result(const md_infer *c)
 
     if (md_infer_has(c, 2))
         return md_infer__dtype(c, 2);
-    if (given)
-        return md_dtype_is_valid((int)given) ? (md_dtype)given
-                                             : MD_DTYPE_STRING;
+    if (given) /* 0 < given < MD_DTYPE_N was checked */
+        return (md_dtype)given;
     return MD_DTYPE_U8;
 }
 
 static md_status infer(const md_infer *c, md_error *err)
 {
-    md_dtype dtype = result(c);
+    int64_t given = md_node_attr_i(c->node, "output_dtype", 0);
+    md_dtype dtype;
 
+    if (given < 0 || given >= MD_DTYPE_N)
+        return md_fail(err, MD_INVALID, "output_dtype is %lld",
+                       (long long)given);
+    dtype = result(c);
     MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT | MD_T(I32), err));
     MD_TRY(
         md_infer__need(c, 1, MD_TYPES_FLOAT | MD_T(I32) | MD_T(F8E8M0), err));

@@ -122,7 +122,7 @@ static md_status read_wanted(wanted *w, const md_infer *c, int rank,
                        (long long)n, w->axes.n);
     if (c->opset >= 11 && present(c, 1))
         w->roi = c->cin[1];
-    if (w->roi && md_tensor_n(w->roi) != 2 * w->axes.n)
+    if (w->roi && md_tensor_n(w->roi) != (int64_t)2 * w->axes.n)
         return md_fail(err, MD_INVALID, "roi has %lld values, %d expected",
                        (long long)md_tensor_n(w->roi), 2 * w->axes.n);
     return MD_OK;
@@ -183,6 +183,9 @@ static md_status resolve(const md_infer *c, const wanted *w, md_type *t,
         r->scale[d] = (double)w->sizes.v[i] / (double)in.k;
         if (ratio > 0.0) {
             r->scale[d] = ratio;
+            if (ratio * (double)in.k > 0x1p40)
+                return md_fail(err, MD_TOO_LARGE, "axis %d would be %g", d,
+                               ratio * (double)in.k);
             t->dim[d] = MD_DIM((int64_t)floor(ratio * (double)in.k + 0.5));
         }
     }

@@ -66,7 +66,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     MD_TRY(md_exec__infer_view(x, &c, ar, err));
     for (int i = 0; i < out->shape.rank; i++) {
         bool known;
-        float scale;
+        float scale = 1.0f;
 
         MD_TRY(scale_of(&c, i, out->shape.rank, &scale, &known, err));
         r.scale[i] = scale;

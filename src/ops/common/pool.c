@@ -115,10 +115,10 @@ void md_pool__average(const md_pool_plan *p, const md_tensor *in,
 {
     for (int64_t i = 0; i < p->n_planes * p->out_size; i++) {
         int64_t base = i / p->out_size * p->in_size;
-        int64_t k[MD_SPATIAL_MAX], at, n = 0;
+        int64_t k[MD_SPATIAL_MAX], at;
         md_span s[MD_SPATIAL_MAX];
         bool started = false;
-        double sum = 0.0;
+        double sum = 0.0, n = 0.0;
 
         md_pool__spans(s, p, i % p->out_size);
         while (md_pool__next(p, s, k, &at, &started)) {
@@ -126,10 +126,10 @@ void md_pool__average(const md_pool_plan *p, const md_tensor *in,
 
             md_load_f64(&v, in, base + at, 1);
             sum += v;
-            n++;
+            n += 1.0;
         }
         if (count_pad)
-            n = s[0].padded * s[1].padded * s[2].padded;
-        emit(ctx, i, n ? sum / (double)n : 0.0);
+            n = (double)s[0].padded * (double)s[1].padded * (double)s[2].padded;
+        emit(ctx, i, n > 0.0 ? sum / n : 0.0);
     }
 }

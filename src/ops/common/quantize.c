@@ -104,9 +104,9 @@ md_status md_qlinear__check(const md_infer *c, uint32_t scale, uint32_t zero,
                             uint32_t like, md_error *err)
 {
     MD_TRY(md_infer__need(c, scale, MD_TYPES_FLOAT, err));
-    MD_TRY(md_infer__rank(c, scale, 0, 2, err));
+    MD_TRY(md_infer__rank(c, scale, 0, 1, err));
     MD_TRY(md_infer__may(c, zero, MD_TYPES_Q8 | MD_T(I32) | MD_TYPES_F8, err));
-    MD_TRY(md_infer__rank(c, zero, 0, 2, err));
+    MD_TRY(md_infer__rank(c, zero, 0, 1, err));
     return md_infer__same_dtype(c, zero, like, err);
 }
 

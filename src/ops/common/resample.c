@@ -102,7 +102,8 @@ static double weigh(const md_resample *r, double distance, double shrink)
 static void fill(const md_resample *r, double x, double shrink, int64_t in,
                  int64_t n, int64_t *at, double *weight)
 {
-    double base = floor(x) - (double)(n / 2 - 1), sum = 0.0;
+    int64_t before = n / 2 - 1;
+    double base = floor(x) - (double)before, sum = 0.0;
 
     if (r->mode == MD_RESAMPLE_NEAREST)
         base = nearest(r->nearest, x);

@@ -10,6 +10,7 @@
 #define MD_OPS_COMMON_UTIL_H
 
 #include "base/arena.h"
+#include "base/size.h"
 #include "ops/op.h"
 
 /* Sets of element types, one bit each. */
@@ -26,8 +27,8 @@
 #define MD_TYPES_ANY (~(uint32_t)MD_T(NONE))
 
 enum {
-    MD_INTS_MAX = 2 * MD_RANK_MAX, /* pads: two for each axis */
-    MD_CHUNK = 256,                /* elements converted at a time */
+    MD_INTS_MAX = 64, /* parts of a Split; pads are 2 * MD_RANK_MAX */
+    MD_CHUNK = 256,   /* elements converted at a time */
 };
 
 /* A short list of integers from an attribute or an input. */
@@ -204,6 +205,14 @@ typedef struct md_place {
     int64_t stride[MD_RANK_MAX];
 } md_place;
 void md_move(const md_place *to, const md_place *from, const md_shape *dims);
+
+/* a * b of counts, INT64_MAX when that overflows: for md_op.macs. */
+static inline int64_t md_macs__times(int64_t a, int64_t b)
+{
+    int64_t r;
+
+    return md_mul_i64(&r, a, b) ? r : INT64_MAX;
+}
 
 /* Step a row-major counter of `rank` digits below dim; false after the last. */
 static inline bool md_step_index(int64_t *index, const int64_t *dim, int rank)

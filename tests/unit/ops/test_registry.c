@@ -1,0 +1,89 @@
+#include "support/test.h"
+
+#include <string.h>
+
+#include "ops/op.h"
+
+static void test_registry__finds_by_domain_name_and_opset(void **state)
+{
+    (void)state;
+    assert_ptr_equal(md_op_find("", "Conv", 13), &md_op_conv);
+    assert_ptr_equal(md_op_find("ai.onnx", "Conv", 13), &md_op_conv);
+    assert_ptr_equal(md_op_find("", "Gelu", 20), &md_op_gelu);
+    assert_ptr_equal(md_op_find("com.microsoft", "Gelu", 1), &md_op_ms_gelu);
+    assert_null(md_op_find("", "Gelu", 19)); /* not yet */
+    assert_non_null(md_op_find("", "Upsample", 9));
+    assert_null(md_op_find("", "Upsample", 10)); /* no more */
+    assert_null(md_op_find("", "conv", 13));
+    assert_null(md_op_find("", "", 13));
+    assert_null(md_op_find("org.example", "Conv", 13));
+}
+
+static void test_registry__rows_are_complete(void **state)
+{
+    const md_op *const *list = md_op_list();
+
+    (void)state;
+    assert_non_null(list[0]);
+    for (size_t i = 0; list[i]; i++) {
+        const md_op *op = list[i];
+
+        assert_non_null(op->infer);
+        assert_non_null(op->run);
+        assert_true(op->since >= 1);
+        assert_true(op->until == 0 || op->until >= op->since);
+        assert_true(op->in_max < 0 || op->in_max >= op->in_min);
+        assert_true(op->out_max < 0 || op->out_max >= op->out_min);
+        assert_ptr_equal(md_op_find(op->domain, op->name, op->since), op);
+    }
+}
+
+/* No two rows claim one version of one operator. */
+static void test_registry__versions_do_not_overlap(void **state)
+{
+    const md_op *const *list = md_op_list();
+
+    (void)state;
+    for (size_t i = 0; list[i]; i++) {
+        for (size_t k = i + 1; list[k]; k++) {
+            bool same = strcmp(list[i]->name, list[k]->name) == 0 &&
+                        strcmp(list[i]->domain, list[k]->domain) == 0;
+
+            if (same)
+                assert_true(
+                    (list[i]->until && list[i]->until < list[k]->since) ||
+                    (list[k]->until && list[k]->until < list[i]->since));
+        }
+    }
+}
+
+static void test_registry__checks_counts(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_node n = { .op = "Conv", .n_in = 2, .n_out = 1 };
+
+    (void)state;
+    assert_md_ok(md_op_check(&md_op_conv, &n, &err), &err);
+    n.n_in = 4;
+    assert_md_fails(md_op_check(&md_op_conv, &n, &err), MD_INVALID, &err,
+                    "Conv has 4 inputs, 2 to 3 expected");
+    n.n_in = 2;
+    n.n_out = 0;
+    assert_md_fails(md_op_check(&md_op_conv, &n, &err), MD_INVALID, &err,
+                    "Conv has 0 outputs");
+    n.n_in = 0;
+    assert_md_fails(md_op_check(&md_op_concat, &n, &err), MD_INVALID, &err,
+                    "at least 1 expected");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_registry__finds_by_domain_name_and_opset),
+        cmocka_unit_test(test_registry__rows_are_complete),
+        cmocka_unit_test(test_registry__versions_do_not_overlap),
+        cmocka_unit_test(test_registry__checks_counts),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
