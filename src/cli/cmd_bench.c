@@ -1,0 +1,277 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/process.h"
+#include "cli/model.h"
+#include "cli/print.h"
+#include "cli/progress.h"
+#include "kernels/peak_f32.h"
+
+enum {
+    N_RUNS_MAX = 1 << 20,
+    N_RUNS_MIN = 20, /* even when they take longer than --seconds */
+    N_WARM = 3,
+    PEAK_ROUNDS = 500000, /* about a millisecond */
+    PEAK_CHUNKS = 4,      /* for each thread: one may wake late */
+    PEAK_TRIES = 5
+};
+
+typedef struct result {
+    int64_t *ns; /* of each run, sorted */
+    int64_t n;
+    int64_t load_ns;
+    uint64_t rss;
+    int64_t macs;
+    size_t memory;
+    int threads;
+    int64_t batch;
+    double peak; /* multiply-adds per second, all threads */
+} result;
+
+/* Values that any model takes: ones are valid as ids, masks and lengths. */
+static void fill(md_tensor *t)
+{
+    int64_t n = md_tensor_n(t);
+    uint32_t x = 1;
+
+    for (int64_t i = 0; i < n; i++) {
+        x = x * 1664525 + 1013904223;
+        if (md_dtype_is_float(t->dtype))
+            md_tensor_set_f64(t, i, (double)(x >> 8) * 0x1p-24);
+        else if (t->dtype == MD_DTYPE_U8 || t->dtype == MD_DTYPE_I8)
+            md_tensor_set_i64(t, i, x >> 25);
+        else if (t->dtype != MD_DTYPE_STRING)
+            md_tensor_set_i64(t, i, 1);
+    }
+}
+
+static void peak_chunk(void *ctx, int64_t chunk, int worker)
+{
+    float x[MD_PEAK_N] = { 0 };
+    int64_t *macs = ctx;
+    int64_t n = md_peak_f32_select(md_cpu_flags())->run(x, PEAK_ROUNDS);
+
+    (void)worker;
+    if (chunk == 0)
+        *macs = n;
+}
+
+/* What all threads can do together, at best of some tries. */
+static double measure_peak(md_pool *pool, int width)
+{
+    int64_t n = (int64_t)width * PEAK_CHUNKS;
+    double best = 0;
+
+    for (int i = 0; i < PEAK_TRIES; i++) {
+        int64_t macs = 0, start = md_clock_ns();
+        double rate;
+
+        md_pool_run(pool, width, n, peak_chunk, &macs);
+        rate = (double)(macs * n) * 1e9 / (double)(md_clock_ns() - start);
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x, y;
+
+    memcpy(&x, a, sizeof(x));
+    memcpy(&y, b, sizeof(y));
+    return (x > y) - (x < y);
+}
+
+static md_status run_often(result *out, md_run *r, const md_args *a,
+                           int64_t seconds, md_error *err)
+{
+    int64_t start, now;
+    md_progress p;
+
+    for (int i = 0; i < N_WARM; i++)
+        MD_TRY(md_run_execute(r, 0, err));
+    out->rss = md_process_rss(); /* without the list of times */
+    md_progress_begin(&p, a->cli->err, "running");
+    start = now = md_clock_ns();
+    while (out->n < N_RUNS_MAX &&
+           (out->n < N_RUNS_MIN || now - start < seconds * 1000000000)) {
+        int64_t before = now;
+
+        MD_TRY(md_run_execute(r, 0, err));
+        now = md_clock_ns();
+        out->ns[out->n++] = now - before;
+        md_progress_step(&p, out->n, 0);
+    }
+    md_progress_end(&p);
+    qsort(out->ns, (size_t)out->n, sizeof(*out->ns), by_value);
+    return MD_OK;
+}
+
+static double ms(const result *r, double share)
+{
+    return (double)r->ns[(int64_t)((double)(r->n - 1) * share)] / 1e6;
+}
+
+/* Multiply-adds count twice, as everywhere. */
+static double gflops(const result *r)
+{
+    return 2e-6 * (double)r->macs / ms(r, 0.5);
+}
+
+static double share_of_peak(const result *r)
+{
+    return gflops(r) * 1e9 / (2 * r->peak);
+}
+
+static md_status put_json(const result *r, const md_args *a, md_error *err)
+{
+    const struct {
+        const char *name;
+        double value;
+    } rows[] = {
+        { "min_ms", ms(r, 0) },
+        { "p50_ms", ms(r, 0.5) },
+        { "p90_ms", ms(r, 0.9) },
+        { "p99_ms", ms(r, 0.99) },
+        { "load_ms", (double)r->load_ns / 1e6 },
+        { "rss_mb", (double)r->rss / 1e6 },
+        { "gflops", gflops(r) },
+        { "peak_gflops", 2e-9 * r->peak },
+        { "peak_share", share_of_peak(r) },
+    };
+    md_json_writer w;
+    md_buf b;
+
+    md_cli_json_begin(&w, &b);
+    md_json_put_object(&w);
+    md_json_put_name(&w, "model");
+    md_json_put_str(&w, a->pos[0]);
+    md_json_put_name(&w, "precision");
+    md_json_put_str(
+        &w, md_args_text(a, "precision", md_opts_text(a->opts, "precision")));
+    md_json_put_name(&w, "threads");
+    md_json_put_i64(&w, r->threads);
+    md_json_put_name(&w, "batch");
+    md_json_put_i64(&w, r->batch);
+    md_json_put_name(&w, "runs");
+    md_json_put_i64(&w, r->n);
+    for (size_t i = 0; i < MD_COUNT(rows); i++) {
+        md_json_put_name(&w, rows[i].name);
+        /* Seven digits are more than a measurement has. */
+        md_json_put_f32(&w, (float)rows[i].value);
+    }
+    md_json_put_name(&w, "macs");
+    md_json_put_i64(&w, r->macs);
+    md_json_put_name(&w, "memory_bytes");
+    md_json_put_u64(&w, r->memory);
+    md_json_put_end(&w);
+    return md_cli_json_end(&w, &b, a->cli->out, err);
+}
+
+static void put_text(const result *r, FILE *f)
+{
+    char rss[32], memory[32], macs[32];
+
+    md_cli_format_size(rss, sizeof(rss), (double)r->rss);
+    md_cli_format_size(memory, sizeof(memory), (double)r->memory);
+    md_cli_format_count(macs, sizeof(macs), (double)r->macs);
+    fprintf(f,
+            "latency   min %.3f  p50 %.3f  p90 %.3f  p99 %.3f ms, %lld runs, "
+            "%d threads, batch %lld\n"
+            "load      %.1f ms\n"
+            "memory    %s resident, %s for activations\n"
+            "work      %s MACs, %.1f GFLOP/s, %.0f %% of the fp32 peak of "
+            "%.0f\n",
+            ms(r, 0), ms(r, 0.5), ms(r, 0.9), ms(r, 0.99), (long long)r->n,
+            r->threads, (long long)r->batch, (double)r->load_ns / 1e6, rss,
+            memory, macs, gflops(r), 100 * share_of_peak(r), 2e-9 * r->peak);
+}
+
+static md_status measure(result *out, md_cli_session *s, const md_args *a,
+                         md_error *err)
+{
+    uint32_t n = md_session_n_inputs(s->session);
+    md_shape *shapes = md_arena_calloc(a->arena, n + 1u, sizeof(*shapes));
+    md_status st;
+    md_run *r;
+
+    if (!shapes)
+        return md_fail_nomem(err, n * sizeof(*shapes));
+    MD_TRY(md_cli_shapes(shapes, s, out->batch, a, err));
+    MD_TRY(md_run_acquire(&r, s->session, shapes, err));
+    for (uint32_t i = 0; i < n; i++)
+        fill(md_run_input(r, i));
+    st = run_often(out, r, a, md_args_int(a, "seconds", 3), err);
+    out->macs = md_run_macs(r);
+    out->memory = md_run_memory(r);
+    out->load_ns = s->load_ns;
+    out->threads = s->width;
+    out->peak = measure_peak(s->pool, s->width);
+    md_run_release(r);
+    return st;
+}
+
+static md_status bench(result *r, const md_args *a, md_error *err)
+{
+    md_cli_session s;
+    md_status st;
+
+    MD_TRY(md_cli_session_open(&s, a->pos[0], a, err));
+    st = measure(r, &s, a, err);
+    md_cli_session_close(&s);
+    MD_TRY(st);
+    if (md_args_has(a, "json"))
+        return put_json(r, a, err);
+    put_text(r, a->cli->out);
+    return MD_OK;
+}
+
+static md_status run(const md_args *a, md_error *err)
+{
+    size_t size = N_RUNS_MAX * sizeof(int64_t);
+    result r = { .batch = md_args_int(a, "batch", 1) };
+    md_status s;
+
+    r.ns = md_malloc(md_alloc_default(), size);
+    if (!r.ns)
+        return md_fail_nomem(err, size);
+    s = bench(&r, a, err);
+    md_free(md_alloc_default(), r.ns);
+    return s;
+}
+
+static const md_flag flags[] = {
+    MD_FLAG_THREADS,
+    { .name = "batch",
+      .letter = 'b',
+      .type = MD_OPT_INT,
+      .arg = "N",
+      .min = 1,
+      .max = 65536,
+      .help = "first dim of the inputs (1)" },
+    MD_FLAG_SHAPE,
+    MD_FLAG_PRECISION,
+    { .name = "seconds",
+      .letter = 's',
+      .type = MD_OPT_INT,
+      .arg = "S",
+      .min = 0,
+      .max = 3600,
+      .help = "how long (3); at least 20 runs" },
+    MD_FLAG_JSON,
+};
+
+const md_cmd md_cmd_bench = {
+    .usage = "MODEL [--threads N] [--batch N] [--precision P] [--seconds S] "
+             "[--json]",
+    .text = "Measures latency, load time and memory with made-up inputs.  The "
+            "share of the peak\nis that of fp32 multiply-adds on as many "
+            "threads, measured, too: bf16 and int8 may\nexceed it.",
+    .example = "modeld bench net.onnx --threads 1 --seconds 5",
+    .flags = flags,
+    .n_flags = MD_COUNT(flags),
+    .n_min = 1,
+    .n_max = 1,
+    .run = run,
+};

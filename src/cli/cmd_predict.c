@@ -1,0 +1,209 @@
+#include <string.h>
+
+#include "cli/model.h"
+#include "cli/print.h"
+#include "cli/tensor_file.h"
+
+enum {
+    SHAPE_SIZE = MD_SHAPE_TEXT,
+    N_SHOWN = 8 /* elements of an output on a terminal */
+};
+
+/* "NAME=FILE" or "FILE"; a '=' behind a '/' belongs to the file's name. */
+static md_status read_input(md_cli_inputs *in, const char *text, md_error *err)
+{
+    const char *equals = strchr(text, '=');
+    const char *slash = strchr(text, '/');
+    char *name;
+
+    if (!equals || (slash && slash < equals))
+        return md_cli_inputs_read(in, NULL, text, err);
+    name = md_arena_strndup(in->arena, text, (size_t)(equals - text));
+    if (!name)
+        return md_fail_nomem(err, strlen(text));
+    return md_cli_inputs_read(in, name, equals + 1, err);
+}
+
+static md_status read_inputs(md_cli_inputs *in, const md_args *a, md_error *err)
+{
+    const char *text;
+
+    for (int at = 0; (text = md_args_next(a, "input", &at));)
+        MD_TRY(read_input(in, text, err));
+    return md_cli_inputs_check(in, err);
+}
+
+static md_status save(const md_args *a, const md_session *s,
+                      const md_tensor *outputs, md_error *err)
+{
+    const char *dir = md_args_text(a, "output", NULL);
+
+    for (uint32_t i = 0; dir && i < md_session_n_outputs(s); i++)
+        MD_TRY(md_cli_tensor_save(
+            &outputs[i], dir, md_session_output(s, i)->name, a->arena, err));
+    return MD_OK;
+}
+
+static md_status put_json(const md_args *a, const md_session *s,
+                          const md_tensor *outputs, md_error *err)
+{
+    md_json_writer w;
+    md_buf b;
+
+    md_cli_json_begin(&w, &b);
+    md_json_put_object(&w);
+    md_json_put_name(&w, "outputs");
+    md_json_put_array(&w);
+    for (uint32_t i = 0; i < md_session_n_outputs(s); i++) {
+        const md_tensor *t = &outputs[i];
+
+        md_json_put_object(&w);
+        md_json_put_name(&w, "name");
+        md_json_put_str(&w, md_session_output(s, i)->name);
+        md_json_put_name(&w, "type");
+        md_json_put_str(&w, md_dtype_name(t->dtype));
+        md_json_put_name(&w, "shape");
+        md_json_put_array(&w);
+        for (int d = 0; d < t->shape.rank; d++)
+            md_json_put_i64(&w, t->shape.dim[d]);
+        md_json_put_end(&w);
+        md_json_put_name(&w, "data");
+        md_cli_tensor_json(&w, t);
+        md_json_put_end(&w);
+    }
+    md_json_put_end(&w);
+    md_json_put_end(&w);
+    return md_cli_json_end(&w, &b, a->cli->out, err);
+}
+
+static void put_text(FILE *f, const char *name, const md_tensor *t)
+{
+    char shape[SHAPE_SIZE];
+    int64_t n = md_tensor_n(t);
+
+    fprintf(f, "%s %s%s", name, md_dtype_name(t->dtype),
+            md_shape_format(shape, sizeof(shape), &t->shape));
+    for (int64_t i = 0; i < n && i < N_SHOWN; i++) {
+        if (t->dtype == MD_DTYPE_STRING) {
+            const md_str *s = (const md_str *)t->data + i;
+
+            fprintf(f, " \"%.*s\"", (int)(s->n < 80 ? s->n : 80), s->p);
+        } else {
+            fprintf(f, " %.7g", md_tensor_get_f64(t, i));
+        }
+    }
+    fputs(n > N_SHOWN ? " ...\n" : "\n", f);
+}
+
+/* Line i of the labels that the model carries: its start, *n bytes; NULL when
+ * there are none or fewer. */
+static const char *find_label(const md_session *s, int64_t i, int *n)
+{
+    const char *p = md_model_meta(md_session_model(s), "modeld.labels");
+
+    for (; p && i > 0; i--) {
+        p = strchr(p, '\n');
+        p = p ? p + 1 : NULL;
+    }
+    if (!p || *p == '\0')
+        return NULL;
+    *n = (int)strcspn(p, "\n");
+    return p;
+}
+
+/* The class of each row of output 0, for a model with labels. */
+static void put_classes(FILE *f, const md_session *s, const md_tensor *t)
+{
+    int64_t n = md_tensor_n(t);
+    int64_t width = t->shape.rank ? t->shape.dim[t->shape.rank - 1] : 0;
+
+    for (int64_t at = 0; width > 0 && at < n; at += width) {
+        int64_t best = at;
+        const char *label;
+        int n_label;
+
+        for (int64_t i = at; i < at + width; i++) {
+            if (md_tensor_get_f64(t, i) > md_tensor_get_f64(t, best))
+                best = i;
+        }
+        label = find_label(s, best - at, &n_label);
+        if (label)
+            fprintf(f, "class '%.*s' %.4g\n", n_label, label,
+                    md_tensor_get_f64(t, best));
+    }
+}
+
+static md_status put(const md_args *a, const md_session *s,
+                     const md_tensor *outputs, md_error *err)
+{
+    if (md_args_has(a, "json"))
+        return put_json(a, s, outputs, err);
+    for (uint32_t i = 0; i < md_session_n_outputs(s); i++)
+        put_text(a->cli->out, md_session_output(s, i)->name, &outputs[i]);
+    if (md_session_n_outputs(s) > 0)
+        put_classes(a->cli->out, s, &outputs[0]);
+    return MD_OK;
+}
+
+static md_status predict(const md_args *a, md_session *s, md_error *err)
+{
+    uint32_t n = md_session_n_outputs(s);
+    md_tensor *outputs = md_arena_calloc(a->arena, n + 1u, sizeof(*outputs));
+    md_cli_inputs in;
+    md_status st;
+
+    if (!outputs)
+        return md_fail_nomem(err, n * sizeof(*outputs));
+    MD_TRY(md_cli_inputs_init(&in, s, a->arena, err));
+    st = read_inputs(&in, a, err);
+    if (st == MD_OK)
+        st = md_session_run(s, in.tensors, outputs, md_alloc_default(), err);
+    md_cli_inputs_release(&in);
+    if (st == MD_OK)
+        st = save(a, s, outputs, err);
+    if (st == MD_OK)
+        st = put(a, s, outputs, err);
+    for (uint32_t i = 0; i < n; i++)
+        md_tensor_release(&outputs[i]);
+    return st;
+}
+
+static md_status run(const md_args *a, md_error *err)
+{
+    md_cli_session s;
+    md_status st;
+
+    MD_TRY(md_cli_session_open(&s, a->pos[0], a, err));
+    st = predict(a, s.session, err);
+    md_cli_session_close(&s);
+    return st;
+}
+
+static const md_flag flags[] = {
+    { .name = "input",
+      .letter = 'i',
+      .type = MD_OPT_TEXT,
+      .arg = "[NAME=]FILE",
+      .help = "an input, or several in an .npz or .json" },
+    { .name = "output",
+      .letter = 'o',
+      .type = MD_OPT_TEXT,
+      .arg = "DIR",
+      .help = "write each output to DIR/NAME.npy" },
+    MD_FLAG_THREADS,
+    MD_FLAG_PRECISION,
+    MD_FLAG_JSON,
+};
+
+const md_cmd md_cmd_predict = {
+    .usage = "MODEL [--input [NAME=]FILE]... [--output DIR] [--json]",
+    .text = "Runs a model once.  Inputs are .npy, .npz (arrays named after "
+            "the inputs), .pb\n(TensorProto) or .json (nested or flat lists, "
+            "alone or by name).",
+    .example = "modeld predict net.onnx --input x=image.npy --output out",
+    .flags = flags,
+    .n_flags = MD_COUNT(flags),
+    .n_min = 1,
+    .n_max = 1,
+    .run = run,
+};

@@ -1,0 +1,169 @@
+#include "cli/model.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/num.h"
+#include "convert/convert.h"
+#include "formats/onnx.h"
+
+/* Whether a converter reads the file; ONNX files are read by their own. */
+static md_status is_foreign(bool *out, const char *path, md_error *err)
+{
+    md_map map;
+
+    MD_TRY(md_map_open(&map, path, err));
+    *out = md_converter_find(map.data, map.size) != NULL;
+    md_map_release(&map);
+    return MD_OK;
+}
+
+md_status md_cli_model_load(md_model **out, const char *path, md_error *err)
+{
+    const md_alloc *alloc = md_alloc_tagged(MD_MEM_graph);
+    md_convert_opts opts = MD_CONVERT_OPTS_INIT;
+    bool foreign;
+
+    MD_TRY(is_foreign(&foreign, path, err));
+    opts.no_self_check = true; /* it will be run anyway */
+    if (foreign)
+        return md_convert(out, path, &opts, NULL, alloc, err);
+    return md_onnx_load(out, path, alloc, err);
+}
+
+static md_precision parse_precision(const char *name)
+{
+    int p = MD_PRECISION_FP32;
+
+    while (p < MD_PRECISION_AUTO &&
+           strcmp(name, md_precision_name((md_precision)p)) != 0)
+        p++;
+    return (md_precision)p;
+}
+
+md_status md_cli_session_take(md_cli_session *out, md_model *model,
+                              const md_args *a, md_error *err)
+{
+    md_session_opts opts = MD_SESSION_OPTS_INIT;
+    int n = (int)md_args_int(a, "threads", md_opts_int(a->opts, "threads"));
+    md_status s;
+
+    *out = (md_cli_session){ NULL };
+    opts.precision = parse_precision(
+        md_args_text(a, "precision", md_opts_text(a->opts, "precision")));
+    MD_TRY(md_pool_new(&out->pool, n, md_alloc_default(), err));
+    out->width = md_pool_width(out->pool);
+    opts.pool = out->pool;
+    s = md_session_new(&out->session, model, &opts, err);
+    if (s != MD_OK)
+        md_cli_session_close(out);
+    return s;
+}
+
+md_status md_cli_session_open(md_cli_session *out, const char *path,
+                              const md_args *a, md_error *err)
+{
+    int64_t start = md_clock_ns();
+    md_model *model;
+    md_status s;
+
+    MD_TRY(md_cli_model_load(&model, path, err));
+    s = md_cli_session_take(out, model, a, err);
+    if (s != MD_OK) {
+        md_model_free(model);
+        return md_wrap(err, s, "model '%s': ", path);
+    }
+    out->load_ns = md_clock_ns() - start;
+    return MD_OK;
+}
+
+void md_cli_session_close(md_cli_session *s)
+{
+    md_session_free(s->session);
+    md_pool_free(s->pool);
+    *s = (md_cli_session){ NULL };
+}
+
+char *md_cli_io_format(char *buf, size_t size, const md_session *s,
+                       const md_io *io)
+{
+    return md_type_format(buf, size, md_session_model(s), &io->type);
+}
+
+/* "1,3,224,224" behind NAME= to *shape. */
+static md_status parse_dims(md_shape *shape, const char *dims, md_error *err)
+{
+    const unsigned char *p = (const unsigned char *)dims;
+    const unsigned char *end = p + strlen(dims);
+
+    shape->rank = 0;
+    while (shape->rank < MD_RANK_MAX) {
+        int64_t dim;
+
+        if (md_num_i64(&dim, &p, p, end) != MD_NUM_OK || dim < 0)
+            break;
+        shape->dim[shape->rank++] = dim;
+        if (p == end)
+            return MD_OK;
+        if (*p++ != ',')
+            break;
+    }
+    return md_fail(err, MD_INVALID,
+                   "--shape: '%.80s' given, expected up to %d dims as in "
+                   "1,3,224",
+                   dims, MD_RANK_MAX);
+}
+
+/* What --shape says about inputs. */
+static md_status apply_flags(md_shape *shapes, const md_session *s,
+                             const md_args *a, md_error *err)
+{
+    const char *text;
+
+    for (int at = 0; (text = md_args_next(a, "shape", &at));) {
+        const char *equals = strrchr(text, '=');
+        char name[256] = "";
+        int i = -1;
+
+        if (equals && (size_t)(equals - text) < sizeof(name)) {
+            memcpy(name, text, (size_t)(equals - text));
+            i = md_session_find_input(s, name);
+        }
+        if (i < 0)
+            return md_fail(err, MD_INVALID,
+                           "--shape: '%.80s' given, expected NAME=D,D,... with "
+                           "the name of an input",
+                           text);
+        MD_TRY(parse_dims(&shapes[i], equals + 1, err));
+    }
+    return MD_OK;
+}
+
+static md_status default_shape(md_shape *shape, const md_session *s,
+                               const md_io *io, int64_t batch, md_error *err)
+{
+    char type[256];
+
+    shape->rank = io->type.rank;
+    for (int d = 0; d < io->type.rank; d++) {
+        md_dim dim = io->type.dim[d];
+
+        shape->dim[d] = md_dim_is_const(dim) ? dim.k : d == 0 ? batch : 1;
+    }
+    if (batch == 1 || (shape->rank > 0 && shape->dim[0] == batch))
+        return MD_OK;
+    return md_fail(err, MD_INVALID,
+                   "--batch %lld: input '%s' is %s, whose first dim is fixed",
+                   (long long)batch, io->name,
+                   md_cli_io_format(type, sizeof(type), s, io));
+}
+
+md_status md_cli_shapes(md_shape *shapes, const md_cli_session *s,
+                        int64_t batch, const md_args *a, md_error *err)
+{
+    for (uint32_t i = 0; i < md_session_n_inputs(s->session); i++)
+        MD_TRY(default_shape(&shapes[i], s->session,
+                             md_session_input(s->session, i), batch, err));
+    return apply_flags(shapes, s->session, a, err);
+}

@@ -1,0 +1,52 @@
+/* Models and sessions for commands. */
+#ifndef MD_CLI_MODEL_H
+#define MD_CLI_MODEL_H
+
+#include "cli/args.h"
+#include "engine/session.h"
+
+/* Read any model file: ONNX, or what a converter reads, converted in memory.
+ * The caller frees the model. */
+md_status md_cli_model_load(md_model **out, const char *path, md_error *err);
+
+/* A session with its pool; zeroed when nothing is open. */
+typedef struct md_cli_session {
+    md_session *session;
+    md_pool *pool;
+    int width; /* threads */
+    int64_t load_ns;
+} md_cli_session;
+
+/*
+ * Load the model at `path` and make it ready, with the values of --threads
+ * and --precision (flags of the command) or the program's options.
+ */
+md_status md_cli_session_open(md_cli_session *out, const char *path,
+                              const md_args *a, md_error *err);
+
+/* Make `model` ready instead; taken over on success. */
+md_status md_cli_session_take(md_cli_session *out, md_model *model,
+                              const md_args *a, md_error *err);
+
+void md_cli_session_close(md_cli_session *s);
+
+/*
+ * A shape for every input (n_inputs of them): constants as they are, the
+ * first dim `batch` where it is a symbol, other symbols 1, or what a
+ * --shape NAME=D,D,... of the command says.  MD_INVALID when batch is not 1
+ * and the first dim is another constant.
+ */
+md_status md_cli_shapes(md_shape *shapes, const md_cli_session *s,
+                        int64_t batch, const md_args *a, md_error *err);
+
+/* "float32[batch,3]" of an input or output, into buf; returns buf. */
+char *md_cli_io_format(char *buf, size_t size, const md_session *s,
+                       const md_io *io);
+
+#define MD_FLAG_SHAPE                                                          \
+    {                                                                          \
+        .name = "shape", .type = MD_OPT_TEXT, .arg = "NAME=D,D,...",           \
+        .help = "shape of an input whose dims are open"                        \
+    }
+
+#endif
