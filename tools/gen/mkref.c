@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "app/options.h"
 #include "base/attr.h"
 #include "base/cpu.h"
 #include "base/error.h"
@@ -91,14 +92,54 @@ static void write_operators(FILE *f)
     }
 }
 
+static void write_options(FILE *f)
+{
+    static const char *const types[] = {
+        [MD_OPT_BOOL] = "true or false",
+        [MD_OPT_INT] = "number",
+        [MD_OPT_SIZE] = "size: 4096, 64k, 16M, 2G",
+        [MD_OPT_DURATION] = "duration: 250ms, 30s, 5m, 1h",
+        [MD_OPT_CHOICE] = "one of ",
+        [MD_OPT_TEXT] = "text",
+    };
+
+    fputs("# Options\n\n"
+          "Of `modeld serve` and `modeld config`: `--name value` on the "
+          "command line (with `-` for `_`), `MODELD_NAME` in the environment, "
+          "`name = value` in the file given with `--config`.  The first of "
+          "these that has an option decides; `modeld config` shows which.\n\n"
+          "| name | value | default | meaning |\n"
+          "| --- | --- | --- | --- |\n",
+          f);
+    for (size_t i = 0; i < md_app_n_options; i++) {
+        const md_opt_row *row = &md_app_options[i];
+
+        fprintf(f, "| `%s` | %s", row->name, types[row->type]);
+        for (const char *c = row->choices; c && *c; c++)
+            fprintf(f, *c == '|' ? ", " : "%c", *c);
+        fprintf(f, " | `%s` | %s |\n", row->otherwise, row->help);
+    }
+}
+
+static void write_commands(FILE *f)
+{
+    fputs("# Commands\n\n"
+          "`modeld COMMAND --help` shows arguments and an example.\n\n"
+          "| command | does |\n"
+          "| --- | --- |\n",
+          f);
+#define CMD(name, summary) fprintf(f, "| `modeld %s` | %s |\n", #name, summary);
+#include "cli/cmds.def"
+#undef CMD
+}
+
 static const struct {
     const char *name;
     void (*write)(FILE *f);
 } pages[] = {
-    { "status.md", write_status },
-    { "cpu.md", write_cpu },
-    { "dtypes.md", write_dtypes },
-    { "operators.md", write_operators },
+    { "status.md", write_status },   { "cpu.md", write_cpu },
+    { "dtypes.md", write_dtypes },   { "operators.md", write_operators },
+    { "options.md", write_options }, { "commands.md", write_commands },
 };
 
 static int write_page(const char *dir, const char *name, void (*write)(FILE *))
