@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/size.h"
 #include "base/utf8.h"
+#include "formats/format.h"
 
 enum {
     HEADER_MAX = 64 * 1024,
@@ -456,3 +457,16 @@ md_status md_npy_load(md_tensor *out, const char *path, const md_alloc *alloc,
     md_map_release(&map);
     return s == MD_OK ? s : md_wrap(err, s, "'%s': ", path);
 }
+
+static bool probe(const void *bytes, size_t size)
+{
+    return size >= sizeof(magic) && memcmp(bytes, magic, sizeof(magic)) == 0;
+}
+
+const md_format md_format_npy = {
+    .name = "npy",
+    .title = "NumPy array",
+    .ending = ".npy",
+    .probe = probe,
+    .load_tensor = md_npy_load,
+};

@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include "base/file.h"
+#include "formats/format.h"
 #include "formats/npy.h"
 
 struct md_npz {
@@ -224,3 +225,26 @@ out:
     md_buf_release(&directory);
     return s;
 }
+
+/* A zip archive whose first entry is an array (Keras files are archives too),
+ * or an empty one. */
+static bool probe(const void *bytes, size_t size)
+{
+    const unsigned char *p = bytes;
+    size_t n;
+
+    if (size >= 4 && memcmp(p, "PK\5\6", 4) == 0)
+        return true;
+    if (size < LOCAL_SIZE || memcmp(p, "PK\3\4", 4) != 0)
+        return false;
+    n = p[26] | (size_t)p[27] << 8;
+    return n > 4 && n <= size - LOCAL_SIZE &&
+           memcmp(p + LOCAL_SIZE + n - 4, ".npy", 4) == 0;
+}
+
+const md_format md_format_npz = {
+    .name = "npz",
+    .title = "NumPy archive",
+    .ending = ".npz",
+    .probe = probe,
+};

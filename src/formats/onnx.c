@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "formats/format.h"
 #include "formats/onnx_impl.h"
 
 enum {
@@ -263,3 +264,11 @@ bool md_onnx_probe(const void *bytes, size_t size)
     }
     return seen;
 }
+
+const md_format md_format_onnx = {
+    .name = "onnx",
+    .title = "ONNX model",
+    .ending = ".onnx",
+    .probe = md_onnx_probe,
+    .load_model = md_onnx_load,
+};

@@ -1,6 +1,7 @@
 #include "formats/tensor_pb.h"
 
 #include "base/file.h"
+#include "formats/format.h"
 #include "formats/onnx_impl.h"
 
 md_status md_tensor_pb_parse(md_tensor *out, const void *bytes, size_t size,
@@ -63,3 +64,10 @@ out:
     md_buf_release(&bytes);
     return s;
 }
+
+const md_format md_format_tensor_pb = {
+    .name = "tensor_pb",
+    .title = "ONNX tensor",
+    .ending = ".pb",
+    .load_tensor = md_tensor_pb_load,
+};
