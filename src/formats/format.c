@@ -76,8 +76,10 @@ md_status md_format_load_model(md_model **out, const char *path,
                                const md_alloc *alloc, md_error *err)
 {
     const md_format *f = NULL;
+    md_status s = md_format_detect(&f, path, err);
 
-    MD_TRY(md_format_detect(&f, path, err));
+    if (s != MD_OK || !f)
+        return s;
     if (!f->load_model)
         return md_fail(err, MD_UNSUPPORTED, "'%s' (%s) holds no model", path,
                        f->title);
@@ -88,8 +90,10 @@ md_status md_format_load_tensor(md_tensor *out, const char *path,
                                 const md_alloc *alloc, md_error *err)
 {
     const md_format *f = NULL;
+    md_status s = md_format_detect(&f, path, err);
 
-    MD_TRY(md_format_detect(&f, path, err));
+    if (s != MD_OK || !f)
+        return s;
     if (!f->load_tensor)
         return md_fail(err, MD_UNSUPPORTED, "'%s' (%s) is not one tensor", path,
                        f->title);

@@ -159,6 +159,11 @@ static md_status find_type(header *h, int64_t size, text descr, md_error *err)
                    (int)(descr.end - descr.p), descr.p);
 }
 
+static bool is_order(char c)
+{
+    return c == '<' || c == '>' || c == '|' || c == '=';
+}
+
 /* "<f4": byte order, kind, size. */
 static md_status take_descr(header *h, text *t, md_error *err)
 {
@@ -171,7 +176,7 @@ static md_status take_descr(header *h, text *t, md_error *err)
         return md_fail(err, MD_UNSUPPORTED, "npy header: records");
     MD_TRY(take_string(&d, t, err));
     whole = d;
-    if (d.end - d.p < 2 || d.end - d.p > 16 || !memchr("<>|=", *d.p, 4))
+    if (d.end - d.p < 2 || d.end - d.p > 16 || !is_order(*d.p))
         return fail_header(&d, "a type", err);
     h->swap = *d.p == '>';
     h->kind = d.p[1];

@@ -253,14 +253,16 @@ static md_status add_node(md_graph *g, md_onnx_reader *r, const node_names *x,
                           md_pb bytes, md_error *err)
 {
     md_node *n;
+    md_value_id *out;
     uint32_t n_in;
 
     r->n_ids = 0;
     MD_TRY(each(g, r, bytes, MD_ONNX_NODE_INPUT, push_id, err));
     n_in = r->n_ids;
     MD_TRY(each(g, r, bytes, MD_ONNX_NODE_OUTPUT, push_id, err));
+    out = r->ids ? r->ids + n_in : NULL;
     MD_TRY(md_graph_add_node(&n, g, x->domain, x->op, x->name, r->ids, n_in,
-                             r->ids + n_in, r->n_ids - n_in, err));
+                             out, r->n_ids - n_in, err));
     return read_attrs(g, n, r, bytes, err);
 }
 
