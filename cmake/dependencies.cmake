@@ -22,7 +22,6 @@ md_dependency(JPEG libjpeg libjpeg62-turbo-dev)
 md_dependency(WEBP libwebp libwebp-dev)
 md_dependency(HDF5 "hdf5;hdf5-serial" libhdf5-dev)
 md_dependency(JANSSON jansson libjansson-dev)
-md_dependency(ZIP libzip libzip-dev)
 md_dependency(SECCOMP libseccomp libseccomp-dev)
 
 # md_uses(<module> <libraries>...): link libraries into one module only, so

@@ -65,7 +65,7 @@ typedef struct md_convert_opts {
  * The result is then run on made-up inputs: every output must come out, in
  * the promised shape, finite (MD_MISMATCH).  That tells a sound graph from a
  * broken one, not a right one from a wrong one: for that, compare with what
- * the source framework gave (vectors.h).
+ * the source framework gave.
  *
  * MD_UNSUPPORTED when no converter reads the file, or what the converter says.
  */

@@ -85,7 +85,7 @@ static md_status run(const md_graph *g, md_tensor *in, md_tensor *out,
     s = md_graph_eval(out, g, in_ptr, alloc, NULL, &why);
     *ran = s == MD_OK;
     if (s == MD_UNSUPPORTED) {
-        snprintf(text, MD_CONVERT_TEXT, "not run: %.200s", why.msg);
+        snprintf(text, MD_CONVERT_TEXT, "%.200s", why.msg);
         return MD_OK;
     }
     if (s != MD_OK)

@@ -4,14 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zip.h>
 
-enum {
-    /* More than this over 1 MiB is no honest compression: deflate stops at
-     * 1032. */
-    BOMB_RATIO = 1100,
-    BOMB_SIZE_MIN = 1 << 20
-};
+#include "formats/zip.h"
 
 /* Weights that only matter for going on with the training. */
 static const char *const skipped[] = { "optimizer", "optimizer_weights", NULL };
@@ -21,87 +15,35 @@ static bool is_zip(const void *bytes, size_t size)
     return size >= 4 && memcmp(bytes, "PK\003\004", 4) == 0;
 }
 
-/* A zip over the bytes, or NULL. */
-static zip_t *open_zip(const void *bytes, size_t size)
-{
-    zip_source_t *src = zip_source_buffer_create(bytes, size, 0, NULL);
-    zip_t *z = src ? zip_open_from_source(src, ZIP_RDONLY, NULL) : NULL;
-
-    if (!z)
-        zip_source_free(src); /* NULL is fine */
-    return z;
-}
-
 bool md_keras_probe(const void *bytes, size_t size)
 {
-    zip_t *z;
+    md_zip z;
     bool found;
 
     if (md_hdf5_probe(bytes, size))
         return true;
-    if (!is_zip(bytes, size))
+    if (!is_zip(bytes, size) || md_zip_open(&z, bytes, size, SIZE_MAX,
+                                            md_alloc_default(), NULL) != MD_OK)
         return false;
-    z = open_zip(bytes, size);
-    found = z && zip_name_locate(z, "config.json", 0) >= 0;
-    if (z)
-        zip_discard(z);
+    found = md_zip_find(&z, "config.json") != NULL;
+    md_zip_release(&z);
     return found;
 }
 
-/* Size of a member before a byte of it is read. */
-static md_status check_member(zip_uint64_t *size, zip_t *z, const char *name,
-                              size_t limit, md_error *err)
-{
-    zip_stat_t st;
-
-    if (zip_stat(z, name, 0, &st) != 0 || !(st.valid & ZIP_STAT_SIZE) ||
-        !(st.valid & ZIP_STAT_COMP_SIZE))
-        return md_fail(err, MD_CORRUPT, "keras: no member '%s' in the zip",
-                       name);
-    if (st.size > limit)
-        return md_fail(err, MD_TOO_LARGE,
-                       "keras: '%s' of %llu bytes, at most %zu expected", name,
-                       (unsigned long long)st.size, limit);
-    if (st.size > BOMB_SIZE_MIN && st.size / BOMB_RATIO > st.comp_size)
-        return md_fail(err, MD_CORRUPT,
-                       "keras: '%s' declares %llu bytes and stores %llu", name,
-                       (unsigned long long)st.size,
-                       (unsigned long long)st.comp_size);
-    *size = st.size;
-    return MD_OK;
-}
-
-/* Read a member whole; libzip checks its CRC at the end. */
-static md_status read_member(md_buf *out, zip_t *z, const char *name,
+/* Append a member whole, if it is not over `limit` bytes. */
+static md_status read_member(md_buf *out, const md_zip *z, const char *name,
                              size_t limit, md_error *err)
 {
-    zip_uint64_t size = 0;
-    zip_file_t *f;
-    md_status s;
+    const md_zip_entry *e = md_zip_find(z, name);
 
-    MD_TRY(check_member(&size, z, name, limit, err));
-    f = zip_fopen(z, name, 0);
-    if (!f)
-        return md_fail(err, MD_CORRUPT, "keras: '%s': %s", name,
-                       zip_error_strerror(zip_get_error(z)));
-    s = md_buf_reserve(out, size + 1, err);
-    while (s == MD_OK) {
-        /* One more than declared, to see a member that goes on. */
-        zip_int64_t n =
-            zip_fread(f, out->data + out->size, size + 1 - out->size);
-
-        if (n == 0)
-            break;
-        if (n > 0)
-            out->size += (size_t)n;
-        if (n < 0 || out->size > size)
-            s = md_fail(err, MD_CORRUPT, "keras: '%s' is damaged", name);
-    }
-    if (s == MD_OK && out->size != size)
-        s = md_fail(err, MD_CORRUPT, "keras: '%s' ends after %zu of %llu bytes",
-                    name, out->size, (unsigned long long)size);
-    zip_fclose(f);
-    return s;
+    if (!e)
+        return md_fail(err, MD_CORRUPT, "keras: no member '%s' in the zip",
+                       name);
+    if (e->size > limit)
+        return md_fail(err, MD_TOO_LARGE,
+                       "keras: '%s' of %zu bytes, at most %zu expected", name,
+                       e->size, limit);
+    return md_zip_read(z, e, out, err);
 }
 
 static md_status parse_json(json_t **out, const void *text, size_t size,
@@ -120,14 +62,14 @@ static md_status parse_json(json_t **out, const void *text, size_t size,
     return md_fail(err, MD_CORRUPT, "keras: %s: JSON object expected", what);
 }
 
-static md_status read_json(json_t **out, zip_t *z, const char *name,
+static md_status read_json(json_t **out, const md_zip *z, const char *name,
                            const md_keras_file *f,
                            const md_keras_limits *limits, md_error *err)
 {
     md_buf text;
     md_status s;
 
-    md_buf_init(&text, f->alloc, limits->json_size + 1);
+    md_buf_init(&text, f->alloc, limits->json_size);
     s = read_member(&text, z, name, limits->json_size, err);
     if (s == MD_OK)
         s = parse_json(out, text.data, text.size, name, err);
@@ -151,7 +93,7 @@ static md_status read_weights(md_keras_file *f, const void *bytes, size_t size,
     return md_hdf5_read(&f->weights, bytes, size, &opts, f->alloc, err);
 }
 
-static md_status read_zip(md_keras_file *f, zip_t *z,
+static md_status read_zip(md_keras_file *f, const md_zip *z,
                           const md_keras_limits *limits, md_error *err)
 {
     json_t *meta = NULL;
@@ -164,11 +106,11 @@ static md_status read_zip(md_keras_file *f, zip_t *z,
     version = json_string_value(json_object_get(meta, "keras_version"));
     set_version(f, version ? version : "3", version ? strlen(version) : 1);
     json_decref(meta);
-    if (zip_name_locate(z, "model.weights.h5", 0) < 0)
+    if (!md_zip_find(z, "model.weights.h5"))
         return md_fail(err, MD_UNSUPPORTED,
                        "keras: no 'model.weights.h5' in the zip (other forms "
                        "of weights are not read)");
-    md_buf_init(&weights, f->alloc, limits->member_size + 1);
+    md_buf_init(&weights, f->alloc, limits->member_size);
     s = read_member(&weights, z, "model.weights.h5", limits->member_size, err);
     if (s == MD_OK)
         s = read_weights(f, weights.data, weights.size, limits, err);
@@ -220,13 +162,13 @@ md_status md_keras_file_open(md_keras_file *out, const void *bytes, size_t size,
     if (!limits)
         limits = &defaults;
     if (is_zip(bytes, size)) {
-        zip_t *z = open_zip(bytes, size);
+        md_zip z;
 
-        if (!z)
-            return md_fail(err, MD_CORRUPT, "keras: damaged zip of %zu bytes",
-                           size);
-        s = read_zip(&f, z, limits, err);
-        zip_discard(z);
+        MD_TRY(md_zip_open(&z, bytes, size,
+                           limits->member_size + 2 * limits->json_size, alloc,
+                           err));
+        s = read_zip(&f, &z, limits, err);
+        md_zip_release(&z);
     } else {
         s = read_h5(&f, bytes, size, limits, err);
     }

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <zip.h>
+#include <zlib.h>
 
 #include "base/file.h"
 #include "convert/keras/file.h"
@@ -16,33 +16,89 @@ typedef struct member {
     size_t size;
 } member;
 
-static void make_zip(md_buf *out, const member *m, size_t n, bool deflate)
+static void put16(md_buf *b, unsigned v)
 {
-    zip_source_t *src = zip_source_buffer_create(NULL, 0, 0, NULL);
-    zip_t *z = zip_open_from_source(src, ZIP_TRUNCATE, NULL);
+    unsigned char p[] = { (unsigned char)v, (unsigned char)(v >> 8) };
     md_error err;
-    zip_int64_t size;
 
-    assert_non_null(z);
-    zip_source_keep(src);
+    assert_md_ok(md_buf_append(b, p, 2, &err), &err);
+}
+
+static void put32(md_buf *b, size_t v)
+{
+    put16(b, (unsigned)(v & 0xffff));
+    put16(b, (unsigned)(v >> 16 & 0xffff));
+}
+
+/* What local and central headers share: versions to name length. */
+static void put_common(md_buf *b, const member *m, size_t packed, bool deflate)
+{
+    put16(b, 20);
+    put16(b, 0);
+    put16(b, deflate ? 8 : 0);
+    put32(b, 0);
+    put32(b, crc32(0, m->data, (uInt)m->size));
+    put32(b, packed);
+    put32(b, m->size);
+    put16(b, (unsigned)strlen(m->name));
+    put16(b, 0);
+}
+
+static void put(md_buf *b, const void *p, size_t n)
+{
+    md_error err;
+
+    assert_md_ok(md_buf_append(b, p, n, &err), &err);
+}
+
+/* Raw deflate of a member, as zip keeps it. */
+static size_t pack(const member *m, unsigned char *out, size_t room)
+{
+    z_stream z = { 0 };
+
+    assert_int_equal(
+        deflateInit2(&z, 9, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    z.next_in = (Bytef *)(uintptr_t)m->data;
+    z.avail_in = (uInt)m->size;
+    z.next_out = out;
+    z.avail_out = (uInt)room;
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    deflateEnd(&z);
+    return room - z.avail_out;
+}
+
+static void make_zip(md_buf *out, const member *m, size_t n, bool deflated)
+{
+    static unsigned char packed[1 << 20];
+    size_t at[3] = { 0 };
+    size_t size[3] = { 0 };
+    size_t central;
+
     for (size_t i = 0; i < n; i++) {
-        zip_int64_t at = zip_file_add(
-            z, m[i].name, zip_source_buffer(z, m[i].data, m[i].size, 0), 0);
-
-        assert_true(at >= 0);
-        zip_set_file_compression(z, (zip_uint64_t)at,
-                                 deflate ? ZIP_CM_DEFLATE : ZIP_CM_STORE, 0);
+        at[i] = out->size;
+        size[i] = deflated ? pack(&m[i], packed, sizeof(packed)) : m[i].size;
+        put(out, "PK\003\004", 4);
+        put_common(out, &m[i], size[i], deflated);
+        put(out, m[i].name, strlen(m[i].name));
+        put(out, deflated ? packed : m[i].data, size[i]);
     }
-    assert_int_equal(zip_close(z), 0);
-    assert_int_equal(zip_source_open(src), 0);
-    zip_source_seek(src, 0, SEEK_END);
-    size = zip_source_tell(src);
-    zip_source_seek(src, 0, SEEK_SET);
-    assert_md_ok(md_buf_reserve(out, (size_t)size, &err), &err);
-    assert_int_equal(zip_source_read(src, out->data, (zip_uint64_t)size), size);
-    out->size = (size_t)size;
-    zip_source_close(src);
-    zip_source_free(src);
+    central = out->size;
+    for (size_t i = 0; i < n; i++) {
+        put(out, "PK\001\002", 4);
+        put16(out, 20);
+        put_common(out, &m[i], size[i], deflated);
+        put16(out, 0);
+        put32(out, 0);
+        put32(out, 0);
+        put32(out, at[i]);
+        put(out, m[i].name, strlen(m[i].name));
+    }
+    put(out, "PK\005\006\0\0\0\0", 8);
+    put16(out, (unsigned)n);
+    put16(out, (unsigned)n);
+    put32(out, out->size - 12 - central);
+    put32(out, central);
+    put16(out, 0);
 }
 
 static md_status open_bytes(const md_buf *b, const md_keras_limits *limits,
