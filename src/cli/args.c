@@ -243,6 +243,23 @@ int64_t md_args_int(const md_args *a, const char *name, int64_t otherwise)
     return g ? g->num : otherwise;
 }
 
+static bool is_given(const md_args *a, const char *name)
+{
+    return find_flag(a->row->cmd, name, strlen(name)) && find_given(a, name);
+}
+
+const char *md_args_option_text(const md_args *a, const char *name)
+{
+    return is_given(a, name) ? md_args_text(a, name, "")
+                             : md_opts_text(a->opts, name);
+}
+
+int64_t md_args_option_int(const md_args *a, const char *name)
+{
+    return is_given(a, name) ? md_args_int(a, name, 0)
+                             : md_opts_int(a->opts, name);
+}
+
 const char *md_args_next(const md_args *a, const char *name, int *i)
 {
     for (; *i < a->n_given; ++*i) {

@@ -42,6 +42,11 @@ const char *md_args_text(const md_args *a, const char *name,
                          const char *otherwise);
 int64_t md_args_int(const md_args *a, const char *name, int64_t otherwise);
 
+/* The value of the command's flag when it has one that was given, else of the
+ * program's option of that name. */
+const char *md_args_option_text(const md_args *a, const char *name);
+int64_t md_args_option_int(const md_args *a, const char *name);
+
 /* The values of a repeated flag in order: *i starts as 0; NULL at the end. */
 const char *md_args_next(const md_args *a, const char *name, int *i);
 

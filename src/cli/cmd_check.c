@@ -23,15 +23,16 @@ static md_status read_number(double *out, const md_args *a, const char *name,
     return MD_OK;
 }
 
-static md_status check(const md_args *a, md_session *s, double atol,
+static md_status check(const md_args *a, md_cli_session *cli, double atol,
                        double rtol, md_error *err)
 {
+    const md_session *s = cli->session;
     md_vectors v;
     md_json_writer w;
     md_buf b;
     md_status st = MD_OK;
 
-    MD_TRY(md_vectors_run(&v, s, a->pos[1], atol, rtol, a, err));
+    MD_TRY(md_vectors_run(&v, cli, a->pos[1], atol, rtol, a, err));
     if (md_args_has(a, "json")) {
         md_cli_json_begin(&w, &b);
         md_json_put_object(&w);
@@ -56,7 +57,7 @@ static md_status run(const md_args *a, md_error *err)
     MD_TRY(read_number(&atol, a, "atol", 1e-5, err));
     MD_TRY(read_number(&rtol, a, "rtol", 1e-4, err));
     MD_TRY(md_cli_session_open(&s, a->pos[0], a, err));
-    st = check(a, s.session, atol, rtol, err);
+    st = check(a, &s, atol, rtol, err);
     md_cli_session_close(&s);
     return st;
 }

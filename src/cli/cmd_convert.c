@@ -36,8 +36,7 @@ static md_status check(result *r, const md_args *a, const char *dst,
     if (!dir)
         return MD_OK;
     MD_TRY(md_cli_session_open(&r->session, dst, a, err));
-    MD_TRY(md_vectors_run(&r->vectors, r->session.session, dir, 1e-5, 1e-4, a,
-                          err));
+    MD_TRY(md_vectors_run(&r->vectors, &r->session, dir, 1e-5, 1e-4, a, err));
     r->checked = true;
     return MD_OK;
 }

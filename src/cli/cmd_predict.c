@@ -145,8 +145,9 @@ static md_status put(const md_args *a, const md_session *s,
     return MD_OK;
 }
 
-static md_status predict(const md_args *a, md_session *s, md_error *err)
+static md_status predict(const md_args *a, md_cli_session *cli, md_error *err)
 {
+    md_session *s = cli->session;
     uint32_t n = md_session_n_outputs(s);
     md_tensor *outputs = md_arena_calloc(a->arena, n + 1u, sizeof(*outputs));
     md_cli_inputs in;
@@ -154,7 +155,7 @@ static md_status predict(const md_args *a, md_session *s, md_error *err)
 
     if (!outputs)
         return md_fail_nomem(err, n * sizeof(*outputs));
-    MD_TRY(md_cli_inputs_init(&in, s, a->arena, err));
+    MD_TRY(md_cli_inputs_init(&in, cli, a->arena, err));
     st = read_inputs(&in, a, err);
     if (st == MD_OK)
         st = md_session_run(s, in.tensors, outputs, md_alloc_default(), err);
@@ -174,7 +175,7 @@ static md_status run(const md_args *a, md_error *err)
     md_status st;
 
     MD_TRY(md_cli_session_open(&s, a->pos[0], a, err));
-    st = predict(a, s.session, err);
+    st = predict(a, &s, err);
     md_cli_session_close(&s);
     return st;
 }
@@ -197,9 +198,10 @@ static const md_flag flags[] = {
 
 const md_cmd md_cmd_predict = {
     .usage = "MODEL [--input [NAME=]FILE]... [--output DIR] [--json]",
-    .text = "Runs a model once.  Inputs are .npy, .npz (arrays named after "
-            "the inputs), .pb\n(TensorProto) or .json (nested or flat lists, "
-            "alone or by name).",
+    .text =
+        "Runs a model once.  Inputs are .npy, .npz (arrays named after "
+        "the inputs), .pb\n(TensorProto), .json (nested or flat lists, alone "
+        "or by name), .png or .jpg.",
     .example = "modeld predict net.onnx --input x=image.npy --output out",
     .flags = flags,
     .n_flags = MD_COUNT(flags),

@@ -42,20 +42,26 @@ static md_precision parse_precision(const char *name)
     return (md_precision)p;
 }
 
+md_status md_cli_session_new(md_session **out, md_model *model, md_pool *pool,
+                             const md_args *a, md_error *err)
+{
+    md_session_opts opts = MD_SESSION_OPTS_INIT;
+
+    opts.precision = parse_precision(md_args_option_text(a, "precision"));
+    opts.pool = pool;
+    return md_session_new(out, model, &opts, err);
+}
+
 md_status md_cli_session_take(md_cli_session *out, md_model *model,
                               const md_args *a, md_error *err)
 {
-    md_session_opts opts = MD_SESSION_OPTS_INIT;
-    int n = (int)md_args_int(a, "threads", md_opts_int(a->opts, "threads"));
     md_status s;
 
     *out = (md_cli_session){ NULL };
-    opts.precision = parse_precision(
-        md_args_text(a, "precision", md_opts_text(a->opts, "precision")));
-    MD_TRY(md_pool_new(&out->pool, n, md_alloc_default(), err));
+    MD_TRY(md_pool_new(&out->pool, (int)md_args_option_int(a, "threads"),
+                       md_alloc_default(), err));
     out->width = md_pool_width(out->pool);
-    opts.pool = out->pool;
-    s = md_session_new(&out->session, model, &opts, err);
+    s = md_cli_session_new(&out->session, model, out->pool, a, err);
     if (s != MD_OK)
         md_cli_session_close(out);
     return s;
@@ -78,9 +84,20 @@ md_status md_cli_session_open(md_cli_session *out, const char *path,
     return MD_OK;
 }
 
+md_status md_cli_session_serve(md_cli_session *s, md_error *err)
+{
+    if (s->serve)
+        return MD_OK;
+    return md_serve_model_from_session(&s->serve, "model", NULL, s->session,
+                                       md_alloc_default(), err);
+}
+
 void md_cli_session_close(md_cli_session *s)
 {
-    md_session_free(s->session);
+    if (s->serve)
+        md_serve_model_free(s->serve);
+    else
+        md_session_free(s->session);
     md_pool_free(s->pool);
     *s = (md_cli_session){ NULL };
 }

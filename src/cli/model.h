@@ -4,6 +4,12 @@
 
 #include "cli/args.h"
 #include "engine/session.h"
+#include "serve/model.h"
+
+/* A session for `model`, which it takes over on success, on `pool` (NULL: one
+ * thread) and with --precision. */
+md_status md_cli_session_new(md_session **out, md_model *model, md_pool *pool,
+                             const md_args *a, md_error *err);
 
 /* Read any model file: ONNX, or what a converter reads, converted in memory.
  * The caller frees the model. */
@@ -12,6 +18,7 @@ md_status md_cli_model_load(md_model **out, const char *path, md_error *err);
 /* A session with its pool; zeroed when nothing is open. */
 typedef struct md_cli_session {
     md_session *session;
+    md_serve_model *serve; /* owns session once it is there */
     md_pool *pool;
     int width; /* threads */
     int64_t load_ns;
@@ -27,6 +34,9 @@ md_status md_cli_session_open(md_cli_session *out, const char *path,
 /* Make `model` ready instead; taken over on success. */
 md_status md_cli_session_take(md_cli_session *out, md_model *model,
                               const md_args *a, md_error *err);
+
+/* The session as a server sees it, which knows about pictures and labels. */
+md_status md_cli_session_serve(md_cli_session *s, md_error *err);
 
 void md_cli_session_close(md_cli_session *s);
 

@@ -5,22 +5,22 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "cli/model.h"
 #include "formats/npy.h"
 #include "formats/npz.h"
 #include "formats/tensor_pb.h"
+#include "serve/image_input.h"
 
 enum {
     TYPE_SIZE = 256,
     JSON_FILE_MAX = 1 << 30
 };
 
-md_status md_cli_inputs_init(md_cli_inputs *in, const md_session *s,
+md_status md_cli_inputs_init(md_cli_inputs *in, md_cli_session *s,
                              md_arena *arena, md_error *err)
 {
-    size_t n = md_session_n_inputs(s);
+    size_t n = md_session_n_inputs(s->session);
 
-    *in = (md_cli_inputs){ .session = s, .arena = arena };
+    *in = (md_cli_inputs){ .cli = s, .session = s->session, .arena = arena };
     in->tensors = md_arena_calloc(arena, n + 1, sizeof(*in->tensors));
     return in->tensors ? MD_OK : md_fail_nomem(err, n * sizeof(*in->tensors));
 }
@@ -286,6 +286,22 @@ static md_status read_one(md_cli_inputs *in, const char *name, const char *path,
     return give(in, i, &t, false, err);
 }
 
+static md_status read_picture(md_cli_inputs *in, const char *path,
+                              md_error *err)
+{
+    md_tensor t;
+    md_status s;
+    md_map map;
+
+    MD_TRY(md_cli_session_serve(in->cli, err));
+    MD_TRY(md_map_open(&map, path, err));
+    s = md_image_input_tensor(&t, in->cli->serve, map.data, map.size,
+                              md_alloc_default(), err);
+    md_map_release(&map);
+    MD_TRY(s);
+    return give(in, 0, &t, false, err);
+}
+
 static bool ends_with(const char *s, const char *end)
 {
     size_t n = strlen(s), k = strlen(end);
@@ -302,8 +318,12 @@ static md_status read_any(md_cli_inputs *in, const char *name, const char *path,
         return read_json(in, name, path, err);
     if (ends_with(path, ".npy") || ends_with(path, ".pb"))
         return read_one(in, name, path, ends_with(path, ".pb"), err);
+    if (ends_with(path, ".png") || ends_with(path, ".jpg") ||
+        ends_with(path, ".jpeg"))
+        return read_picture(in, path, err);
     return md_fail(err, MD_UNSUPPORTED,
-                   "no known ending, expected .npy, .npz, .json or .pb");
+                   "no known ending, expected .npy, .npz, .json, .pb, .png or "
+                   ".jpg");
 }
 
 md_status md_cli_inputs_read(md_cli_inputs *in, const char *name,

@@ -3,22 +3,24 @@
 #define MD_CLI_TENSOR_FILE_H
 
 #include "base/json.h"
-#include "engine/session.h"
+#include "cli/model.h"
 
 /* What the files of a command gave to the inputs of a session. */
 typedef struct md_cli_inputs {
-    const md_session *session;
-    md_tensor *tensors; /* n_inputs; MD_DTYPE_NONE: not given */
+    md_cli_session *cli;
+    const md_session *session; /* cli's */
+    md_tensor *tensors;        /* n_inputs; MD_DTYPE_NONE: not given */
     md_arena *arena;
 } md_cli_inputs;
 
-md_status md_cli_inputs_init(md_cli_inputs *in, const md_session *s,
+md_status md_cli_inputs_init(md_cli_inputs *in, md_cli_session *s,
                              md_arena *arena, md_error *err);
 void md_cli_inputs_release(md_cli_inputs *in);
 
 /*
  * Read a file by its ending: .npy and .pb are one tensor, .json a value or
- * {"NAME": value, ...}, .npz named arrays.  `name` is the input it is for;
+ * {"NAME": value, ...}, .npz named arrays; a picture (.png, .jpg, .jpeg) is
+ * for a model that takes one.  `name` is the input it is for;
  * NULL where the file names them or the model has one input.
  */
 md_status md_cli_inputs_read(md_cli_inputs *in, const char *name,

@@ -15,7 +15,8 @@ enum {
 
 typedef struct checker {
     md_vectors *out;
-    md_session *session;
+    md_cli_session *cli;
+    md_session *session; /* cli's */
     const md_args *args;
     const char *dir; /* of the set */
     uint32_t set;
@@ -115,7 +116,7 @@ static md_status run_set(checker *c, md_error *err)
 
     if (!outputs)
         return md_fail_nomem(err, n * sizeof(*outputs));
-    MD_TRY(md_cli_inputs_init(&in, c->session, c->args->arena, err));
+    MD_TRY(md_cli_inputs_init(&in, c->cli, c->args->arena, err));
     s = load_inputs(c, &in, err);
     if (s == MD_OK)
         s = md_session_run(c->session, in.tensors, outputs, md_alloc_default(),
@@ -151,12 +152,13 @@ static md_status run_sets(checker *c, const char *dir, md_error *err)
     return s;
 }
 
-md_status md_vectors_run(md_vectors *out, md_session *s, const char *dir,
+md_status md_vectors_run(md_vectors *out, md_cli_session *s, const char *dir,
                          double atol, double rtol, const md_args *a,
                          md_error *err)
 {
     checker c = { .out = out,
-                  .session = s,
+                  .cli = s,
+                  .session = s->session,
                   .args = a,
                   .dir = dir,
                   .atol = atol,

@@ -9,8 +9,7 @@
 #define MD_CLI_VECTORS_H
 
 #include "base/json.h"
-#include "cli/args.h"
-#include "engine/session.h"
+#include "cli/model.h"
 #include "tensor/compare.h"
 
 typedef struct md_vector_output {
@@ -34,7 +33,7 @@ typedef struct md_vectors {
  * max |want| of the output.  A miss is in the report and no failure; a file
  * that cannot be read or a run that fails is.  Released by the caller.
  */
-md_status md_vectors_run(md_vectors *out, md_session *s, const char *dir,
+md_status md_vectors_run(md_vectors *out, md_cli_session *s, const char *dir,
                          double atol, double rtol, const md_args *a,
                          md_error *err);
 void md_vectors_release(md_vectors *v);

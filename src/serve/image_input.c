@@ -60,38 +60,66 @@ static void fill(md_tensor *t, const md_serve_image *spec, const md_image *im)
     }
 }
 
-static md_status read(md_feed *f, md_image *im, md_error *err)
+/* The input's shape for a picture of this size. */
+static md_shape shape_of(const md_serve_model *m, const md_image *im)
 {
-    const md_serve_image *spec = &f->model->image;
-    md_feed_input *in = &f->inputs[0];
-    md_tensor t = { .dtype = f->model->inputs->dtype };
+    md_shape shape = m->inputs->shape;
 
-    MD_TRY(fit(im, f->model, err));
-    t.shape = f->model->inputs->shape;
-    t.shape.dim[0] = t.shape.dim[0] < 0 ? 1 : t.shape.dim[0];
-    t.shape.dim[spec->height_axis] = im->height;
-    t.shape.dim[spec->height_axis + 1] = im->width;
-    MD_TRY(md_feed_reserve(f, 0, (int64_t)im->width * im->height * im->channels,
-                           &t.data, err));
-    fill(&t, spec, im);
-    in->shape = t.shape;
-    in->given = true;
-    return MD_OK;
+    shape.dim[0] = shape.dim[0] < 0 ? 1 : shape.dim[0];
+    shape.dim[m->image.height_axis] = im->height;
+    shape.dim[m->image.height_axis + 1] = im->width;
+    return shape;
 }
 
-md_status md_image_input_read(md_feed *f, const void *data, size_t size,
-                              md_error *err)
+static md_status decode(md_image *im, const md_serve_model *m, const void *data,
+                        size_t size, md_error *err)
 {
-    const md_serve_model *m = f->model;
-    md_image im;
     md_status s;
 
     if (!m->image.accepted)
         return md_fail(err, MD_MEDIA_TYPE,
                        "model '%s' takes no pictures: send JSON", m->name);
-    MD_TRY(md_image_decode(&im, data, size, m->image.channels, PIXELS_MAX,
+    MD_TRY(md_image_decode(im, data, size, m->image.channels, PIXELS_MAX,
                            md_alloc_tagged(MD_MEM_request), err));
-    s = read(f, &im, err);
+    s = fit(im, m, err);
+    if (s != MD_OK)
+        md_image_release(im);
+    return s;
+}
+
+md_status md_image_input_read(md_feed *f, const void *data, size_t size,
+                              md_error *err)
+{
+    md_tensor t = { .dtype = f->model->inputs->dtype };
+    md_image im;
+    md_status s;
+
+    MD_TRY(decode(&im, f->model, data, size, err));
+    t.shape = shape_of(f->model, &im);
+    s = md_feed_reserve(f, 0, (int64_t)im.width * im.height * im.channels,
+                        &t.data, err);
+    if (s == MD_OK) {
+        fill(&t, &f->model->image, &im);
+        f->inputs[0].shape = t.shape;
+        f->inputs[0].given = true;
+    }
+    md_image_release(&im);
+    return s;
+}
+
+md_status md_image_input_tensor(md_tensor *out, const md_serve_model *m,
+                                const void *data, size_t size,
+                                const md_alloc *alloc, md_error *err)
+{
+    md_shape shape;
+    md_image im;
+    md_status s;
+
+    MD_TRY(decode(&im, m, data, size, err));
+    shape = shape_of(m, &im);
+    s = md_tensor_alloc(out, m->inputs->dtype, &shape, alloc, err);
+    if (s == MD_OK)
+        fill(out, &m->image, &im);
     md_image_release(&im);
     return s;
 }

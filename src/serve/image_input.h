@@ -9,4 +9,9 @@
 md_status md_image_input_read(md_feed *f, const void *data, size_t size,
                               md_error *err);
 
+/* The same as a tensor of its own, [1,...], which the caller releases. */
+md_status md_image_input_tensor(md_tensor *out, const md_serve_model *m,
+                                const void *data, size_t size,
+                                const md_alloc *alloc, md_error *err);
+
 #endif

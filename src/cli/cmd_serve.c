@@ -1,0 +1,221 @@
+#include <signal.h>
+#include <string.h>
+
+#include "base/cpu.h"
+#include "base/log.h"
+#include "cli/model.h"
+#include "serve/server.h"
+
+#define MD_LOG_TAG "serve"
+
+enum {
+    NAME_SIZE = 129
+};
+
+typedef struct serving {
+    const md_args *args;
+    md_server *server;
+    md_pool *pool; /* NULL: requests run on one thread each */
+    int n_models;
+} serving;
+
+static uint32_t ms(const md_args *a, const char *name)
+{
+    return (uint32_t)md_opts_int(a->opts, name);
+}
+
+static md_server_opts options(const md_args *a)
+{
+    md_server_opts o = MD_SERVER_OPTS_INIT;
+
+    o.http.listen = md_opts_text(a->opts, "listen");
+    o.http.n_conns_max = (uint32_t)md_opts_int(a->opts, "connections_max");
+    o.http.head_timeout_ms = ms(a, "head_timeout");
+    o.http.body_timeout_ms = ms(a, "body_timeout");
+    o.http.write_timeout_ms = ms(a, "write_timeout");
+    o.http.idle_timeout_ms = ms(a, "idle_timeout");
+    o.http.drain_timeout_ms = ms(a, "drain_timeout");
+    o.http.limits.body_size_max = (size_t)md_opts_int(a->opts, "body_max");
+    o.http.reply_size_max = (size_t)md_opts_int(a->opts, "reply_max");
+    o.n_workers = (uint32_t)md_opts_int(a->opts, "threads");
+    o.queue_max = (uint32_t)md_opts_int(a->opts, "queue_max");
+    o.timeout_ms = ms(a, "compute_timeout");
+    o.run_width = (int)md_opts_int(a->opts, "width");
+    return o;
+}
+
+/* The name of a file without folders and ending: "net" of "a/net.onnx". */
+static md_status stem(char name[NAME_SIZE], const char *path, md_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+    const char *dot = strchr(base, '.');
+    size_t n = dot && dot > base ? (size_t)(dot - base) : strlen(base);
+
+    if (n == 0 || n >= NAME_SIZE)
+        return md_fail(err, MD_INVALID,
+                       "model '%.200s' needs a name, expected NAME=FILE", path);
+    memcpy(name, base, n);
+    name[n] = '\0';
+    return MD_OK;
+}
+
+/* "NAME=FILE" or "FILE"; a '=' behind a '/' belongs to the file's name. */
+static md_status split(char name[NAME_SIZE], const char **path,
+                       const char *text, md_error *err)
+{
+    const char *equals = strchr(text, '=');
+    const char *slash = strchr(text, '/');
+    size_t n;
+
+    *path = text;
+    if (!equals || (slash && slash < equals))
+        return stem(name, text, err);
+    n = (size_t)(equals - text);
+    if (n == 0 || n >= NAME_SIZE)
+        return md_fail(err, MD_INVALID,
+                       "model name '%.200s': %zu bytes given, expected 1 to %d",
+                       text, n, NAME_SIZE - 1);
+    memcpy(name, text, n);
+    name[n] = '\0';
+    *path = equals + 1;
+    return MD_OK;
+}
+
+/* Hand the session on to the server, or free it. */
+static md_status add_session(serving *v, const char *name, md_session *session,
+                             md_error *err)
+{
+    md_serve_model *m = NULL;
+    md_status s = md_serve_model_from_session(&m, name, NULL, session,
+                                              md_alloc_default(), err);
+
+    if (s != MD_OK) {
+        md_session_free(session);
+        return s;
+    }
+    s = md_server_add_model(v->server, m, err);
+    if (s != MD_OK)
+        md_serve_model_free(m);
+    return s;
+}
+
+static md_status add_model(serving *v, const char *text, md_error *err)
+{
+    md_session *session = NULL;
+    char name[NAME_SIZE];
+    md_model *model = NULL;
+    const char *path;
+    md_status s;
+
+    MD_TRY(split(name, &path, text, err));
+    MD_TRY(md_cli_model_load(&model, path, err));
+    s = md_cli_session_new(&session, model, v->pool, v->args, err);
+    if (s != MD_OK) {
+        md_model_free(model);
+        return md_wrap(err, s, "model '%s': ", path);
+    }
+    MD_TRY(add_session(v, name, session, err));
+    v->n_models++;
+    MD_LOG(MD_LOG_INFO, "model loaded", md_log_str("model", name),
+           md_log_str("file", path));
+    return MD_OK;
+}
+
+/* Those of the option, separated by commas. */
+static md_status add_listed(serving *v, md_error *err)
+{
+    const char *p = md_opts_text(v->args->opts, "models");
+
+    while (*p) {
+        size_t n = strcspn(p, ",");
+        const char *text = md_arena_strndup(v->args->arena, p, n);
+
+        if (!text)
+            return md_fail_nomem(err, n + 1);
+        if (n)
+            MD_TRY(add_model(v, text, err));
+        p += n + (p[n] == ',');
+    }
+    return MD_OK;
+}
+
+static md_status add_models(serving *v, md_error *err)
+{
+    for (int i = 0; i < v->args->n_pos; i++)
+        MD_TRY(add_model(v, v->args->pos[i], err));
+    MD_TRY(add_listed(v, err));
+    if (v->n_models == 0)
+        return md_fail(err, MD_INVALID,
+                       "no model given, expected [NAME=]FILE or the option "
+                       "'models'");
+    return MD_OK;
+}
+
+static void stop(void *ctx)
+{
+    md_server_stop(ctx);
+}
+
+static md_status serve(serving *v, md_error *err)
+{
+    const md_cli *cli = v->args->cli;
+    md_status s;
+
+    MD_TRY(add_models(v, err));
+    if (cli->on_stop)
+        cli->on_stop(stop, v->server);
+    fprintf(cli->out, "serving on http://%s\n", md_server_address(v->server));
+    fflush(cli->out);
+    MD_LOG(MD_LOG_INFO, "listening",
+           md_log_str("address", md_server_address(v->server)),
+           md_log_int("models", v->n_models));
+    s = md_server_run(v->server, err);
+    if (cli->on_stop)
+        cli->on_stop(NULL, NULL);
+    MD_LOG(MD_LOG_INFO, "stopped", md_log_bool("clean", s == MD_OK));
+    return s;
+}
+
+static md_status run(const md_args *a, md_error *err)
+{
+    md_server_opts o = options(a);
+    serving v = { .args = a };
+    md_status s = MD_OK;
+
+    if (o.n_workers == 0)
+        o.n_workers = (uint32_t)md_cpu_count();
+    /* A client, or a reader of the log, that has gone does not end it. */
+    signal(SIGPIPE, SIG_IGN);
+    /* The socket first: a port that is taken shows before models load. */
+    MD_TRY(md_server_new(&v.server, &o, md_alloc_default(), err));
+    if (o.run_width > 1)
+        s = md_pool_new(&v.pool, o.run_width, md_alloc_default(), err);
+    if (s == MD_OK)
+        s = serve(&v, err);
+    md_server_free(v.server);
+    md_pool_free(v.pool);
+    return s;
+}
+
+static const md_flag flags[] = {
+    { .name = "config",
+      .type = MD_OPT_TEXT,
+      .arg = "FILE",
+      .help = "read options from FILE too" },
+};
+
+const md_cmd md_cmd_serve = {
+    .usage = "[NAME=]MODEL... [--listen ADDR:PORT] [--config FILE] [--OPTION "
+             "VALUE]...",
+    .text = "Serves models over HTTP: POST /predict for the first one, the "
+            "Open Inference\nProtocol under /v2 for all, /metrics, "
+            "/openapi.json, and a page to try them at /.\nSIGTERM ends it "
+            "once open requests are answered.",
+    .example = "modeld serve fashion=net.onnx --listen 127.0.0.1:8080",
+    .flags = flags,
+    .n_flags = MD_COUNT(flags),
+    .n_max = -1,
+    .takes_options = true,
+    .run = run,
+};
