@@ -29,9 +29,23 @@ enum {
     READ_SIZE_MIN = 4 * 1024,
     READ_SIZE_MAX = 64 * 1024,
     SLACK_SIZE = 2 * READ_SIZE_MAX, /* pipelined bytes, chunk framing */
-    CHUNK_LINE_MAX = 256,           /* size and extensions, which are ignored */
+    HEAD_SIZE_CAP = 1024 * 1024,
+    CHUNK_LINE_MAX = 256, /* size and extensions, which are ignored */
     KEEP_SIZE_MAX = 128 * 1024
 };
+
+md_status md_http1_limits_check(const md_http1_limits *limits, md_error *err)
+{
+    /* Lengths are summed digit by digit up to the limit and one more. */
+    if (limits->body_size_max > SIZE_MAX / 32 ||
+        limits->head_size_max > HEAD_SIZE_CAP)
+        return md_fail(err, MD_INVALID,
+                       "body limit %zu and head limit %u, at most %zu and %d "
+                       "expected",
+                       limits->body_size_max, limits->head_size_max,
+                       SIZE_MAX / 32, HEAD_SIZE_CAP);
+    return MD_OK;
+}
 
 md_status md_http1_init(md_http1 *h, const md_http1_limits *limits,
                         const md_alloc *alloc, md_error *err)
@@ -39,13 +53,7 @@ md_status md_http1_init(md_http1 *h, const md_http1_limits *limits,
     size_t slack = (size_t)limits->head_size_max + SLACK_SIZE;
 
     *h = (md_http1){ .limits = *limits, .event = MD_HTTP1_MORE };
-    if (limits->body_size_max > UINT32_MAX ||
-        limits->head_size_max > READ_SIZE_MAX * 16)
-        return md_fail(err, MD_INVALID,
-                       "body limit %zu and head limit %u, at most %u and %u "
-                       "expected",
-                       limits->body_size_max, limits->head_size_max, UINT32_MAX,
-                       READ_SIZE_MAX * 16);
+    MD_TRY(md_http1_limits_check(limits, err));
     md_buf_init(&h->in, alloc, slack + limits->body_size_max);
     h->fields = md_calloc(alloc, limits->n_fields_max, sizeof(*h->fields));
     if (!h->fields)
@@ -309,7 +317,6 @@ static bool set_length(md_http1 *h, md_slice value)
     for (size_t i = 0; i < value.size; i++) {
         if (value.data[i] < '0' || value.data[i] > '9')
             return fail(h, 400, "content-length is not a number");
-        /* body_size_max fits in 32 bits, so n cannot wrap. */
         if (n <= h->limits.body_size_max)
             n = n * 10 + (uint64_t)(value.data[i] - '0');
     }

@@ -82,7 +82,11 @@ typedef struct md_http1 {
     const char *error_text;
 } md_http1;
 
-/* MD_NOMEM leaves nothing to release. */
+/* MD_INVALID when a limit is larger than the core can keep. */
+md_status md_http1_limits_check(const md_http1_limits *limits, md_error *err);
+
+/* Fails as md_http1_limits_check, or with MD_NOMEM; then there is nothing to
+ * release. */
 md_status md_http1_init(md_http1 *h, const md_http1_limits *limits,
                         const md_alloc *alloc, md_error *err);
 

@@ -168,6 +168,7 @@ md_status md_http_server_new(md_http_server **out,
     srv->listener = (md_loop_io){ .fd = -1, .ready = on_acceptable };
     srv->drain_post.run = on_drain;
     srv->cut_post.run = on_cut;
+    MD_GOTO(md_http1_limits_check(&opts->limits, err));
     MD_GOTO(md_loop_new(&srv->loop, alloc, err));
     md_http__conn_queues_init(srv);
     md_timer_queue_init(&srv->retries, srv->loop, ACCEPT_RETRY_MS, on_retry);

@@ -1,6 +1,7 @@
 #include "serve/image_input.h"
 
 #include "formats/image.h"
+#include "serve/server_impl.h"
 
 enum {
     PIXELS_MAX = 16 << 20 /* of one picture in a request */
@@ -72,15 +73,15 @@ static md_shape shape_of(const md_serve_model *m, const md_image *im)
 }
 
 static md_status decode(md_image *im, const md_serve_model *m, const void *data,
-                        size_t size, md_error *err)
+                        size_t size, const md_alloc *alloc, md_error *err)
 {
     md_status s;
 
     if (!m->image.accepted)
         return md_fail(err, MD_MEDIA_TYPE,
                        "model '%s' takes no pictures: send JSON", m->name);
-    MD_TRY(md_image_decode(im, data, size, m->image.channels, PIXELS_MAX,
-                           md_alloc_tagged(MD_MEM_request), err));
+    MD_TRY(md_image_decode(im, data, size, m->image.channels, PIXELS_MAX, alloc,
+                           err));
     s = fit(im, m, err);
     if (s != MD_OK)
         md_image_release(im);
@@ -94,7 +95,8 @@ md_status md_image_input_read(md_feed *f, const void *data, size_t size,
     md_image im;
     md_status s;
 
-    MD_TRY(decode(&im, f->model, data, size, err));
+    MD_TRY(
+        decode(&im, f->model, data, size, f->call->server->request_alloc, err));
     t.shape = shape_of(f->model, &im);
     s = md_feed_reserve(f, 0, (int64_t)im.width * im.height * im.channels,
                         &t.data, err);
@@ -115,7 +117,7 @@ md_status md_image_input_tensor(md_tensor *out, const md_serve_model *m,
     md_image im;
     md_status s;
 
-    MD_TRY(decode(&im, m, data, size, err));
+    MD_TRY(decode(&im, m, data, size, alloc, err));
     shape = shape_of(m, &im);
     s = md_tensor_alloc(out, m->inputs->dtype, &shape, alloc, err);
     if (s == MD_OK)

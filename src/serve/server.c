@@ -116,8 +116,7 @@ static void *work(void *arg)
     md_buf scratch;
     md_call *c;
 
-    md_buf_init(&scratch, md_alloc_tagged(MD_MEM_request),
-                s->opts.http.arena_size_max);
+    md_buf_init(&scratch, s->request_alloc, s->opts.http.arena_size_max);
     while ((c = md_queue_pop(s->queue))) {
         c->scratch = &scratch;
         md_stats_busy(&s->stats, 1);
@@ -181,6 +180,29 @@ static void enqueue(md_call *c)
     fail_call(c, &err);
 }
 
+/* Refuse, and say in a field what would have been taken. */
+static void refuse(md_call *c, const md_error *err, const char *field,
+                   const char *value)
+{
+    md_call_fail(c, err);
+    if (value)
+        (void)md_http_reply_field(c->http, field, value, NULL);
+    finish(c);
+}
+
+static bool is_encoded(const md_call *c, md_error *err)
+{
+    md_slice e = md_http_request_field(c->http, "content-encoding");
+
+    if (e.size == 0 || md_slice_eq_nocase(e, "identity"))
+        return false;
+    (void)md_fail(err, MD_MEDIA_TYPE,
+                  "content encoding '%.*s' is not supported: send the body as "
+                  "it is",
+                  e.size > 32 ? 32 : (int)e.size, e.data);
+    return true;
+}
+
 static void dispatch(md_call *c)
 {
     md_error err = MD_ERROR_INIT;
@@ -190,14 +212,13 @@ static void dispatch(md_call *c)
                                 md_http_request_path(c->http), &err);
 
     if (s != MD_OK) {
-        md_call_fail(c, &err);
-        if (allow)
-            (void)md_http_reply_field(c->http, "Allow", allow, NULL);
-        finish(c);
+        refuse(c, &err, "Allow", allow);
         return;
     }
     c->route = md_routes[c->route_index];
-    if (c->route->computes)
+    if (is_encoded(c, &err))
+        refuse(c, &err, "Accept-Encoding", "identity"); /* RFC 7694 */
+    else if (c->route->computes)
         enqueue(c);
     else
         run_call(c);
@@ -226,12 +247,14 @@ static void handle(void *ctx, md_http_request *http)
 md_status md_server_new(md_server **out, const md_server_opts *opts,
                         const md_alloc *alloc, md_error *err)
 {
+    const bool apart = alloc == md_alloc_default();
     md_server *srv = md_calloc(alloc, 1, sizeof(*srv));
     md_status s;
 
     if (!srv)
         return md_fail_nomem(err, sizeof(*srv));
     srv->alloc = alloc;
+    srv->request_alloc = apart ? md_alloc_tagged(MD_MEM_request) : alloc;
     srv->opts = *opts;
     srv->opts.http.handle = handle;
     srv->opts.http.ctx = srv;
@@ -250,7 +273,8 @@ md_status md_server_new(md_server **out, const md_server_opts *opts,
         md_queue_new(&srv->queue, opts->queue_max, srv->n_workers, alloc, err));
     MD_GOTO(md_stats_init(&srv->stats, srv, alloc, err));
     MD_GOTO(md_http_server_new(&srv->http, &srv->opts.http,
-                               md_alloc_tagged(MD_MEM_net), err));
+                               apart ? md_alloc_tagged(MD_MEM_net) : alloc,
+                               err));
     *out = srv;
 out:
     if (s != MD_OK)

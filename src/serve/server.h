@@ -28,7 +28,8 @@ typedef struct md_server_opts {
         .timeout_ms = 30 * 1000, .run_width = 1,                               \
     }
 
-/* Open the socket; nothing is served yet. */
+/* Open the socket; nothing is served yet.  Of md_alloc_default() connections
+ * and requests take the parts that are accounted apart. */
 md_status md_server_new(md_server **out, const md_server_opts *opts,
                         const md_alloc *alloc, md_error *err);
 

@@ -11,6 +11,7 @@
 
 struct md_server {
     const md_alloc *alloc;
+    const md_alloc *request_alloc; /* tensors and pictures of calls */
     md_server_opts opts;
     md_http_server *http;
     md_queue *queue;

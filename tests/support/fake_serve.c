@@ -171,25 +171,42 @@ static void *run(void *arg)
     return md_server_run(f->server, &err) == MD_OK ? f : NULL;
 }
 
-void fake_server_start(fake_server *f, const md_server_opts *opts,
-                       md_serve_model *first, ...)
+static void start(fake_server *f, const md_server_opts *opts,
+                  const md_alloc *alloc, md_serve_model *first, va_list rest)
 {
     md_server_opts o = MD_SERVER_OPTS_INIT;
     md_error err = MD_ERROR_INIT;
-    va_list ap;
 
     o.n_workers = 2;
     if (opts)
         o = *opts;
     assert_md_ok(md_log_set_levels("error", &err), &err);
     o.http.listen = "127.0.0.1:0";
-    assert_md_ok(md_server_new(&f->server, &o, md_alloc_default(), &err), &err);
-    va_start(ap, first);
-    for (md_serve_model *m = first; m; m = va_arg(ap, md_serve_model *))
+    assert_md_ok(md_server_new(&f->server, &o, alloc, &err), &err);
+    for (md_serve_model *m = first; m; m = va_arg(rest, md_serve_model *))
         assert_md_ok(md_server_add_model(f->server, m, &err), &err);
-    va_end(ap);
     f->address = md_server_address(f->server);
     assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
+}
+
+void fake_server_start(fake_server *f, const md_server_opts *opts,
+                       md_serve_model *first, ...)
+{
+    va_list ap;
+
+    va_start(ap, first);
+    start(f, opts, md_alloc_default(), first, ap);
+    va_end(ap);
+}
+
+void fake_server_start_alloc(fake_server *f, const md_server_opts *opts,
+                             const md_alloc *alloc, md_serve_model *first, ...)
+{
+    va_list ap;
+
+    va_start(ap, first);
+    start(f, opts, alloc, first, ap);
+    va_end(ap);
 }
 
 void fake_server_join(fake_server *f)

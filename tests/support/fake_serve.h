@@ -49,6 +49,10 @@ typedef struct fake_server {
  * models end with a NULL. */
 void fake_server_start(fake_server *f, const md_server_opts *opts,
                        md_serve_model *first, ...);
+
+/* The same with an allocator of the test's own. */
+void fake_server_start_alloc(fake_server *f, const md_server_opts *opts,
+                             const md_alloc *alloc, md_serve_model *first, ...);
 void fake_server_stop(fake_server *f);
 /* Stop was asked for already: wait for the end. */
 void fake_server_join(fake_server *f);

@@ -274,6 +274,24 @@ static void test_server__pages(void **state)
     fake_server_stop(&f);
 }
 
+static void test_server__encoded_bodies(void **state)
+{
+    fake_server f;
+    http_reply r;
+
+    (void)state;
+    fake_server_start(&f, NULL, fake_identity(), NULL);
+    http_exchange(f.address,
+                  "POST /predict HTTP/1.1\r\nHost: t\r\nContent-Encoding: "
+                  "gzip\r\nContent-Length: 1\r\n\r\nx",
+                  &r);
+    assert_int_equal(r.status, 415);
+    assert_string_equal(http_field(&r, "accept-encoding"), "identity");
+    assert_non_null(strstr(r.body, "content encoding 'gzip'"));
+    http_reply_release(&r);
+    fake_server_stop(&f);
+}
+
 static void test_server__models_have_names_of_their_own(void **state)
 {
     md_server_opts o = MD_SERVER_OPTS_INIT;
@@ -338,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_server__drains),
         cmocka_unit_test(test_server__metrics),
         cmocka_unit_test(test_server__pages),
+        cmocka_unit_test(test_server__encoded_bodies),
         cmocka_unit_test(test_server__models_have_names_of_their_own),
         cmocka_unit_test(test_server__every_route_by_every_method),
     };
