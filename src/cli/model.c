@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/num.h"
 #include "convert/convert.h"
-#include "formats/onnx.h"
+#include "formats/format.h"
 
 /* Whether a converter reads the file; ONNX files are read by their own. */
 static md_status is_foreign(bool *out, const char *path, md_error *err)
@@ -29,7 +29,7 @@ md_status md_cli_model_load(md_model **out, const char *path, md_error *err)
     opts.no_self_check = true; /* it will be run anyway */
     if (foreign)
         return md_convert(out, path, &opts, NULL, alloc, err);
-    return md_onnx_load(out, path, alloc, err);
+    return md_format_load_model(out, path, alloc, err);
 }
 
 static md_precision parse_precision(const char *name)

@@ -5,9 +5,9 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "formats/format.h"
 #include "formats/npy.h"
 #include "formats/npz.h"
-#include "formats/tensor_pb.h"
 #include "serve/image_input.h"
 
 enum {
@@ -272,17 +272,15 @@ static md_status read_npz(md_cli_inputs *in, const char *name, const char *path,
     return s;
 }
 
+/* A file that holds one tensor, known by its contents. */
 static md_status read_one(md_cli_inputs *in, const char *name, const char *path,
-                          bool pb, md_error *err)
+                          md_error *err)
 {
     md_tensor t;
     uint32_t i;
 
     MD_TRY(find_input(&i, in, name, err));
-    if (pb)
-        MD_TRY(md_tensor_pb_load(&t, path, md_alloc_default(), err));
-    else
-        MD_TRY(md_npy_load(&t, path, md_alloc_default(), err));
+    MD_TRY(md_format_load_tensor(&t, path, md_alloc_default(), err));
     return give(in, i, &t, false, err);
 }
 
@@ -316,14 +314,10 @@ static md_status read_any(md_cli_inputs *in, const char *name, const char *path,
         return read_npz(in, name, path, err);
     if (ends_with(path, ".json"))
         return read_json(in, name, path, err);
-    if (ends_with(path, ".npy") || ends_with(path, ".pb"))
-        return read_one(in, name, path, ends_with(path, ".pb"), err);
     if (ends_with(path, ".png") || ends_with(path, ".jpg") ||
         ends_with(path, ".jpeg"))
         return read_picture(in, path, err);
-    return md_fail(err, MD_UNSUPPORTED,
-                   "no known ending, expected .npy, .npz, .json, .pb, .png or "
-                   ".jpg");
+    return read_one(in, name, path, err);
 }
 
 md_status md_cli_inputs_read(md_cli_inputs *in, const char *name,
@@ -331,7 +325,10 @@ md_status md_cli_inputs_read(md_cli_inputs *in, const char *name,
 {
     md_status s = read_any(in, name, path, err);
 
-    return s == MD_OK ? s : md_wrap(err, s, "file '%s': ", path);
+    /* What opens files names them. */
+    if (s == MD_OK || strstr(err->msg, path))
+        return s;
+    return md_wrap(err, s, "file '%s': ", path);
 }
 
 md_status md_cli_inputs_check(const md_cli_inputs *in, md_error *err)

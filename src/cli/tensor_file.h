@@ -18,10 +18,10 @@ md_status md_cli_inputs_init(md_cli_inputs *in, md_cli_session *s,
 void md_cli_inputs_release(md_cli_inputs *in);
 
 /*
- * Read a file by its ending: .npy and .pb are one tensor, .json a value or
- * {"NAME": value, ...}, .npz named arrays; a picture (.png, .jpg, .jpeg) is
- * for a model that takes one.  `name` is the input it is for;
- * NULL where the file names them or the model has one input.
+ * Read a file: .json is a value or {"NAME": value, ...}, .npz named arrays, a
+ * picture (.png, .jpg, .jpeg) is for a model that takes one, anything else is
+ * one tensor in a format that its contents tell (.npy, .pb).  `name` is the
+ * input it is for; NULL where the file names them or the model has one input.
  */
 md_status md_cli_inputs_read(md_cli_inputs *in, const char *name,
                              const char *path, md_error *err);

@@ -240,8 +240,12 @@ def test_predict_needs_its_inputs(net, tmp_path, image):
     np.save(tmp_path / "x.npy", image)
     assert "has no input 'y'" in modeld(
         "predict", net, "-i", f"y={tmp_path / 'x.npy'}", rc=1)[1]
-    assert "no known ending" in modeld("predict", net, "-i",
-                                       tmp_path / "x.dat", rc=1)[1]
+    (tmp_path / "x.dat").write_text("nonsense")
+    for name, text in (("x.dat", "is of no known format"),
+                       ("none.npy", "No such file"),
+                       ("none.json", "No such file")):
+        err = modeld("predict", net, "-i", tmp_path / name, rc=1)[1]
+        assert text in err and err.count(str(tmp_path / name)) == 1
     assert "x.npy" in modeld("predict", net, "-i", tmp_path / "x.npy", "-o",
                              tmp_path / "x.npy", rc=1)[1]
 
