@@ -57,7 +57,7 @@ md_status md_cli_session_take(md_cli_session *out, md_model *model,
 {
     md_status s;
 
-    *out = (md_cli_session){ NULL };
+    *out = (md_cli_session){ .pool = NULL };
     MD_TRY(md_pool_new(&out->pool, (int)md_args_option_int(a, "threads"),
                        md_alloc_default(), err));
     out->width = md_pool_width(out->pool);
@@ -99,7 +99,7 @@ void md_cli_session_close(md_cli_session *s)
     else
         md_session_free(s->session);
     md_pool_free(s->pool);
-    *s = (md_cli_session){ NULL };
+    *s = (md_cli_session){ .pool = NULL };
 }
 
 char *md_cli_io_format(char *buf, size_t size, const md_session *s,

@@ -177,12 +177,13 @@ static int add_rules(scmp_filter_ctx f, const md_sandbox *box)
     for (size_t i = 0; i < MD_COUNT(failing_calls); i++)
         r |= seccomp_rule_add(f, SCMP_ACT_ERRNO(EACCES), failing_calls[i], 0);
     for (size_t i = 0; i < MD_COUNT(box->fd); i++) {
-        r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
-                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)box->fd[i]));
+        r |=
+            seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
+                             SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)box->fd[i], 0));
     }
     if (SANITIZED)
         r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
-                              SCMP_A0(SCMP_CMP_EQ, 2));
+                              SCMP_A0(SCMP_CMP_EQ, 2, 0));
     return r;
 }
 

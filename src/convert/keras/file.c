@@ -185,5 +185,5 @@ void md_keras_file_release(md_keras_file *f)
     if (f->model)
         json_decref(f->model);
     md_hdf5_free(f->weights);
-    *f = (md_keras_file){ NULL };
+    *f = (md_keras_file){ .alloc = NULL };
 }

@@ -33,7 +33,7 @@ static int setup(void **state)
     text[0] = '\0';
     md_log_set_sink(keep, &n_lines);
     md_log_set_format(MD_LOG_TEXT);
-    return md_log_set_levels("info", NULL);
+    return (int)md_log_set_levels("info", NULL);
 }
 
 static int teardown(void **state)

@@ -16,6 +16,7 @@
 #include "engine/session.h"
 #include "formats/npy.h"
 #include "ops/eval.h"
+#include "support/fail_alloc.h"
 #include "support/h5_build.h"
 #include "tensor/compare.h"
 
@@ -282,7 +283,7 @@ static void make_case(md_buf *file, const layer_case *c, const char *version)
     for (size_t i = 0; i < c->n_weights; i++) {
         float data[256];
         int64_t n = 1;
-        char name[16];
+        char name[32];
 
         for (int d = 0; d < c->w[i].rank; d++)
             n *= (int64_t)c->w[i].dim[d];
@@ -729,6 +730,34 @@ static void test_keras__bad_layers(void **state)
     }
 }
 
+/* Every allocation fails once: a status, nothing left behind. */
+static void test_keras__out_of_memory(void **state)
+{
+    const layer_case *c = &layer_cases[2]; /* Conv1D with bias */
+    md_error err = MD_ERROR_INIT;
+    md_model *m = NULL;
+    md_buf file;
+    md_status s = MD_NOMEM;
+
+    (void)state;
+    md_buf_init(&file, md_alloc_default(), 1 << 20);
+    make_case(&file, c, "3.5.0");
+    for (int64_t n = 0; s != MD_OK; n++) {
+        fail_alloc f;
+
+        fail_alloc_init(&f);
+        fail_alloc_arm(&f, n);
+        s = md_convert_bytes(&m, file.data, file.size, "net", NULL, NULL,
+                             &f.alloc, &err);
+        if (fail_alloc_disarm(&f))
+            assert_int_equal(s, MD_NOMEM);
+        if (s == MD_OK)
+            md_model_free(m);
+        assert_int_equal(f.n_live, 0);
+    }
+    md_buf_release(&file);
+}
+
 static void test_keras__not_a_model(void **state)
 {
     md_error err = MD_ERROR_INIT;
@@ -753,6 +782,7 @@ int main(void)
         cmocka_unit_test(test_keras__layers),
         cmocka_unit_test(test_keras__activations),
         cmocka_unit_test(test_keras__bad_layers),
+        cmocka_unit_test(test_keras__out_of_memory),
         cmocka_unit_test(test_keras__not_a_model),
     };
 
