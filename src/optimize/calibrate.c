@@ -1,0 +1,198 @@
+#include "optimize/calibrate.h"
+
+#include <math.h>
+
+#include "engine/session.h"
+#include "formats/onnx.h"
+#include "optimize/runner.h"
+
+enum {
+    BATCH = 16 /* samples in one execution */
+};
+
+/* A session over a copy of the model whose outputs are the named values. */
+static md_status open_taps(md_session **out, const md_model *model,
+                           const char *const *names, uint32_t n, md_pool *pool,
+                           md_error *err)
+{
+    md_model *copy;
+    md_session_opts opts = MD_SESSION_OPTS_INIT;
+    md_status s;
+
+    MD_TRY(md_model_copy(&copy, model, err));
+    copy->graph->n_outputs = 0;
+    for (uint32_t i = 0; i < copy->graph->n_values; i++)
+        copy->graph->values[i].is_output = false;
+    s = MD_OK;
+    for (uint32_t i = 0; i < n && s == MD_OK; i++) {
+        md_value_id id = md_graph_find(copy->graph, names[i]);
+
+        s = id == MD_VALUE_NONE
+                ? md_fail(err, MD_INTERNAL, "no value '%s'", names[i])
+                : md_graph_add_output(copy->graph, id, err);
+    }
+    opts.pool = pool;
+    if (s == MD_OK)
+        s = md_session_new(out, copy, &opts, err);
+    if (s != MD_OK)
+        md_model_free(copy);
+    return s;
+}
+
+static md_status widen(md_range *r, const md_tensor *t, const char *name,
+                       md_error *err)
+{
+    const float *p = t->data;
+    int64_t n = md_tensor_n(t);
+
+    if (t->dtype != MD_DTYPE_F32)
+        return md_fail(err, MD_UNSUPPORTED, "value '%s' is %s, not float32",
+                       name, md_dtype_name(t->dtype));
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(p[i]))
+            return md_fail(err, MD_INVALID,
+                           "value '%s' becomes %g on the calibration data",
+                           name, (double)p[i]);
+        r->min = fminf(r->min, p[i]);
+        r->max = fmaxf(r->max, p[i]);
+    }
+    return MD_OK;
+}
+
+static void count(md_range *r, const md_tensor *t)
+{
+    const float *p = t->data;
+    int64_t n = md_tensor_n(t);
+    float width = (r->max - r->min) / MD_CALIB_BINS;
+
+    for (int64_t i = 0; i < n && width > 0.0f; i++) {
+        int64_t at = (int64_t)((p[i] - r->min) / width);
+
+        r->bins[at < MD_CALIB_BINS ? at : MD_CALIB_BINS - 1]++;
+    }
+}
+
+/* One pass over the data: ranges first, then histograms between them. */
+typedef struct pass {
+    md_range *ranges;
+    const char *const *names;
+    uint32_t n;
+    bool counting;
+} pass;
+
+static md_status visit(void *ctx, const md_run *r, int64_t from, int64_t n,
+                       md_error *err)
+{
+    const pass *p = ctx;
+
+    (void)from;
+    (void)n;
+    for (uint32_t i = 0; i < p->n; i++) {
+        const md_tensor *t = md_run_output(r, i);
+
+        if (p->counting)
+            count(&p->ranges[i], t);
+        else
+            MD_TRY(widen(&p->ranges[i], t, p->names[i], err));
+    }
+    return MD_OK;
+}
+
+md_status md_calibrate(md_range *ranges, const md_model *model,
+                       const char *const *names, uint32_t n,
+                       const md_dataset *data, md_pool *pool, md_error *err)
+{
+    pass p = { .ranges = ranges, .names = names, .n = n };
+    md_session *s;
+    md_status st;
+
+    MD_TRY(open_taps(&s, model, names, n, pool, err));
+    for (uint32_t i = 0; i < n; i++)
+        ranges[i] = (md_range){ 0 };
+    st = md_run_over(s, data, BATCH, visit, &p, err);
+    p.counting = true;
+    if (st == MD_OK)
+        st = md_run_over(s, data, BATCH, visit, &p, err);
+    md_session_free(s);
+    return st;
+}
+
+/* Asymmetric parameters for [min, max], which holds 0. */
+static md_qparams params_for(float min, float max)
+{
+    md_qparams p = { .scale = (max - min) / 255.0f };
+
+    if (!(p.scale > 0.0f))
+        return (md_qparams){ .scale = 1.0f, .zero = 0 };
+    p.zero = (uint8_t)nearbyintf(fminf(fmaxf(-min / p.scale, 0.0f), 255.0f));
+    return p;
+}
+
+static float bin_centre(const md_range *r, int i)
+{
+    float width = (r->max - r->min) / MD_CALIB_BINS;
+
+    return r->min + ((float)i + 0.5f) * width;
+}
+
+static double squared_error(const md_range *r, md_qparams p)
+{
+    double sum = 0.0;
+
+    for (int i = 0; i < MD_CALIB_BINS; i++) {
+        float x, q;
+
+        if (!r->bins[i])
+            continue;
+        x = bin_centre(r, i);
+        q = nearbyintf(x / p.scale) + (float)p.zero;
+        q = (fminf(fmaxf(q, 0.0f), 255.0f) - (float)p.zero) * p.scale;
+        sum += (double)r->bins[i] * (double)(x - q) * (double)(x - q);
+    }
+    return sum;
+}
+
+/* Shrink both ends in steps of 1 % down to 40 %. */
+static md_qparams least_error(const md_range *r)
+{
+    md_qparams best = params_for(r->min, r->max);
+    double least = squared_error(r, best);
+
+    for (int percent = 99; percent >= 40; percent--) {
+        float k = (float)percent / 100.0f;
+        md_qparams p = params_for(r->min * k, r->max * k);
+        double e = squared_error(r, p);
+
+        if (e < least) {
+            least = e;
+            best = p;
+        }
+    }
+    return best;
+}
+
+/* The range without 0.01 % of the samples at either end; 0 stays inside. */
+static md_qparams without_tails(const md_range *r)
+{
+    uint64_t total = 0, low = 0, high = 0, tail;
+    int from = 0, to = MD_CALIB_BINS - 1;
+
+    for (int i = 0; i < MD_CALIB_BINS; i++)
+        total += r->bins[i];
+    tail = total / 10000;
+    while (from < to && low + r->bins[from] <= tail)
+        low += r->bins[from++];
+    while (to > from && high + r->bins[to] <= tail)
+        high += r->bins[to--];
+    return params_for(fminf(bin_centre(r, from), 0.0f),
+                      fmaxf(bin_centre(r, to), 0.0f));
+}
+
+md_qparams md_range_params(const md_range *r, md_calib_method method)
+{
+    if (method == MD_CALIB_PERCENTILE)
+        return without_tails(r);
+    if (method == MD_CALIB_MSE)
+        return least_error(r);
+    return params_for(r->min, r->max);
+}

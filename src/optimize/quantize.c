@@ -1,0 +1,459 @@
+/*
+ * The work is done in three steps: choose (which values become 8 bits), so
+ * that whole chains of operators stay integer; calibrate; rewrite.
+ */
+#include "optimize/quantize.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "engine/pass.h"
+
+typedef struct quantizer {
+    md_graph *g;
+    md_arena ar;
+    bool *chosen;          /* by value: becomes 8 bits */
+    md_value_id *source;   /* by value: whose parameters it takes */
+    uint32_t *index;       /* by value: row of params, for sources */
+    md_value_id *real;     /* by value: its dequantized twin, once made */
+    md_value_id *scale_id; /* by value: the constants of its parameters */
+    md_value_id *zero_id;
+    const char **names; /* of sources */
+    md_qparams *params;
+    uint32_t n_params;
+    md_quantize_report *report;
+} quantizer;
+
+static bool is_op(const md_node *n, const char *op)
+{
+    return !n->domain[0] && strcmp(n->op, op) == 0;
+}
+
+/* A product with constant float weights that has an integer kernel. */
+static bool is_product(const md_graph *g, const md_node *n)
+{
+    const md_tensor *w;
+
+    if (!is_op(n, "Conv") && !is_op(n, "Gemm") && !is_op(n, "MatMul"))
+        return false;
+    w = g->values[n->in[1]].cdata;
+    if (!w || w->dtype != MD_DTYPE_F32 || md_tensor_n(w) == 0)
+        return false;
+    if (is_op(n, "Conv"))
+        return w->shape.rank == 4;
+    return w->shape.rank == 2 && !md_node_attr_i(n, "transA", 0) &&
+           md_node_attr_f(n, "alpha", 1.0f) == 1.0f &&
+           md_node_attr_f(n, "beta", 1.0f) == 1.0f;
+}
+
+/* Moves elements or drops some: out and in have the same parameters. */
+static bool is_movement(const md_node *n)
+{
+    static const char *const ops[] = { "MaxPool", "Flatten",   "Reshape",
+                                       "Squeeze", "Unsqueeze", "Transpose" };
+
+    for (size_t i = 0; i < MD_COUNT(ops); i++) {
+        if (is_op(n, ops[i]))
+            return n->n_out == 1 && n->in[0] != MD_VALUE_NONE;
+    }
+    return false;
+}
+
+static bool is_float(const md_graph *g, md_value_id id)
+{
+    md_dtype t = g->values[id].type.dtype;
+
+    return !g->values[id].cdata && g->values[id].name[0] &&
+           (t == MD_DTYPE_F32 || t == MD_DTYPE_NONE);
+}
+
+static md_status alloc_tables(quantizer *q, md_error *err)
+{
+    size_t n = q->g->n_values + 1u;
+
+    q->chosen = md_arena_calloc(&q->ar, n, sizeof(*q->chosen));
+    q->source = md_arena_calloc(&q->ar, n, sizeof(*q->source));
+    q->index = md_arena_calloc(&q->ar, n, sizeof(*q->index));
+    q->real = md_arena_calloc(&q->ar, n, sizeof(*q->real));
+    q->scale_id = md_arena_calloc(&q->ar, n, sizeof(*q->scale_id));
+    q->zero_id = md_arena_calloc(&q->ar, n, sizeof(*q->zero_id));
+    q->names = md_arena_calloc(&q->ar, n, sizeof(*q->names));
+    if (!q->chosen || !q->source || !q->index || !q->real || !q->scale_id ||
+        !q->zero_id || !q->names)
+        return md_fail_nomem(err, n * sizeof(*q->names));
+    for (uint32_t i = 0; i < q->g->n_values; i++) {
+        q->source[i] = i;
+        q->real[i] = q->scale_id[i] = q->zero_id[i] = MD_VALUE_NONE;
+    }
+    return MD_OK;
+}
+
+/* Both operands computed, so that the sum can be done on codes. */
+static bool is_sum(const md_graph *g, const md_node *n)
+{
+    return is_op(n, "Add") && is_float(g, n->in[0]) && is_float(g, n->in[1]);
+}
+
+/*
+ * Choose, last node first: what products, sums and global averages read, and
+ * the inputs of movements whose result is chosen.
+ */
+static void choose(quantizer *q)
+{
+    md_graph *g = q->g;
+
+    for (uint32_t i = g->n_nodes; i-- > 0;) {
+        const md_node *n = g->nodes[i];
+
+        if (is_product(g, n)) {
+            q->chosen[n->in[0]] |= is_float(g, n->in[0]);
+        } else if (is_movement(n) && q->chosen[n->out[0]]) {
+            q->chosen[n->in[0]] = true;
+        } else if (is_op(n, "GlobalAveragePool") && q->chosen[n->out[0]]) {
+            q->chosen[n->in[0]] = true;
+        }
+    }
+    /* Sums between chosen values: read as codes too.  Forward, so that a sum
+     * of sums is seen. */
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const md_node *n = g->nodes[i];
+
+        if (is_sum(g, n) && (q->chosen[n->in[0]] || q->chosen[n->in[1]]))
+            q->chosen[n->in[0]] = q->chosen[n->in[1]] = true;
+        if (is_movement(n) && q->chosen[n->in[0]] && q->chosen[n->out[0]])
+            q->source[n->out[0]] = q->source[n->in[0]];
+    }
+}
+
+/* Number the sources and let calibration name their ranges. */
+static md_status calibrate(quantizer *q, const md_dataset *data,
+                           const md_quantize_opts *opts, md_error *err)
+{
+    md_graph *g = q->g;
+    md_range *ranges;
+    md_status s;
+
+    for (uint32_t i = 0; i < g->n_values; i++) {
+        if (!q->chosen[i] || q->source[i] != i)
+            continue;
+        q->index[i] = q->n_params;
+        q->names[q->n_params++] = g->values[i].name;
+    }
+    if (q->n_params == 0)
+        return md_fail(err, MD_UNSUPPORTED,
+                       "no Conv, Gemm or MatMul with constant float32 weights "
+                       "to quantize");
+    ranges = md_calloc(data->alloc, q->n_params, sizeof(*ranges));
+    q->params = md_arena_calloc(&q->ar, q->n_params, sizeof(*q->params));
+    if (!ranges || !q->params) {
+        md_free(data->alloc, ranges);
+        return md_fail_nomem(err, q->n_params * sizeof(*ranges));
+    }
+    s = md_calibrate(ranges, g->model, q->names, q->n_params, data, opts->pool,
+                     err);
+    for (uint32_t i = 0; i < q->n_params && s == MD_OK; i++)
+        q->params[i] = md_range_params(&ranges[i], opts->method);
+    md_free(data->alloc, ranges);
+    return s;
+}
+
+/* A constant whose name tells what it belongs to. */
+static md_status add_const(md_value_id *out, md_graph *g, const char *of,
+                           const char *what, md_tensor t, md_error *err)
+{
+    char stem[120];
+    md_status s;
+
+    snprintf(stem, sizeof(stem), "%.90s_%s", of, what);
+    s = md_graph_add_unique(out, g, stem, err);
+    if (s == MD_OK)
+        s = md_graph_set_const(g, *out, t, err);
+    if (s != MD_OK)
+        md_tensor_release(&t);
+    return s;
+}
+
+static md_status add_scalar(md_value_id *out, md_graph *g, const char *of,
+                            const char *what, md_dtype dtype, double v,
+                            md_error *err)
+{
+    const md_shape scalar = { 0, { 0 } };
+    md_tensor t;
+
+    MD_TRY(md_tensor_alloc(&t, dtype, &scalar, g->model->alloc, err));
+    md_tensor_set_f64(&t, 0, v);
+    return add_const(out, g, of, what, t, err);
+}
+
+/* The constants of a value's parameters, shared by all that take them. */
+static md_status param_consts(quantizer *q, md_value_id id, md_error *err)
+{
+    md_value_id src = q->source[id];
+    md_qparams p = q->params[q->index[src]];
+    const char *name = q->g->values[src].name;
+
+    if (q->scale_id[src] != MD_VALUE_NONE)
+        return MD_OK;
+    MD_TRY(add_scalar(&q->scale_id[src], q->g, name, "scale", MD_DTYPE_F32,
+                      p.scale, err));
+    return add_scalar(&q->zero_id[src], q->g, name, "zero", MD_DTYPE_U8, p.zero,
+                      err);
+}
+
+/* Position of the first node that reads id. */
+static uint32_t first_reader(const md_graph *g, md_value_id id)
+{
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        for (uint32_t k = 0; k < g->nodes[i]->n_in; k++) {
+            if (g->nodes[i]->in[k] == id)
+                return i;
+        }
+    }
+    return g->n_nodes;
+}
+
+/* id -> QuantizeLinear -> DequantizeLinear -> *real, in front of its first
+ * reader. */
+static md_status insert_pair(quantizer *q, md_value_id id, md_error *err)
+{
+    md_graph *g = q->g;
+    char stem[120];
+    md_value_id codes, real, src = q->source[id];
+    uint32_t at = first_reader(g, id);
+
+    MD_TRY(param_consts(q, id, err));
+    snprintf(stem, sizeof(stem), "%.90s_q", g->values[id].name);
+    MD_TRY(md_graph_add_unique(&codes, g, stem, err));
+    snprintf(stem, sizeof(stem), "%.90s_dq", g->values[id].name);
+    MD_TRY(md_graph_add_unique(&real, g, stem, err));
+    MD_TRY(md_graph_insert_node(
+        NULL, g, at, "", "QuantizeLinear",
+        (md_value_id[]){ id, q->scale_id[src], q->zero_id[src] }, 3, &codes, 1,
+        err));
+    MD_TRY(md_graph_insert_node(
+        NULL, g, at + 1, "", "DequantizeLinear",
+        (md_value_id[]){ codes, q->scale_id[src], q->zero_id[src] }, 3, &real,
+        1, err));
+    q->real[id] = real;
+    return MD_OK;
+}
+
+/* Largest magnitude of channel c; a channel of zeros counts as 1. */
+static float channel_max(const md_tensor *w, int64_t c, int64_t channels,
+                         bool rows)
+{
+    int64_t each = md_tensor_n(w) / channels;
+    const float *p = w->data;
+    float max = 0.0f;
+
+    for (int64_t i = 0; i < each; i++)
+        max = fmaxf(max, fabsf(rows ? p[c * each + i] : p[i * channels + c]));
+    return max > 0.0f ? max : 1.0f;
+}
+
+/* int8 weights with a scale per channel behind a DequantizeLinear; *scales
+ * belongs to the graph. */
+static md_status quantize_weights(quantizer *q, md_node *n, bool rows,
+                                  const float **scales, md_error *err)
+{
+    md_graph *g = q->g;
+    const md_value *v = &g->values[n->in[1]];
+    const md_tensor *w = v->cdata;
+    const char *name = v->name;
+    int64_t channels = w->shape.dim[rows ? 0 : 1];
+    int64_t each = md_tensor_n(w) / channels;
+    const md_shape per_channel = { 1, { channels } };
+    md_tensor codes, scale, zero;
+    md_value_id ids[3], real;
+    md_node *dq;
+
+    MD_TRY(
+        md_tensor_alloc(&codes, MD_DTYPE_I8, &w->shape, g->model->alloc, err));
+    MD_TRY(add_const(&ids[0], g, name, "int8", codes, err));
+    MD_TRY(md_tensor_alloc(&scale, MD_DTYPE_F32, &per_channel, g->model->alloc,
+                           err));
+    MD_TRY(add_const(&ids[1], g, name, "scale", scale, err));
+    MD_TRY(md_tensor_alloc(&zero, MD_DTYPE_I8, &per_channel, g->model->alloc,
+                           err));
+    MD_TRY(add_const(&ids[2], g, name, "zero", zero, err));
+    for (int64_t c = 0; c < channels; c++) {
+        float s = channel_max(w, c, channels, rows) / 127.0f;
+
+        ((float *)scale.data)[c] = s;
+        for (int64_t i = 0; i < each; i++) {
+            int64_t at = rows ? c * each + i : i * channels + c;
+            float code = nearbyintf(((const float *)w->data)[at] / s);
+
+            ((int8_t *)codes.data)[at] =
+                (int8_t)fminf(fmaxf(code, -127.0f), 127.0f);
+        }
+    }
+    q->report->weights_float += md_tensor_size(w);
+    q->report->weights_int += md_tensor_size(&codes) + md_tensor_size(&scale);
+    MD_TRY(md_graph_add_unique(&real, g, "weights_dq", err));
+    MD_TRY(md_graph_insert_node(&dq, g, 0, "", "DequantizeLinear", ids, 3,
+                                &real, 1, err));
+    MD_TRY(md_node_set_attr_i(g, dq, "axis", rows ? 0 : 1, err));
+    n->in[1] = real;
+    *scales = scale.data;
+    return MD_OK;
+}
+
+/* int32 bias at scale_x * scale_w. */
+static md_status quantize_bias(quantizer *q, md_node *n, float scale_x,
+                               const float *scales, md_error *err)
+{
+    md_graph *g = q->g;
+    const md_tensor *b = g->values[n->in[2]].cdata;
+    const char *name = g->values[n->in[2]].name;
+    int64_t channels = md_tensor_n(b);
+    const md_shape per_channel = { 1, { channels } };
+    md_tensor codes, scale, zero;
+    md_value_id ids[3], real;
+    md_node *dq;
+
+    MD_TRY(md_tensor_alloc(&codes, MD_DTYPE_I32, &per_channel, g->model->alloc,
+                           err));
+    MD_TRY(add_const(&ids[0], g, name, "int32", codes, err));
+    MD_TRY(md_tensor_alloc(&scale, MD_DTYPE_F32, &per_channel, g->model->alloc,
+                           err));
+    MD_TRY(add_const(&ids[1], g, name, "scale", scale, err));
+    MD_TRY(md_tensor_alloc(&zero, MD_DTYPE_I32, &per_channel, g->model->alloc,
+                           err));
+    MD_TRY(add_const(&ids[2], g, name, "zero", zero, err));
+    for (int64_t c = 0; c < channels; c++) {
+        float s = scale_x * scales[c];
+        double code = nearbyint((double)((const float *)b->data)[c] / s);
+
+        ((float *)scale.data)[c] = s;
+        ((int32_t *)codes.data)[c] =
+            (int32_t)fmin(fmax(code, INT32_MIN), INT32_MAX);
+    }
+    MD_TRY(md_graph_add_unique(&real, g, "bias_dq", err));
+    MD_TRY(md_graph_insert_node(&dq, g, 0, "", "DequantizeLinear", ids, 3,
+                                &real, 1, err));
+    MD_TRY(md_node_set_attr_i(g, dq, "axis", 0, err));
+    n->in[2] = real;
+    return MD_OK;
+}
+
+/* Is the bias absent or a constant row of the right length? */
+static bool bias_fits(const md_graph *g, const md_node *n, int64_t channels)
+{
+    const md_tensor *b;
+
+    if (n->n_in < 3 || n->in[2] == MD_VALUE_NONE)
+        return true;
+    b = g->values[n->in[2]].cdata;
+    return b && b->dtype == MD_DTYPE_F32 && b->shape.rank == 1 &&
+           md_tensor_n(b) == channels;
+}
+
+static md_status rewrite_product(quantizer *q, md_node *n, md_error *err)
+{
+    md_graph *g = q->g;
+    const md_tensor *w = g->values[n->in[1]].cdata;
+    bool rows = is_op(n, "Conv") || md_node_attr_i(n, "transB", 0);
+    md_value_id x = n->in[0];
+    const float *scales;
+
+    if (!q->chosen[x] || !bias_fits(g, n, w->shape.dim[rows ? 0 : 1])) {
+        q->report->n_left++;
+        return MD_OK;
+    }
+    MD_TRY(quantize_weights(q, n, rows, &scales, err));
+    if (n->n_in > 2 && n->in[2] != MD_VALUE_NONE)
+        MD_TRY(quantize_bias(q, n, q->params[q->index[q->source[x]]].scale,
+                             scales, err));
+    q->report->n_nodes++;
+    return MD_OK;
+}
+
+/* Readers that take the dequantized twin: all that work on codes. */
+static bool reads_codes(const quantizer *q, const md_node *n)
+{
+    const md_graph *g = q->g;
+
+    return is_product(g, n) || is_sum(g, n) || is_op(n, "GlobalAveragePool") ||
+           (is_movement(n) && q->chosen[n->out[0]]);
+}
+
+static md_status rewrite(quantizer *q, md_error *err)
+{
+    md_graph *g = q->g;
+    uint32_t n_old = g->n_nodes, n_values = g->n_values;
+    md_node **old = md_arena_calloc(&q->ar, n_old + 1u, sizeof(*old));
+    bool *codes = md_arena_calloc(&q->ar, n_old + 1u, sizeof(*codes));
+
+    if (!old || !codes)
+        return md_fail_nomem(err, n_old * sizeof(*old));
+    memcpy(old, g->nodes, n_old * sizeof(*old));
+    for (uint32_t i = 0; i < n_old; i++)
+        codes[i] = reads_codes(q, old[i]);
+    for (uint32_t i = 0; i < n_old; i++) {
+        if (is_product(g, old[i]))
+            MD_TRY(rewrite_product(q, old[i], err));
+    }
+    for (uint32_t i = 0; i < n_values; i++) {
+        if (q->chosen[i])
+            MD_TRY(insert_pair(q, i, err));
+    }
+    for (uint32_t i = 0; i < n_old; i++) {
+        for (uint32_t k = 0; codes[i] && k < old[i]->n_in; k++) {
+            md_value_id id = old[i]->in[k];
+
+            if (id < n_values && q->chosen[id])
+                old[i]->in[k] = q->real[id];
+        }
+    }
+    q->report->n_activations = q->n_params;
+    return md_graph_verify(g, err);
+}
+
+/* Operators that inference leaves without effect must not stand between. */
+static md_status prepare(md_graph *g, md_error *err)
+{
+    MD_TRY(md_pass_identity.run(g, MD_PRECISION_FP32, err));
+    md_graph_compact(g);
+    MD_TRY(md_pass_bn_conv.run(g, MD_PRECISION_FP32, err));
+    md_graph_compact(g);
+    return MD_OK;
+}
+
+/* DequantizeLinear with an axis came with opset 13. */
+static md_status check_opset(const md_model *m, md_error *err)
+{
+    int64_t v = md_model_opset(m, "");
+
+    if (v >= 13)
+        return MD_OK;
+    return md_fail(err, MD_UNSUPPORTED,
+                   "the model imports opset %lld, 13 or later expected",
+                   (long long)v);
+}
+
+md_status md_quantize(md_model *model, const md_dataset *data,
+                      const md_quantize_opts *opts, md_quantize_report *report,
+                      md_error *err)
+{
+    static const md_quantize_opts defaults = MD_QUANTIZE_OPTS_INIT;
+    md_quantize_report own;
+    quantizer q = { .g = model->graph, .report = report ? report : &own };
+    md_status s;
+
+    *q.report = (md_quantize_report){ .n_samples = data->n };
+    MD_TRY(check_opset(model, err));
+    MD_TRY(prepare(model->graph, err));
+    md_arena_init(&q.ar, model->alloc, 0);
+    s = alloc_tables(&q, err);
+    if (s == MD_OK) {
+        choose(&q);
+        s = calibrate(&q, data, opts ? opts : &defaults, err);
+    }
+    if (s == MD_OK)
+        s = rewrite(&q, err);
+    md_arena_release(&q.ar);
+    return s;
+}
