@@ -23,7 +23,7 @@ typedef struct md_quantize_opts {
 
 #define MD_QUANTIZE_OPTS_INIT                                                  \
     {                                                                          \
-        MD_CALIB_MSE, NULL                                                     \
+        MD_CALIB_PERCENTILE, NULL                                              \
     }
 
 typedef struct md_quantize_report {
