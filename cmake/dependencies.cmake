@@ -14,6 +14,8 @@ function(md_dependency target names package)
     message(FATAL_ERROR "${package} is missing: apt-get install ${package} "
       "(or `make deps`, which installs everything)")
   endif()
+  # For modeld.pc: users of the static library link these too.
+  set_property(GLOBAL APPEND PROPERTY MD_REQUIRES ${${target}_MODULE_NAME})
 endfunction()
 
 md_dependency(ZLIB zlib zlib1g-dev)

@@ -24,6 +24,8 @@ endif()
 if(TARGET modeld_shared)
   include(CMakePackageConfigHelpers)
   set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/modeld)
+  get_property(MD_REQUIRES GLOBAL PROPERTY MD_REQUIRES)
+  string(REPLACE ";" " " MD_REQUIRES "${MD_REQUIRES}")
   configure_file(share/modeld.pc.in gen/modeld.pc @ONLY)
   configure_package_config_file(share/modeldConfig.cmake.in
     ${CMAKE_BINARY_DIR}/gen/modeldConfig.cmake
@@ -32,13 +34,16 @@ if(TARGET modeld_shared)
     ${CMAKE_BINARY_DIR}/gen/modeldConfigVersion.cmake
     COMPATIBILITY SameMinorVersion)
   add_dependencies(product modeld_shared modeld_static)
-  install(TARGETS modeld_shared EXPORT modeldTargets)
-  install(TARGETS modeld_static DESTINATION ${CMAKE_INSTALL_LIBDIR})
-  install(FILES include/modeld.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-  install(EXPORT modeldTargets NAMESPACE modeld:: DESTINATION ${package_dir})
+  install(TARGETS modeld_shared EXPORT modeldTargets COMPONENT library)
+  install(TARGETS modeld_static DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    COMPONENT library)
+  install(FILES include/modeld.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+    COMPONENT library)
+  install(EXPORT modeldTargets NAMESPACE modeld:: DESTINATION ${package_dir}
+    COMPONENT library)
   install(FILES ${CMAKE_BINARY_DIR}/gen/modeldConfig.cmake
     ${CMAKE_BINARY_DIR}/gen/modeldConfigVersion.cmake
-    DESTINATION ${package_dir})
+    DESTINATION ${package_dir} COMPONENT library)
   install(FILES ${CMAKE_BINARY_DIR}/gen/modeld.pc
-    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT library)
 endif()

@@ -5,6 +5,7 @@ if(NOT TARGET md_api)
   return()
 endif()
 
+include(GNUInstallDirs)
 # Everything below api in src/LAYERS, api included.
 set(library_modules ${MD_MODULES})
 list(REMOVE_ITEM library_modules md_cli md_app md_serve md_net)
@@ -17,10 +18,10 @@ foreach(kind IN ITEMS SHARED STATIC)
   string(TOLOWER modeld_${kind} target)
   add_library(${target} ${kind} EXCLUDE_FROM_ALL ${library_objects})
   set_target_properties(${target} PROPERTIES OUTPUT_NAME modeld
-    EXPORT_NAME modeld_${kind} LINKER_LANGUAGE C)
+    EXPORT_NAME modeld LINKER_LANGUAGE C)
   target_include_directories(${target} PUBLIC
     $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>
-    $<INSTALL_INTERFACE:include>)
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endforeach()
 foreach(module IN LISTS library_modules)
   string(REGEX REPLACE "^md_" "" name ${module})
@@ -31,4 +32,7 @@ set_target_properties(modeld_shared PROPERTIES
   VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
   LINK_DEPENDS ${CMAKE_SOURCE_DIR}/share/modeld.map)
 target_link_options(modeld_shared PRIVATE
-  -Wl,--version-script=${CMAKE_SOURCE_DIR}/share/modeld.map -Wl,-z,defs)
+  -Wl,--version-script=${CMAKE_SOURCE_DIR}/share/modeld.map)
+if(NOT CMAKE_C_FLAGS MATCHES "-fsanitize") # clang's come with the program
+  target_link_options(modeld_shared PRIVATE -Wl,-z,defs)
+endif()
