@@ -172,10 +172,9 @@ static md_status read_model(md_onnx_reader *r, md_pb bytes, md_error *err)
 
 /* Read into a model that exists; it is freed on failure. */
 static md_status parse_into(md_model *m, const void *bytes, size_t size,
-                            const md_onnx_opts *opts, bool mapped,
-                            md_error *err)
+                            const md_onnx_opts *opts, md_error *err)
 {
-    md_onnx_reader r = { .model = m, .opts = *opts, .mapped = mapped };
+    md_onnx_reader r = { .model = m, .opts = *opts };
     md_status s = read_model(&r, md_pb_init(bytes, size), err);
 
     md_free(m->alloc, r.ids);
@@ -193,7 +192,7 @@ md_status md_onnx_parse(md_model **out, const void *bytes, size_t size,
     if (!opts)
         opts = &usual;
     MD_TRY(md_model_new(&m, alloc, opts->memory_limit, err));
-    s = parse_into(m, bytes, size, opts, false, err);
+    s = parse_into(m, bytes, size, opts, err);
     if (s != MD_OK)
         md_model_free(m);
     else
@@ -228,7 +227,10 @@ static md_status load_into(md_model *m, const char *path, md_error *err)
         return md_fail_nomem(err, sizeof(*map));
     MD_TRY(md_model_on_free(m, unmap, map, err));
     MD_TRY(md_map_open(map, path, err));
-    return parse_into(m, map->data, map->size, &opts, true, err);
+    MD_TRY(parse_into(m, map->data, map->size, &opts, err));
+    /* What was copied need not stay in memory twice. */
+    md_map_forget(map->data, map->size);
+    return MD_OK;
 }
 
 md_status md_onnx_load(md_model **out, const char *path, const md_alloc *alloc,
@@ -245,6 +247,17 @@ md_status md_onnx_load(md_model **out, const char *path, const md_alloc *alloc,
     }
     *out = m;
     return MD_OK;
+}
+
+void md_onnx_forget(const md_model *model)
+{
+    for (uint32_t i = 0; i < model->n_cleanups; i++) {
+        if (model->cleanups[i].fn == unmap) {
+            const md_map *map = model->cleanups[i].ctx;
+
+            md_map_forget(map->data, map->size);
+        }
+    }
 }
 
 bool md_onnx_probe(const void *bytes, size_t size)

@@ -45,7 +45,14 @@ typedef struct md_onnx_opts {
 md_status md_onnx_load(md_model **out, const char *path, const md_alloc *alloc,
                        md_error *err);
 
-/* The same from memory (opts may be NULL). */
+/*
+ * Let the system drop the pages of a loaded file; they come back from its
+ * cache when they are touched.  For after constants were packed elsewhere.
+ * Does nothing to models that were not loaded from a file.
+ */
+void md_onnx_forget(const md_model *model);
+
+/* md_onnx_load from memory (opts may be NULL). */
 md_status md_onnx_parse(md_model **out, const void *bytes, size_t size,
                         const md_onnx_opts *opts, const md_alloc *alloc,
                         md_error *err);

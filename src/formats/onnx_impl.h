@@ -18,7 +18,6 @@ typedef struct md_onnx_file md_onnx_file; /* a mapped external data file */
 typedef struct md_onnx_reader {
     md_model *model;
     md_onnx_opts opts;
-    bool mapped;          /* the bytes are a file's mapping */
     md_onnx_file **files; /* the model's list of external files */
     bool in_function;     /* attributes may refer to the function's */
     size_t dense_size;    /* made dense so far */

@@ -1,7 +1,6 @@
 /* TensorProto and SparseTensorProto to md_tensor. */
 #include <string.h>
 
-#include "base/file.h"
 #include "base/size.h"
 #include "formats/onnx_impl.h"
 
@@ -190,8 +189,6 @@ static md_status use_bytes(md_tensor *t, const fields *x, md_onnx_reader *r,
     }
     MD_TRY(make_room(t, r, size, owned, err));
     memcpy(t->data, bytes.p, size);
-    if (r->mapped || x->is_external)
-        md_map_forget(bytes.p, size);
     return MD_OK;
 }
 
