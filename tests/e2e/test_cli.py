@@ -297,3 +297,38 @@ def test_output_that_cannot_be_written():
                            stderr=subprocess.PIPE)
     assert p.returncode == 1
     assert "cannot write the output" in p.stderr
+
+
+def test_quantize(net, tmp_path):
+    int8 = tmp_path / "int8.onnx"
+    got = json.loads(modeld("quantize", net, "-o", int8, "--data",
+                            FASHION / "seed_cnn.calib.npz", "--test",
+                            FASHION / "seed_cnn.test.npz", "--json")[0])
+    assert got["accuracy_int8"] >= got["accuracy_float"] - 0.003
+    assert int8.stat().st_size < 0.3 * net.stat().st_size
+    picture = ("-i", FASHION / "boot.png")
+    assert "class 'Ankle boot'" in modeld("predict", int8, *picture)[0]
+    # Up to the softmax, which is float, every instruction set computes the
+    # same integers: a code that differs would be 1e-2 off here.
+    answers = [json.loads(modeld("predict", int8, *picture, "--json",
+                                 env={"MODELD_CPU": level})[0])
+               for level in ("all", "none", "avx2", "avx512")]
+    for answer in answers:
+        np.testing.assert_allclose(answer["outputs"][0]["data"],
+                                   answers[0]["outputs"][0]["data"], rtol=2e-6)
+
+
+def test_quantize_refuses(net, tmp_path):
+    out = tmp_path / "out.onnx"
+    data = FASHION / "seed_cnn.calib.npz"
+    assert "--data DATA is missing" in modeld("quantize", net, "-o", out,
+                                              rc=2)[1]
+    for words, text in (
+            (["--data", tmp_path / "no.npz"], "no.npz"),
+            (["--data", FASHION / "fmnist_bn.calib.npz"], "28"),
+            (["--data", data, "--test", tmp_path / "no.npz"], "no.npz")):
+        assert text in modeld("quantize", net, "-o", out, *words, rc=1)[1]
+    np.savez(tmp_path / "y.npz", q=np.zeros((2, 32, 32, 3), "f"))
+    assert "input_layer" in modeld("quantize", net, "-o", out, "--data",
+                                   tmp_path / "y.npz", rc=1)[1]
+    assert not out.exists()
