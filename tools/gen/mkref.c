@@ -12,7 +12,9 @@
 #include "base/attr.h"
 #include "base/cpu.h"
 #include "base/error.h"
+#include "base/metrics.h"
 #include "ops/op.h"
+#include "serve/route.h"
 
 enum {
     PATH_SIZE = 4096
@@ -133,6 +135,43 @@ static void write_commands(FILE *f)
 #undef CMD
 }
 
+static void write_routes(FILE *f)
+{
+    fputs("# Routes\n\n"
+          "`GET /openapi.json` has the same with the schemas.  A failure "
+          "answers `{\"error\": \"...\"}`; see [status](status.md).\n\n"
+          "| method | path | takes | answers | |\n"
+          "| --- | --- | --- | --- | --- |\n",
+          f);
+    for (size_t i = 0; i < MD_N_ROUTES; i++) {
+        const md_route *r = md_routes[i];
+
+        for (size_t k = 0; k < MD_COUNT(r->paths); k++)
+            if (r->paths[k])
+                fprintf(f, "| %s | `%s` | %s | %s | %s |\n", r->method,
+                        r->paths[k], r->request_type ? r->request_type : "",
+                        r->reply_type, k == 0 ? r->summary : "the same");
+    }
+}
+
+static void write_metrics(FILE *f)
+{
+    static const char *const kinds[] = { [MD_COUNTER] = "counter",
+                                         [MD_GAUGE] = "gauge",
+                                         [MD_HISTOGRAM] = "histogram" };
+
+    fputs("# Metrics\n\n"
+          "What the server counts itself; `GET /metrics` also tells of "
+          "queue, connections, memory and process.\n\n"
+          "| name | kind | labels | question it answers |\n"
+          "| --- | --- | --- | --- |\n",
+          f);
+#define METRIC(kind, id, name, help, labels)                                   \
+    fprintf(f, "| `%s` | %s | %s | %s |\n", name, kinds[kind], labels, help);
+#include "serve/metrics.def"
+#undef METRIC
+}
+
 static const struct {
     const char *name;
     void (*write)(FILE *f);
@@ -140,6 +179,7 @@ static const struct {
     { "status.md", write_status },   { "cpu.md", write_cpu },
     { "dtypes.md", write_dtypes },   { "operators.md", write_operators },
     { "options.md", write_options }, { "commands.md", write_commands },
+    { "routes.md", write_routes },   { "metrics.md", write_metrics },
 };
 
 static int write_page(const char *dir, const char *name, void (*write)(FILE *))
