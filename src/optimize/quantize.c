@@ -253,52 +253,72 @@ static float channel_max(const md_tensor *w, int64_t c, int64_t channels,
     return max > 0.0f ? max : 1.0f;
 }
 
+/* A new constant of this type and shape, to be filled. */
+static md_status new_const(md_value_id *id, md_tensor *t, md_graph *g,
+                           const char *of, const char *what, md_dtype dtype,
+                           const md_shape *shape, md_error *err)
+{
+    MD_TRY(md_tensor_alloc(t, dtype, shape, g->model->alloc, err));
+    return add_const(id, g, of, what, *t, err);
+}
+
+/* ids through DequantizeLinear along `axis`; *real is what it gives. */
+static md_status dequantized(md_value_id *real, md_graph *g,
+                             const md_value_id ids[3], int64_t axis,
+                             const char *stem, md_error *err)
+{
+    md_node *dq;
+
+    MD_TRY(md_graph_add_unique(real, g, stem, err));
+    MD_TRY(md_graph_insert_node(&dq, g, 0, "", "DequantizeLinear", ids, 3, real,
+                                1, err));
+    return md_node_set_attr_i(g, dq, "axis", axis, err);
+}
+
+/* codes = round(w / scale), one scale per channel: 127 is the largest. */
+static void fill_weights(int8_t *codes, float *scale, const md_tensor *w,
+                         int64_t channels, bool rows)
+{
+    int64_t each = md_tensor_n(w) / channels;
+    const float *p = w->data;
+
+    for (int64_t c = 0; c < channels; c++) {
+        float s = channel_max(w, c, channels, rows) / 127.0f;
+
+        scale[c] = s;
+        for (int64_t i = 0; i < each; i++) {
+            int64_t at = rows ? c * each + i : i * channels + c;
+
+            codes[at] =
+                (int8_t)fminf(fmaxf(nearbyintf(p[at] / s), -127.0f), 127.0f);
+        }
+    }
+}
+
 /* int8 weights with a scale per channel behind a DequantizeLinear; *scales
  * belongs to the graph. */
 static md_status quantize_weights(quantizer *q, md_node *n, bool rows,
                                   const float **scales, md_error *err)
 {
     md_graph *g = q->g;
-    const md_value *v = &g->values[n->in[1]];
-    const md_tensor *w = v->cdata;
-    const char *name = v->name;
+    const md_tensor *w = g->values[n->in[1]].cdata;
+    const char *name = g->values[n->in[1]].name;
     int64_t channels = w->shape.dim[rows ? 0 : 1];
-    int64_t each = md_tensor_n(w) / channels;
     const md_shape per_channel = { 1, { channels } };
     md_tensor codes, scale, zero;
-    md_value_id ids[3], real;
-    md_node *dq;
+    md_value_id ids[3];
 
-    MD_TRY(
-        md_tensor_alloc(&codes, MD_DTYPE_I8, &w->shape, g->model->alloc, err));
-    MD_TRY(add_const(&ids[0], g, name, "int8", codes, err));
-    MD_TRY(md_tensor_alloc(&scale, MD_DTYPE_F32, &per_channel, g->model->alloc,
-                           err));
-    MD_TRY(add_const(&ids[1], g, name, "scale", scale, err));
-    MD_TRY(md_tensor_alloc(&zero, MD_DTYPE_I8, &per_channel, g->model->alloc,
-                           err));
-    MD_TRY(add_const(&ids[2], g, name, "zero", zero, err));
-    for (int64_t c = 0; c < channels; c++) {
-        float s = channel_max(w, c, channels, rows) / 127.0f;
-
-        ((float *)scale.data)[c] = s;
-        for (int64_t i = 0; i < each; i++) {
-            int64_t at = rows ? c * each + i : i * channels + c;
-            float code = nearbyintf(((const float *)w->data)[at] / s);
-
-            ((int8_t *)codes.data)[at] =
-                (int8_t)fminf(fmaxf(code, -127.0f), 127.0f);
-        }
-    }
+    MD_TRY(new_const(&ids[0], &codes, g, name, "int8", MD_DTYPE_I8, &w->shape,
+                     err));
+    MD_TRY(new_const(&ids[1], &scale, g, name, "scale", MD_DTYPE_F32,
+                     &per_channel, err));
+    MD_TRY(new_const(&ids[2], &zero, g, name, "zero", MD_DTYPE_I8, &per_channel,
+                     err));
+    fill_weights(codes.data, scale.data, w, channels, rows);
     q->report->weights_float += md_tensor_size(w);
     q->report->weights_int += md_tensor_size(&codes) + md_tensor_size(&scale);
-    MD_TRY(md_graph_add_unique(&real, g, "weights_dq", err));
-    MD_TRY(md_graph_insert_node(&dq, g, 0, "", "DequantizeLinear", ids, 3,
-                                &real, 1, err));
-    MD_TRY(md_node_set_attr_i(g, dq, "axis", rows ? 0 : 1, err));
-    n->in[1] = real;
     *scales = scale.data;
-    return MD_OK;
+    return dequantized(&n->in[1], g, ids, rows ? 0 : 1, "weights_dq", err);
 }
 
 /* int32 bias at scale_x * scale_w. */
@@ -308,22 +328,16 @@ static md_status quantize_bias(quantizer *q, md_node *n, float scale_x,
     md_graph *g = q->g;
     const md_tensor *b = g->values[n->in[2]].cdata;
     const char *name = g->values[n->in[2]].name;
-    int64_t channels = md_tensor_n(b);
-    const md_shape per_channel = { 1, { channels } };
     md_tensor codes, scale, zero;
-    md_value_id ids[3], real;
-    md_node *dq;
+    md_value_id ids[3];
 
-    MD_TRY(md_tensor_alloc(&codes, MD_DTYPE_I32, &per_channel, g->model->alloc,
-                           err));
-    MD_TRY(add_const(&ids[0], g, name, "int32", codes, err));
-    MD_TRY(md_tensor_alloc(&scale, MD_DTYPE_F32, &per_channel, g->model->alloc,
-                           err));
-    MD_TRY(add_const(&ids[1], g, name, "scale", scale, err));
-    MD_TRY(md_tensor_alloc(&zero, MD_DTYPE_I32, &per_channel, g->model->alloc,
-                           err));
-    MD_TRY(add_const(&ids[2], g, name, "zero", zero, err));
-    for (int64_t c = 0; c < channels; c++) {
+    MD_TRY(new_const(&ids[0], &codes, g, name, "int32", MD_DTYPE_I32, &b->shape,
+                     err));
+    MD_TRY(new_const(&ids[1], &scale, g, name, "scale", MD_DTYPE_F32, &b->shape,
+                     err));
+    MD_TRY(new_const(&ids[2], &zero, g, name, "zero", MD_DTYPE_I32, &b->shape,
+                     err));
+    for (int64_t c = 0; c < md_tensor_n(b); c++) {
         float s = scale_x * scales[c];
         double code = nearbyint((double)((const float *)b->data)[c] / s);
 
@@ -331,12 +345,7 @@ static md_status quantize_bias(quantizer *q, md_node *n, float scale_x,
         ((int32_t *)codes.data)[c] =
             (int32_t)fmin(fmax(code, INT32_MIN), INT32_MAX);
     }
-    MD_TRY(md_graph_add_unique(&real, g, "bias_dq", err));
-    MD_TRY(md_graph_insert_node(&dq, g, 0, "", "DequantizeLinear", ids, 3,
-                                &real, 1, err));
-    MD_TRY(md_node_set_attr_i(g, dq, "axis", 0, err));
-    n->in[2] = real;
-    return MD_OK;
+    return dequantized(&n->in[2], g, ids, 0, "bias_dq", err);
 }
 
 /* Is the bias absent or a constant row of the right length? */

@@ -34,8 +34,9 @@ static md_value_id conv(md_model *m, md_value_id x, int64_t ic, int64_t oc,
     uint32_t seed = m->graph->n_values;
     md_value_id y = md_build_node(
         m, "Conv", 3,
-        (md_value_id[]){ x, md_build_random(m, 4, w, 1.5f / sqrtf((float)terms), seed),
-                         md_build_random(m, 1, &oc, 0.1f, seed + 1) });
+        (md_value_id[]){
+            x, md_build_random(m, 4, w, 1.5f / sqrtf((float)terms), seed),
+            md_build_random(m, 1, &oc, 0.1f, seed + 1) });
 
     md_build_attr_ints(m, y, "pads", 4, pads);
     md_build_attr_ints(m, y, "strides", 2, strides);
