@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Whole models beside onnxruntime, in one run.
+
+For each model and thread count the two are run in turn (A B A B), so that
+both meet the same state of the machine; the smallest and the median latency
+of all rounds count.  ratio = onnxruntime / modeld: above 1 modeld is faster.
+The models come from ../shared/prototypes/make_onnx_models.py and have random
+weights; without that folder only the example nets are measured.
+"""
+
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import onnxruntime as ort
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MODELD = ROOT / "build" / "modeld"
+MAKER = ROOT.parent / "shared" / "prototypes" / "make_onnx_models.py"
+NETS = ["resnet50", "mbv2", "yolov8n320", "bert", "minilm", "resnet50_q",
+        "mbv2_q", "minilm_q"]
+ROUNDS = 3
+SECONDS = 1.0
+
+
+def cpu_name():
+    for line in open("/proc/cpuinfo"):
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return "unknown CPU"
+
+
+def feeds(session):
+    rng = np.random.default_rng(1)
+    types = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
+    out = {}
+    for x in session.get_inputs():
+        shape = [d if isinstance(d, int) else 1 for d in x.shape]
+        if x.type == "tensor(int64)":
+            high = 30000 if "ids" in x.name else 2
+            out[x.name] = rng.integers(0, high, shape)
+        else:
+            out[x.name] = rng.standard_normal(shape).astype(types[x.type])
+    return out
+
+
+class Peer:
+    """onnxruntime with the same number of threads."""
+
+    def __init__(self, path, threads):
+        opts = ort.SessionOptions()
+        opts.intra_op_num_threads = threads
+        opts.inter_op_num_threads = 1
+        start = time.perf_counter()
+        self.session = ort.InferenceSession(
+            str(path), opts, providers=["CPUExecutionProvider"])
+        self.load_ms = (time.perf_counter() - start) * 1e3
+        self.feed = feeds(self.session)
+
+    def measure(self):
+        times = []
+        end = time.perf_counter() + SECONDS
+        while time.perf_counter() < end:
+            start = time.perf_counter()
+            self.session.run(None, self.feed)
+            times.append((time.perf_counter() - start) * 1e3)
+        time.sleep(0.1)  # let its threads go to sleep
+        return min(times), statistics.median(times)
+
+
+def ours(path, threads):
+    text = subprocess.run(
+        [MODELD, "bench", str(path), "--threads", str(threads), "--seconds",
+         str(int(SECONDS)), "--json"],
+        check=True, capture_output=True, text=True).stdout
+    return json.loads(text)
+
+
+def compare(path, threads):
+    peer = Peer(path, threads)
+    mine, theirs = [], []
+    last = None
+    for _ in range(ROUNDS):
+        theirs.append(peer.measure())
+        last = ours(path, threads)
+        mine.append((last["min_ms"], last["p50_ms"]))
+    my_min, my_p50 = min(m[0] for m in mine), min(m[1] for m in mine)
+    its_min, its_p50 = min(t[0] for t in theirs), min(t[1] for t in theirs)
+    print(f"{path.stem:<14}{threads:>3}{my_min:>10.3f}{its_min:>10.3f}"
+          f"{its_min / my_min:>8.2f}{its_p50 / my_p50:>8.2f}"
+          f"{last['load_ms']:>9.1f}{peer.load_ms:>9.1f}"
+          f"{last['rss_mb']:>8.0f}{path.stat().st_size / 1e6:>9.0f}",
+          flush=True)
+
+
+def main():
+    print(f"{cpu_name()}; onnxruntime {ort.__version__}; ms, batch 1")
+    print(f"{'model':<14}{'thr':>3}{'modeld':>10}{'ort':>10}{'ratio':>8}"
+          f"{'(p50)':>8}{'load':>9}{'ort load':>9}{'rss MB':>8}{'file MB':>9}")
+    with tempfile.TemporaryDirectory() as folder:
+        models = []
+        if MAKER.exists():
+            subprocess.run([sys.executable, str(MAKER), folder], check=True,
+                           stdout=subprocess.DEVNULL)
+            models = [pathlib.Path(folder) / f"{n}.onnx" for n in NETS]
+        else:
+            print(f"skipped: {os.path.relpath(MAKER, ROOT)} is not there")
+        demo = ROOT / "build" / "demo"
+        models += [m for m in sorted(demo.glob("*.onnx"))]
+        for path in models:
+            for threads in (1, 2):
+                compare(path, threads)
+
+
+if __name__ == "__main__":
+    main()
