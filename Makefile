@@ -33,7 +33,7 @@ fuzz: ## each fuzz target for FUZZ_SECONDS
 deps: ## install everything that building, testing and linting need
 	@tools/deps.sh build test lint
 
-install: all ## into $(DESTDIR)$(PREFIX): program, man page, completion, unit
+install: all ## into $(DESTDIR)$(PREFIX): program, library, completion, unit
 	@cmake build/release -DCMAKE_INSTALL_PREFIX="$(PREFIX)" >/dev/null
 	@tools/build.sh release --target product
 	@DESTDIR="$(DESTDIR)" cmake --install build/release

@@ -1,4 +1,4 @@
-# `make install`: program, library, man page, completion, systemd unit at their
+# `make install`: program, library, completion, systemd unit at their
 # FHS places under CMAKE_INSTALL_PREFIX, which installed files also name.  The
 # target `product` builds what is installed and nothing else.
 include(GNUInstallDirs)

@@ -126,37 +126,69 @@ static float scale_at(const md_tensor *t, int64_t i)
     return ((const float *)t->data)[md_tensor_n(t) == 1 ? 0 : i];
 }
 
+/* Does DequantizeLinear dq give exactly codes * xs * ws[c], zero point 0? */
+static bool bias_scale_fits(const md_graph *g, const md_node *dq, float xs,
+                            const md_tensor *ws)
+{
+    const md_tensor *q = g->values[dq->in[0]].cdata;
+    quantized b;
+
+    if (!q || q->dtype != MD_DTYPE_I32 || !read_quant(&b, g, dq) ||
+        g->values[b.scale].cdata->dtype != MD_DTYPE_F32)
+        return false;
+    for (int64_t i = 0; i < md_tensor_n(q); i++) {
+        const md_tensor *bs = g->values[b.scale].cdata;
+        double want = (double)xs * scale_at(ws, i);
+
+        if (md_tensor_n(bs) != 1 && md_tensor_n(bs) != md_tensor_n(q))
+            return false;
+        if (!(fabs(scale_at(bs, i) - want) <= 1e-5 * fabs(want)))
+            return false;
+    }
+    for (int64_t i = 0;
+         b.zp != MD_VALUE_NONE && i < md_tensor_n(g->values[b.zp].cdata); i++) {
+        if (md_tensor_get_i64(g->values[b.zp].cdata, i) != 0)
+            return false;
+    }
+    return true;
+}
+
 /*
  * The int32 bias for a float one: round(b / (xs * ws[c])).  A bias that is
- * DequantizeLinear of int32 at those scales is taken as it is.
+ * DequantizeLinear of int32 at those scales is taken as it is.  *ok false:
+ * the product stays in float.
  */
 static md_status int_bias(md_value_id *out, md_graph *g, md_value_id bias,
                           const quantized *x, const quantized *w, bool *ok,
                           md_error *err)
 {
     const md_node *dq = md_pass__def(g, bias, "DequantizeLinear");
-    const md_tensor *b = g->values[bias].cdata;
+    const md_tensor *b =
+        dq ? g->values[dq->in[0]].cdata : g->values[bias].cdata;
     const md_tensor *ws = g->values[w->scale].cdata;
     float xs = scale_at(g->values[x->scale].cdata, 0);
     md_tensor t;
 
-    *ok = true;
-    if (dq && is_const(g, dq->in[0]) &&
-        g->values[dq->in[0]].cdata->dtype == MD_DTYPE_I32) {
+    *ok = b && ws->dtype == MD_DTYPE_F32 &&
+          g->values[x->scale].cdata->dtype == MD_DTYPE_F32 &&
+          (md_tensor_n(ws) == 1 || md_tensor_n(ws) == md_tensor_n(b));
+    if (*ok && dq) {
+        *ok = bias_scale_fits(g, dq, xs, ws);
         *out = dq->in[0];
         return MD_OK;
     }
-    if (!b || b->dtype != MD_DTYPE_F32) {
-        *ok = false;
+    *ok = *ok && b->dtype == MD_DTYPE_F32;
+    if (!*ok)
         return MD_OK;
-    }
     MD_TRY(md_tensor_alloc(&t, MD_DTYPE_I32, &b->shape, g->model->alloc, err));
     for (int64_t i = 0; i < md_tensor_n(b); i++) {
         double v = (double)((const float *)b->data)[i] /
                    ((double)xs * scale_at(ws, i));
 
-        md_tensor_set_i64(
-            &t, i, (int64_t)nearbyint(fmin(fmax(v, INT32_MIN), INT32_MAX)));
+        *ok = *ok && isfinite(v);
+        if (*ok)
+            md_tensor_set_i64(
+                &t, i, (int64_t)nearbyint(fmin(fmax(v, INT32_MIN), INT32_MAX)));
     }
     return md_graph_add_const(out, g, "", t, err);
 }

@@ -59,6 +59,10 @@ static md_status check(const md_lower *lo, md_error *err)
         md_tensor_n(lo->cin[6]) != 1)
         return md_fail(err, MD_UNSUPPORTED,
                        "activations have more than one scale");
+    if (md_tensor_n(lo->cin[4]) != 1 &&
+        md_tensor_n(lo->cin[4]) != w->shape.dim[0])
+        return md_fail(err, MD_UNSUPPORTED,
+                       "weight scales are not one per channel");
     if (lo->node->n_in > 8 && lo->in[8] &&
         !md_lower__const(lo, 8, MD_DTYPE_I32))
         return md_fail(err, MD_UNSUPPORTED, "the bias is no int32 constant");

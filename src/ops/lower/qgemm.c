@@ -129,6 +129,9 @@ static md_status lower(md_lower *lo, const places *at, bool trans,
     s->n = b->shape.dim[trans ? 0 : 1];
     if (bias && md_tensor_n(bias) != s->n)
         return md_fail(err, MD_UNSUPPORTED, "the bias is no row");
+    if (md_tensor_n(lo->cin[4]) != 1 && md_tensor_n(lo->cin[4]) != s->n)
+        return md_fail(err, MD_UNSUPPORTED,
+                       "weight scales are not one per column");
     s->a_signed = lo->in[0]->dtype == MD_DTYPE_I8;
     s->kernel = md_gemm_s8_select(lo->cpu);
     s->requant = md_requant_s8_select(lo->cpu);
