@@ -18,6 +18,10 @@ test: ## every test, with a count at the end
 	@tools/deps.sh test
 	@tools/test.sh dev
 
+coverage: ## every test, then the share of lines they run, by module
+	@tools/deps.sh test
+	@tools/coverage.sh
+
 lint: ## every lint
 	@tools/deps.sh lint
 	@tools/lint/run.sh
@@ -51,4 +55,4 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
-.PHONY: all run test lint bench fuzz deps install reference fmt clean help
+.PHONY: all run test coverage lint bench fuzz deps install reference fmt clean help
