@@ -6,7 +6,8 @@
 #include "convert/hdf5.h"
 
 enum {
-    SIZE_LIMIT = 4 << 20
+    SIZE_LIMIT = 4 << 20,
+    CPU_S = 1 /* libhdf5 can be sent into loops: its child must end */
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -26,6 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     md_buf b;
 
     opts.size_limit = SIZE_LIMIT;
+    opts.limits.cpu_s = CPU_S;
     if (md_hdf5_probe(data, size)) {
         if (md_hdf5_read(&h, data, size, &opts, md_alloc_default(), NULL) ==
             MD_OK)
