@@ -44,7 +44,9 @@ static void bench(md_arena *arena, const md_gemm_s8_kernel *kernel,
             .x = md_bench_floats(arena, ic * s->ih * s->iw / 4),
             .x_block = s->ic <= 4 ? 4 : 16,
             .x_stride = { 0, 1, s->iw * s->ic, s->ic },
-            .w = (int8_t *)md_bench_floats(arena, oc * ic * s->kh * s->kw / 4),
+            .w = (int8_t *)md_bench_floats(
+                arena, (int64_t)md_conv_s8_packed_size(
+                           kernel, s, s->ic <= 4 ? 4 : 16) / 4),
             .start = (int32_t *)md_bench_floats(arena, oc),
             .y = md_bench_floats(arena, oc * s->oh * s->ow / 4),
             .rq = { .mult = md_bench_floats(arena, oc), .q_max = 255 },

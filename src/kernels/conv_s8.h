@@ -7,6 +7,9 @@
  * layout with element strides (x_block 4).  The lanes of NC16 that fill the
  * last block up may hold anything: the weights there are zero.
  *
+ * A kernel with a quad_unit above 1 (AMX) wants all channels of a pixel side
+ * by side; the copy of a chunk's input, which it needs anyway, is made so.
+ *
  * Pixels outside the input count as x_zero, that is as real zeros.
  */
 #ifndef MD_KERNELS_CONV_S8_H
@@ -32,15 +35,18 @@ typedef struct md_conv_s8_args {
     md_requant rq;
 } md_conv_s8_args;
 
-/* Bytes of one output channel's packed weights; md_gemm_s8_start's k_padded. */
-int64_t md_conv_s8_packed_k(const md_conv_shape *s, int x_block);
+/* Bytes of one output channel's packed weights; md_gemm_s8_start's k_padded.
+ * Of the shape, channels, window and dilation_w count here and below. */
+int64_t md_conv_s8_packed_k(const md_gemm_s8_kernel *kernel,
+                            const md_conv_shape *s, int x_block);
 
 /* Bytes of all packed weights. */
-size_t md_conv_s8_packed_size(const md_conv_shape *s, int x_block);
+size_t md_conv_s8_packed_size(const md_gemm_s8_kernel *kernel,
+                              const md_conv_shape *s, int x_block);
 
 /* Pack w[oc][ic][kh][kw]. */
-void md_conv_s8_pack(int8_t *out, const int8_t *w, const md_conv_shape *s,
-                     int x_block);
+void md_conv_s8_pack(int8_t *out, const md_gemm_s8_kernel *kernel,
+                     const int8_t *w, const md_conv_shape *s, int x_block);
 
 /* Independent pieces of work; any order, any thread. */
 int64_t md_conv_s8_n_chunks(const md_conv_s8_args *c);

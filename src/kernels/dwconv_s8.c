@@ -220,6 +220,7 @@ void md_dwconv_s8_run(const md_dwconv_s8_args *c, int64_t chunk, void *scratch)
         .x = -s->pad_left,
         .h = window_h(s, y1 - y0),
         .w = window_w(s),
+        .pixel = MD_LANES,
         .zero = c->x_zero,
         .flip = c->x_signed ? 0x80 : 0,
     };

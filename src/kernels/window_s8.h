@@ -9,11 +9,12 @@ typedef struct md_window_s8 {
     int64_t ih, iw;
     int64_t y, x; /* first pixel, may be negative */
     int64_t h, w;
-    int32_t zero; /* what pixels outside are, in the plane's own type */
-    uint8_t flip; /* 0x80 makes signed bytes unsigned, 128 more; else 0 */
+    int64_t pixel; /* bytes from pixel to pixel of the copy, 16 or more */
+    int32_t zero;  /* what pixels outside are, in the plane's own type */
+    uint8_t flip;  /* 0x80 makes signed bytes unsigned, 128 more; else 0 */
 } md_window_s8;
 
-/* to[h][w][16]; no overlap. */
+/* to[h][w][pixel], of which the first 16 bytes are written; no overlap. */
 void md_window_s8_copy(uint8_t *to, const md_window_s8 *v);
 
 #endif

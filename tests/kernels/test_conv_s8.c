@@ -61,7 +61,6 @@ static void problem_init(problem *p, const md_conv_shape *s, int x_block,
     p->x = md_guard_alloc(p->x_size);
     p->w = md_guard_alloc(p->w_size);
     p->res = md_guard_alloc(p->y_count);
-    p->packed = md_guard_alloc(md_conv_s8_packed_size(s, x_block));
     p->bias = md_guard_alloc((size_t)s->oc * 4);
     p->start = md_guard_alloc((size_t)oc * 4);
     p->mult = s8_case_mult(oc, s->ic * s->kh * s->kw, &p->seed);
@@ -72,10 +71,15 @@ static void problem_init(problem *p, const md_conv_shape *s, int x_block,
     md_guard_fill(p->lut, sizeof(p->lut), &p->seed);
     for (int64_t i = 0; i < s->oc; i++)
         p->bias[i] = (int32_t)(md_guard_random(&p->seed) % 4000) - 2000;
-    md_conv_s8_pack(p->packed, p->w, s, x_block);
-    md_gemm_s8_start(p->start, p->packed, s->oc,
-                     md_conv_s8_packed_k(s, x_block), p->bias, p->zero,
-                     p->x_signed);
+}
+
+static void pack(problem *p, const md_gemm_s8_kernel *k)
+{
+    p->packed = md_guard_alloc(md_conv_s8_packed_size(k, &p->s, p->x_block));
+    md_conv_s8_pack(p->packed, k, p->w, &p->s, p->x_block);
+    md_gemm_s8_start(p->start, p->packed, p->s.oc,
+                     md_conv_s8_packed_k(k, &p->s, p->x_block), p->bias,
+                     p->zero, p->x_signed);
 }
 
 static void problem_release(problem *p)
@@ -85,7 +89,6 @@ static void problem_release(problem *p)
     md_guard_free(p->x, p->x_size);
     md_guard_free(p->w, p->w_size);
     md_guard_free(p->res, p->y_count);
-    md_guard_free(p->packed, md_conv_s8_packed_size(&p->s, p->x_block));
     md_guard_free(p->bias, (size_t)p->s.oc * 4);
     md_guard_free(p->start, oc * 4);
     md_guard_free(p->mult, oc * 4);
@@ -207,7 +210,9 @@ static void one_case(const md_conv_shape *s, int x_block, unsigned how)
             continue;
         }
         got = md_guard_alloc(size);
+        pack(&p, r);
         run(&p, r, got);
+        md_guard_free(p.packed, md_conv_s8_packed_size(r, s, x_block));
         if (memcmp(want, got, size) != 0)
             fail_msg("%s: %dx%dx%d k %dx%d -> %d block %d how %u", r->name,
                      (int)s->ic, (int)s->ih, (int)s->iw, (int)s->kh, (int)s->kw,
@@ -231,6 +236,7 @@ static const md_conv_shape shapes[] = {
     { 1,  3,  4,  4, 16,  8,  8, 5, 5, 1, 1, 4, 4, 1, 1 },
     { 2, 16,  3, 30, 90,  4, 31, 2, 2, 1, 1, 1, 1, 1, 1 },
     { 1, 16,  2,  2, 16,  3,  3, 1, 1, 3, 3, 2, 2, 1, 1 },
+    { 1, 70,  7,  7, 40,  7,  7, 3, 3, 1, 1, 1, 1, 1, 1 },
 };
 static const md_conv_shape stems[] = {
     { 1, 3, 15, 17, 24,  8,  9, 3, 3, 2, 2, 1, 1, 1, 1 },
@@ -264,7 +270,9 @@ static void test_conv_s8__many_chunks(void **state)
                                        3, 1,  1,  1,  1,  1,  1 };
     static const md_conv_shape flat = { 1, 256, 20, 20, 64, 20, 20, 1,
                                         1, 1,   1,  0,  0,  1,  1 };
-    const md_conv_s8_args a = { .shape = big, .x_block = MD_LANES };
+    const md_conv_s8_args a = { .kernel = md_gemm_s8_select(MD_CPU_NONE),
+                                .shape = big,
+                                .x_block = MD_LANES };
 
     (void)state;
     assert_true(md_conv_s8_n_chunks(&a) >= 8);

@@ -43,7 +43,6 @@ static void problem_init(problem *p, int64_t m, int64_t n, int64_t k,
     p->a = md_guard_alloc(span(p, p->lda, k));
     p->res = md_guard_alloc(span(p, p->ldc, n));
     p->b = md_guard_alloc((size_t)(n * k));
-    p->packed = md_guard_alloc(md_gemm_s8_packed_size(n, k));
     p->bias = md_guard_alloc((size_t)n * 4);
     p->start = md_guard_alloc((size_t)padded(n) * 4);
     p->mult = s8_case_mult(padded(n), k, &p->seed);
@@ -54,9 +53,6 @@ static void problem_init(problem *p, int64_t m, int64_t n, int64_t k,
     md_guard_fill(p->lut, sizeof(p->lut), &p->seed);
     for (int64_t i = 0; i < n; i++)
         p->bias[i] = (int32_t)(md_guard_random(&p->seed) % 4000) - 2000;
-    md_gemm_s8_pack(p->packed, p->b, n, k, 1, n);
-    md_gemm_s8_start(p->start, p->packed, n, md_div_up(k, 4) * 4, p->bias,
-                     p->zero, p->a_signed);
 }
 
 static void problem_release(problem *p)
@@ -64,7 +60,6 @@ static void problem_release(problem *p)
     md_guard_free(p->a, span(p, p->lda, p->k));
     md_guard_free(p->res, span(p, p->ldc, p->n));
     md_guard_free(p->b, (size_t)(p->n * p->k));
-    md_guard_free(p->packed, md_gemm_s8_packed_size(p->n, p->k));
     md_guard_free(p->bias, (size_t)p->n * 4);
     md_guard_free(p->start, (size_t)padded(p->n) * 4);
     md_guard_free(p->mult, (size_t)padded(p->n) * 4);
@@ -113,6 +108,16 @@ static void naive(const problem *p, char *c)
     md_guard_free(acc, (size_t)p->n * 4);
 }
 
+static void pack(problem *p, const md_gemm_s8_kernel *k)
+{
+    const md_gemm_s8_b b = { p->b, p->n, p->k, 1, p->n };
+
+    p->packed = md_guard_alloc(md_gemm_s8_packed_size(k, p->n, p->k));
+    md_gemm_s8_pack(p->packed, k, &b);
+    md_gemm_s8_start(p->start, p->packed, p->n, md_gemm_s8_packed_k(k, p->k),
+                     p->bias, p->zero, p->a_signed);
+}
+
 static void run(const problem *p, const md_gemm_s8_kernel *k, void *c)
 {
     const md_gemm_s8_args g = {
@@ -154,7 +159,9 @@ static void one_case(int64_t m, int64_t n, int64_t k, unsigned how)
         if (r->required & ~md_cpu_flags())
             continue;
         got = md_guard_alloc(size);
+        pack(&p, r);
         run(&p, r, got);
+        md_guard_free(p.packed, md_gemm_s8_packed_size(r, n, k));
         if (memcmp(want, got, size) != 0)
             fail_msg("%s: m %d n %d k %d how %u", r->name, (int)m, (int)n,
                      (int)k, how);
@@ -166,9 +173,9 @@ static void one_case(int64_t m, int64_t n, int64_t k, unsigned how)
 
 static void test_gemm_s8__rows_equal_definition(void **state)
 {
-    static const int64_t ms[] = { 1, 2, 5, 6, 7, 11, 12, 13, 49 };
+    static const int64_t ms[] = { 1, 2, 6, 7, 12, 13, 17, 32, 49, 130 };
     static const int64_t ns[] = { 1, 15, 16, 17, 33, 64, 79, 257 };
-    static const int64_t ks[] = { 1, 3, 4, 7, 64, 97 };
+    static const int64_t ks[] = { 1, 3, 4, 64, 97, 128 };
     unsigned how = 0;
 
     (void)state;
@@ -189,13 +196,13 @@ static void test_gemm_s8__extremes(void **state)
     };
     uint8_t a[K_];
     int8_t b[K_ * 16], packed[K_ * 16];
+    uint8_t scratch[16 * K_];
     int32_t start[16] = { 0 }, c[16];
 
     (void)state;
     for (int sign = 0; sign < 2; sign++) {
         memset(a, 255, sizeof(a));
         memset(b, sign ? -128 : 127, sizeof(b));
-        md_gemm_s8_pack(packed, b, 16, K_, 1, 16);
         for (const md_gemm_s8_kernel *r = md_gemm_s8_kernels; r->dot; r++) {
             const md_gemm_s8_args g = {
                 .kernel = r,
@@ -214,7 +221,9 @@ static void test_gemm_s8__extremes(void **state)
 
             if (r->required & ~md_cpu_flags())
                 continue;
-            md_gemm_s8_run(&g, 0, NULL);
+            md_gemm_s8_pack(packed, r, &(md_gemm_s8_b){ b, 16, K_, 1, 16 });
+            assert_true(md_gemm_s8_scratch_size(&g) <= sizeof(scratch));
+            md_gemm_s8_run(&g, 0, scratch);
             assert_int_equal(c[9], sign ? -128 * 255 * K_ : 127 * 255 * K_);
         }
     }
@@ -226,8 +235,11 @@ static void test_gemm_s8__select_follows_flags(void **state)
     assert_string_equal(md_gemm_s8_select(MD_CPU_NONE)->name, "gemm_s8__ref");
 #if !defined(MODELD_GENERIC)
     assert_string_equal(md_gemm_s8_select(MD_CPU_AVX2)->name, "gemm_s8__avx2");
-    assert_string_not_equal(md_gemm_s8_select(MD_CPU_ALL)->name,
-                            "gemm_s8__ref");
+    assert_string_equal(
+        md_gemm_s8_select(MD_CPU_ALL & ~(uint32_t)MD_CPU_AMX_INT8)->name,
+        "gemm_s8__avx512vnni");
+    assert_string_equal(md_gemm_s8_select(MD_CPU_ALL)->name,
+                        "gemm_s8__amx_int8");
 #endif
 }
 

@@ -20,7 +20,7 @@ void md_dot_s8__ref(const md_dot_tile *t)
 {
     const int width = t->blocks * MD_LANES;
 
-    assert(t->rows >= 1 && t->rows <= MD_DOT_ROWS);
+    assert(t->rows >= 1 && t->rows <= 12);
     assert(t->blocks >= 1 && t->blocks <= MD_DOT_BLOCKS);
     for (int r = 0; r < t->rows; r++) {
         for (int c = 0; c < width; c++) {

@@ -12,6 +12,10 @@
 #include <immintrin.h>
 #include <string.h>
 
+enum {
+    ROWS = 12
+};
+
 static inline __m512i quad(const uint8_t *a)
 {
     int32_t four;
@@ -31,7 +35,7 @@ __attribute__((always_inline)) static inline void tile(const md_dot_tile *t,
                                                        const int rows,
                                                        const int blocks)
 {
-    __m512i acc[MD_DOT_ROWS][MD_DOT_BLOCKS];
+    __m512i acc[ROWS][MD_DOT_BLOCKS];
     const int8_t *b = t->b;
     const int64_t stride = t->a_stride, b_stride = t->b_stride;
 

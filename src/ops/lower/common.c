@@ -43,9 +43,8 @@ int32_t md_lower__scalar_i(const md_lower *lo, uint32_t i, int32_t otherwise)
                                     : otherwise;
 }
 
-/* Element i of an ints attribute, else `otherwise`. */
-static int64_t ints_at(const md_node *n, const char *name, uint32_t i,
-                       int64_t otherwise)
+int64_t md_lower__ints_at(const md_node *n, const char *name, uint32_t i,
+                          int64_t otherwise)
 {
     uint32_t count;
     const int64_t *v = md_node_attr_is(n, name, &count);
@@ -63,7 +62,7 @@ static int64_t pad_before(const md_node *n, uint32_t axis, int64_t in,
     if (strcmp(mode, "VALID") == 0)
         return 0;
     if (strncmp(mode, "SAME", 4) != 0)
-        return ints_at(n, "pads", axis, 0);
+        return md_lower__ints_at(n, "pads", axis, 0);
     total = md_max_i64((out - 1) * stride + window - in, 0);
     return strcmp(mode, "SAME_LOWER") == 0 ? total - total / 2 : total / 2;
 }
@@ -81,10 +80,10 @@ md_conv_shape md_lower__window(const md_node *n, const md_shape *x,
         .ow = y->dim[3],
         .kh = kh,
         .kw = kw,
-        .stride_h = ints_at(n, "strides", 0, 1),
-        .stride_w = ints_at(n, "strides", 1, 1),
-        .dilation_h = ints_at(n, "dilations", 0, 1),
-        .dilation_w = ints_at(n, "dilations", 1, 1),
+        .stride_h = md_lower__ints_at(n, "strides", 0, 1),
+        .stride_w = md_lower__ints_at(n, "strides", 1, 1),
+        .dilation_h = md_lower__ints_at(n, "dilations", 0, 1),
+        .dilation_w = md_lower__ints_at(n, "dilations", 1, 1),
     };
 
     s.pad_top =

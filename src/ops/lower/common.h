@@ -19,6 +19,10 @@ int64_t md_lower__dim(const md_lower *lo, uint32_t i, int axis);
 float md_lower__scalar_f(const md_lower *lo, uint32_t i, float otherwise);
 int32_t md_lower__scalar_i(const md_lower *lo, uint32_t i, int32_t otherwise);
 
+/* Element i of an ints attribute, else `otherwise`. */
+int64_t md_lower__ints_at(const md_node *n, const char *name, uint32_t i,
+                          int64_t otherwise);
+
 /* Attributes of a 2-D window (Conv, pools) for concrete shapes: x [n,c,h,w],
  * y [n,c,h,w]; auto_pad is resolved.  ic and oc are the channels of x and y. */
 md_conv_shape md_lower__window(const md_node *n, const md_shape *x,

@@ -78,11 +78,17 @@ static md_status check(const md_lower *lo, md_error *err)
 static md_status pack(state *s, const md_lower *lo, md_error *err)
 {
     const md_conv_shape shape = {
-        .n = 1, .ic = s->ic, .oc = s->oc, .kh = s->kh, .kw = s->kw
+        .n = 1,
+        .ic = s->ic,
+        .oc = s->oc,
+        .kh = s->kh,
+        .kw = s->kw,
+        .dilation_w = md_lower__ints_at(lo->node, "dilations", 1, 1),
     };
     const md_tensor *bias = md_lower__const(lo, 8, MD_DTYPE_I32);
-    size_t size = s->depthwise ? md_dwconv_s8_packed_size(&shape)
-                               : md_conv_s8_packed_size(&shape, s->x_block);
+    size_t size = s->depthwise
+                      ? md_dwconv_s8_packed_size(&shape)
+                      : md_conv_s8_packed_size(s->kernel, &shape, s->x_block);
     size_t channels = (size_t)md_div_up(s->oc, MD_BLOCK) * MD_BLOCK;
 
     s->packed = md_malloc_aligned(lo->alloc, size + MD_CACHE_LINE);
@@ -96,9 +102,9 @@ static md_status pack(state *s, const md_lower *lo, md_error *err)
                           &shape);
         return MD_OK;
     }
-    md_conv_s8_pack(s->packed, lo->cin[3]->data, &shape, s->x_block);
+    md_conv_s8_pack(s->packed, s->kernel, lo->cin[3]->data, &shape, s->x_block);
     md_gemm_s8_start(s->start, s->packed, s->oc,
-                     md_conv_s8_packed_k(&shape, s->x_block),
+                     md_conv_s8_packed_k(s->kernel, &shape, s->x_block),
                      bias ? bias->data : NULL, s->x_zero, s->x_signed);
     return MD_OK;
 }

@@ -66,8 +66,12 @@ static md_status set_requant(state *s, const md_lower *lo, const places *at,
 static md_status pack(state *s, const md_lower *lo, const md_tensor *b,
                       bool trans, const int32_t *bias, md_error *err)
 {
-    int64_t k_padded = md_div_up(s->k, 4) * 4;
-    size_t size = md_gemm_s8_packed_size(s->n, s->k);
+    const md_gemm_s8_b from = { .b = b->data,
+                                .n = s->n,
+                                .k = s->k,
+                                .stride_n = trans ? s->k : 1,
+                                .stride_k = trans ? 1 : s->n };
+    size_t size = md_gemm_s8_packed_size(s->kernel, s->n, s->k);
     size_t columns = (size_t)md_div_up(s->n, MD_BLOCK) * MD_BLOCK;
 
     s->packed = md_malloc_aligned(lo->alloc, size + MD_CACHE_LINE);
@@ -75,9 +79,9 @@ static md_status pack(state *s, const md_lower *lo, const md_tensor *b,
         md_malloc_aligned(lo->alloc, columns * sizeof(int32_t) + MD_CACHE_LINE);
     if (!s->packed || !s->start)
         return md_fail_nomem(err, size);
-    md_gemm_s8_pack(s->packed, b->data, s->n, s->k, trans ? s->k : 1,
-                    trans ? 1 : s->n);
-    md_gemm_s8_start(s->start, s->packed, s->n, k_padded, bias,
+    md_gemm_s8_pack(s->packed, s->kernel, &from);
+    md_gemm_s8_start(s->start, s->packed, s->n,
+                     md_gemm_s8_packed_k(s->kernel, s->k), bias,
                      md_lower__scalar_i(lo, 2, 0), s->a_signed);
     return MD_OK;
 }
