@@ -59,12 +59,20 @@ static bool take_word(text *t, const char *word)
     return true;
 }
 
+static bool is_printable(char c)
+{
+    return c >= ' ' && c <= '~';
+}
+
+/* Shows what is there up to the first byte that has no place in a message. */
 static md_status fail_header(const text *t, const char *want, md_error *err)
 {
-    size_t left = (size_t)(t->end - t->p);
+    int n = 0;
 
+    while (n < 20 && t->p + n < t->end && is_printable(t->p[n]))
+        n++;
     return md_fail(err, MD_CORRUPT, "npy header: '%.*s' where %s is expected",
-                   (int)(left < 20 ? left : 20), t->p, want);
+                   n, t->p, want);
 }
 
 /* A string in quotes without escapes. */
@@ -77,7 +85,8 @@ static md_status take_string(text *out, text *t, md_error *err)
         return fail_header(t, "a string", err);
     quote = *t->p++;
     out->p = t->p;
-    while (t->p < t->end && *t->p != quote && *t->p != '\\')
+    while (t->p < t->end && *t->p != quote && *t->p != '\\' &&
+           is_printable(*t->p))
         t->p++;
     if (t->p == t->end || *t->p != quote)
         return fail_header(t, "the end of a string", err);
