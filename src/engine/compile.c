@@ -84,8 +84,8 @@ static md_status resolve(md_session *s, md_error *err)
 }
 
 md_status md_session__infer_node(const md_graph *g, const md_node *n,
-                                 md_type *types, const md_tensor *const *cdata,
-                                 md_error *err)
+                                 md_model *model, md_type *types,
+                                 const md_tensor *const *cdata, md_error *err)
 {
     enum {
         FEW = 16
@@ -96,7 +96,7 @@ md_status md_session__infer_node(const md_graph *g, const md_node *n,
     md_type out_few[FEW];
     md_arena ar;
     md_infer c = { .node = n,
-                   .model = g->model,
+                   .model = model,
                    .opset = md_model_opset(g->model, n->domain) };
     const md_type **in = in_few;
     const md_tensor **cin = cin_few;
@@ -242,7 +242,7 @@ static md_status propagate_node(md_session *s, tables *t, md_node *n,
 {
     md_graph *g = s->graph;
 
-    MD_TRY(md_session__infer_node(g, n, t->types, t->cdata, err));
+    MD_TRY(md_session__infer_node(g, n, g->model, t->types, t->cdata, err));
     for (uint32_t i = 0; i < n->n_out; i++) {
         if (n->out[i] != MD_VALUE_NONE)
             g->values[n->out[i]].type = t->types[n->out[i]];

@@ -12,43 +12,11 @@
 #include "base/size.h"
 #include "engine/exec.h"
 #include "engine/memory.h"
-#include "engine/program.h"
+#include "engine/run_impl.h"
 #include "kernels/reorder.h"
 
 enum {
     SHAPE_DATA_MAX = 4096 /* elements of a value computed while planning */
-};
-
-typedef struct step {
-    const md_inst *inst;
-    md_step st;             /* of a fast instruction */
-    md_tensor *in, *out;    /* headers with addresses: reference, reorder */
-    const md_tensor **in_p; /* &in[i], NULL where absent */
-} step;
-
-struct md_run {
-    md_session *s;
-    md_run *next;
-    md_arena arena;
-    md_shape *key; /* input shapes */
-    md_type *types;
-    const md_tensor **cdata; /* by value: constants, also of this plan */
-    md_tensor *owned;        /* tensors computed while planning */
-    uint32_t n_owned, cap_owned;
-    bool *skip; /* by instruction: computed while planning */
-    step *steps;
-    uint32_t n_steps;
-    uint32_t *root; /* by slot: the slot whose memory it shares */
-    void **address; /* by slot */
-    unsigned char *memory;
-    size_t memory_size;
-    unsigned char *scratch; /* one part per thread of the pool */
-    size_t scratch_size;    /* of a part */
-    md_tensor *inputs, *outputs;
-    const void **bound; /* by input; NULL: own memory */
-    void **own;         /* by input: own memory */
-    bool moved;         /* a binding changed: addresses are stale */
-    int64_t macs;
 };
 
 md_run **md_run__next(md_run *r)
@@ -70,8 +38,7 @@ bool md_run__fits(const md_run *r, const md_shape *shapes)
     return true;
 }
 
-/* Concrete shape of a value in this plan. */
-static md_shape shape_of(const md_run *r, md_value_id id)
+md_shape md_run__shape(const md_run *r, md_value_id id)
 {
     md_shape shape = { 0, { 0 } };
 
@@ -94,7 +61,9 @@ static md_status start_types(md_run *r, const md_shape *shapes, md_error *err)
     r->types = md_arena_calloc(&r->arena, g->n_values + 1u, sizeof(*r->types));
     r->cdata = md_arena_calloc(&r->arena, g->n_values + 1u, sizeof(*r->cdata));
     r->skip = md_arena_calloc(&r->arena, r->s->n_insts + 1u, sizeof(*r->skip));
-    if (!r->key || !r->types || !r->cdata || !r->skip)
+    r->dynamic =
+        md_arena_calloc(&r->arena, g->n_values + 1u, sizeof(*r->dynamic));
+    if (!r->key || !r->types || !r->cdata || !r->skip || !r->dynamic)
         return md_fail_nomem(err, g->n_values * sizeof(*r->types));
     for (uint32_t i = 0; i < g->n_values; i++) {
         r->types[i] = g->values[i].type;
@@ -128,7 +97,7 @@ static bool known_now(const md_run *r, const md_node *n)
             return false;
     }
     if (strcmp(n->op, "Shape") == 0 || strcmp(n->op, "Size") == 0)
-        return true;
+        return !r->dynamic[n->in[0]];
     for (uint32_t i = 0; i < n->n_in; i++) {
         if (n->in[i] != MD_VALUE_NONE && !r->cdata[n->in[i]])
             return false;
@@ -164,7 +133,7 @@ static md_status compute_now(md_run *r, const md_node *n, md_error *err)
         in[i] = r->cdata[n->in[i]];
         if (!in[i]) { /* Shape, Size: only the header is read */
             hollow.dtype = r->types[n->in[i]].dtype;
-            hollow.shape = shape_of(r, n->in[i]);
+            hollow.shape = md_run__shape(r, n->in[i]);
             in[i] = &hollow;
         }
     }
@@ -178,7 +147,9 @@ static md_status compute_now(md_run *r, const md_node *n, md_error *err)
     return s;
 }
 
-static md_status check_static(const md_run *r, const md_node *n, md_error *err)
+/* Which outputs of n are known only while running; the others have to fit
+ * into memory. */
+static md_status find_dynamic(md_run *r, const md_node *n, md_error *err)
 {
     for (uint32_t i = 0; i < n->n_out; i++) {
         md_shape shape;
@@ -186,11 +157,11 @@ static md_status check_static(const md_run *r, const md_node *n, md_error *err)
 
         if (n->out[i] == MD_VALUE_NONE)
             continue;
-        if (!md_type_static(&r->types[n->out[i]], &shape))
-            return md_fail(err, MD_UNSUPPORTED,
-                           "node '%s' (%s): the shape of '%s' depends on data",
-                           n->name, n->op, r->s->graph->values[n->out[i]].name);
-        MD_TRY(md_tensor_bytes(&size, r->types[n->out[i]].dtype, &shape, err));
+        if (md_type_static(&r->types[n->out[i]], &shape))
+            MD_TRY(
+                md_tensor_bytes(&size, r->types[n->out[i]].dtype, &shape, err));
+        else
+            r->dynamic[n->out[i]] = true;
     }
     return MD_OK;
 }
@@ -204,12 +175,13 @@ static md_status infer_all(md_run *r, md_error *err)
 
         if (!n)
             continue;
-        MD_TRY(md_session__infer_node(s->graph, n, r->types, r->cdata, err));
+        MD_TRY(
+            md_session__infer_node(s->graph, n, NULL, r->types, r->cdata, err));
         if (known_now(r, n)) {
             MD_TRY(compute_now(r, n, err));
             r->skip[i] = true;
         } else {
-            MD_TRY(check_static(r, n, err));
+            MD_TRY(find_dynamic(r, n, err));
         }
     }
     return MD_OK;
@@ -220,10 +192,19 @@ static md_status infer_all(md_run *r, md_error *err)
 /* Is a reorder between the layouts of these slots the identity on memory? */
 static bool reorder_is_view(const md_run *r, const md_inst *inst)
 {
-    md_shape shape = shape_of(r, slot(r, inst->in[0])->value);
+    md_shape shape = md_run__shape(r, slot(r, inst->in[0])->value);
 
     return shape.rank == 4 && shape.dim[1] % MD_BLOCK == 0 &&
            shape.dim[2] * shape.dim[3] == 1;
+}
+
+/* Is output 0 of inst in the planned memory of its input 0? */
+static bool shares_memory(const md_run *r, const md_inst *inst)
+{
+    if (inst->kind != MD_INST_VIEW && inst->kind != MD_INST_REORDER)
+        return false;
+    return !r->dynamic[slot(r, inst->in[0])->value] &&
+           (inst->kind == MD_INST_VIEW || reorder_is_view(r, inst));
 }
 
 /* Views share the memory of what they read. */
@@ -236,15 +217,12 @@ static void find_roots(md_run *r)
     for (uint32_t i = 0; i < s->n_insts; i++) {
         const md_inst *inst = &s->insts[i];
 
-        if (r->skip[i])
-            continue;
-        if (inst->kind == MD_INST_VIEW ||
-            (inst->kind == MD_INST_REORDER && reorder_is_view(r, inst)))
+        if (!r->skip[i] && shares_memory(r, inst))
             r->root[inst->out[0]] = r->root[inst->in[0]];
     }
 }
 
-static bool is_constant(const md_run *r, uint32_t slot_id)
+bool md_run__is_constant(const md_run *r, uint32_t slot_id)
 {
     return r->cdata[slot(r, slot_id)->value] != NULL;
 }
@@ -253,7 +231,7 @@ static md_status slot_bytes(const md_run *r, uint32_t slot_id, size_t *size,
                             md_error *err)
 {
     const md_slot *sl = slot(r, slot_id);
-    md_shape shape = shape_of(r, sl->value);
+    md_shape shape = md_run__shape(r, sl->value);
 
     return md_layout_bytes(size, sl->layout, r->types[sl->value].dtype, &shape,
                            err);
@@ -324,12 +302,13 @@ static md_status merge_inplace(md_run *r, md_buffer *b, md_error *err)
 
     for (uint32_t i = 0; i < s->n_insts; i++) {
         const md_inst *inst = &s->insts[i];
-        int k = r->skip[i] ? -1 : overwritable(inst);
+        int k =
+            r->skip[i] || md_run__is_dynamic(r, inst) ? -1 : overwritable(inst);
         uint32_t from, to;
         size_t size_in, size_out;
 
         if (k < 0 || inst->in[k] == MD_SLOT_NONE ||
-            inst->out[0] == MD_SLOT_NONE || is_constant(r, inst->in[k]))
+            inst->out[0] == MD_SLOT_NONE || md_run__is_constant(r, inst->in[k]))
             continue;
         from = r->root[inst->in[k]];
         to = inst->out[0];
@@ -367,7 +346,8 @@ static md_status pack_memory(md_run *r, md_error *err)
     find_lifetimes(r, b);
     MD_TRY(merge_inplace(r, b, err));
     for (uint32_t i = 0; i < n; i++) {
-        if (r->root[i] == i && b[i].from != UINT32_MAX && !is_constant(r, i))
+        if (r->root[i] == i && b[i].from != UINT32_MAX &&
+            !md_run__is_constant(r, i) && !r->dynamic[slot(r, i)->value])
             MD_TRY(slot_bytes(r, i, &b[i].size, err));
         else
             b[i].from = b[i].to = 0;
@@ -381,7 +361,7 @@ static md_status pack_memory(md_run *r, md_error *err)
             return md_fail_nomem(err, r->memory_size);
     }
     for (uint32_t i = 0; i < n; i++) {
-        if (is_constant(r, i))
+        if (md_run__is_constant(r, i))
             r->address[i] = r->cdata[slot(r, i)->value]->data;
         else if (b[r->root[i]].size > 0)
             r->address[i] = r->memory + b[r->root[i]].offset;
@@ -391,16 +371,16 @@ static md_status pack_memory(md_run *r, md_error *err)
 
 /* ---- steps ---- */
 
-static md_tensor header(const md_run *r, uint32_t slot_id)
+md_tensor md_run__header(const md_run *r, uint32_t slot_id)
 {
     md_value_id id = slot(r, slot_id)->value;
 
     return (md_tensor){ .dtype = r->types[id].dtype,
-                        .shape = shape_of(r, id),
+                        .shape = md_run__shape(r, id),
                         .data = r->address[slot_id] };
 }
 
-static md_status make_headers(md_run *r, step *st, md_error *err)
+static md_status make_headers(md_run *r, md_run_step *st, md_error *err)
 {
     const md_inst *inst = st->inst;
 
@@ -412,26 +392,25 @@ static md_status make_headers(md_run *r, step *st, md_error *err)
     for (uint32_t i = 0; i < inst->n_in; i++) {
         if (inst->in[i] == MD_SLOT_NONE)
             continue;
-        st->in[i] = header(r, inst->in[i]);
+        st->in[i] = md_run__header(r, inst->in[i]);
         st->in_p[i] = &st->in[i];
     }
     for (uint32_t i = 0; i < inst->n_out; i++) {
         if (inst->out[i] != MD_SLOT_NONE)
-            st->out[i] = header(r, inst->out[i]);
+            st->out[i] = md_run__header(r, inst->out[i]);
     }
     return MD_OK;
 }
 
-static md_status plan_fast(md_run *r, step *st, md_error *err)
+md_status md_run__bind_step(md_run_step *st, md_arena *arena, md_error *err)
 {
     const md_inst *inst = st->inst;
     uint32_t n_in = inst->n_in, n_out = inst->n_out;
-    md_shape *in_shape =
-        md_arena_calloc(&r->arena, n_in + 1u, sizeof(*in_shape));
+    md_shape *in_shape = md_arena_calloc(arena, n_in + 1u, sizeof(*in_shape));
     md_shape *out_shape =
-        md_arena_calloc(&r->arena, n_out + 1u, sizeof(*out_shape));
+        md_arena_calloc(arena, n_out + 1u, sizeof(*out_shape));
     md_dtype *dtypes =
-        md_arena_calloc(&r->arena, n_in + n_out + 1u, sizeof(*dtypes));
+        md_arena_calloc(arena, n_in + n_out + 1u, sizeof(*dtypes));
 
     st->st = (md_step){ .fast = inst->op->fast,
                         .state = inst->state,
@@ -442,8 +421,8 @@ static md_status plan_fast(md_run *r, step *st, md_error *err)
                         .in_dtype = dtypes,
                         .out_dtype = dtypes ? dtypes + n_in : NULL,
                         .n_chunks = 1 };
-    st->st.in = md_arena_calloc(&r->arena, n_in + 1u, sizeof(void *));
-    st->st.out = md_arena_calloc(&r->arena, n_out + 1u, sizeof(void *));
+    st->st.in = md_arena_calloc(arena, n_in + 1u, sizeof(void *));
+    st->st.out = md_arena_calloc(arena, n_out + 1u, sizeof(void *));
     if (!in_shape || !out_shape || !dtypes || !st->st.in || !st->st.out)
         return md_fail_nomem(err, n_in * sizeof(*in_shape));
     for (uint32_t i = 0; i < n_in; i++) {
@@ -454,14 +433,21 @@ static md_status plan_fast(md_run *r, step *st, md_error *err)
         out_shape[i] = st->out[i].shape;
         dtypes[n_in + i] = st->out[i].dtype;
     }
-    MD_TRY(inst->op->fast->plan(&st->st, md_pool_width(r->s->pool), &r->arena,
-                                err));
-    if (st->st.scratch_size > r->scratch_size)
-        r->scratch_size = st->st.scratch_size;
     return MD_OK;
 }
 
-static void count_macs(md_run *r, const step *st)
+static md_status plan_fast(md_run *r, md_run_step *st, size_t *scratch_size,
+                           md_error *err)
+{
+    MD_TRY(md_run__bind_step(st, &r->arena, err));
+    MD_TRY(st->inst->op->fast->plan(&st->st, md_pool_width(r->s->pool),
+                                    &r->arena, err));
+    if (st->st.scratch_size > *scratch_size)
+        *scratch_size = st->st.scratch_size;
+    return MD_OK;
+}
+
+static void count_macs(md_run *r, const md_run_step *st)
 {
     const md_inst *inst = st->inst;
     const md_shape *in[16] = { NULL }, *out[16] = { NULL };
@@ -475,39 +461,52 @@ static void count_macs(md_run *r, const step *st)
     r->macs += inst->op->macs(inst->node, in, out);
 }
 
+md_status md_run__reserve(md_run *r, size_t size, md_error *err)
+{
+    const md_alloc *a = md_alloc_tagged(MD_MEM_arena);
+    size_t total;
+
+    if (size <= r->scratch_size)
+        return MD_OK;
+    md_free(a, r->scratch);
+    r->scratch = NULL;
+    r->scratch_size = 0;
+    size = md_round_up(size, MD_CACHE_LINE);
+    if (!md_mul_size(&total, size, (size_t)md_pool_width(r->s->pool)))
+        return md_fail_nomem(err, SIZE_MAX);
+    r->scratch = md_malloc_aligned(a, total);
+    if (!r->scratch)
+        return md_fail_nomem(err, total);
+    r->scratch_size = size;
+    return MD_OK;
+}
+
 static md_status make_steps(md_run *r, md_error *err)
 {
     md_session *s = r->s;
+    size_t scratch_size = 0;
 
     r->steps = md_arena_calloc(&r->arena, s->n_insts + 1u, sizeof(*r->steps));
     if (!r->steps)
         return md_fail_nomem(err, s->n_insts * sizeof(*r->steps));
     for (uint32_t i = 0; i < s->n_insts; i++) {
         const md_inst *inst = &s->insts[i];
-        step *st = &r->steps[r->n_steps];
+        md_run_step *st = &r->steps[r->n_steps];
 
-        if (r->skip[i] || inst->kind == MD_INST_VIEW ||
-            (inst->kind == MD_INST_REORDER && reorder_is_view(r, inst)))
+        st->dynamic = md_run__is_dynamic(r, inst);
+        if (r->skip[i] || (!st->dynamic && shares_memory(r, inst)))
             continue;
         st->inst = inst;
-        MD_TRY(make_headers(r, st, err));
-        if (inst->kind == MD_INST_FAST)
-            MD_TRY(plan_fast(r, st, err));
-        count_macs(r, st);
+        md_arena_init(&st->arena, s->alloc, 0);
         r->n_steps++;
+        MD_TRY(make_headers(r, st, err));
+        if (st->dynamic)
+            continue;
+        if (inst->kind == MD_INST_FAST)
+            MD_TRY(plan_fast(r, st, &scratch_size, err));
+        count_macs(r, st);
     }
-    if (r->scratch_size > 0) {
-        size_t total;
-
-        r->scratch_size = md_round_up(r->scratch_size, MD_CACHE_LINE);
-        if (!md_mul_size(&total, r->scratch_size,
-                         (size_t)md_pool_width(s->pool)))
-            return md_fail_nomem(err, SIZE_MAX);
-        r->scratch = md_malloc_aligned(md_alloc_tagged(MD_MEM_arena), total);
-        if (!r->scratch)
-            return md_fail_nomem(err, total);
-    }
-    return MD_OK;
+    return md_run__reserve(r, scratch_size, err);
 }
 
 /* Write addresses of slots into steps and headers. */
@@ -520,12 +519,12 @@ static void resolve(md_run *r)
         const void *p = r->bound[i] ? r->bound[i] : r->own[i];
 
         for (uint32_t k = 0; k < r->s->n_slots; k++) {
-            if (r->root[k] == sl && !is_constant(r, k))
+            if (r->root[k] == sl && !md_run__is_constant(r, k))
                 memcpy(&r->address[k], &p, sizeof(p));
         }
     }
     for (uint32_t i = 0; i < r->n_steps; i++) {
-        step *st = &r->steps[i];
+        md_run_step *st = &r->steps[i];
         const md_inst *inst = st->inst;
 
         for (uint32_t k = 0; k < inst->n_in; k++) {
@@ -546,9 +545,9 @@ static void resolve(md_run *r)
     for (uint32_t i = 0; i < g->n_outputs; i++) {
         md_value_id id = g->outputs[i];
 
-        r->outputs[i] = r->cdata[id]
-                            ? *r->cdata[id]
-                            : header(r, r->s->slot_of[MD_LAYOUT_ROW][id]);
+        r->outputs[i] =
+            r->cdata[id] ? *r->cdata[id]
+                         : md_run__header(r, r->s->slot_of[MD_LAYOUT_ROW][id]);
         r->outputs[i].owner = NULL;
     }
     r->moved = false;
@@ -568,7 +567,7 @@ static md_status make_ends(md_run *r, md_error *err)
     for (uint32_t i = 0; i < g->n_inputs; i++) {
         uint32_t sl = r->s->slot_of[MD_LAYOUT_ROW][g->inputs[i]];
 
-        r->inputs[i] = header(r, sl);
+        r->inputs[i] = md_run__header(r, sl);
         r->own[i] = r->address[sl];
     }
     resolve(r);
@@ -585,11 +584,14 @@ md_status md_run__new(md_run **out, md_session *session, const md_shape *shapes,
         return md_fail_nomem(err, sizeof(*r));
     r->s = session;
     md_arena_init(&r->arena, session->alloc, 0);
+    md_arena_init(&r->step_scratch, session->alloc, 0);
+    md_recycle_init(&r->recycle, md_alloc_tagged(MD_MEM_arena));
     MD_GOTO(start_types(r, shapes, err));
     MD_GOTO(infer_all(r, err));
     MD_GOTO(pack_memory(r, err));
     MD_GOTO(make_steps(r, err));
     MD_GOTO(make_ends(r, err));
+    MD_GOTO(md_run__plan_values(r, err));
     *out = r;
     return MD_OK;
 out:
@@ -599,11 +601,16 @@ out:
 
 void md_run__free(md_run *r)
 {
+    md_run__drop_values(r);
+    md_recycle_release(&r->recycle);
+    for (uint32_t i = 0; i < r->n_steps; i++)
+        md_arena_release(&r->steps[i].arena);
     for (uint32_t i = 0; i < r->n_owned; i++)
         md_tensor_release(&r->owned[i]);
     md_free(r->s->alloc, r->owned);
     md_free(md_alloc_tagged(MD_MEM_arena), r->memory);
     md_free(md_alloc_tagged(MD_MEM_arena), r->scratch);
+    md_arena_release(&r->step_scratch);
     md_arena_release(&r->arena);
     md_free(r->s->alloc, r);
 }
@@ -638,7 +645,7 @@ static void run_chunk(void *ctx, int64_t chunk, int worker)
                          : NULL);
 }
 
-static void run_reorder(const md_run *r, const step *st)
+void md_run__reorder(const md_run *r, const md_run_step *st)
 {
     const md_tensor *x = &st->in[0];
     const int64_t *d = x->shape.dim;
@@ -656,37 +663,46 @@ static void run_reorder(const md_run *r, const step *st)
         md_nc16_unpack(st->out[0].data, x->data, &a);
 }
 
-static md_status run_ref(const md_run *r, step *st, md_error *err)
+static md_status run_ref(const md_run *r, md_run_step *st, md_error *err)
 {
     return md_exec_node(r->s->graph, st->inst->node, st->in_p, st->out,
-                        r->s->alloc, r->s->pool, err);
+                        &r->recycle.alloc, r->s->pool, err);
+}
+
+void md_run__fast(const md_run *r, const md_run_step *st)
+{
+    job j = { r, &st->st };
+
+    md_pool_run(r->s->pool, r->width, st->st.n_chunks, run_chunk, &j);
+}
+
+static md_status run_step(md_run *r, md_run_step *st, md_error *err)
+{
+    if (st->dynamic)
+        return md_run__dynamic(r, st, err);
+    switch (st->inst->kind) {
+    case MD_INST_FAST:
+        md_run__fast(r, st);
+        return MD_OK;
+    case MD_INST_REORDER:
+        md_run__reorder(r, st);
+        return MD_OK;
+    default:
+        return run_ref(r, st, err);
+    }
 }
 
 md_status md_run_execute(md_run *r, int width, md_error *err)
 {
-    md_pool *pool = r->s->pool;
-    int all = md_pool_width(pool);
+    int all = md_pool_width(r->s->pool);
 
-    if (width <= 0 || width > all)
-        width = all;
+    r->width = width <= 0 || width > all ? all : width;
     if (r->moved)
         resolve(r);
-    for (uint32_t i = 0; i < r->n_steps; i++) {
-        step *st = &r->steps[i];
-        job j = { r, &st->st };
-
-        switch (st->inst->kind) {
-        case MD_INST_FAST:
-            md_pool_run(pool, width, st->st.n_chunks, run_chunk, &j);
-            break;
-        case MD_INST_REORDER:
-            run_reorder(r, st);
-            break;
-        default:
-            MD_TRY(run_ref(r, st, err));
-            break;
-        }
-    }
+    md_run__drop_values(r);
+    for (uint32_t i = 0; i < r->n_steps; i++)
+        MD_TRY(run_step(r, &r->steps[i], err));
+    md_run__give_values(r);
     return MD_OK;
 }
 
@@ -697,7 +713,8 @@ const md_tensor *md_run_output(const md_run *r, uint32_t i)
 
 size_t md_run_memory(const md_run *r)
 {
-    return r->memory_size + r->scratch_size * (size_t)md_pool_width(r->s->pool);
+    return r->memory_size + r->recycle.used_size + r->recycle.kept_size +
+           r->scratch_size * (size_t)md_pool_width(r->s->pool);
 }
 
 int64_t md_run_macs(const md_run *r)

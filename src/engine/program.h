@@ -53,9 +53,8 @@ struct md_session {
     uint32_t *reads;      /* by value, while lowering: who still needs it */
     md_inst *insts;
     uint32_t n_insts, cap_insts;
-    pthread_mutex_t plan_lock; /* one plan at a time: inference adds symbols */
-    pthread_mutex_t lock;      /* guards the list of idle runs */
-    md_run *idle;              /* most recently used first */
+    pthread_mutex_t lock; /* guards the list of idle runs */
+    md_run *idle;         /* most recently used first */
     uint32_t n_idle, idle_max;
 };
 
@@ -63,10 +62,11 @@ struct md_session {
 md_status md_session__compile(md_session *s, md_error *err);
 
 /* Infer the outputs of one node from what types/cdata hold (indexed by value
- * id) into types. */
+ * id) into types.  Unknown dimensions become fresh symbols of `model`; NULL:
+ * they are only marked as no constants. */
 md_status md_session__infer_node(const md_graph *g, const md_node *n,
-                                 md_type *types, const md_tensor *const *cdata,
-                                 md_error *err);
+                                 md_model *model, md_type *types,
+                                 const md_tensor *const *cdata, md_error *err);
 
 /* Infer and fold every node of the graph, changing the graph. */
 md_status md_session__propagate(md_session *s, bool keep_dequantize,

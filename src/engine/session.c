@@ -66,7 +66,6 @@ md_status md_session_new(md_session **out, md_model *model,
                        .idle_max = o->runs_kept ? o->runs_kept : 8 };
     md_arena_init(&s->arena, alloc, 0);
     pthread_mutex_init(&s->lock, NULL);
-    pthread_mutex_init(&s->plan_lock, NULL);
     st = fill_io(s, &s->inputs, s->graph->inputs, s->graph->n_inputs, err);
     if (st == MD_OK)
         st = check_inputs(s, err);
@@ -101,7 +100,6 @@ void md_session_free(md_session *s)
     md_session__unlower(s);
     md_model_free(s->model);
     md_arena_release(&s->arena);
-    pthread_mutex_destroy(&s->plan_lock);
     pthread_mutex_destroy(&s->lock);
     md_free(s->alloc, s);
 }
@@ -186,14 +184,9 @@ md_status md_run_acquire(md_run **out, md_session *s, const md_shape *shapes,
     md_run *r = take_idle(s, shapes);
 
     if (!r) {
-        md_status st;
-
         for (uint32_t i = 0; i < s->graph->n_inputs; i++)
             MD_TRY(check_shape(s, i, &shapes[i], err));
-        pthread_mutex_lock(&s->plan_lock);
-        st = md_run__new(&r, s, shapes, err);
-        pthread_mutex_unlock(&s->plan_lock);
-        MD_TRY(st);
+        MD_TRY(md_run__new(&r, s, shapes, err));
     }
     *out = r;
     return MD_OK;

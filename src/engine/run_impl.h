@@ -1,0 +1,101 @@
+/*
+ * Inside a run: what planning (plan.c) and values whose shapes are known only
+ * while running (dynamic.c) share.
+ *
+ * A value is dynamic in a plan when its shape does not follow from the shapes
+ * of the inputs.  A step that reads or writes one is dynamic too: it looks at
+ * its inputs when its turn comes.  All other steps are planned once and run
+ * in planned memory, whatever stands between them.
+ */
+#ifndef MD_ENGINE_RUN_IMPL_H
+#define MD_ENGINE_RUN_IMPL_H
+
+#include "engine/program.h"
+#include "engine/recycle.h"
+
+typedef struct md_run_step {
+    const md_inst *inst;
+    md_step st;             /* of a fast instruction */
+    md_tensor *in, *out;    /* headers with addresses: reference, reorder */
+    const md_tensor **in_p; /* &in[i], NULL where absent */
+    bool dynamic;
+    bool planned;   /* dynamic and fast: st is planned for the shapes in it */
+    md_arena arena; /* dynamic and fast: what st's plan allocated */
+} md_run_step;
+
+/* A dynamic slot while its contents are needed. */
+typedef struct md_run_value {
+    md_tensor now;   /* what it holds; borrowed from its holder's `own` */
+    md_tensor own;   /* what was made for this slot */
+    uint32_t holder; /* slot whose `own` holds the data, or MD_SLOT_NONE */
+    uint32_t shares; /* slots whose holder this one is */
+    uint32_t reads;  /* of one execution */
+    uint32_t left;   /* of these, still to come */
+} md_run_value;
+
+struct md_run {
+    md_session *s;
+    md_run *next;
+    md_arena arena;
+    md_shape *key; /* input shapes */
+    md_type *types;
+    const md_tensor **cdata; /* by value: constants, also of this plan */
+    md_tensor *owned;        /* tensors computed while planning */
+    uint32_t n_owned, cap_owned;
+    bool *skip;    /* by instruction: computed while planning */
+    bool *dynamic; /* by value */
+    md_run_step *steps;
+    uint32_t n_steps;
+    uint32_t *root; /* by slot: the slot whose memory it shares */
+    void **address; /* by slot */
+    unsigned char *memory;
+    size_t memory_size;
+    unsigned char *scratch; /* one part per thread of the pool */
+    size_t scratch_size;    /* of a part */
+    md_tensor *inputs, *outputs;
+    const void **bound; /* by input; NULL: own memory */
+    void **own;         /* by input: own memory */
+    bool moved;         /* a binding changed: addresses are stale */
+    int64_t macs;
+    int width;            /* threads of this execution */
+    md_recycle recycle;   /* memory of dynamic values, scratch of definitions */
+    md_run_value *values; /* by slot; NULL: nothing is dynamic */
+    md_arena step_scratch; /* for one dynamic step */
+};
+
+/* Concrete shape of a value in this plan. */
+md_shape md_run__shape(const md_run *r, md_value_id id);
+
+bool md_run__is_constant(const md_run *r, uint32_t slot_id);
+
+/* The tensor of a slot in planned memory. */
+md_tensor md_run__header(const md_run *r, uint32_t slot_id);
+
+/* Make the arrays of a fast step and fill in shapes and types. */
+md_status md_run__bind_step(md_run_step *st, md_arena *arena, md_error *err);
+
+/* Run a planned step; a reorder copies st->in[0] to st->out[0]. */
+void md_run__fast(const md_run *r, const md_run_step *st);
+void md_run__reorder(const md_run *r, const md_run_step *st);
+
+/* Let the workers' scratch hold `size` bytes each. */
+md_status md_run__reserve(md_run *r, size_t size, md_error *err);
+
+/* --- dynamic.c --- */
+
+/* Does the instruction touch a dynamic value? */
+bool md_run__is_dynamic(const md_run *r, const md_inst *inst);
+
+/* Prepare r->values, if there are dynamic ones. */
+md_status md_run__plan_values(md_run *r, md_error *err);
+
+/* Run a dynamic step. */
+md_status md_run__dynamic(md_run *r, md_run_step *st, md_error *err);
+
+/* Point the outputs of the run to the dynamic values that they are. */
+void md_run__give_values(md_run *r);
+
+/* Forget the dynamic values of the last execution. */
+void md_run__drop_values(md_run *r);
+
+#endif
