@@ -31,6 +31,15 @@ md_status md_resample__dim(const md_infer *c, md_dim *out, md_dim n,
     return md_infer__fresh(c, out, err);
 }
 
+/* The resized length before it was cut to a whole number, as the standard
+ * takes it; a scale that was itself rounded does not count as a fraction. */
+static double exact_size(double scale, double n, int64_t out)
+{
+    double exact = scale * n;
+
+    return fabs(exact - (double)out) < 1e-5 * exact ? (double)out : exact;
+}
+
 /* Where output coordinate o of axis d lies in the input. */
 static double coordinate(const md_resample *r, int d, int64_t o, int64_t in,
                          int64_t out)
@@ -44,7 +53,8 @@ static double coordinate(const md_resample *r, int d, int64_t o, int64_t in,
     case MD_COORD_PYTORCH_HALF_PIXEL:
         return out > 1 ? (x + 0.5) / scale - 0.5 : 0.0;
     case MD_COORD_ALIGN_CORNERS:
-        return out > 1 ? x * (n - 1.0) / (double)(out - 1) : 0.0;
+        span = exact_size(scale, n, out) - 1.0;
+        return out > 1 ? x * (n - 1.0) / span : 0.0;
     case MD_COORD_ASYMMETRIC:
         return x / scale;
     case MD_COORD_TF_CROP_AND_RESIZE:
