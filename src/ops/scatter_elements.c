@@ -1,0 +1,24 @@
+/* out = data; out[..., indices[i], ...] = updates[i] along one axis. */
+#include "ops/common/scatter.h"
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    return md_scatter__infer_elements(c, err);
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, infer, md_scatter__elements, err);
+}
+
+const md_op md_op_scatter_elements = {
+    .domain = "",
+    .name = "ScatterElements",
+    .since = 11,
+    .in_min = 3,
+    .in_max = 3,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+};
