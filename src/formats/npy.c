@@ -176,7 +176,7 @@ static bool is_order(char c)
 /* "<f4": byte order, kind, size. */
 static md_status take_descr(header *h, text *t, md_error *err)
 {
-    text d;
+    text d = { NULL, NULL };
     text whole;
     int64_t size = 0;
 
