@@ -104,7 +104,8 @@ typedef enum modeld_precision {
     MODELD_PRECISION_STRICT = 1, /* fp32 multiply and add only */
     MODELD_PRECISION_BF16 = 2,   /* bfloat16 products, fp32 sums; so far
                                   * MODELD_UNSUPPORTED */
-    MODELD_PRECISION_AUTO = 3    /* bfloat16 only where a check run allows */
+    MODELD_PRECISION_AUTO = 3    /* bfloat16 only where a check run allows; so
+                                  * far always as FP32 */
 } modeld_precision;
 
 enum {

@@ -158,6 +158,13 @@ md_epilogue md_step__epilogue(const md_step *st, const float *bias)
     return ep;
 }
 
+const char *md_lower__why_fp32(const md_lower *lo)
+{
+    return lo->precision == MD_PRECISION_AUTO
+               ? "auto is fp32: no bf16 kernel yet"
+               : NULL;
+}
+
 int md_lower__residual_input(const md_node *n)
 {
     const md_fused *f = n->fused;

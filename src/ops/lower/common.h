@@ -46,6 +46,10 @@ int64_t md_step__chunks(int64_t cost, int64_t max, int width);
 /* The fused epilogue for an output whose bias is `bias` (padded). */
 md_epilogue md_step__epilogue(const md_step *st, const float *bias);
 
+/* lo->why of float products under `auto`, which takes bf16 where a check run
+ * allows: there is no such kernel, so they are fp32.  NULL otherwise. */
+const char *md_lower__why_fp32(const md_lower *lo);
+
 /* Input index of the fused residual, or -1; as md_fast.inplace. */
 int md_lower__residual_input(const md_node *n);
 

@@ -166,6 +166,8 @@ static md_status lower(md_lower *lo, md_error *err)
                                 .kh = w->shape.dim[2],
                                 .kw = w->shape.dim[3] };
     MD_TRY(choose(s, lo, err));
+    if (s->kind != DEPTHWISE)
+        lo->why = md_lower__why_fp32(lo);
     if (s->kind != STEM)
         lo->want[0] = MD_LAYOUT_NC16;
     if (residual >= 0)

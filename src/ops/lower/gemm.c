@@ -135,6 +135,7 @@ static md_status lower_gemm(md_lower *lo, md_error *err)
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->kernel = md_gemm_f32_select(lo->cpu);
     lo->kernel = s->kernel->name;
+    lo->why = md_lower__why_fp32(lo);
     st = pack(s, lo, &from, md_node_attr_f(n, "alpha", 1.0f), err);
     if (st == MD_OK)
         st = make_bias(s, lo, c, md_node_attr_f(n, "beta", 1.0f), err);
@@ -158,6 +159,7 @@ static md_status lower_matmul(md_lower *lo, md_error *err)
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->kernel = md_gemm_f32_select(lo->cpu);
     lo->kernel = s->kernel->name;
+    lo->why = md_lower__why_fp32(lo);
     if (!b || b->shape.rank != 2)
         return MD_OK; /* packed in every run */
     st = pack(s, lo,
