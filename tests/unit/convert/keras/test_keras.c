@@ -439,6 +439,23 @@ static const layer_case layer_cases[] = {
       2, { 1, 2 }, 2, 1, 0, { { 0, { 0 }, 0, 0 } }, 2, { 1, 2 }, 2, { -1, 1 } },
     { "unit norm", "UnitNormalization", "\"axis\":-1", 2, { 1, 2 }, 1, 3, 0,
       { { 0, { 0 }, 0, 0 } }, 2, { 1, 2 }, 2, { .6f, .8f } },
+    { "dense on rank 3 with bias", "Dense", "\"units\":1", 3, { 1, 2, 2 }, 1, 0,
+      2, { { 2, { 2, 1 }, 1, 1 }, { 1, { 1 }, 0, 10 } },
+      3, { 1, 2, 1 }, 2, { 0*1+1*2+10, 2*1+3*2+10 } },
+    { "embedding of float indices", "Embedding",
+      "\"input_dim\":3,\"output_dim\":2", 2, { 1, 2 }, 1, 0, 1,
+      { { 2, { 3, 2 }, 1, 5 } }, 3, { 1, 2, 2 }, 4, { 5, 6, 7, 8 } },
+    { "layer norm with weights", "LayerNormalization",
+      "\"axis\":-1,\"epsilon\":0.0", 2, { 1, 2 }, 2, 1, 2,
+      { { 1, { 2 }, 1, 2 }, { 1, { 2 }, 1, 10 } },
+      2, { 1, 2 }, 2, { -2+10, 3+11 } },
+    { "normalization by weights", "Normalization", "\"axis\":-1", 2, { 1, 2 },
+      1, 5, 2, { { 1, { 2 }, 1, 1 }, { 1, { 2 }, 0, 4 } },
+      2, { 1, 2 }, 2, { 2, 2 } },
+    { "normalization inverted", "Normalization",
+      "\"axis\":-1,\"invert\":true,\"mean\":[1.0,2.0],"
+      "\"variance\":[4.0,16.0]", 2, { 1, 2 }, 1, 1, 0, { { 0, { 0 }, 0, 0 } },
+      2, { 1, 2 }, 2, { 1*2+1, 2*4+2 } },
 };
 /* clang-format on */
 
