@@ -42,6 +42,11 @@ install: all ## into $(DESTDIR)$(PREFIX): program, library, completion, unit
 	@tools/build.sh release --target product
 	@DESTDIR="$(DESTDIR)" cmake --install build/release
 
+conformance: ## the standard's operator cases, and why some do not pass
+	@tools/deps.sh test
+	@tools/build.sh dev --target test_ops_node_cases
+	@tools/conformance
+
 reference: ## write docs/reference anew from the lists
 	@tools/build.sh dev --target mkref
 	@build/dev/tools/gen/mkref docs/reference
@@ -53,6 +58,6 @@ clean: ## remove build/
 	@rm -rf build
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 13
 
-.PHONY: all run test coverage lint bench fuzz deps install reference fmt clean help
+.PHONY: all run test coverage lint bench fuzz deps install conformance reference fmt clean help
