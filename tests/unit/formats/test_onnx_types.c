@@ -98,7 +98,7 @@ static void make_model(md_pb_writer *w, const listing *l, bool raw,
     md_pb_end(w, tensor);
     /* The writer leaves out what nothing reads. */
     md_test_put_node(w, 1, "Identity", "w", "y");
-    md_test_put_value(w, 12, "y", l->dtype, &n, 1);
+    md_test_put_value(w, 12, "y", (int)l->dtype, &n, 1);
     md_pb_end(w, graph);
     assert_md_ok(md_pb_writer_finish(w, NULL, &err), &err);
 }
