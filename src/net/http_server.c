@@ -13,6 +13,7 @@
 
 enum {
     ACCEPTS_PER_EVENT = 64,
+    DRAIN_ACCEPTS_MAX = 4096, /* four times the backlog of net/listen.c */
     ACCEPT_RETRY_MS = 100
 };
 
@@ -55,13 +56,9 @@ static int accept_one(md_http_server *srv, struct sockaddr_storage *sa,
     return -1;
 }
 
-static void on_acceptable(md_loop_io *io, uint32_t events)
+static void accept_some(md_http_server *srv, int n_max)
 {
-    md_http_server *srv =
-        (md_http_server *)((char *)io - offsetof(md_http_server, listener));
-
-    (void)events;
-    for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
+    for (int i = 0; i < n_max; i++) {
         bool full = atomic_load(&srv->stats.n_open) >= srv->opts.n_conns_max;
         struct sockaddr_storage sa;
         socklen_t size;
@@ -78,6 +75,14 @@ static void on_acceptable(md_loop_io *io, uint32_t events)
             (void)md_http__conn_evict(srv);
         md_http__conn_open(srv, fd, (const struct sockaddr *)&sa, size);
     }
+}
+
+static void on_acceptable(md_loop_io *io, uint32_t events)
+{
+    (void)events;
+    accept_some(
+        (md_http_server *)((char *)io - offsetof(md_http_server, listener)),
+        ACCEPTS_PER_EVENT);
 }
 
 static void on_retry(md_timer *t)
@@ -117,8 +122,9 @@ static void on_drain(md_post *p)
     md_http_server *srv =
         (md_http_server *)((char *)p - offsetof(md_http_server, drain_post));
 
-    /* Who has connected already is served; closing would reset them. */
-    on_acceptable(&srv->listener, EPOLLIN);
+    /* Who has connected already is served; closing would reset them.  The
+     * bound is for clients that connect faster than this accepts. */
+    accept_some(srv, DRAIN_ACCEPTS_MAX);
     srv->draining = true;
     md_loop_unwatch(srv->loop, &srv->listener);
     close(srv->listener.fd);

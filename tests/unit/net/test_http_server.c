@@ -715,6 +715,39 @@ static void test_http_server__second_drain_cuts(void **state)
     join(&f);
 }
 
+/* More than one turn of the loop accepts: all of them had connected before the
+ * drain, so all are answered. */
+static void test_http_server__drain_serves_a_full_backlog(void **state)
+{
+    enum {
+        N = 150
+    };
+    http_client *c = test_calloc(N, sizeof(*c));
+    md_http_server_opts o = default_opts();
+    md_error err = MD_ERROR_INIT;
+    fixture f = { .held = NULL };
+
+    (void)state;
+    o.handle = handle;
+    o.ctx = &f;
+    assert_md_ok(md_http_server_new(&f.srv, &o, md_alloc_default(), &err),
+                 &err);
+    for (int i = 0; i < N; i++) { /* nobody accepts so far */
+        http_connect(&c[i], md_http_server_address(f.srv));
+        http_send_text(&c[i], "POST / HTTP/1.1\r\n" HOST
+                              "Content-Length: 2\r\n\r\nhi");
+    }
+    md_http_server_drain(f.srv);
+    assert_md_ok(md_http_server_run(f.srv, &err), &err);
+    for (int i = 0; i < N; i++) {
+        expect_body(&c[i], 200, "hi");
+        http_close(&c[i]);
+    }
+    assert_int_equal(stat_of(&md_http_server_stats(f.srv)->accepted), N);
+    md_http_server_free(f.srv);
+    test_free(c);
+}
+
 static void test_http_server__opens_or_says_why(void **state)
 {
     md_http_server_opts o = default_opts();
@@ -756,6 +789,7 @@ int main(void)
         cmocka_unit_test(test_http_server__drain_finishes_what_has_begun),
         cmocka_unit_test(test_http_server__drain_has_an_end),
         cmocka_unit_test(test_http_server__second_drain_cuts),
+        cmocka_unit_test(test_http_server__drain_serves_a_full_backlog),
         cmocka_unit_test(test_http_server__opens_or_says_why),
     };
 
