@@ -41,21 +41,23 @@ install_packages() {
     want=$(echo $want)
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null || die "not root and no sudo; as root run:" \
-            "apt-get install $want"
+            "apt-get update && apt-get install $want"
         sudo="sudo"
     fi
     echo "modeld: installing $want"
     local log
     log=$(mktemp)
     # $want is a list of package names: splitting is meant.
-    if ! { $sudo apt-get update &&
+    # Lists that cannot be fetched are a failure here, not a warning: install
+    # would fail on them later, with less to say.
+    if ! { $sudo apt-get -o APT::Update::Error-Mode=any update &&
         $sudo env DEBIAN_FRONTEND=noninteractive apt-get install \
             -y --no-install-recommends $want; } >"$log" 2>&1 </dev/null; then
         local why
-        why=$(grep '^E: ' "$log" | tail -n 1)
+        why=$(grep -E '^(E|sudo): ' "$log" | head -n 1 || true)
         rm -f "$log"
         die "apt-get failed (${why:-no network?}); when it works again run:" \
-            "apt-get install $want"
+            "apt-get update && apt-get install $want"
     fi
     rm -f "$log"
 }
@@ -64,7 +66,10 @@ install_venv() {
     cmp -s tools/requirements.txt build/venv/requirements.txt && return
     echo "modeld: installing Python packages into build/venv:" \
         "$(grep -v '^#' tools/requirements.txt | tr '\n' ' ')"
-    mkdir -p build && python3 -m venv --clear build/venv ||
+    if ! mkdir -p build 2>/dev/null || [ ! -w build ]; then
+        die "cannot write to $PWD/build: run as the owner of the checkout"
+    fi
+    python3 -m venv --clear build/venv ||
         die "cannot make build/venv: apt-get install python3-venv"
     build/venv/bin/pip install -q --disable-pip-version-check \
         -r tools/requirements.txt 2>build/venv/pip.log ||
