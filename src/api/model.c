@@ -2,9 +2,7 @@
 #include <string.h>
 
 #include "api/api.h"
-#include "base/file.h"
 #include "convert/convert.h"
-#include "formats/onnx.h"
 
 _Static_assert((int)MODELD_PRECISION_FP32 == (int)MD_PRECISION_FP32 &&
                    (int)MODELD_PRECISION_STRICT == (int)MD_PRECISION_STRICT &&
@@ -54,29 +52,14 @@ static md_status read_options(modeld_options *out, const modeld_options *given,
     return MD_OK;
 }
 
-/* ONNX is what no converter claims: its files begin with no signature. */
 static md_status load(md_model **out, const source *from, md_error *err)
 {
     const md_alloc *alloc = md_alloc_tagged(MD_MEM_graph);
-    md_map map = { 0 };
-    source src = *from;
-    md_status s;
 
-    if (from->path) {
-        MD_TRY(md_map_open(&map, from->path, err));
-        src.bytes = map.data;
-        src.size = map.size;
-    }
-    if (md_converter_find(src.bytes, src.size))
-        s = md_convert_bytes(out, src.bytes, src.size,
-                             from->path ? from->path : "model in memory", NULL,
-                             NULL, alloc, err);
-    else if (from->path)
-        s = md_onnx_load(out, from->path, alloc, err);
-    else
-        s = md_onnx_parse(out, src.bytes, src.size, NULL, alloc, err);
-    md_map_release(&map);
-    return s;
+    if (from->path)
+        return md_convert_load(out, from->path, alloc, err);
+    return md_convert_load_bytes(out, from->bytes, from->size,
+                                 "model in memory", alloc, err);
 }
 
 static modeld_info describe(const md_io *io)

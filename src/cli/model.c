@@ -3,33 +3,12 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/num.h"
 #include "convert/convert.h"
-#include "formats/format.h"
-
-/* Whether a converter reads the file; ONNX files are read by their own. */
-static md_status is_foreign(bool *out, const char *path, md_error *err)
-{
-    md_map map;
-
-    MD_TRY(md_map_open(&map, path, err));
-    *out = md_converter_find(map.data, map.size) != NULL;
-    md_map_release(&map);
-    return MD_OK;
-}
 
 md_status md_cli_model_load(md_model **out, const char *path, md_error *err)
 {
-    const md_alloc *alloc = md_alloc_tagged(MD_MEM_graph);
-    md_convert_opts opts = MD_CONVERT_OPTS_INIT;
-    bool foreign;
-
-    MD_TRY(is_foreign(&foreign, path, err));
-    opts.no_self_check = true; /* it will be run anyway */
-    if (foreign)
-        return md_convert(out, path, &opts, NULL, alloc, err);
-    return md_format_load_model(out, path, alloc, err);
+    return md_convert_load(out, path, md_alloc_tagged(MD_MEM_graph), err);
 }
 
 static md_precision parse_precision(const char *name)

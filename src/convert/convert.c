@@ -5,9 +5,12 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "formats/format.h"
+#include "formats/onnx.h"
 
 enum {
-    LABELS_SIZE_MAX = 16 << 20
+    LABELS_SIZE_MAX = 16 << 20,
+    TITLES_SIZE = 256
 };
 
 static const md_converter *const list[] = {
@@ -109,4 +112,70 @@ md_status md_convert(md_model **out, const char *path,
                          err);
     md_map_release(&map);
     return s;
+}
+
+/* Append a title to the list of them in text. */
+static void add_title(char text[TITLES_SIZE], const char *title)
+{
+    size_t n = strlen(text);
+
+    snprintf(text + n, TITLES_SIZE - n, "%s%s", n ? ", " : "", title);
+}
+
+static md_status fail_unknown(const char *name, md_error *err)
+{
+    char titles[TITLES_SIZE] = "";
+
+    for (const md_format *const *f = md_format_list(); *f; f++) {
+        if ((*f)->load_model)
+            add_title(titles, (*f)->title);
+    }
+    for (size_t i = 0; list[i]; i++)
+        add_title(titles, list[i]->title);
+    return md_fail(err, MD_UNSUPPORTED,
+                   "'%s' is no model of a known format, expected %s", name,
+                   titles);
+}
+
+static const md_convert_opts unchecked = { .no_self_check = true };
+
+/* The file's bytes decide; what no converter takes is left for formats. */
+static md_status load_foreign(md_model **out, const char *path,
+                              const md_alloc *alloc, md_error *err)
+{
+    md_status s = MD_OK;
+    md_map map;
+
+    *out = NULL;
+    MD_TRY(md_map_open(&map, path, err));
+    if (md_converter_find(map.data, map.size))
+        s = md_convert_bytes(out, map.data, map.size, path, &unchecked, NULL,
+                             alloc, err);
+    md_map_release(&map);
+    return s;
+}
+
+md_status md_convert_load(md_model **out, const char *path,
+                          const md_alloc *alloc, md_error *err)
+{
+    const md_format *f = NULL;
+
+    MD_TRY(load_foreign(out, path, alloc, err));
+    if (*out)
+        return MD_OK;
+    if (md_format_detect(&f, path, NULL) == MD_UNSUPPORTED)
+        return fail_unknown(path, err);
+    return md_format_load_model(out, path, alloc, err);
+}
+
+md_status md_convert_load_bytes(md_model **out, const void *bytes, size_t size,
+                                const char *name, const md_alloc *alloc,
+                                md_error *err)
+{
+    if (md_converter_find(bytes, size))
+        return md_convert_bytes(out, bytes, size, name, &unchecked, NULL, alloc,
+                                err);
+    if (!md_onnx_probe(bytes, size))
+        return fail_unknown(name, err);
+    return md_onnx_parse(out, bytes, size, NULL, alloc, err);
 }

@@ -80,6 +80,17 @@ md_status md_convert_bytes(md_model **out, const void *bytes, size_t size,
                            md_error *err);
 
 /*
+ * Read any model: a file or bytes that a converter takes, converted without
+ * the self-check, or ONNX.  The new model is the caller's.  MD_UNSUPPORTED
+ * names what can be read; external data is looked for beside a file only.
+ */
+md_status md_convert_load(md_model **out, const char *path,
+                          const md_alloc *alloc, md_error *err);
+md_status md_convert_load_bytes(md_model **out, const void *bytes, size_t size,
+                                const char *name, const md_alloc *alloc,
+                                md_error *err);
+
+/*
  * The self-check alone.  *ran is false, and `text` tells why, when the model
  * uses an operator that modeld does not run.
  */

@@ -86,6 +86,9 @@ def test_files_that_are_no_models(command, tmp_path):
         _, err = modeld(command, bad, rc=1)
         assert err.startswith(f"modeld {command}: ")
         assert err.count("\n") == 1
+    bad.write_bytes(b"not a model")
+    _, err = modeld(command, bad, rc=1)
+    assert "expected ONNX model, Keras .keras and .h5" in err
     _, err = modeld(command, missing, rc=1)
     assert "No such file or directory" in err and str(missing) in err
     _, err = modeld(command, tmp_path, rc=1)
