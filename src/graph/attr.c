@@ -52,6 +52,21 @@ const float *md_node_attr_fs(const md_node *n, const char *name,
     return *n_out ? a->v.fs : NULL;
 }
 
+uint32_t md_attr_graphs(const md_attr *a, md_graph *const **list)
+{
+    switch (a->type) {
+    case MD_ATTR_GRAPH:
+        *list = &a->v.g;
+        return a->v.g != NULL;
+    case MD_ATTR_GRAPHS:
+        *list = a->v.gs;
+        return a->n;
+    default:
+        *list = NULL;
+        return 0;
+    }
+}
+
 md_status md_node_add_attr(md_graph *g, md_node *n, const md_attr *attr,
                            md_error *err)
 {

@@ -62,14 +62,14 @@ static uint32_t find_slot(const md_graph *g, const char *name)
 static md_status grow_index(md_graph *g, md_error *err)
 {
     uint32_t want = g->cap_index ? g->cap_index * 2 : 32;
+    uint32_t *grown;
 
     if (g->n_values + 1 < g->cap_index / 2)
         return MD_OK;
-    g->index = md_arena_calloc(&g->model->arena, want, sizeof(*g->index));
-    if (!g->index) {
-        g->cap_index = 0;
-        return md_fail_nomem(err, want * sizeof(*g->index));
-    }
+    grown = md_arena_calloc(&g->model->arena, want, sizeof(*grown));
+    if (!grown)
+        return md_fail_nomem(err, want * sizeof(*grown));
+    g->index = grown;
     g->cap_index = want;
     for (uint32_t i = 0; i < g->n_values; i++) {
         if (g->values[i].name[0])
@@ -183,8 +183,8 @@ md_status md_graph_add_output(md_graph *g, md_value_id id, md_error *err)
     return MD_OK;
 }
 
-/* Constants that own their data are found again when the model is freed: an
- * owned tensor is kept in a list headed by model->... the arena block below. */
+/* Constants that own their data are found again when the model is freed: they
+ * are in a list whose head, in the arena, is the context of a cleanup. */
 typedef struct owned_tensor {
     md_tensor t;
     struct owned_tensor *next;
@@ -199,7 +199,7 @@ static void free_owned(void *ctx)
     *head = NULL;
 }
 
-/* The head of the model's list of owned tensors: cleanup slot 0. */
+/* The head of the model's list of owned tensors, made with the first. */
 static md_status owned_head(owned_tensor ***out, md_model *m, md_error *err)
 {
     for (uint32_t i = 0; i < m->n_cleanups; i++) {
@@ -260,14 +260,14 @@ md_status md_graph_add_const(md_value_id *out, md_graph *g, const char *name,
 
 /* Copies of strings and id lists for a node. */
 static md_status fill_node(md_graph *g, md_node *n, const char *domain,
-                           const char *op, const char *name, md_error *err)
+                           const char *op, md_error *err)
 {
     md_arena *ar = &g->model->arena;
 
     n->domain = md_arena_strdup(ar, domain ? domain : "");
     n->op = md_arena_strdup(ar, op);
-    n->name = md_arena_strdup(ar, name ? name : "");
-    if (!n->domain || !n->op || !n->name)
+    n->name = "";
+    if (!n->domain || !n->op)
         return md_fail_nomem(err, strlen(op));
     return MD_OK;
 }
@@ -284,6 +284,28 @@ static md_status copy_ids(md_graph *g, md_value_id **to,
     return MD_OK;
 }
 
+/* Make n the producer of its results, of all or of none. */
+static md_status define_results(md_graph *g, md_node *n, md_error *err)
+{
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        md_value *v = md_graph_value(g, n->out[i]);
+
+        if (!v)
+            continue;
+        if (!v->def && !v->cdata && !v->is_input) {
+            v->def = n;
+            continue;
+        }
+        while (i-- > 0) {
+            if (md_graph_value(g, n->out[i]))
+                md_graph_value(g, n->out[i])->def = NULL;
+        }
+        return md_fail(err, MD_CORRUPT, "value '%s' is produced more than once",
+                       v->name);
+    }
+    return MD_OK;
+}
+
 md_status md_graph_insert_node(md_node **out, md_graph *g, uint32_t at,
                                const char *domain, const char *op,
                                const md_value_id *in, uint32_t n_in,
@@ -297,21 +319,12 @@ md_status md_graph_insert_node(md_node **out, md_graph *g, uint32_t at,
     n = md_arena_calloc(&g->model->arena, 1, sizeof(*n));
     if (!n)
         return md_fail_nomem(err, sizeof(*n));
-    MD_TRY(fill_node(g, n, domain, op, NULL, err));
+    MD_TRY(fill_node(g, n, domain, op, err));
     MD_TRY(copy_ids(g, &n->in, in, n_in, err));
     MD_TRY(copy_ids(g, &n->out, result, n_out, err));
     n->n_in = n->cap_in = n_in;
     n->n_out = n_out;
-    for (uint32_t i = 0; i < n_out; i++) {
-        md_value *v = md_graph_value(g, result[i]);
-
-        if (!v)
-            continue;
-        if (v->def || v->cdata || v->is_input)
-            return md_fail(err, MD_CORRUPT,
-                           "value '%s' is produced more than once", v->name);
-        v->def = n;
-    }
+    MD_TRY(define_results(g, n, err));
     memmove(g->nodes + at + 1, g->nodes + at,
             (g->n_nodes - at) * sizeof(*g->nodes));
     g->nodes[at] = n;
@@ -327,17 +340,17 @@ md_status md_graph_add_node(md_node **out, md_graph *g, const char *domain,
                             const md_value_id *result, uint32_t n_out,
                             md_error *err)
 {
+    const char *copy = "";
     md_node *n;
 
+    if (name && name[0]) {
+        copy = md_arena_strdup(&g->model->arena, name);
+        if (!copy)
+            return md_fail_nomem(err, strlen(name));
+    }
     MD_TRY(md_graph_insert_node(&n, g, g->n_nodes, domain, op, in, n_in, result,
                                 n_out, err));
-    if (name && name[0]) {
-        n->name = md_arena_strdup(&g->model->arena, name);
-        if (!n->name) {
-            n->name = "";
-            return md_fail_nomem(err, strlen(name));
-        }
-    }
+    n->name = copy;
     if (out)
         *out = n;
     return MD_OK;
@@ -388,20 +401,13 @@ static uint32_t count_captures(const md_node *n, const char *name)
     uint32_t uses = 0;
 
     for (uint32_t i = 0; i < n->n_attr; i++) {
-        const md_attr *a = &n->attr[i];
-        uint32_t n_graphs = a->type == MD_ATTR_GRAPH    ? 1
-                            : a->type == MD_ATTR_GRAPHS ? a->n
-                                                        : 0;
+        md_graph *const *subs;
+        uint32_t n_subs = md_attr_graphs(&n->attr[i], &subs);
 
-        for (uint32_t k = 0; k < n_graphs; k++) {
-            const md_graph *s =
-                n_graphs == 1 && a->type == MD_ATTR_GRAPH ? a->v.g : a->v.gs[k];
-            md_value_id id = md_graph_find(s, name);
-
-            if (id != MD_VALUE_NONE)
-                uses++;
-            for (uint32_t j = 0; j < s->n_nodes; j++)
-                uses += count_captures(s->nodes[j], name);
+        for (uint32_t k = 0; k < n_subs; k++) {
+            uses += md_graph_find(subs[k], name) != MD_VALUE_NONE;
+            for (uint32_t j = 0; j < subs[k]->n_nodes; j++)
+                uses += count_captures(subs[k]->nodes[j], name);
         }
     }
     return uses;

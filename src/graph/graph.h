@@ -239,7 +239,8 @@ md_status md_graph_set_const(md_graph *g, md_value_id id, md_tensor t,
  * stay); data in a mapping or in the arena is left. */
 void md_graph_forget_const(md_graph *g, md_value_id id);
 
-/* Append a node; in/out arrays are copied and values' def is set. */
+/* Append a node; in/out arrays are copied and values' def is set.  A result
+ * that exists already is MD_CORRUPT; a failure leaves the graph as it was. */
 md_status md_graph_add_node(md_node **out, md_graph *g, const char *domain,
                             const char *op, const char *name,
                             const md_value_id *in, uint32_t n_in,
@@ -271,6 +272,9 @@ const int64_t *md_node_attr_is(const md_node *n, const char *name,
 const float *md_node_attr_fs(const md_node *n, const char *name,
                              uint32_t *n_out);
 
+/* Number of subgraphs in a (0 for what holds none), *list are they. */
+uint32_t md_attr_graphs(const md_attr *a, md_graph *const **list);
+
 /* Add or replace an attribute; contents are copied into the arena. */
 md_status md_node_set_attr_i(md_graph *g, md_node *n, const char *name,
                              int64_t v, md_error *err);
@@ -298,9 +302,9 @@ void md_graph_compact(md_graph *g);
 md_status md_graph_sort(md_graph *g, md_error *err);
 
 /*
- * Structure: every input defined before use (captures from parents count),
- * every value produced once, outputs defined, no cycle.  Sorts the nodes.
- * MD_CORRUPT names node and value.
+ * Structure: every input defined before use (what a parent defines counts),
+ * every value produced once, outputs defined, no cycle, in g and in all of its
+ * subgraphs.  Sorts the nodes.  MD_CORRUPT names node and value.
  */
 md_status md_graph_verify(md_graph *g, md_error *err);
 

@@ -35,54 +35,78 @@ static void add_edge(sorter *s, uint32_t from, uint32_t to)
     s->waiting[to]++;
 }
 
-/* Edges from what subgraphs of a node capture by name. */
+static void add_node_captures(sorter *s, const md_node *n, uint32_t to);
+
+static bool is_defined(const md_value *v)
+{
+    return v->def || v->cdata || v->is_input;
+}
+
+/* Where `name`, not defined in sub, is: the nearest parent that defines it,
+ * or NULL. */
+static const md_graph *defined_above(const md_graph *sub, const char *name)
+{
+    for (const md_graph *p = sub->parent; p; p = p->parent) {
+        md_value_id id = md_graph_find(p, name);
+
+        if (id != MD_VALUE_NONE && is_defined(md_graph_value(p, id)))
+            return p;
+    }
+    return NULL;
+}
+
+/* Edges from what a subgraph, and those in it, capture by name. */
 static void add_captures(sorter *s, const md_graph *sub, uint32_t to)
 {
     for (uint32_t i = 0; i < sub->n_values; i++) {
         const md_value *v = &sub->values[i];
-        md_value_id id;
+        uint32_t position;
 
-        if (v->def || v->cdata || v->is_input || !v->name[0])
+        if (is_defined(v) || defined_above(sub, v->name) != s->g)
             continue;
-        id = md_graph_find(s->g, v->name);
-        if (id != MD_VALUE_NONE && s->position[id])
-            add_edge(s, s->position[id] - 1, to);
+        position = s->position[md_graph_find(s->g, v->name)];
+        if (position)
+            add_edge(s, position - 1, to);
     }
-    for (uint32_t i = 0; i < sub->n_nodes; i++) {
-        const md_node *n = sub->nodes[i];
+    for (uint32_t i = 0; i < sub->n_nodes; i++)
+        add_node_captures(s, sub->nodes[i], to);
+}
 
-        for (uint32_t k = 0; k < n->n_attr; k++) {
-            if (n->attr[k].type == MD_ATTR_GRAPH)
-                add_captures(s, n->attr[k].v.g, to);
-        }
+static void add_node_captures(sorter *s, const md_node *n, uint32_t to)
+{
+    for (uint32_t i = 0; i < n->n_attr; i++) {
+        md_graph *const *subs;
+        uint32_t n_subs = md_attr_graphs(&n->attr[i], &subs);
+
+        for (uint32_t k = 0; k < n_subs; k++)
+            add_captures(s, subs[k], to);
     }
 }
 
-/* Values that subgraphs capture, at any depth: an upper bound of edges. */
-static size_t count_captures(const md_graph *sub)
+/* Values in the subgraphs of n, at any depth: an upper bound of its captures. */
+static size_t count_captures(const md_node *n)
 {
-    size_t n = sub->n_values;
+    size_t captures = 0;
 
-    for (uint32_t i = 0; i < sub->n_nodes; i++) {
-        for (uint32_t k = 0; k < sub->nodes[i]->n_attr; k++) {
-            if (sub->nodes[i]->attr[k].type == MD_ATTR_GRAPH)
-                n += count_captures(sub->nodes[i]->attr[k].v.g);
+    for (uint32_t i = 0; i < n->n_attr; i++) {
+        md_graph *const *subs;
+        uint32_t n_subs = md_attr_graphs(&n->attr[i], &subs);
+
+        for (uint32_t k = 0; k < n_subs; k++) {
+            captures += subs[k]->n_values;
+            for (uint32_t j = 0; j < subs[k]->n_nodes; j++)
+                captures += count_captures(subs[k]->nodes[j]);
         }
     }
-    return n;
+    return captures;
 }
 
 static size_t count_edges(const md_graph *g)
 {
     size_t n = 1;
 
-    for (uint32_t i = 0; i < g->n_nodes; i++) {
-        n += g->nodes[i]->n_in;
-        for (uint32_t k = 0; k < g->nodes[i]->n_attr; k++) {
-            if (g->nodes[i]->attr[k].type == MD_ATTR_GRAPH)
-                n += count_captures(g->nodes[i]->attr[k].v.g);
-        }
-    }
+    for (uint32_t i = 0; i < g->n_nodes; i++)
+        n += g->nodes[i]->n_in + count_captures(g->nodes[i]);
     return n;
 }
 
@@ -105,10 +129,7 @@ static void link_nodes(sorter *s)
             if (n->in[k] != MD_VALUE_NONE && s->position[n->in[k]])
                 add_edge(s, s->position[n->in[k]] - 1, i);
         }
-        for (uint32_t k = 0; k < n->n_attr; k++) {
-            if (n->attr[k].type == MD_ATTR_GRAPH)
-                add_captures(s, n->attr[k].v.g, i);
-        }
+        add_node_captures(s, n, i);
     }
 }
 
@@ -186,18 +207,6 @@ md_status md_graph_sort(md_graph *g, md_error *err)
     return st;
 }
 
-/* Is `name` visible from g: defined, input or constant here or above? */
-static bool captured(const md_graph *g, const char *name)
-{
-    for (const md_graph *p = g->parent; p; p = p->parent) {
-        md_value_id id = md_graph_find(p, name);
-
-        if (id != MD_VALUE_NONE)
-            return true;
-    }
-    return false;
-}
-
 static md_status check_defined(const md_graph *g, md_value_id id,
                                const char *what, const char *who, md_error *err)
 {
@@ -206,7 +215,7 @@ static md_status check_defined(const md_graph *g, md_value_id id,
     if (!v)
         return md_fail(err, MD_CORRUPT, "%s '%s' reads value %u of %u", what,
                        who, id, g->n_values);
-    if (v->def || v->cdata || v->is_input || captured(g, v->name))
+    if (is_defined(v) || defined_above(g, v->name))
         return MD_OK;
     return md_fail(err, MD_CORRUPT,
                    "%s '%s' reads '%s', which nothing produces", what, who,
@@ -220,10 +229,11 @@ static md_status verify_node(md_graph *g, md_node *n, md_error *err)
             MD_TRY(check_defined(g, n->in[k], "node", label(g, n), err));
     }
     for (uint32_t k = 0; k < n->n_attr; k++) {
-        md_attr *a = &n->attr[k];
+        md_graph *const *subs;
+        uint32_t n_subs = md_attr_graphs(&n->attr[k], &subs);
 
-        if (a->type == MD_ATTR_GRAPH)
-            MD_TRY(md_graph_verify(a->v.g, err));
+        for (uint32_t i = 0; i < n_subs; i++)
+            MD_TRY(md_graph_verify(subs[i], err));
     }
     return MD_OK;
 }

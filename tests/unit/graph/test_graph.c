@@ -104,6 +104,74 @@ static void test_graph__a_value_has_one_producer(void **state)
     md_model_free(m);
 }
 
+/* A node that is refused defines nothing, also not its other results. */
+static void test_graph__a_refused_node_leaves_no_trace(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_model *m = new_model();
+    md_graph *g = m->graph;
+    md_value_id a = value(g, "a"), taken = value(g, "taken");
+    md_value_id fresh = value(g, "fresh");
+    const md_value_id cases[][3] = { { fresh, MD_VALUE_NONE, taken },
+                                     { fresh, MD_VALUE_NONE, fresh } };
+
+    (void)state;
+    assert_md_ok(md_graph_add_input(g, a, &err), &err);
+    node(g, "Relu", a, taken);
+    for (int i = 0; i < 2; i++) {
+        assert_md_fails(md_graph_add_node(NULL, g, "", "Split", "", &a, 1,
+                                          cases[i], 3, &err),
+                        MD_CORRUPT, &err, "is produced more than once");
+        assert_null(g->values[fresh].def);
+        assert_int_equal(g->n_nodes, 1);
+    }
+    node(g, "Abs", a, fresh);
+    assert_int_equal(g->n_nodes, 2);
+    md_model_free(m);
+}
+
+/* Every call fails once for want of memory, then succeeds; names from before
+ * are found whatever it was that could not grow. */
+static void test_graph__goes_on_after_a_failed_allocation(void **state)
+{
+    enum {
+        N_VALUES = 600
+    };
+    md_error err = MD_ERROR_INIT;
+    md_model *m = new_model();
+    md_graph *g = m->graph;
+    md_value_id id, last = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < N_VALUES; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "v%u", i);
+        m->arena.limit = m->arena.used;
+        assert_md_fails(md_graph_add_value(&id, g, name, &err), MD_NOMEM, &err,
+                        "out of memory");
+        assert_int_equal(g->n_values, i);
+        assert_int_equal(md_graph_find(g, name), MD_VALUE_NONE);
+        assert_int_equal(md_graph_find(g, "v0"), i ? 0 : MD_VALUE_NONE);
+        m->arena.limit = 0;
+        assert_int_equal(value(g, name), i);
+        if (i == 0)
+            continue;
+        m->arena.limit = m->arena.used;
+        assert_md_fails(
+            md_graph_add_node(NULL, g, "", "Op", name, &last, 1, &i, 1, &err),
+            MD_NOMEM, &err, "out of memory");
+        m->arena.limit = 0;
+        node(g, "Op", last, i);
+        last = i;
+    }
+    assert_int_equal(g->n_nodes, N_VALUES - 1);
+    assert_int_equal(md_graph_find(g, "v599"), 599);
+    assert_md_fails(md_graph_add_value(&id, g, "v31", &err), MD_CORRUPT, &err,
+                    "'v31' is defined twice");
+    md_model_free(m);
+}
+
 static void test_graph__owned_constants_are_freed(void **state)
 {
     md_error err = MD_ERROR_INIT;
@@ -225,6 +293,8 @@ int main(void)
         cmocka_unit_test(test_graph__sort_orders_and_finds_cycles),
         cmocka_unit_test(test_graph__undefined_values_are_named),
         cmocka_unit_test(test_graph__a_value_has_one_producer),
+        cmocka_unit_test(test_graph__a_refused_node_leaves_no_trace),
+        cmocka_unit_test(test_graph__goes_on_after_a_failed_allocation),
         cmocka_unit_test(test_graph__owned_constants_are_freed),
         cmocka_unit_test(test_graph__attributes),
         cmocka_unit_test(test_graph__prints_types_and_symbols),
