@@ -52,6 +52,25 @@ void md_build_fill(float *p, int64_t n, float deviation, uint32_t seed)
     }
 }
 
+void md_build_fill_any(md_tensor *out, double range, uint32_t seed)
+{
+    int64_t n = md_tensor_n(out);
+    const bool whole = md_dtype_is_integer(out->dtype);
+    float v;
+
+    for (int64_t i = 0; i < n; i++) {
+        if (whole) {
+            seed = seed * 1664525u + 1013904223u;
+            v = (float)((double)(seed >> 8) / (1 << 24));
+            v = md_dtype_is_signed(out->dtype) ? 2 * v - 1 : v;
+            md_tensor_set_f64(out, i, (double)v * (range + 0.999));
+        } else {
+            md_build_fill(&v, 1, (float)range, seed + (uint32_t)i);
+            md_tensor_set_f64(out, i, (double)v);
+        }
+    }
+}
+
 static md_value_id add_const(md_model *m, md_tensor t)
 {
     md_error err = MD_ERROR_INIT;

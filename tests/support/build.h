@@ -38,4 +38,8 @@ void md_build_output(md_model *m, md_value_id id);
 /* Fill float data with about normal numbers. */
 void md_build_fill(float *p, int64_t n, float deviation, uint32_t seed);
 
+/* Fill any number type: floats like md_build_fill with this deviation, signed
+ * integers between -range and range, others between 0 and range. */
+void md_build_fill_any(md_tensor *out, double range, uint32_t seed);
+
 #endif

@@ -1,0 +1,225 @@
+#include "support/text.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/build.h"
+
+enum {
+    LIST_MAX = 64
+};
+
+void text_space(text_reader *t)
+{
+    t->p += strspn(t->p, " \n");
+}
+
+bool text_take(text_reader *t, char c)
+{
+    text_space(t);
+    if (*t->p != c)
+        return false;
+    t->p++;
+    return true;
+}
+
+static void fail(text_reader *t, const char *fault)
+{
+    if (!t->fault)
+        t->fault = fault;
+}
+
+md_dtype text_type(const char *name)
+{
+    static const struct {
+        const char *name;
+        md_dtype t;
+    } rows[] = {
+        { "f32", MD_DTYPE_F32 },         { "f64", MD_DTYPE_F64 },
+        { "f16", MD_DTYPE_F16 },         { "bf16", MD_DTYPE_BF16 },
+        { "i8", MD_DTYPE_I8 },           { "u8", MD_DTYPE_U8 },
+        { "i16", MD_DTYPE_I16 },         { "u16", MD_DTYPE_U16 },
+        { "i32", MD_DTYPE_I32 },         { "u32", MD_DTYPE_U32 },
+        { "i64", MD_DTYPE_I64 },         { "u64", MD_DTYPE_U64 },
+        { "bool", MD_DTYPE_BOOL },       { "i4", MD_DTYPE_I4 },
+        { "u4", MD_DTYPE_U4 },           { "i2", MD_DTYPE_I2 },
+        { "u2", MD_DTYPE_U2 },           { "str", MD_DTYPE_STRING },
+        { "e4m3fn", MD_DTYPE_F8E4M3FN }, { "e5m2", MD_DTYPE_F8E5M2 },
+        { "f4", MD_DTYPE_F4E2M1 },
+    };
+
+    for (size_t i = 0; i < MD_COUNT(rows); i++) {
+        if (strcmp(rows[i].name, name) == 0)
+            return rows[i].t;
+    }
+    return MD_DTYPE_NONE;
+}
+
+void text_word(text_reader *t, char word[TEXT_WORD])
+{
+    size_t n = 0;
+
+    while ((isalnum((unsigned char)*t->p) || *t->p == '_') && n < TEXT_WORD - 1)
+        word[n++] = *t->p++;
+    word[n] = '\0';
+}
+
+double text_number(text_reader *t)
+{
+    char *end;
+    double v = strtod(t->p, &end);
+
+    if (end == t->p)
+        fail(t, "a number expected");
+    t->p = end;
+    return v;
+}
+
+/* Integers beyond 2^53 need their own reading. */
+static void take_element(text_reader *t, md_tensor *out, int64_t i)
+{
+    const char *digits = *t->p == '-' ? t->p + 1 : t->p;
+    size_t n = strspn(digits, "0123456789");
+    char *end;
+
+    if (n > 0 && digits[n] != '.' && digits[n] != 'e' &&
+        md_dtype_is_integer(out->dtype)) {
+        int64_t v = *t->p == '-' ? strtoll(t->p, &end, 10)
+                                 : (int64_t)strtoull(t->p, &end, 10);
+
+        t->p = end;
+        md_tensor_set_i64(out, i, v);
+        return;
+    }
+    md_tensor_set_f64(out, i, text_number(t));
+}
+
+static void take_string(text_reader *t, md_tensor *out, int64_t i)
+{
+    size_t n = strcspn(t->p, " }");
+
+    ((md_str *)out->data)[i] = (md_str){ t->p, n };
+    t->p += n;
+}
+
+/* "{...}" */
+static void take_values(text_reader *t, md_tensor *out)
+{
+    int64_t n = md_tensor_n(out);
+    const char *at = ++t->p;
+    const char *dots = strstr(at, "..");
+
+    if (*at == '=') {
+        at = ++t->p;
+        for (int64_t i = 0; i < n; i++) {
+            t->p = at;
+            take_element(t, out, i);
+        }
+        t->p += n == 0 ? strcspn(t->p, "}") : 0;
+    } else if (dots && dots < strchr(at, '}')) {
+        double first = text_number(t);
+
+        for (int64_t i = 0; i < n; i++)
+            md_tensor_set_f64(out, i, first + (double)i);
+        t->p = strchr(t->p, '}');
+    } else {
+        for (int64_t i = 0; i < n && !t->fault; i++) {
+            text_space(t);
+            if (out->dtype == MD_DTYPE_STRING)
+                take_string(t, out, i);
+            else
+                take_element(t, out, i);
+        }
+    }
+    if (!text_take(t, '}'))
+        fail(t, "} expected: wrong number of elements");
+}
+
+void text_tensor(text_reader *t, const char *type, md_tensor *out)
+{
+    md_dtype dtype = text_type(type);
+    md_shape shape = { 0 };
+    md_error err = MD_ERROR_INIT;
+
+    if (dtype == MD_DTYPE_NONE || *t->p != '[') {
+        fail(t, "a tensor expected");
+        return;
+    }
+    t->p++;
+    while (*t->p && *t->p != ']' && shape.rank < MD_RANK_MAX) {
+        shape.dim[shape.rank++] = (int64_t)text_number(t);
+        if (*t->p == ',')
+            t->p++;
+    }
+    t->p++;
+    if (md_tensor_alloc(out, dtype, &shape, md_alloc_default(), &err) != MD_OK)
+        fail(t, "tensor too large");
+    else if (*t->p == '{')
+        take_values(t, out);
+    else if (text_take(t, '~'))
+        md_build_fill_any(out, text_number(t), ++t->n_random);
+    else
+        fail(t, "{ or ~ expected");
+}
+
+static void take_list(text_reader *t, md_graph *g, md_node *n, const char *name)
+{
+    md_arena *ar = &g->model->arena;
+    int64_t *ints = md_arena_calloc(ar, LIST_MAX, sizeof(*ints));
+    float *floats = md_arena_calloc(ar, LIST_MAX, sizeof(*floats));
+    md_attr a = { .name = name, .type = MD_ATTR_INTS };
+    size_t size = strcspn(t->p, "]");
+
+    if (!ints || !floats) {
+        fail(t, "out of memory");
+        return;
+    }
+    if (memchr(t->p, '.', size))
+        a.type = MD_ATTR_FLOATS;
+    t->p++;
+    while (*t->p && *t->p != ']' && a.n < LIST_MAX && !t->fault) {
+        double v = text_number(t);
+
+        ints[a.n] = (int64_t)v;
+        floats[a.n++] = (float)v;
+        if (*t->p == ',')
+            t->p++;
+    }
+    t->p++;
+    if (a.type == MD_ATTR_INTS)
+        a.v.is = ints;
+    else
+        a.v.fs = floats;
+    if (md_node_add_attr(g, n, &a, NULL) != MD_OK)
+        fail(t, "attribute refused");
+}
+
+void text_attr(text_reader *t, md_graph *g, md_node *n, const char *name)
+{
+    md_status s;
+
+    t->p++;
+    if (*t->p == '[') {
+        take_list(t, g, n, name);
+        return;
+    }
+    if (*t->p == '"') {
+        char value[TEXT_WORD];
+
+        t->p++;
+        text_word(t, value);
+        t->p += strspn(t->p, "\"");
+        s = md_node_set_attr_s(g, n, name, value, NULL);
+    } else {
+        size_t size = strcspn(t->p, " ;\n");
+        bool real = memchr(t->p, '.', size) != NULL;
+        double v = text_number(t);
+
+        s = real ? md_node_set_attr_f(g, n, name, (float)v, NULL)
+                 : md_node_set_attr_i(g, n, name, (int64_t)v, NULL);
+    }
+    if (s != MD_OK)
+        fail(t, "attribute refused");
+}
