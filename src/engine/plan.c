@@ -295,6 +295,18 @@ static bool is_graph_input(const md_run *r, uint32_t slot_id)
     return r->s->graph->values[slot(r, slot_id)->value].is_input;
 }
 
+/* Does inst read the memory of its input k through another input too?  The
+ * residual of a product may be what it multiplies. */
+static bool reads_twice(const md_run *r, const md_inst *inst, uint32_t k)
+{
+    for (uint32_t i = 0; i < inst->n_in; i++) {
+        if (i != k && inst->in[i] != MD_SLOT_NONE &&
+            r->root[inst->in[i]] == r->root[inst->in[k]])
+            return true;
+    }
+    return false;
+}
+
 /* Let output 0 take over the memory of a dying input. */
 static md_status merge_inplace(md_run *r, md_buffer *b, md_error *err)
 {
@@ -313,7 +325,7 @@ static md_status merge_inplace(md_run *r, md_buffer *b, md_error *err)
         from = r->root[inst->in[k]];
         to = inst->out[0];
         if (is_graph_input(r, from) || b[from].to != i + 1 ||
-            r->root[to] != to ||
+            r->root[to] != to || reads_twice(r, inst, (uint32_t)k) ||
             slot(r, inst->in[k])->layout != slot(r, to)->layout)
             continue;
         MD_TRY(slot_bytes(r, inst->in[k], &size_in, err));
