@@ -78,6 +78,12 @@ static md_status start_types(md_run *r, const md_shape *shapes, md_error *err)
     return MD_OK;
 }
 
+/* Constants that live on in packed form only have a header but no data. */
+static bool has_contents(const md_tensor *t)
+{
+    return t && (t->data || md_tensor_n(t) == 0);
+}
+
 /* May n be computed now, from shapes and constants alone? */
 static bool known_now(const md_run *r, const md_node *n)
 {
@@ -99,7 +105,7 @@ static bool known_now(const md_run *r, const md_node *n)
     if (strcmp(n->op, "Shape") == 0 || strcmp(n->op, "Size") == 0)
         return !r->dynamic[n->in[0]];
     for (uint32_t i = 0; i < n->n_in; i++) {
-        if (n->in[i] != MD_VALUE_NONE && !r->cdata[n->in[i]])
+        if (n->in[i] != MD_VALUE_NONE && !has_contents(r->cdata[n->in[i]]))
             return false;
     }
     return true;

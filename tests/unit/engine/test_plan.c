@@ -30,10 +30,25 @@ static void test_plan__residual_is_the_input(void **state)
               NULL, 2, 1e-5, 0);
 }
 
+/* Values that depend on shapes alone are computed while planning, but not by
+ * weights that were packed and freed. */
+static void test_plan__known_values_by_packed_weights(void **state)
+{
+    (void)state;
+    net_check("x f32[N,6]\n"
+              "s = Shape(x)\n"
+              "ones = ConstantOfShape(s)\n"
+              "m = MatMul(ones, f32[6,5]~0.5)\n"
+              "y = Add(m, f32[5]~1)\n"
+              "-> y",
+              NULL, 3, 1e-5, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan__residual_is_the_input),
+        cmocka_unit_test(test_plan__known_values_by_packed_weights),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
