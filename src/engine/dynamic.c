@@ -111,12 +111,9 @@ static md_tensor get(const md_run *r, uint32_t id)
 {
     md_tensor t;
 
-    if (md_run__is_constant(r, id))
-        t = *r->cdata[value_of(r, id)];
-    else if (slot_is_dynamic(r, id))
-        t = r->values[id].now;
-    else
+    if (!slot_is_dynamic(r, id))
         return md_run__header(r, id);
+    t = r->values[id].now;
     t.owner = NULL;
     return t;
 }

@@ -111,16 +111,24 @@ static bool known_now(const md_run *r, const md_node *n)
     return true;
 }
 
+/* Free t's data with the run; on failure it stays the caller's. */
+static md_status own(md_run *r, const md_tensor *t, md_error *err)
+{
+    MD_TRY(md_grow(r->s->alloc, (void *)&r->owned, &r->cap_owned, r->n_owned,
+                   sizeof(*r->owned), err));
+    r->owned[r->n_owned++] = *t;
+    return MD_OK;
+}
+
 /* Keep a tensor made while planning; its address stays valid. */
-static md_status keep(md_run *r, md_value_id id, md_tensor *t, md_error *err)
+static md_status keep(md_run *r, md_value_id id, const md_tensor *t,
+                      md_error *err)
 {
     md_tensor *header = md_arena_alloc(&r->arena, sizeof(*header));
 
     if (!header)
         return md_fail_nomem(err, sizeof(*header));
-    MD_TRY(md_grow(r->s->alloc, (void *)&r->owned, &r->cap_owned, r->n_owned,
-                   sizeof(*r->owned), err));
-    r->owned[r->n_owned++] = *t;
+    MD_TRY(own(r, t, err));
     *header = *t;
     r->cdata[id] = header;
     return MD_OK;
@@ -172,6 +180,11 @@ static md_status find_dynamic(md_run *r, const md_node *n, md_error *err)
     return MD_OK;
 }
 
+static bool is_constant(const md_run *r, uint32_t slot_id)
+{
+    return r->cdata[slot(r, slot_id)->value] != NULL;
+}
+
 static md_status infer_all(md_run *r, md_error *err)
 {
     md_session *s = r->s;
@@ -179,8 +192,10 @@ static md_status infer_all(md_run *r, md_error *err)
     for (uint32_t i = 0; i < s->n_insts; i++) {
         const md_node *n = s->insts[i].node;
 
-        if (!n)
+        if (!n) { /* a reorder; what is known is packed once */
+            r->skip[i] = is_constant(r, s->insts[i].in[0]);
             continue;
+        }
         MD_TRY(
             md_session__infer_node(s->graph, n, NULL, r->types, r->cdata, err));
         if (known_now(r, n)) {
@@ -226,11 +241,6 @@ static void find_roots(md_run *r)
         if (!r->skip[i] && shares_memory(r, inst))
             r->root[inst->out[0]] = r->root[inst->in[0]];
     }
-}
-
-bool md_run__is_constant(const md_run *r, uint32_t slot_id)
-{
-    return r->cdata[slot(r, slot_id)->value] != NULL;
 }
 
 static md_status slot_bytes(const md_run *r, uint32_t slot_id, size_t *size,
@@ -326,7 +336,7 @@ static md_status merge_inplace(md_run *r, md_buffer *b, md_error *err)
         size_t size_in, size_out;
 
         if (k < 0 || inst->in[k] == MD_SLOT_NONE ||
-            inst->out[0] == MD_SLOT_NONE || md_run__is_constant(r, inst->in[k]))
+            inst->out[0] == MD_SLOT_NONE || is_constant(r, inst->in[k]))
             continue;
         from = r->root[inst->in[k]];
         to = inst->out[0];
@@ -348,6 +358,48 @@ static md_status merge_inplace(md_run *r, md_buffer *b, md_error *err)
     return MD_OK;
 }
 
+/* How x lies in rows, for reordering to and from blocks. */
+static md_nc16_args blocks_of(const md_tensor *x)
+{
+    const int64_t *d = x->shape.dim;
+
+    return (md_nc16_args){ .n = d[0],
+                           .c = d[1],
+                           .pixels = d[2] * d[3],
+                           .n_stride = d[1] * d[2] * d[3],
+                           .c_stride = d[2] * d[3],
+                           .pixel_stride = 1,
+                           .size = (int)md_dtype_bits(x->dtype) / 8 };
+}
+
+/* The address of a slot whose value is known: the constant itself, or a copy
+ * in blocks. */
+static md_status place_constant(md_run *r, uint32_t slot_id, md_error *err)
+{
+    const md_tensor *t = r->cdata[slot(r, slot_id)->value];
+    const md_alloc *alloc = r->s->alloc;
+    md_tensor packed = *t;
+    md_nc16_args a;
+    md_status s;
+    size_t size;
+
+    r->address[slot_id] = t->data;
+    if (slot(r, slot_id)->layout == MD_LAYOUT_ROW || !t->data)
+        return MD_OK;
+    MD_TRY(slot_bytes(r, slot_id, &size, err));
+    packed.data = md_malloc_aligned(alloc, size);
+    packed.owner = alloc;
+    if (!packed.data)
+        return md_fail_nomem(err, size);
+    a = blocks_of(t);
+    md_nc16_pack(packed.data, t->data, &a);
+    r->address[slot_id] = packed.data;
+    s = own(r, &packed, err);
+    if (s != MD_OK)
+        md_tensor_release(&packed);
+    return s;
+}
+
 static md_status pack_memory(md_run *r, md_error *err)
 {
     md_session *s = r->s;
@@ -364,8 +416,8 @@ static md_status pack_memory(md_run *r, md_error *err)
     find_lifetimes(r, b);
     MD_TRY(merge_inplace(r, b, err));
     for (uint32_t i = 0; i < n; i++) {
-        if (r->root[i] == i && b[i].from != UINT32_MAX &&
-            !md_run__is_constant(r, i) && !r->dynamic[slot(r, i)->value])
+        if (r->root[i] == i && b[i].from != UINT32_MAX && !is_constant(r, i) &&
+            !r->dynamic[slot(r, i)->value])
             MD_TRY(slot_bytes(r, i, &b[i].size, err));
         else
             b[i].from = b[i].to = 0;
@@ -379,8 +431,8 @@ static md_status pack_memory(md_run *r, md_error *err)
             return md_fail_nomem(err, r->memory_size);
     }
     for (uint32_t i = 0; i < n; i++) {
-        if (md_run__is_constant(r, i))
-            r->address[i] = r->cdata[slot(r, i)->value]->data;
+        if (is_constant(r, i))
+            MD_TRY(place_constant(r, i, err));
         else if (b[r->root[i]].size > 0)
             r->address[i] = r->memory + b[r->root[i]].offset;
     }
@@ -537,7 +589,7 @@ static void resolve(md_run *r)
         const void *p = r->bound[i] ? r->bound[i] : r->own[i];
 
         for (uint32_t k = 0; k < r->s->n_slots; k++) {
-            if (r->root[k] == sl && !md_run__is_constant(r, k))
+            if (r->root[k] == sl && !is_constant(r, k))
                 memcpy(&r->address[k], &p, sizeof(p));
         }
     }
@@ -666,14 +718,7 @@ static void run_chunk(void *ctx, int64_t chunk, int worker)
 void md_run__reorder(const md_run *r, const md_run_step *st)
 {
     const md_tensor *x = &st->in[0];
-    const int64_t *d = x->shape.dim;
-    const md_nc16_args a = { .n = d[0],
-                             .c = d[1],
-                             .pixels = d[2] * d[3],
-                             .n_stride = d[1] * d[2] * d[3],
-                             .c_stride = d[2] * d[3],
-                             .pixel_stride = 1,
-                             .size = (int)md_dtype_bits(x->dtype) / 8 };
+    const md_nc16_args a = blocks_of(x);
 
     if (slot(r, st->inst->in[0])->layout == MD_LAYOUT_ROW)
         md_nc16_pack(st->out[0].data, x->data, &a);

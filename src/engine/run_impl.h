@@ -66,8 +66,6 @@ struct md_run {
 /* Concrete shape of a value in this plan. */
 md_shape md_run__shape(const md_run *r, md_value_id id);
 
-bool md_run__is_constant(const md_run *r, uint32_t slot_id);
-
 /* The tensor of a slot in planned memory. */
 md_tensor md_run__header(const md_run *r, uint32_t slot_id);
 

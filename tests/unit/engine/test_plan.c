@@ -44,11 +44,52 @@ static void test_plan__known_values_by_packed_weights(void **state)
               NULL, 3, 1e-5, 0);
 }
 
+/* Such values in the layout that their users want. */
+static void test_plan__known_values_in_blocks(void **state)
+{
+    (void)state;
+    net_check("x f32[N,16,5,5]\n"
+              "s = Shape(x)\n"
+              "k = ConstantOfShape(s)\n"
+              "a = Cos(k)\n"
+              "c = Conv(x, f32[16,16,3,3]~0.2) pads=[1,1,1,1]\n"
+              "y = Add(c, a)\n"
+              "z = Conv(y, f32[16,16,1,1]~0.2)\n"
+              "-> z",
+              NULL, 1, 1e-5, 0);
+    net_check("x f32[N,17,5,5]\n"
+              "s = Shape(x)\n"
+              "k = ConstantOfShape(s)\n"
+              "c = Concat(k, x) axis=2\n"
+              "m = MaxPool(c) kernel_shape=[3,3]\n"
+              "y = GlobalAveragePool(k)\n"
+              "-> m, y",
+              NULL, 1, 1e-5, 0);
+}
+
+/* Constants stand in rows beside values in blocks. */
+static void test_plan__constants_beside_blocks(void **state)
+{
+    (void)state;
+    net_check("x f32[N,16,5,5]\n"
+              "a = Conv(x, f32[16,16,3,3]~0.2) pads=[1,1,1,1]\n"
+              "b = Add(a, f32[1,16,5,5]~1)\n"
+              "c = Conv(b, f32[16,16,1,1]~0.2)\n"
+              "d = Concat(f32[1,16,5,5]~1, c) axis=1\n"
+              "e = Conv(d, f32[16,32,1,1]~0.2)\n"
+              "f = Mul(e, f32[16,1,1]~1)\n"
+              "g = Conv(f, f32[16,16,1,1]~0.2)\n"
+              "-> g",
+              NULL, 1, 1e-5, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan__residual_is_the_input),
         cmocka_unit_test(test_plan__known_values_by_packed_weights),
+        cmocka_unit_test(test_plan__known_values_in_blocks),
+        cmocka_unit_test(test_plan__constants_beside_blocks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
