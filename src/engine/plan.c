@@ -424,9 +424,7 @@ static md_status pack_memory(md_run *r, md_error *err)
     }
     MD_TRY(md_memory_pack(b, n, &r->memory_size, s->alloc, err));
     if (r->memory_size > 0) {
-        const md_alloc *a = md_alloc_tagged(MD_MEM_arena);
-
-        r->memory = md_malloc_aligned(a, r->memory_size);
+        r->memory = md_malloc_aligned(s->run_alloc, r->memory_size);
         if (!r->memory)
             return md_fail_nomem(err, r->memory_size);
     }
@@ -533,7 +531,7 @@ static void count_macs(md_run *r, const md_run_step *st)
 
 md_status md_run__reserve(md_run *r, size_t size, md_error *err)
 {
-    const md_alloc *a = md_alloc_tagged(MD_MEM_arena);
+    const md_alloc *a = r->s->run_alloc;
     size_t total;
 
     if (size <= r->scratch_size)
@@ -655,7 +653,7 @@ md_status md_run__new(md_run **out, md_session *session, const md_shape *shapes,
     r->s = session;
     md_arena_init(&r->arena, session->alloc, 0);
     md_arena_init(&r->step_scratch, session->alloc, 0);
-    md_recycle_init(&r->recycle, md_alloc_tagged(MD_MEM_arena));
+    md_recycle_init(&r->recycle, session->run_alloc);
     MD_GOTO(start_types(r, shapes, err));
     MD_GOTO(infer_all(r, err));
     MD_GOTO(pack_memory(r, err));
@@ -678,8 +676,8 @@ void md_run__free(md_run *r)
     for (uint32_t i = 0; i < r->n_owned; i++)
         md_tensor_release(&r->owned[i]);
     md_free(r->s->alloc, r->owned);
-    md_free(md_alloc_tagged(MD_MEM_arena), r->memory);
-    md_free(md_alloc_tagged(MD_MEM_arena), r->scratch);
+    md_free(r->s->run_alloc, r->memory);
+    md_free(r->s->run_alloc, r->scratch);
     md_arena_release(&r->step_scratch);
     md_arena_release(&r->arena);
     md_free(r->s->alloc, r);

@@ -39,6 +39,7 @@ typedef struct md_inst {
 
 struct md_session {
     const md_alloc *alloc;
+    const md_alloc *run_alloc; /* activations and scratch of runs */
     md_model *model;
     md_graph *graph;
     md_pool *pool;

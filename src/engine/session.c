@@ -57,6 +57,8 @@ md_status md_session_new(md_session **out, md_model *model,
     if (!s)
         return md_fail_nomem(err, sizeof(*s));
     *s = (md_session){ .alloc = alloc,
+                       .run_alloc =
+                           o->alloc ? o->alloc : md_alloc_tagged(MD_MEM_arena),
                        .model = model,
                        .graph = model->graph,
                        .pool = o->pool,

@@ -21,7 +21,8 @@ typedef struct md_session md_session;
 typedef struct md_run md_run;
 
 typedef struct md_session_opts {
-    const md_alloc *alloc; /* NULL: md_alloc_tagged(MD_MEM_weights) */
+    const md_alloc *alloc; /* for all of it; NULL: md_alloc_tagged, weights
+                            * and arena (for activations) */
     md_pool *pool;         /* borrowed; NULL: one thread */
     md_precision precision;
     bool reference;     /* every operator by its definition, nothing fused */
