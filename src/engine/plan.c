@@ -532,19 +532,20 @@ static void count_macs(md_run *r, const md_run_step *st)
 md_status md_run__reserve(md_run *r, size_t size, md_error *err)
 {
     const md_alloc *a = r->s->run_alloc;
+    unsigned char *scratch;
     size_t total;
 
     if (size <= r->scratch_size)
         return MD_OK;
-    md_free(a, r->scratch);
-    r->scratch = NULL;
-    r->scratch_size = 0;
     size = md_round_up(size, MD_CACHE_LINE);
     if (!md_mul_size(&total, size, (size_t)md_pool_width(r->s->pool)))
         return md_fail_nomem(err, SIZE_MAX);
-    r->scratch = md_malloc_aligned(a, total);
-    if (!r->scratch)
+    /* The old one stays until then: planned steps count on it. */
+    scratch = md_malloc_aligned(a, total);
+    if (!scratch)
         return md_fail_nomem(err, total);
+    md_free(a, r->scratch);
+    r->scratch = scratch;
     r->scratch_size = size;
     return MD_OK;
 }
