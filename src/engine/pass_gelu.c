@@ -91,6 +91,13 @@ static md_value_id gelu_input(const md_graph *g, const md_node *n)
     return MD_VALUE_NONE;
 }
 
+/* Factors of one element but of more dimensions than x give the result
+ * theirs. */
+static bool same_rank(const md_type *a, const md_type *b)
+{
+    return a->has_rank && b->has_rank && a->rank == b->rank;
+}
+
 static md_status run(md_graph *g, md_precision precision, md_error *err)
 {
     (void)precision;
@@ -101,7 +108,8 @@ static md_status run(md_graph *g, md_precision precision, md_error *err)
         if (n->dead || n->domain[0] || strcmp(n->op, "Mul") != 0)
             continue;
         x = gelu_input(g, n);
-        if (x == MD_VALUE_NONE || g->values[x].type.dtype != MD_DTYPE_F32)
+        if (x == MD_VALUE_NONE || g->values[x].type.dtype != MD_DTYPE_F32 ||
+            !same_rank(&g->values[x].type, &g->values[n->out[0]].type))
             continue;
         n->op = "Gelu";
         n->in[0] = x;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "formats/onnx.h"
 #include "ops/eval.h"
 #include "support/build.h"
@@ -304,4 +305,47 @@ void net_check(const char *text, const md_session_opts *opts, int64_t n,
     net_release(want, n_out);
     net_release(got, n_out);
     md_session_free(s);
+}
+
+static bool has_word(const char *text, const char *word, size_t n)
+{
+    for (const char *at = strstr(text, " "); at; at = strstr(at + 1, " ")) {
+        if (strncmp(at + 1, word, n) == 0 && strchr(" \n", at[1 + n]))
+            return true;
+    }
+    return false;
+}
+
+static void check_words(const net_row *row, const char *text, const char *words,
+                        bool there)
+{
+    size_t n;
+
+    for (const char *w = words; *w; w += n + (w[n] == ' ')) {
+        n = strcspn(w, " ");
+        if (has_word(text, w, n) != there)
+            fail_msg("'%.*s' is %s in\n%sof\n%s", (int)n, w,
+                     there ? "missing" : "not wanted", text, row->text);
+    }
+}
+
+void net_check_rows(const net_row *rows, size_t n, double step)
+{
+    static const uint32_t masks[] = { MD_CPU_NONE, MD_CPU_ALL };
+
+    for (size_t i = 0; i < n * MD_COUNT(masks); i++) {
+        const net_row *row = &rows[i / MD_COUNT(masks)];
+        md_session *s;
+        char *text;
+
+        md_cpu_set_mask(masks[i % MD_COUNT(masks)]);
+        s = net_open(row->text, NULL);
+        text = net_explain(s);
+        check_words(row, text, row->has, true);
+        check_words(row, text, row->lacks, false);
+        md_free(md_alloc_default(), text);
+        md_session_free(s);
+        net_check(row->text, NULL, 2, 1e-5, step);
+        md_cpu_set_mask(MD_CPU_ALL);
+    }
 }

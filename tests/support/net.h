@@ -51,4 +51,15 @@ char *net_explain(const md_session *s);
 void net_check(const char *text, const md_session_opts *opts, int64_t n,
                double tolerance, double step);
 
+/* A net, and words that explain's text for it must have and must not have,
+ * separated by blanks: operators and what was fused ("+relu"). */
+typedef struct net_row {
+    const char *text;
+    const char *has, *lacks;
+} net_row;
+
+/* Words of each row, and its results on a plain and on the best CPU: floats
+ * within 1e-5, integers within `step`. */
+void net_check_rows(const net_row *rows, size_t n, double step);
+
 #endif
