@@ -36,7 +36,9 @@ static bool is_scalar_const(const md_graph *g, md_value_id id)
 
 static bool read_quant(quantized *out, const md_graph *g, const md_node *n)
 {
-    if (!n || n->n_in < 2 || !is_const(g, n->in[1]))
+    /* Scales of more dimensions stand for blocks. */
+    if (!n || n->n_in < 2 || !is_const(g, n->in[1]) ||
+        g->values[n->in[1]].cdata->shape.rank > 1)
         return false;
     out->q = n->in[0];
     out->scale = n->in[1];
@@ -44,16 +46,19 @@ static bool read_quant(quantized *out, const md_graph *g, const md_node *n)
     return out->zp == MD_VALUE_NONE || is_const(g, out->zp);
 }
 
+/* Do integer operators take codes of this type? */
+static bool is_code(md_dtype t)
+{
+    return t == MD_DTYPE_U8 || t == MD_DTYPE_I8;
+}
+
 /* id as DequantizeLinear of 8 bits by one scale. */
 static bool activation_in(quantized *out, const md_graph *g, md_value_id id)
 {
     const md_node *dq = md_pass__def(g, id, "DequantizeLinear");
-    md_dtype t;
 
-    if (!read_quant(out, g, dq) || !is_scalar_const(g, out->scale))
-        return false;
-    t = g->values[out->q].type.dtype;
-    return t == MD_DTYPE_U8 || t == MD_DTYPE_I8;
+    return read_quant(out, g, dq) && is_scalar_const(g, out->scale) &&
+           is_code(g->values[out->q].type.dtype);
 }
 
 /* id as DequantizeLinear of constant 8-bit weights. */
@@ -103,7 +108,8 @@ static md_node *quantize_after(const matcher *m, md_value_id from, md_fused *f,
     }
     if (!n || n->domain[0] || strcmp(n->op, "QuantizeLinear") != 0 ||
         n->n_in < 3 || !is_scalar_const(g, n->in[1]) ||
-        !is_scalar_const(g, n->in[2]))
+        !is_scalar_const(g, n->in[2]) ||
+        !is_code(g->values[n->in[2]].cdata->dtype))
         return NULL;
     return n;
 }
@@ -153,14 +159,21 @@ static bool bias_scale_fits(const md_graph *g, const md_node *dq, float xs,
     return true;
 }
 
+/* Is b one number for each of n columns or channels? */
+static bool is_row(const md_tensor *b, int64_t n)
+{
+    return b && b->shape.rank >= 1 && md_tensor_n(b) == n &&
+           b->shape.dim[b->shape.rank - 1] == n;
+}
+
 /*
  * The int32 bias for a float one: round(b / (xs * ws[c])).  A bias that is
  * DequantizeLinear of int32 at those scales is taken as it is.  *ok false:
- * the product stays in float.
+ * the product, whose columns are along `axis` of w, stays in float.
  */
 static md_status int_bias(md_value_id *out, md_graph *g, md_value_id bias,
-                          const quantized *x, const quantized *w, bool *ok,
-                          md_error *err)
+                          const quantized *x, const quantized *w, int64_t axis,
+                          bool *ok, md_error *err)
 {
     const md_node *dq = md_pass__def(g, bias, "DequantizeLinear");
     const md_tensor *b =
@@ -169,7 +182,8 @@ static md_status int_bias(md_value_id *out, md_graph *g, md_value_id bias,
     float xs = scale_at(g->values[x->scale].cdata, 0);
     md_tensor t;
 
-    *ok = b && ws->dtype == MD_DTYPE_F32 &&
+    *ok = is_row(b, g->values[w->q].cdata->shape.dim[axis]) &&
+          ws->dtype == MD_DTYPE_F32 &&
           g->values[x->scale].cdata->dtype == MD_DTYPE_F32 &&
           (md_tensor_n(ws) == 1 || md_tensor_n(ws) == md_tensor_n(b));
     if (*ok && dq) {
@@ -256,7 +270,7 @@ static md_status match_conv(const matcher *m, md_node *n, md_error *err)
                             q->in[2] },
            8 * sizeof(*in));
     if (n->n_in > 2 && n->in[2] != MD_VALUE_NONE) {
-        MD_TRY(int_bias(&in[8], g, n->in[2], &x, &w, &ok, err));
+        MD_TRY(int_bias(&in[8], g, n->in[2], &x, &w, 0, &ok, err));
         n_in = 9;
     }
     if (!ok)
@@ -288,7 +302,7 @@ static md_status match_gemm(const matcher *m, md_node *n, md_error *err)
     MD_TRY(need_zp(g, &w, err));
     in[6] = MD_VALUE_NONE;
     if (n->n_in > 2 && n->in[2] != MD_VALUE_NONE)
-        MD_TRY(int_bias(&in[6], g, n->in[2], &x, &w, &ok, err));
+        MD_TRY(int_bias(&in[6], g, n->in[2], &x, &w, columns, &ok, err));
     if (!ok)
         return MD_OK;
     memcpy(in, (md_value_id[]){ x.q, x.scale, x.zp, w.q, w.scale, w.zp },

@@ -1,0 +1,221 @@
+/* DequantizeLinear, operator, QuantizeLinear becomes an integer operator where
+ * it computes the same; results may differ by one step of the last code. */
+#include "support/test.h"
+
+#include "support/net.h"
+
+/* x quantized and back; u8 codes by one scale. */
+#define X8(dims)                                                               \
+    "x f32[" dims "]; q = QuantizeLinear(x, f32[]{0.02}, u8[]{121}); "         \
+    "d = DequantizeLinear(q, f32[]{0.02}, u8[]{121}); "
+#define CW                                                                     \
+    "w = DequantizeLinear(i8[6,4,3,3]~127, f32[6]{=0.002}, i8[6]{=0}) "        \
+    "axis=0; "
+#define GW                                                                     \
+    "w = DequantizeLinear(i8[9,5]~127, f32[5]{=0.003}, i8[5]{=0}) axis=1; "
+#define Q(of) "y = QuantizeLinear(" of ", f32[]{0.05}, u8[]{100}); -> y"
+#define IMG "N,4,6,5"
+#define FLOAT "DequantizeLinear"
+
+static const net_row convs[] = {
+    { X8(IMG) CW "c = Conv(d, w); " Q("c"), "QLinearConv", FLOAT },
+    { X8(IMG) CW "c = Conv(d, w, f32[6]~0.3); " Q("c"), "QLinearConv", FLOAT },
+    { X8(IMG) CW "c = Conv(d, w); r = Relu(c); " Q("r"), "QLinearConv +relu",
+      "Relu " FLOAT },
+    { X8(IMG) CW "c = Conv(d, w); r = Clip(c, f32[]{0}, f32[]{1}); " Q("r"),
+      "QLinearConv +clip", "Clip " FLOAT },
+    /* Weights by one scale, with zero points, along any axis that is said. */
+    { X8(IMG) "w = DequantizeLinear(i8[6,4,3,3]~127, f32[]{0.002}); "
+              "c = Conv(d, w); " Q("c"),
+      "QLinearConv", FLOAT },
+    { X8(IMG) "w = DequantizeLinear(i8[6,4,3,3]~100, f32[6]{=0.002}, "
+              "i8[6]{0 1 -2 3 -4 5}) axis=0; c = Conv(d, w); " Q("c"),
+      "QLinearConv", FLOAT },
+    /* A bias in integers by the product of the scales. */
+    { X8(IMG) CW "b = DequantizeLinear(i32[6]~5000, f32[6]{=0.00004}) axis=0; "
+                 "c = Conv(d, w, b); " Q("c"),
+      "QLinearConv", FLOAT },
+    { X8(IMG) CW "b = DequantizeLinear(i32[6]~50, f32[6]{=0.004}) axis=0; "
+                 "c = Conv(d, w, b); " Q("c"),
+      "Conv", "QLinearConv" },
+    /* Near misses.  Per channel of the wrong axis. */
+    { X8("N,6,6,5") "w = DequantizeLinear(i8[6,6,3,3]~127, f32[6]{=0.002}, "
+                    "i8[6]{=0}) axis=1; c = Conv(d, w); " Q("c"),
+      "Conv", "QLinearConv" },
+    /* By blocks: a scale for every two output channels and each weight. */
+    { X8(IMG) "w = DequantizeLinear(i8[6,4,1,1]~127, f32[3,4,1,1]~0.003) "
+              "axis=0 block_size=2; c = Conv(d, w); " Q("c"),
+      "Conv", "QLinearConv" },
+    /* The product is read by others or is an output. */
+    { X8(IMG) CW "c = Conv(d, w); z = Neg(c); "
+                 "y = QuantizeLinear(c, f32[]{0.05}, u8[]{100}); -> y, z",
+      "Conv", "QLinearConv" },
+    { X8(IMG) CW "c = Conv(d, w); "
+                 "y = QuantizeLinear(c, f32[]{0.05}, u8[]{100}); -> y, c",
+      "Conv", "QLinearConv" },
+    { X8(IMG) CW "c = Conv(d, w); r = Relu(c); "
+                 "y = QuantizeLinear(r, f32[]{0.05}, u8[]{100}); -> y, r",
+      "Conv", "QLinearConv" },
+    /* The dequantized input is: it stays for them. */
+    { X8(IMG) CW "c = Conv(d, w); z = Neg(d); "
+                 "y = QuantizeLinear(c, f32[]{0.05}, u8[]{100}); -> y, z",
+      "QLinearConv DequantizeLinear", "" },
+    /* Scales that are computed. */
+    { "s f32[]; " X8(IMG) CW "c = Conv(d, w); t = Abs(s); "
+                             "y = QuantizeLinear(c, t, u8[]{100}); -> y",
+      "Conv", "QLinearConv" },
+    /* Results of 16 bits, per channel, without a zero point. */
+    { X8(IMG) CW "c = Conv(d, w); "
+                 "y = QuantizeLinear(c, f32[]{0.001}, i16[]{7}); -> y",
+      "Conv", "QLinearConv" },
+    { X8(IMG) CW "c = Conv(d, w); "
+                 "y = QuantizeLinear(c, f32[6]{=0.05}, u8[6]{=100}) axis=1; "
+                 "-> y",
+      "Conv", "QLinearConv" },
+    { X8(IMG) CW "c = Conv(d, w); y = QuantizeLinear(c, f32[]{0.05}); -> y",
+      "Conv", "" },
+    /* Activations of 16 bits, weights of 4. */
+    { "x f32[N,4,6,5]; q = QuantizeLinear(x, f32[]{0.001}, u16[]{30000}); "
+      "d = DequantizeLinear(q, f32[]{0.001}, u16[]{30000}); " CW
+      "c = Conv(d, w); " Q("c"),
+      "Conv", "QLinearConv" },
+    { X8(IMG) "w = DequantizeLinear(i4[6,4,1,1]~7, f32[]{0.1}); "
+              "c = Conv(d, w); " Q("c"),
+      "Conv", "QLinearConv" },
+};
+
+static const net_row products[] = {
+    { X8("N,9") GW "c = Gemm(d, w, f32[5]~0.3); " Q("c"), "QGemm", FLOAT },
+    { X8("N,9") "w = DequantizeLinear(i8[5,9]~127, f32[5]{=0.003}) axis=0; "
+                "c = Gemm(d, w) transB=1; r = Relu(c); " Q("r"),
+      "QGemm +relu", FLOAT },
+    { X8("N,9") GW "c = MatMul(d, w); " Q("c"), "QLinearMatMul", FLOAT },
+    { X8("N,3,9") GW "c = MatMul(d, w); " Q("c"), "QLinearMatMul", FLOAT },
+    /* Without a QuantizeLinear behind it the result is float; its bias is a
+     * multiple of the sum's step, 0.02 * 0.003. */
+    { X8("N,9") GW "y = Gemm(d, w); -> y", "QGemm", FLOAT },
+    { X8("N,9") GW "y = Gemm(d, w, f32[1,5]{0.6 0 -0.12 0.3 1.2}); -> y",
+      "QGemm", FLOAT },
+    { X8("5,9") "w = DequantizeLinear(i8[9,5]~127, f32[]{0.003}); "
+                "c = Gemm(d, w, f32[5,1]~1); " Q("c"),
+      "Gemm", "QGemm" },
+    /* Attributes that integers have no place for. */
+    { X8("N,9") GW "c = Gemm(d, w) alpha=0.5; " Q("c"), "Gemm", "QGemm" },
+    { X8("N,9") GW "c = Gemm(d, w, f32[5]~1) beta=0.5; " Q("c"), "Gemm",
+      "QGemm" },
+    { X8("9,N") GW "c = Gemm(d, w) transA=1; " Q("c"), "Gemm", "QGemm" },
+    /* Per row in place of per column. */
+    { X8("N,9") "w = DequantizeLinear(i8[9,5]~127, f32[9]{=0.003}) axis=0; "
+                "c = Gemm(d, w); " Q("c"),
+      "Gemm", "QGemm" },
+    { X8("N,9") "w = DequantizeLinear(i8[9,5]~127, f32[9]{=0.003}) axis=0; "
+                "c = MatMul(d, w); " Q("c"),
+      "MatMul", "QLinearMatMul" },
+    /* By blocks of columns. */
+    { X8("N,8") "w = DequantizeLinear(i8[8,4]~127, f32[8,2]~0.003) axis=1 "
+                "block_size=2; c = MatMul(d, w); " Q("c"),
+      "MatMul", "QLinearMatMul" },
+    { X8("N,8") "w = DequantizeLinear(i8[8,4]~127, f32[8,2]~0.003) axis=1 "
+                "block_size=2; c = Gemm(d, w); " Q("c"),
+      "Gemm", "QGemm" },
+    /* A bias for all, per row, a matrix. */
+    { X8("N,9") GW "c = Gemm(d, w, f32[]{0.7}); " Q("c"), "Gemm", "QGemm" },
+    { X8("2,9") GW "c = Gemm(d, w, f32[2,1]~1); " Q("c"), "Gemm", "QGemm" },
+    { X8("2,9") GW "c = Gemm(d, w, f32[2,5]~1); " Q("c"), "Gemm", "QGemm" },
+    { X8("5,9") GW "c = Gemm(d, w, f32[5,1]~1); " Q("c"), "Gemm", "QGemm" },
+    /* 16 bits behind it. */
+    { X8("N,9") GW "c = Gemm(d, w); "
+                   "y = QuantizeLinear(c, f32[]{0.001}, i16[]{7}); -> y",
+      "QGemm QuantizeLinear", "" },
+    { X8("N,9") GW "c = MatMul(d, w); "
+                   "y = QuantizeLinear(c, f32[]{0.001}, i16[]{7}); -> y",
+      "MatMul", "QLinearMatMul" },
+    /* A vector as left side. */
+    { X8("9") GW "c = MatMul(d, w); " Q("c"), "QLinearMatMul", "" },
+};
+
+#define TWO                                                                    \
+    X8("N,5,4")                                                                \
+    "r = QuantizeLinear(x, f32[]{0.03}, u8[]{90}); "                           \
+    "e = DequantizeLinear(r, f32[]{0.03}, u8[]{90}); "
+
+static const net_row others[] = {
+    { TWO "c = Add(d, e); " Q("c"), "QLinearAdd", FLOAT },
+    { TWO "c = Add(d, e); s = Relu(c); " Q("s"), "QLinearAdd +relu", FLOAT },
+    { X8("N,5,4") "c = Add(d, d); " Q("c"), "QLinearAdd", FLOAT },
+    /* The types differ. */
+    { X8("N,5,4") "r = QuantizeLinear(x, f32[]{0.03}, i8[]{9}); "
+                  "e = DequantizeLinear(r, f32[]{0.03}, i8[]{9}); "
+                  "c = Add(d, e); " Q("c"),
+      "Add", "QLinearAdd" },
+    { TWO "c = Add(d, e); y = QuantizeLinear(c, f32[]{0.05}, i8[]{1}); -> y",
+      "Add", "QLinearAdd" },
+    { TWO "c = Sub(d, e); " Q("c"), "Sub", "QLinearAdd" },
+    { X8("N,5,4") "c = Add(d, f32[4]~1); " Q("c"), "Add", "QLinearAdd" },
+    { X8(IMG) "c = GlobalAveragePool(d); " Q("c"), "QLinearGlobalAveragePool",
+      FLOAT },
+    { X8(IMG) "c = GlobalAveragePool(d); r = Relu(c); " Q("r"), FLOAT,
+      "QLinearGlobalAveragePool" },
+/* Data movement by the same codes on both sides. */
+#define SAME(of) "y = QuantizeLinear(" of ", f32[]{0.02}, u8[]{121}); -> y"
+    { X8(IMG) "c = MaxPool(d) kernel_shape=[2,2]; " SAME("c"), "MaxPool",
+      FLOAT },
+    { X8(IMG) "c = MaxPool(d) kernel_shape=[3,3] pads=[1,1,1,1]; " SAME("c"),
+      "MaxPool", FLOAT },
+    { X8(IMG) "c = Flatten(d); " SAME("c"), "Flatten", FLOAT },
+    { X8(IMG) "c = Reshape(d, i64[2]{0 -1}); " SAME("c"), "Reshape", FLOAT },
+    { X8(IMG) "c = Transpose(d) perm=[0,2,3,1]; " SAME("c"), "Transpose",
+      FLOAT },
+    { X8("N,1,5") "c = Squeeze(d, i64[1]{1}); " SAME("c"), "Squeeze", FLOAT },
+    { X8("N,5") "c = Unsqueeze(d, i64[1]{1}); " SAME("c"), "Unsqueeze", FLOAT },
+    { X8(IMG) "c = MaxPool(d) kernel_shape=[2,2]; "
+              "y = QuantizeLinear(c, f32[]{0.03}, u8[]{121}); -> y",
+      FLOAT, "" },
+    { X8(IMG) "c = MaxPool(d) kernel_shape=[2,2]; "
+              "y = QuantizeLinear(c, f32[]{0.02}, u8[]{120}); -> y",
+      FLOAT, "" },
+    { X8(IMG) "c = Flatten(d); y = QuantizeLinear(c, f32[]{0.02}, u8[]{121}); "
+              "-> y, c",
+      FLOAT, "" },
+    { X8(IMG) "c = AveragePool(d) kernel_shape=[2,2]; " SAME("c"),
+      "AveragePool " FLOAT, "" },
+    /* There and back again is nothing, unless it is another scale or type. */
+    { X8("N,5") "e = QuantizeLinear(d, f32[]{0.02}, u8[]{121}); "
+                "y = DequantizeLinear(e, f32[]{0.02}, u8[]{121}); -> y",
+      "QuantizeLinear DequantizeLinear", "" },
+    { X8("N,5") "e = QuantizeLinear(d, f32[]{0.03}, u8[]{121}); "
+                "y = DequantizeLinear(e, f32[]{0.03}, u8[]{121}); -> y",
+      FLOAT, "" },
+    { X8("N,5") "e = QuantizeLinear(d, f32[]{0.02}, i8[]{0}); "
+                "y = DequantizeLinear(e, f32[]{0.02}, i8[]{0}); -> y",
+      FLOAT, "" },
+};
+
+static void test_pass_qdq__convolutions(void **state)
+{
+    (void)state;
+    net_check_rows(convs, MD_COUNT(convs), 1);
+}
+
+static void test_pass_qdq__products(void **state)
+{
+    (void)state;
+    net_check_rows(products, MD_COUNT(products), 1);
+}
+
+static void test_pass_qdq__other_operators(void **state)
+{
+    (void)state;
+    net_check_rows(others, MD_COUNT(others), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pass_qdq__convolutions),
+        cmocka_unit_test(test_pass_qdq__products),
+        cmocka_unit_test(test_pass_qdq__other_operators),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
