@@ -216,6 +216,13 @@ md_model *net_load(const char *text, const md_alloc *alloc)
     return copy;
 }
 
+/* Messages of cmocka end after 1024 characters; a net may be longer. */
+static void fail_net(const char *text, const char *what, const md_error *err)
+{
+    print_error("%s\n", text);
+    fail_msg("%s: %s", what, err->msg);
+}
+
 md_session *net_open(const char *text, const md_session_opts *opts)
 {
     md_error err = MD_ERROR_INIT;
@@ -224,7 +231,7 @@ md_session *net_open(const char *text, const md_session_opts *opts)
     md_status st = md_session_new(&s, m, opts, &err);
 
     if (st != MD_OK)
-        fail_msg("%s: %s\n%s", md_status_name(st), err.msg, text);
+        fail_net(text, md_status_name(st), &err);
     return s;
 }
 
@@ -293,13 +300,13 @@ void net_check(const char *text, const md_session_opts *opts, int64_t n,
     net_expect(want, text, in);
     st = md_session_run(s, in, got, md_alloc_default(), &err);
     if (st != MD_OK)
-        fail_msg("%s: %s\n%s", md_status_name(st), err.msg, text);
+        fail_net(text, md_status_name(st), &err);
     for (uint32_t i = 0; i < n_out; i++) {
         bool whole = !md_dtype_is_float(want[i].dtype);
 
         if (md_tensor_compare(NULL, &got[i], &want[i], whole ? step : tolerance,
                               whole ? 0 : tolerance, &err) != MD_OK)
-            fail_msg("output %u: %s\n%s", i, err.msg, text);
+            fail_net(text, "wrong", &err);
     }
     net_release(in, n_in);
     net_release(want, n_out);
