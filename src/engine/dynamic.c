@@ -115,6 +115,8 @@ static md_tensor get(const md_run *r, uint32_t id)
         return md_run__header(r, id);
     t = r->values[id].now;
     t.owner = NULL;
+    if (!t.data)
+        t.data = md_run__nothing;
     return t;
 }
 
@@ -163,7 +165,8 @@ static md_status place(md_run *r, md_run_step *st, uint32_t i, md_dtype dtype,
         return md_fail(err, MD_INTERNAL, "'%s' is not as planned",
                        r->s->graph->values[value_of(r, id)].name);
     }
-    *t = (md_tensor){ .dtype = dtype, .shape = *shape };
+    *t =
+        (md_tensor){ .dtype = dtype, .shape = *shape, .data = md_run__nothing };
     MD_TRY(md_tensor_bytes(&size, dtype, shape, err));
     MD_TRY(md_layout_bytes(&size, r->s->slots[id].layout, dtype, shape, err));
     if (size > 0) {

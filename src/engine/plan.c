@@ -372,6 +372,9 @@ static md_nc16_args blocks_of(const md_tensor *x)
                            .size = (int)md_dtype_bits(x->dtype) / 8 };
 }
 
+/* Where values without elements are: kernels may add 0 to every pointer. */
+unsigned char md_run__nothing[MD_CACHE_LINE];
+
 /* The address of a slot whose value is known: the constant itself, or a copy
  * in blocks. */
 static md_status place_constant(md_run *r, uint32_t slot_id, md_error *err)
@@ -383,7 +386,7 @@ static md_status place_constant(md_run *r, uint32_t slot_id, md_error *err)
     md_status s;
     size_t size;
 
-    r->address[slot_id] = t->data;
+    r->address[slot_id] = md_tensor_n(t) > 0 ? t->data : md_run__nothing;
     if (slot(r, slot_id)->layout == MD_LAYOUT_ROW || !t->data)
         return MD_OK;
     MD_TRY(slot_bytes(r, slot_id, &size, err));
@@ -433,6 +436,8 @@ static md_status pack_memory(md_run *r, md_error *err)
             MD_TRY(place_constant(r, i, err));
         else if (b[r->root[i]].size > 0)
             r->address[i] = r->memory + b[r->root[i]].offset;
+        else
+            r->address[i] = md_run__nothing;
     }
     return MD_OK;
 }

@@ -66,6 +66,9 @@ struct md_run {
 /* Concrete shape of a value in this plan. */
 md_shape md_run__shape(const md_run *r, md_value_id id);
 
+/* Where values without elements are; never written to. */
+extern unsigned char md_run__nothing[];
+
 /* The tensor of a slot in planned memory. */
 md_tensor md_run__header(const md_run *r, uint32_t slot_id);
 

@@ -38,6 +38,8 @@ static md_status lower_softmax(md_lower *lo, md_error *err)
 
     if (!md_lower__is(lo, 0, MD_DTYPE_F32, -1) || lo->in[0]->rank == 0)
         return md_fail(err, MD_UNSUPPORTED, "needs float32");
+    if (flat && md_node_attr_i(lo->node, "axis", 1) == lo->in[0]->rank)
+        return md_fail(err, MD_UNSUPPORTED, "rows of one element");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     MD_TRY(row_axis(lo, &s->axis, flat ? 1 : -1, err));
     if (!flat && s->axis != lo->in[0]->rank - 1)

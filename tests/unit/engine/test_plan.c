@@ -83,6 +83,33 @@ static void test_plan__constants_beside_blocks(void **state)
               NULL, 1, 1e-5, 0);
 }
 
+/* Values without elements have an address that kernels may count from. */
+static void test_plan__nothing_to_compute(void **state)
+{
+    (void)state;
+    net_check("x f32[N,3,0]\na = Celu(x)\nb = Relu(a)\n-> b", NULL, 2, 0, 0);
+    net_check("x f32[N,20,5,0]\n"
+              "a = Conv(x, f32[16,20,1,1]~1)\n"
+              "y = GlobalMaxPool(a)\n"
+              "-> y, a",
+              NULL, 1, 0, 0);
+    net_check("x f32[N,0]\n"
+              "y = MatMul(x, f32[0,5]{})\n"
+              "z = Add(y, f32[5]~1)\n"
+              "-> z",
+              NULL, 2, 0, 0);
+}
+
+/* Before opset 13 the axis might be the rank: rows of one element. */
+static void test_plan__softmax_of_single_elements(void **state)
+{
+    (void)state;
+    net_check("opset 12; x f32[N]; y = Softmax(x); -> y", NULL, 3, 0, 0);
+    net_check("opset 12; x f32[N]; y = LogSoftmax(x); -> y", NULL, 3, 0, 0);
+    net_check("opset 11; x f32[N,2]; y = Softmax(x) axis=2; -> y", NULL, 3, 0,
+              0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,6 +117,8 @@ int main(void)
         cmocka_unit_test(test_plan__known_values_by_packed_weights),
         cmocka_unit_test(test_plan__known_values_in_blocks),
         cmocka_unit_test(test_plan__constants_beside_blocks),
+        cmocka_unit_test(test_plan__nothing_to_compute),
+        cmocka_unit_test(test_plan__softmax_of_single_elements),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
