@@ -87,7 +87,7 @@ static void check_widths(const net *n, md_pool *pool, int64_t batch)
     md_session_opts o = MD_SESSION_OPTS_INIT;
     md_session *one = net_open(n->text, NULL), *two;
     md_tensor in[NET_IO_MAX], other[NET_IO_MAX];
-    md_tensor want[NET_IO_MAX], got[NET_IO_MAX];
+    md_tensor want[NET_IO_MAX] = { 0 }, got[NET_IO_MAX] = { 0 };
     uint32_t n_in = md_session_n_inputs(one);
     uint32_t n_out = md_session_n_outputs(one);
 
