@@ -289,6 +289,15 @@ static int64_t aim(const piece *p, md_conv_span *s, int64_t r)
     return r * sh->ow * BLOCK;
 }
 
+/* Parts of a sum: the weights of one stay in L2 while rows pass. */
+static int64_t parts_of(const piece *p)
+{
+    const md_conv_shape *s = &p->c->shape;
+    const int64_t pair = s->kh * s->kw * TAP * (int64_t)sizeof(float);
+
+    return md_div_up(p->n_xb * pair * p->kernel->n_yb, weights_max);
+}
+
 /* All rows of the chunk for output blocks [yb, yb + n) of the group and input
  * blocks [xb0, xb1). */
 static void run_rows(const piece *p, int64_t yb, int64_t n, int64_t xb0,
@@ -299,9 +308,10 @@ static void run_rows(const piece *p, int64_t yb, int64_t n, int64_t xb0,
     const int64_t channel = (p->y_first + yb) * BLOCK;
     const int64_t image = p->s.y - p->c->y;
     const bool final = xb1 == p->n_xb;
-    /* The residual is added to the finished sum, unless the first part of the
-     * sum would overwrite it. */
-    const bool early = ep->residual == p->c->y && (xb0 > 0 || !final);
+    /* The residual is added to the finished sum, unless a first part of the
+     * sum might overwrite it: also where rows are few and the sum is built in
+     * one go, since how rows are cut must not show in the bits. */
+    const bool early = ep->residual == p->c->y && parts_of(p) > 1;
 
     for (int64_t r = p->row0; r < p->row1; r++) {
         md_conv_span s = p->s;
@@ -333,9 +343,7 @@ static void run_rows(const piece *p, int64_t yb, int64_t n, int64_t xb0,
 static void run_piece(const piece *p, int64_t yb0, int64_t yb1)
 {
     const int64_t step = p->kernel->n_yb;
-    const int64_t pair =
-        p->c->shape.kh * p->c->shape.kw * TAP * (int64_t)sizeof(float) * step;
-    int64_t parts = md_div_up(p->n_xb * pair, weights_max), xb_step;
+    int64_t parts = parts_of(p), xb_step;
 
     if (parts < 1 || p->row1 - p->row0 == 1)
         parts = 1; /* nothing to keep weights for */

@@ -198,6 +198,44 @@ static void test_conv_f32__many_channels(void **state)
     }
 }
 
+/* The result for any number of threads is that for one, also when the sum is
+ * built in parts upon a residual that is overwritten. */
+static void test_conv_f32__same_bits_for_any_threads(void **state)
+{
+    static const md_conv_shape shapes[] = {
+        { 1, 20, 9, 11, 40, 9, 11, 3, 3, 1, 1, 1, 1, 1, 1 },
+        { 2, 64, 7, 7, 64, 7, 7, 1, 1, 1, 1, 0, 0, 1, 1 },
+        { 1, 1370, 3, 3, 40, 3, 3, 3, 3, 1, 1, 1, 1, 1, 1 },
+        { 3, 1370, 4, 2, 40, 2, 1, 3, 3, 2, 2, 1, 1, 1, 1 },
+    };
+    uint32_t seed = 6;
+
+    (void)state;
+    for (const md_conv_f32_kernel *k = md_conv_f32_kernels; k->span; k++) {
+        if (!f32_usable(k->name, k->required))
+            continue;
+        for (size_t i = 0; i < 3 * MD_COUNT(shapes); i++) {
+            const int alias = i % 3 == 1;
+            problem p;
+            float *one;
+
+            problem_init(&p, &shapes[i / 3], 1, &seed);
+            p.ep.residual = i % 3 ? p.res : NULL;
+            one = md_guard_alloc(p.y_n * sizeof(*one));
+            run(&p, k, 1, alias);
+            memcpy(one, p.y, p.y_n * sizeof(*one));
+            for (int threads = 2; threads <= 32; threads *= 2) {
+                run(&p, k, threads, alias);
+                if (memcmp(p.y, one, p.y_n * sizeof(*one)) != 0)
+                    fail_msg("%s: shape %zu, %d threads", k->name, i / 3,
+                             threads);
+            }
+            f32_free(one, p.y_n);
+            problem_release(&p);
+        }
+    }
+}
+
 /* No image, no channels, no taps inside the image. */
 static void test_conv_f32__empty(void **state)
 {
@@ -264,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_conv_f32__groups),
         cmocka_unit_test(test_conv_f32__every_width),
         cmocka_unit_test(test_conv_f32__many_channels),
+        cmocka_unit_test(test_conv_f32__same_bits_for_any_threads),
         cmocka_unit_test(test_conv_f32__empty),
         cmocka_unit_test(test_conv_f32__sizes_that_overflow),
         cmocka_unit_test(test_conv_f32__split_feeds_threads),
