@@ -18,7 +18,7 @@ static void run(void *ctx)
 }
 
 static void bench(md_arena *arena, const md_gemm_f32_kernel *kernel, int64_t m,
-                  int64_t n, int64_t k)
+                  int64_t n, int64_t k, bool strict)
 {
     const md_gemm_f32_b b = { md_bench_floats(arena, n * k), n, 1, k, n };
     char shape[48];
@@ -36,8 +36,10 @@ static void bench(md_arena *arena, const md_gemm_f32_kernel *kernel, int64_t m,
                               .lda = k,
                               .b = packed,
                               .c = md_bench_floats(arena, m * n),
-                              .ldc = n };
-    (void)snprintf(shape, sizeof(shape), "%dx%dx%d", (int)m, (int)n, (int)k);
+                              .ldc = n,
+                              .strict = strict };
+    (void)snprintf(shape, sizeof(shape), "%dx%dx%d%s", (int)m, (int)n, (int)k,
+                   strict ? " strict" : "");
     md_bench_time(&(md_bench_case){ kernel->name, shape,
                                     2.0 * (double)m * (double)n * (double)k,
                                     run, &j });
@@ -56,8 +58,13 @@ void md_bench_gemm_f32(md_arena *arena)
 
     for (const md_gemm_f32_kernel *k = md_gemm_f32_kernels; k->run; k++) {
         for (size_t i = 0; i < MD_COUNT(sizes); i++) {
-            if (md_bench_wanted(k->name, k->required))
-                bench(arena, k, sizes[i][0], sizes[i][1], sizes[i][2]);
+            const int64_t *s = sizes[i];
+
+            if (!md_bench_wanted(k->name, k->required))
+                continue;
+            bench(arena, k, s[0], s[1], s[2], false);
+            if (s[0] == 1) /* where it makes a difference */
+                bench(arena, k, s[0], s[1], s[2], true);
         }
     }
 }

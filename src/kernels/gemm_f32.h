@@ -14,6 +14,11 @@
  * No alignment is needed; 64 bytes for packed B is faster.  C may be the
  * residual but must not overlap A or B.  k == 0 gives epilogue(0).
  *
+ * Where few rows are left for a tile, its spare accumulators take a part of
+ * the products, so a row computed alone may differ from the same row among
+ * others in its last bits.  Not when `strict`: then each sum is taken in the
+ * order of k, whatever m is.
+ *
  * Sums are fp32 in blocks of at most kc products; error <= (kc / 8 + k / kc +
  * 8) * 2^-24 * sum |a b| in the worst case, about 2e-7 of it in practice.
  */
@@ -34,6 +39,7 @@ typedef struct md_gemm_f32_args {
     float *c;
     int64_t ldc;
     md_epilogue ep; /* bias per column; residual has stride ldc */
+    bool strict;    /* see above */
 } md_gemm_f32_args;
 
 /* Element (i, j) of [k, n] is b[i * rs + j * cs]. */

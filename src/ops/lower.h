@@ -27,7 +27,8 @@ enum {
 
 typedef enum md_precision {
     MD_PRECISION_FP32 = 0, /* any kernel whose error is that of fp32 */
-    MD_PRECISION_STRICT,   /* fp32 multiply-add only */
+    MD_PRECISION_STRICT,   /* fp32 multiply-add only, and a request alone has
+                            * the bits that it has in a batch */
     MD_PRECISION_BF16,     /* bf16 products, fp32 sums */
     MD_PRECISION_AUTO,     /* bf16 only where a check run allows */
 } md_precision;

@@ -10,6 +10,7 @@ typedef struct problem {
     size_t a_n, b_n, c_n, bias_n;
     int64_t rs, cs;
     md_epilogue ep;
+    bool strict;
 } problem;
 
 static const float untouched = 12345;
@@ -27,6 +28,7 @@ static void problem_init(problem *p, int64_t m, int64_t n, int64_t k,
     p->lda = k + f32_pick(seed, 0, 1) * f32_pick(seed, 0, 9);
     p->ldc = n + f32_pick(seed, 0, 1) * f32_pick(seed, 0, 9);
     p->ep = f32_epilogue((int)md_guard_random(seed) % MD_ACT_COUNT);
+    p->strict = f32_pick(seed, 0, 1);
     p->rs = n + f32_pick(seed, 0, 3), p->cs = 1;
     if (f32_pick(seed, 0, 1))
         p->rs = 1, p->cs = k + f32_pick(seed, 0, 3);
@@ -87,8 +89,8 @@ static void check(const problem *p, const char *who)
 /* alias: the residual is read from where the result goes. */
 static void run(problem *p, const md_gemm_f32_kernel *k, int threads, int alias)
 {
-    md_gemm_f32_args x = { p->m, p->n, p->k,   p->a, p->lda,
-                           NULL, p->c, p->ldc, p->ep };
+    md_gemm_f32_args x = { p->m, p->n, p->k,   p->a,  p->lda,
+                           NULL, p->c, p->ldc, p->ep, p->strict };
     const md_gemm_f32_b b = { p->b, p->rs, p->cs, p->k, p->n };
     md_gemm_f32_grid grid;
     size_t size;
@@ -217,9 +219,9 @@ static void test_gemm_f32__nan_and_infinity(void **state)
             continue;
         k->pack_b(packed, &b, 0, N);
         for (int act = 0; act < MD_ACT_COUNT; act++) {
-            const md_gemm_f32_args x = { 1,    N, 1,
-                                         &one, 1, packed,
-                                         out,  N, f32_epilogue(act) };
+            const md_gemm_f32_args x = {
+                1, N, 1, &one, 1, packed, out, N, f32_epilogue(act), act % 2
+            };
 
             k->run(&x, 0, 1, 0, N);
             for (int i = 0; i < N; i++) {
@@ -232,6 +234,84 @@ static void test_gemm_f32__nan_and_infinity(void **state)
                     fail_msg("%s: act %d of %g: %g, expected %g", k->name, act,
                              (double)in[i], (double)out[i], (double)want);
             }
+        }
+    }
+}
+
+/* C for any number of threads; the caller frees it with f32_free. */
+static float *result(problem *p, const md_gemm_f32_kernel *k, int threads,
+                     int alias)
+{
+    float *c = md_guard_alloc(p->c_n * sizeof(*c));
+
+    run(p, k, threads, alias);
+    memcpy(c, p->c, p->c_n * sizeof(*c));
+    return c;
+}
+
+/* How C is cut into chunks is not seen in it. */
+static void test_gemm_f32__same_bits_for_any_threads(void **state)
+{
+    static const int64_t sizes[][3] = {
+        { 1, 1000, 300 }, { 7, 333, 200 }, { 50, 97, 800 }, { 200, 49, 40 }
+    };
+    uint32_t seed = 6;
+
+    (void)state;
+    for (const md_gemm_f32_kernel *k = md_gemm_f32_kernels; k->run; k++) {
+        if (!f32_usable(k->name, k->required))
+            continue;
+        for (size_t i = 0; i < 2 * MD_COUNT(sizes); i++) {
+            const int64_t *s = sizes[i / 2];
+            problem p;
+            float *one;
+
+            problem_init(&p, s[0], s[1], s[2], &seed);
+            one = result(&p, k, 1, (int)i % 2);
+            for (int threads = 2; threads < 40; threads = threads * 3 / 2) {
+                run(&p, k, threads, (int)i % 2);
+                assert_memory_equal(p.c, one, p.c_n * sizeof(*one));
+            }
+            f32_free(one, p.c_n);
+            problem_release(&p);
+        }
+    }
+}
+
+/* Strict: row i of m rows is what it is alone, for every height of the last
+ * tile, within a block of k and beyond. */
+static void test_gemm_f32__strict_rows_stand_alone(void **state)
+{
+    static const int64_t depths[] = { 1, 2, 7, 8, 64, 767, 768, 769, 1600 };
+    uint32_t seed = 7;
+
+    (void)state;
+    for (const md_gemm_f32_kernel *k = md_gemm_f32_kernels; k->run; k++) {
+        if (!f32_usable(k->name, k->required))
+            continue;
+        for (int64_t m = 2; m <= 2 * k->mr + 1; m++) {
+            const int64_t n = 1 + 17 * (m % 5);
+            problem p, row;
+            float *all;
+
+            problem_init(&p, m, n, depths[m % (int64_t)MD_COUNT(depths)],
+                         &seed);
+            p.strict = true;
+            all = result(&p, k, 2, 0);
+            row = p;
+            row.m = 1;
+            row.c_n = (size_t)n;
+            for (int64_t i = 0; i < m; i++) {
+                row.a = p.a + i * p.lda;
+                row.c = p.c + i * p.ldc;
+                if (p.ep.residual)
+                    row.ep.residual = p.res + i * p.ldc;
+                run(&row, k, 1, 0);
+                assert_memory_equal(row.c, all + i * p.ldc,
+                                    (size_t)n * sizeof(float));
+            }
+            f32_free(all, p.c_n);
+            problem_release(&p);
         }
     }
 }
@@ -291,6 +371,8 @@ int main(void)
         cmocka_unit_test(test_gemm_f32__deep_and_tall),
         cmocka_unit_test(test_gemm_f32__every_activation),
         cmocka_unit_test(test_gemm_f32__nan_and_infinity),
+        cmocka_unit_test(test_gemm_f32__same_bits_for_any_threads),
+        cmocka_unit_test(test_gemm_f32__strict_rows_stand_alone),
         cmocka_unit_test(test_gemm_f32__split_covers),
         cmocka_unit_test(test_gemm_f32__packed_size),
         cmocka_unit_test(test_gemm_f32__selection),

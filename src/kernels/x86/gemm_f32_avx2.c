@@ -69,11 +69,10 @@ static MD_ALWAYS_INLINE void finish(const tile *t, __m256 acc[][2], int64_t mr)
     }
 }
 
-/* Few rows leave accumulators free: they take every (MR / mr)th k, so that
- * enough chains of additions stay in flight for one row too. */
-static MD_ALWAYS_INLINE void compute(const tile *t, int64_t mr)
+/* Few rows leave accumulators free: par of them take every par-th k of a row,
+ * so that enough chains of additions stay in flight for one row too. */
+static MD_ALWAYS_INLINE void compute(const tile *t, int64_t mr, int64_t par)
 {
-    const int64_t par = MR / mr;
     const float *a = t->a, *b = t->b;
     __m256 acc[MR][2];
     int64_t k = 0;
@@ -107,10 +106,16 @@ static MD_ALWAYS_INLINE void compute(const tile *t, int64_t mr)
     finish(t, acc, mr);
 }
 
+/* in_order_: products are added in the order of k, as larger tiles do. */
 #define TILE(mr)                                                               \
     static void tile_##mr(const tile *t)                                       \
     {                                                                          \
-        compute(t, mr);                                                        \
+        compute(t, mr, MR / mr);                                               \
+    }
+#define IN_ORDER(mr)                                                           \
+    static void in_order_##mr(const tile *t)                                   \
+    {                                                                          \
+        compute(t, mr, 1);                                                     \
     }
 TILE(1)
 TILE(2)
@@ -118,9 +123,14 @@ TILE(3)
 TILE(4)
 TILE(5)
 TILE(6)
+IN_ORDER(1)
+IN_ORDER(2)
+IN_ORDER(3)
 
-static tile_fn *const tiles[MR] = { tile_1, tile_2, tile_3,
-                                    tile_4, tile_5, tile_6 };
+static tile_fn *const tiles[2][MR] = {
+    { tile_1, tile_2, tile_3, tile_4, tile_5, tile_6 },
+    { in_order_1, in_order_2, in_order_3, tile_4, tile_5, tile_6 },
+};
 
 /* Activations that are no clamp, over what a tile has just stored. */
 static void activate(const md_epilogue *ep, const tile *t, int64_t rows)
@@ -175,7 +185,7 @@ static void run_block(const md_gemm_f32_args *x, int64_t m0, int64_t m1,
         t.c = x->c + at;
         t.init = k > 0 ? t.c : early ? ep->residual + at : NULL;
         t.residual = final && ep->residual && !early ? ep->residual + at : NULL;
-        tiles[rows - 1](&t);
+        tiles[x->strict][rows - 1](&t);
         if (final && !is_clamp(ep->act))
             activate(ep, &t, rows);
     }

@@ -79,12 +79,13 @@ static MD_ALWAYS_INLINE void finish(const tile *t, __m512 acc[][NV], int64_t mr,
 }
 
 /*
- * Few rows leave accumulators free: they take every (MR / mr)th k, so that
- * eight chains of additions stay in flight for one row too.
+ * Few rows leave accumulators free: par of them take every par-th k of a row,
+ * so that eight chains of additions stay in flight for one row too.
  */
-static MD_ALWAYS_INLINE void compute(const tile *t, int64_t mr, int64_t nv)
+static MD_ALWAYS_INLINE void compute(const tile *t, int64_t mr, int64_t nv,
+                                     int64_t par)
 {
-    const int64_t par = MR / mr, width = nv * V;
+    const int64_t width = nv * V;
     const float *a = t->a, *b = t->b;
     __m512 acc[MR][NV];
     int64_t k = 0;
@@ -123,10 +124,16 @@ static MD_ALWAYS_INLINE void compute(const tile *t, int64_t mr, int64_t nv)
     finish(t, acc, mr, nv);
 }
 
+/* in_order_: products are added in the order of k, as larger tiles do. */
 #define TILE(mr, nv)                                                           \
     static void tile_##mr##x##nv(const tile *t)                                \
     {                                                                          \
-        compute(t, mr, nv);                                                    \
+        compute(t, mr, nv, MR / mr);                                           \
+    }
+#define IN_ORDER(mr, nv)                                                       \
+    static void in_order_##mr##x##nv(const tile *t)                            \
+    {                                                                          \
+        compute(t, mr, nv, 1);                                                 \
     }
 #define TILES(nv)                                                              \
     TILE(1, nv)                                                                \
@@ -136,7 +143,11 @@ static MD_ALWAYS_INLINE void compute(const tile *t, int64_t mr, int64_t nv)
     TILE(5, nv)                                                                \
     TILE(6, nv)                                                                \
     TILE(7, nv)                                                                \
-    TILE(8, nv)
+    TILE(8, nv)                                                                \
+    IN_ORDER(1, nv)                                                            \
+    IN_ORDER(2, nv)                                                            \
+    IN_ORDER(3, nv)                                                            \
+    IN_ORDER(4, nv)
 TILES(1)
 TILES(2)
 TILES(3)
@@ -146,7 +157,15 @@ TILES(3)
         tile_1x##nv, tile_2x##nv, tile_3x##nv, tile_4x##nv, tile_5x##nv,       \
             tile_6x##nv, tile_7x##nv, tile_8x##nv                              \
     }
-static tile_fn *const tiles[NV][MR] = { ROW(1), ROW(2), ROW(3) };
+#define ROW_IN_ORDER(nv)                                                       \
+    {                                                                          \
+        in_order_1x##nv, in_order_2x##nv, in_order_3x##nv, in_order_4x##nv,    \
+            tile_5x##nv, tile_6x##nv, tile_7x##nv, tile_8x##nv                 \
+    }
+static tile_fn *const tiles[2][NV][MR] = {
+    { ROW(1), ROW(2), ROW(3) },
+    { ROW_IN_ORDER(1), ROW_IN_ORDER(2), ROW_IN_ORDER(3) },
+};
 
 /* Activations that are no clamp, over what a tile has just stored. */
 static void activate(const md_epilogue *ep, float *c, int64_t ldc, int64_t rows,
@@ -202,7 +221,7 @@ static void run_block(const md_gemm_f32_args *x, int64_t m0, int64_t m1,
         t.c = x->c + at;
         t.init = k > 0 ? t.c : early ? ep->residual + at : NULL;
         t.residual = final && ep->residual && !early ? ep->residual + at : NULL;
-        tiles[width / V - 1][rows - 1](&t);
+        tiles[x->strict][width / V - 1][rows - 1](&t);
         if (final && !is_clamp(ep->act))
             activate(ep, t.c, x->ldc, rows, cols);
     }

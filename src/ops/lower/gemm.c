@@ -13,6 +13,7 @@ typedef struct state {
     float *packed; /* NULL: the right side is no constant */
     float *bias;   /* padded, or NULL */
     int64_t k, n;
+    bool strict; /* rows of C alone have the bits that they have together */
 } state;
 
 typedef struct args {
@@ -134,6 +135,7 @@ static md_status lower_gemm(md_lower *lo, md_error *err)
         return md_fail(err, MD_UNSUPPORTED, "C is no constant row");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->kernel = md_gemm_f32_select(lo->cpu);
+    s->strict = lo->precision == MD_PRECISION_STRICT;
     lo->kernel = s->kernel->name;
     lo->why = md_lower__why_fp32(lo);
     st = pack(s, lo, &from, md_node_attr_f(n, "alpha", 1.0f), err);
@@ -158,6 +160,7 @@ static md_status lower_matmul(md_lower *lo, md_error *err)
                        "needs float32 operands of rank 2 or more");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->kernel = md_gemm_f32_select(lo->cpu);
+    s->strict = lo->precision == MD_PRECISION_STRICT;
     lo->kernel = s->kernel->name;
     lo->why = md_lower__why_fp32(lo);
     if (!b || b->shape.rank != 2)
@@ -206,7 +209,8 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
                            .b = s->packed,
                            .c = st->out[0],
                            .ldc = a->n,
-                           .ep = md_step__epilogue(st, s->bias) };
+                           .ep = md_step__epilogue(st, s->bias),
+                           .strict = s->strict };
 
     (void)scratch;
     md_gemm_f32_chunk_run(s->kernel, &g, &a->grid, chunk);
@@ -266,7 +270,8 @@ static void run_matmul(const md_step *st, int64_t chunk, void *scratch)
                            .lda = a->k,
                            .b = scratch,
                            .ldc = a->n,
-                           .ep = md_step__epilogue(st, NULL) };
+                           .ep = md_step__epilogue(st, NULL),
+                           .strict = s->strict };
     int64_t ia = 0, ib = 0, rest = chunk;
 
     if (s->packed) {
