@@ -120,15 +120,39 @@ static bool is_target(md_slice s)
     return s.size > 0;
 }
 
-/* host [":" port]; whether the name means anything is not asked here. */
+/* Take the front of s up to the first `end`, or all of it: letters, digits
+ * and what RFC 3986 lets stand in a name or in brackets. */
+static bool skip_host(md_slice *s, char end)
+{
+    while (s->size && *s->data != end) {
+        unsigned char c = (unsigned char)*s->data;
+
+        if (!is_alnum(c) && !is_one_of(c, ":-._~%!$&'()*+,;="))
+            return false;
+        s->data++;
+        s->size--;
+    }
+    return true;
+}
+
+/* host [":" port], the host a name or an address in brackets; whether it
+ * means anything is not asked here. */
 static bool is_authority(md_slice s)
 {
-    for (size_t i = 0; i < s.size; i++) {
-        unsigned char c = (unsigned char)s.data[i];
+    bool bracketed = s.size && s.data[0] == '[';
+    size_t skip = bracketed ? 1 : 0;
 
-        if (!is_alnum(c) && !is_one_of(c, "-._~%!$&'()*+,;=:[]"))
+    s.data += skip;
+    s.size -= skip;
+    if (!skip_host(&s, bracketed ? ']' : ':') || (bracketed && s.size == 0))
+        return false;
+    s.data += skip;
+    s.size -= skip;
+    if (s.size && *s.data != ':')
+        return false;
+    for (size_t i = 1; i < s.size; i++)
+        if (s.data[i] < '0' || s.data[i] > '9')
             return false;
-    }
     return true;
 }
 
@@ -219,7 +243,9 @@ static bool take_authority(md_http1 *h, md_slice *target)
     rest.size -= skip;
     while (n < rest.size && rest.data[n] != '/' && rest.data[n] != '?')
         n++;
-    if (n == 0 || !is_authority((md_slice){ rest.data, n }))
+    /* RFC 9110 4.2.1: an empty host is no http host. */
+    if (n == 0 || rest.data[0] == ':' ||
+        !is_authority((md_slice){ rest.data, n }))
         return false;
     h->host = part_of(h, (md_slice){ rest.data, n });
     h->absolute = true;
