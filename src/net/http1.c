@@ -30,7 +30,8 @@ enum {
     READ_SIZE_MAX = 64 * 1024,
     SLACK_SIZE = 2 * READ_SIZE_MAX, /* pipelined bytes, chunk framing */
     HEAD_SIZE_CAP = 1024 * 1024,
-    CHUNK_LINE_MAX = 256, /* size and extensions, which are ignored */
+    CHUNK_LINE_MAX = 256,          /* size and extensions, which are ignored */
+    CHUNK_FRAMING_MAX = 16 * 1024, /* of what sizes did not need, in all */
     KEEP_SIZE_MAX = 128 * 1024
 };
 
@@ -508,18 +509,25 @@ static bool step_chunk_size(md_http1 *h)
     md_slice line;
     uint64_t n = 0;
     size_t i = 0;
+    size_t needed = 0;
 
     if (!take_line(h, CHUNK_LINE_MAX, 400, &line))
         return false;
-    for (; i < line.size && hex_value(line.data[i]) >= 0; i++)
+    for (; i < line.size && hex_value(line.data[i]) >= 0; i++) {
         if (n <= h->limits.body_size_max)
             n = n * 16 + (uint64_t)hex_value(line.data[i]);
+        needed += n != 0;
+    }
     if (i == 0)
         return fail(h, 400, "chunk size is not a number");
     if (i < line.size && line.data[i] != ';')
         return fail(h, 400, "chunk size is followed by something else");
     if (!is_field_value((md_slice){ line.data + i, line.size - i }))
         return fail(h, 400, "chunk extension has an invalid character");
+    /* A byte of body in 256 bytes of framing would pass every other limit. */
+    h->framing_size += line.size - needed;
+    if (h->framing_size > CHUNK_FRAMING_MAX)
+        return fail(h, 400, "chunk framing is longer than the limit");
     if (n > h->limits.body_size_max - h->body_size)
         return fail(h, 413, "body is larger than the limit");
     h->left = (size_t)n;
@@ -687,7 +695,8 @@ void md_http1_next(md_http1 *h)
 
 bool md_http1_is_idle(const md_http1 *h)
 {
-    return h->state == START && h->in.size == 0;
+    /* An empty line before it is not the request's. */
+    return h->state == START && h->pos == h->in.size;
 }
 
 bool md_http1_in_body(const md_http1 *h)

@@ -61,7 +61,8 @@ typedef struct md_http1 {
     size_t scan;    /* no line end between pos and here */
     size_t body_at; /* the decoded body */
     size_t body_size;
-    size_t left; /* of the body, or of the chunk */
+    size_t left;         /* of the body, or of the chunk */
+    size_t framing_size; /* of the chunks, beyond what their sizes need */
     size_t trailer_size;
     uint32_t n_trailers;
 

@@ -473,6 +473,57 @@ static void test_http1__tiny_chunks_take_no_memory(void **state)
     md_http1_release(&h);
 }
 
+/* Framing is not counted as body, so it needs a bound of its own: what is
+ * behind the digits of all sizes, and zeros before them. */
+static void test_http1__framing_is_bounded(void **state)
+{
+    static const struct {
+        const char *chunk;
+        int n_fit; /* 16 KiB / bytes without need in one chunk's size line */
+    } cases[] = {
+        { "1;" LONG_32 LONG_32 LONG_32 "0123456789abcde\r\nx\r\n", 146 },
+        { "0000000000000000000000000000000" /* 31 */ "1\r\nx\r\n", 528 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        size_t size = strlen(cases[i].chunk);
+        int n = 0;
+        md_http1 h;
+
+        open_core(&h, &LIMITS);
+        assert_int_equal(feed_by(&h, CHUNKED, strlen(CHUNKED), 1000),
+                         MD_HTTP1_MORE);
+        while (feed_by(&h, cases[i].chunk, size, 1000) == MD_HTTP1_MORE)
+            n++;
+        assert_int_equal(n, cases[i].n_fit);
+        assert_int_equal(h.error_status, 400);
+        assert_string_equal(h.error_text,
+                            "chunk framing is longer than the limit");
+        md_http1_release(&h);
+    }
+}
+
+/* Old clients end a body with a line end that it does not count. */
+static void test_http1__line_end_behind_a_body(void **state)
+{
+    static const char text[] = POST "Content-Length: 1\r\n\r\nx\r\n";
+    size_t used = 0;
+    md_http1 h;
+
+    (void)state;
+    open_core(&h, &LIMITS);
+    assert_int_equal(feed_by(&h, text, sizeof(text) - 3, 100), MD_HTTP1_DONE);
+    md_http1_next(&h);
+    assert_int_equal(md_http1_feed(&h, "\r", 1, &used), MD_HTTP1_MORE);
+    assert_false(md_http1_is_idle(&h));
+    assert_int_equal(md_http1_feed(&h, "\n", 1, &used), MD_HTTP1_MORE);
+    assert_true(md_http1_is_idle(&h));
+    assert_int_equal(feed_by(&h, GET HOST "\r\n", 27, 100), MD_HTTP1_DONE);
+    assert_slice(md_http1_path(&h), "/");
+    md_http1_release(&h);
+}
+
 static void test_http1__large_body_is_not_kept(void **state)
 {
     md_http1_limits limits = MD_HTTP1_LIMITS_INIT;
@@ -571,6 +622,8 @@ int main(void)
         cmocka_unit_test(test_http1__pipelined_requests),
         cmocka_unit_test(test_http1__limits_are_exact),
         cmocka_unit_test(test_http1__tiny_chunks_take_no_memory),
+        cmocka_unit_test(test_http1__framing_is_bounded),
+        cmocka_unit_test(test_http1__line_end_behind_a_body),
         cmocka_unit_test(test_http1__large_body_is_not_kept),
         cmocka_unit_test(test_http1__limits_must_make_sense),
         cmocka_unit_test(test_http1__out_of_memory),
