@@ -654,6 +654,16 @@ void md_http1_commit(md_http1 *h, size_t size)
     h->in.data[h->in.size] = '\0';
 }
 
+size_t md_http1_capacity(const md_http1 *h)
+{
+    return h->in.cap;
+}
+
+void md_http1_refuse(md_http1 *h, int status, const char *text)
+{
+    (void)fail(h, status, text);
+}
+
 md_http1_event md_http1_feed(md_http1 *h, const void *data, size_t size,
                              size_t *used)
 {

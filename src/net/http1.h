@@ -102,6 +102,13 @@ void md_http1_commit(md_http1 *h, size_t size);
  * ERROR are repeated until md_http1_next or the end. */
 md_http1_event md_http1_step(md_http1 *h);
 
+/* Bytes of memory that the input takes. */
+size_t md_http1_capacity(const md_http1 *h);
+
+/* The caller refuses the request for a reason of its own: MD_HTTP1_ERROR from
+ * now on.  The text must be static. */
+void md_http1_refuse(md_http1 *h, int status, const char *text);
+
 /* Copy up to `size` bytes in and step: *used tells how many were taken, fewer
  * than size when an event came first. */
 md_http1_event md_http1_feed(md_http1 *h, const void *data, size_t size,

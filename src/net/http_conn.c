@@ -54,6 +54,7 @@ struct md_http_request {
     enum state state;
     enum phase phase;
     size_t progress; /* bytes at the last start of the timer */
+    size_t counted;  /* of buffered_bytes */
     uint64_t n_served;
     char peer[MD_ADDRESS_SIZE];
     _Atomic bool gone;
@@ -93,6 +94,15 @@ static void count(_Atomic uint64_t *counter, uint64_t n)
     atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
+/* Tell how much memory request and reply take; the reply is the loop's. */
+static void count_buffers(md_http_request *c)
+{
+    size_t now = md_http1_capacity(&c->in) + c->body.cap;
+
+    count(&c->srv->stats.buffered_bytes, (uint64_t)now - c->counted);
+    c->counted = now;
+}
+
 /* ---- life ---- */
 
 static void release(md_post *p)
@@ -104,6 +114,7 @@ static void release(md_post *p)
     md_arena_release(&c->arena);
     md_buf_release(&c->fields);
     md_buf_release(&c->body);
+    count_buffers(c);
     md_buf_release(&c->head);
     md_free(srv->alloc, c);
     md_http__server_released(srv);
@@ -227,6 +238,9 @@ static void start_linger(md_http_request *c)
      * overtake the reply. */
     c->state = LINGERING;
     c->progress = 0;
+    md_http1_release(&c->in);
+    md_buf_release(&c->body);
+    count_buffers(c);
     (void)shutdown(c->io.fd, SHUT_WR);
     md_timer_start(&c->srv->lingers, &c->timer);
     (void)watch(c, EPOLLIN);
@@ -241,6 +255,7 @@ static void end_write(md_http_request *c)
     }
     forget_request(c);
     md_http1_next(&c->in);
+    count_buffers(c);
     c->state = READING;
     c->phase = NO_PHASE;
     md_timer_stop(&c->timer);
@@ -308,10 +323,12 @@ static void on_finish(md_post *p)
 {
     md_http_request *c = of_post(p);
 
-    if (c->io.fd < 0)
+    if (c->io.fd < 0) {
         release(p);
-    else
-        start_write(c);
+        return;
+    }
+    count_buffers(c);
+    start_write(c);
 }
 
 /* ---- reading ---- */
@@ -420,6 +437,11 @@ static size_t receive(md_http_request *c)
     }
     count(&c->srv->stats.received_bytes, (uint64_t)n);
     md_http1_commit(&c->in, (size_t)n);
+    count_buffers(c);
+    if (c->counted > KEEP_SIZE_MAX && md_http_server_is_full(c->srv))
+        md_http1_refuse(&c->in, 503,
+                        "requests and replies of all connections are larger "
+                        "than the limit");
     return (size_t)n;
 }
 

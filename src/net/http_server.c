@@ -216,3 +216,8 @@ const md_http_stats *md_http_server_stats(const md_http_server *srv)
 {
     return &srv->stats;
 }
+
+bool md_http_server_is_full(const md_http_server *srv)
+{
+    return atomic_load(&srv->stats.buffered_bytes) > srv->opts.buffers_size_max;
+}

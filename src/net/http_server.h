@@ -32,8 +32,9 @@ typedef struct md_http_server_opts {
     uint32_t idle_timeout_ms;  /* between two requests */
     uint32_t drain_timeout_ms; /* then open connections are cut */
     md_http1_limits limits;
-    size_t reply_size_max; /* body of one answer */
-    size_t arena_size_max; /* of one request */
+    size_t reply_size_max;   /* body of one answer */
+    size_t buffers_size_max; /* requests and replies of all connections */
+    size_t arena_size_max;   /* of one request */
     void (*handle)(void *ctx, md_http_request *req);
     void *ctx;
 } md_http_server_opts;
@@ -45,6 +46,7 @@ typedef struct md_http_server_opts {
         .write_timeout_ms = 30 * 1000, .idle_timeout_ms = 75 * 1000,           \
         .drain_timeout_ms = 30 * 1000, .limits = MD_HTTP1_LIMITS_INIT,         \
         .reply_size_max = (size_t)256 << 20,                                   \
+        .buffers_size_max = (size_t)1 << 30,                                   \
         .arena_size_max = (size_t)256 << 20,                                   \
     }
 
@@ -52,16 +54,17 @@ enum {
     MD_HTTP_PROGRESS_SIZE = 64 * 1024
 };
 
-/* Counters since the start, but n_open; read from any thread. */
+/* Counters since the start, but for what is "now"; read from any thread. */
 typedef struct md_http_stats {
     _Atomic uint64_t n_open; /* connections now */
     _Atomic uint64_t accepted;
     _Atomic uint64_t accept_failures; /* out of descriptors or memory */
     _Atomic uint64_t evicted;         /* idle ones closed to make room */
     _Atomic uint64_t requests;
-    _Atomic uint64_t rejected;  /* malformed or over a limit */
-    _Atomic uint64_t timeouts;  /* while reading or writing */
-    _Atomic uint64_t abandoned; /* client gone before the answer was out */
+    _Atomic uint64_t rejected;       /* malformed or over a limit */
+    _Atomic uint64_t timeouts;       /* while reading or writing */
+    _Atomic uint64_t abandoned;      /* client gone before the answer was out */
+    _Atomic uint64_t buffered_bytes; /* now, in requests and replies */
     _Atomic uint64_t received_bytes;
     _Atomic uint64_t sent_bytes;
 } md_http_stats;
@@ -88,6 +91,11 @@ void md_http_server_drain(md_http_server *srv);
 /* "127.0.0.1:8080", with the port that the system chose. */
 const char *md_http_server_address(const md_http_server *srv);
 const md_http_stats *md_http_server_stats(const md_http_server *srv);
+
+/* Do requests and replies take more than buffers_size_max?  Bodies are then
+ * refused with 503 beyond what an idle connection may keep; whether anything
+ * large is computed is the handler's to decide.  From any thread. */
+bool md_http_server_is_full(const md_http_server *srv);
 
 /* ---- a request, for its owner ---- */
 

@@ -165,6 +165,15 @@ static void enqueue(md_call *c)
     md_error err = MD_ERROR_INIT;
     md_server *s = c->server;
 
+    if (md_http_server_is_full(s->http)) {
+        md_stats_rejected(&s->stats, "memory");
+        (void)md_fail(&err, MD_BUSY,
+                      "server is overloaded: requests and replies take more "
+                      "than %zu bytes",
+                      s->opts.http.buffers_size_max);
+        fail_call(c, &err);
+        return;
+    }
     if (s->opts.timeout_ms)
         c->deadline_ns = c->start_ns + (int64_t)s->opts.timeout_ms * 1000000;
     switch (md_queue_push(s->queue, c, &err)) {

@@ -524,6 +524,26 @@ static void test_http1__line_end_behind_a_body(void **state)
     md_http1_release(&h);
 }
 
+static void test_http1__the_caller_refuses(void **state)
+{
+    static const char text[] = POST "Content-Length: 9\r\n\r\nabc";
+    md_http1 h;
+
+    (void)state;
+    open_core(&h, &LIMITS);
+    assert_int_equal(md_http1_capacity(&h), 0);
+    assert_int_equal(feed_by(&h, text, sizeof(text) - 1, 100), MD_HTTP1_MORE);
+    assert_in_range(md_http1_capacity(&h), sizeof(text), 64 * 1024);
+    md_http1_refuse(&h, 503, "not now");
+    assert_int_equal(feed_by(&h, "defghi", 6, 100), MD_HTTP1_ERROR);
+    assert_int_equal(h.error_status, 503);
+    assert_string_equal(h.error_text, "not now");
+    assert_false(md_http1_keep_alive(&h));
+    assert_slice(md_http1_method(&h), "POST");
+    md_http1_release(&h);
+    assert_int_equal(md_http1_capacity(&h), 0);
+}
+
 static void test_http1__large_body_is_not_kept(void **state)
 {
     md_http1_limits limits = MD_HTTP1_LIMITS_INIT;
@@ -624,6 +644,7 @@ int main(void)
         cmocka_unit_test(test_http1__tiny_chunks_take_no_memory),
         cmocka_unit_test(test_http1__framing_is_bounded),
         cmocka_unit_test(test_http1__line_end_behind_a_body),
+        cmocka_unit_test(test_http1__the_caller_refuses),
         cmocka_unit_test(test_http1__large_body_is_not_kept),
         cmocka_unit_test(test_http1__limits_must_make_sense),
         cmocka_unit_test(test_http1__out_of_memory),

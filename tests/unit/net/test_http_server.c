@@ -625,6 +625,79 @@ static void test_http_server__out_of_descriptors(void **state)
 
 /* ---- draining ---- */
 
+/* A body of `size` bytes to `path`, as far as the server takes it. */
+static void send_body(http_client *c, const char *path, size_t size)
+{
+    char head[128];
+
+    (void)snprintf(head, sizeof(head),
+                   "POST %s HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n",
+                   path, size);
+    http_send_text(c, head);
+    while (size > 0) {
+        ssize_t n =
+            send(c->fd, big, size < BIG_SIZE ? size : BIG_SIZE, MSG_NOSIGNAL);
+
+        if (n <= 0)
+            return; /* refused, and the rest is not read */
+        size -= (size_t)n;
+    }
+}
+
+static void test_http_server__bodies_share_a_limit(void **state)
+{
+    md_http_server_opts o = default_opts();
+    md_error err = MD_ERROR_INIT;
+    const md_http_stats *stats;
+    md_http_request *held;
+    fixture f;
+    http_client a;
+    http_client b;
+
+    (void)state;
+    o.buffers_size_max = 6 << 20;
+    start(&f, o);
+    stats = md_http_server_stats(f.srv);
+    http_connect(&a, md_http_server_address(f.srv));
+    send_body(&a, "/hold", 3 << 20);
+    held = take_held(&f);
+    assert_in_range(stat_of(&stats->buffered_bytes), 3 << 20, 6 << 20);
+    assert_false(md_http_server_is_full(f.srv));
+    http_connect(&b, md_http_server_address(f.srv));
+    send_body(&b, "/", 4 << 20);
+    expect_body(&b, 503,
+                "{\"error\":\"requests and replies of all connections are "
+                "larger than the limit\"}");
+    http_close(&b);
+    await_stat(&stats->rejected, 1);
+    await_stat(&stats->n_open, 1);
+    /* who needs little is served */
+    http_connect(&b, md_http_server_address(f.srv));
+    http_send_text(&b, "GET /missing HTTP/1.1\r\n" HOST "\r\n");
+    expect_body(&b, 404, "");
+    /* and others when the first one is done */
+    md_http_request_finish(held);
+    expect_body(&a, 200, "");
+    send_body(&b, "/missing", 3 << 20);
+    expect_body(&b, 404, "");
+    /* a reply counts, too, from when it is handed back */
+    http_send_text(&a, "GET /hold HTTP/1.1\r\n" HOST "\r\n");
+    held = take_held(&f);
+    assert_md_ok(md_buf_reserve(md_http_reply_body(held), 7 << 20, &err), &err);
+    md_http_reply_body(held)->size = 7 << 20;
+    memset(md_http_reply_body(held)->data, 'x', 7 << 20);
+    md_http_request_finish(held);
+    for (int i = 0; i < 1000 && !md_http_server_is_full(f.srv); i++)
+        usleep(1000);
+    assert_true(md_http_server_is_full(f.srv));
+    http_close(&a);
+    await_stat(&stats->n_open, 1);
+    assert_false(md_http_server_is_full(f.srv));
+    http_close(&b);
+    await_stat(&stats->n_open, 0);
+    stop(&f);
+}
+
 static void test_http_server__drain_finishes_what_has_begun(void **state)
 {
     fixture f;
@@ -786,6 +859,7 @@ int main(void)
         cmocka_unit_test(test_http_server__idle_ones_make_room),
         cmocka_unit_test(test_http_server__waits_when_all_are_busy),
         cmocka_unit_test(test_http_server__out_of_descriptors),
+        cmocka_unit_test(test_http_server__bodies_share_a_limit),
         cmocka_unit_test(test_http_server__drain_finishes_what_has_begun),
         cmocka_unit_test(test_http_server__drain_has_an_end),
         cmocka_unit_test(test_http_server__second_drain_cuts),

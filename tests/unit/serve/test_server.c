@@ -166,6 +166,32 @@ static void test_server__full_queue_refuses_at_once(void **state)
     fake_server_stop(&f);
 }
 
+/* Then nothing that computes is begun; what is small is answered. */
+static void test_server__full_buffers_refuse(void **state)
+{
+    md_server_opts o = MD_SERVER_OPTS_INIT;
+    fake_server f;
+    http_reply r;
+
+    (void)state;
+    o.n_workers = 1;
+    o.http.buffers_size_max = 1024; /* less than one connection takes */
+    fake_server_start(&f, &o, fake_identity(), NULL);
+    fake_call(&f, "POST", "/predict", BODY, 503, &r);
+    assert_string_equal(r.body,
+                        "{\"error\":\"server is overloaded: requests and "
+                        "replies take more than 1024 bytes\"}");
+    assert_string_equal(http_field(&r, "retry-after"), "1");
+    http_reply_release(&r);
+    fake_expect(&f, "GET", "/v2/health/live", NULL, 200, "{\"live\":true}");
+    fake_call(&f, "GET", "/metrics", NULL, 200, &r);
+    assert_non_null(
+        strstr(r.body, "modeld_serve_rejects_total{reason=\"memory\"} 1\n"));
+    assert_non_null(strstr(r.body, "modeld_net_buffered_bytes "));
+    http_reply_release(&r);
+    fake_server_stop(&f);
+}
+
 static void test_server__deadline_passes_in_the_queue(void **state)
 {
     md_server_opts o = MD_SERVER_OPTS_INIT;
@@ -352,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_server__inner_errors_stay_inside),
         cmocka_unit_test(test_server__request_ids),
         cmocka_unit_test(test_server__full_queue_refuses_at_once),
+        cmocka_unit_test(test_server__full_buffers_refuse),
         cmocka_unit_test(test_server__deadline_passes_in_the_queue),
         cmocka_unit_test(test_server__drains),
         cmocka_unit_test(test_server__metrics),
