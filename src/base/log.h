@@ -9,7 +9,8 @@
  * so text from outside cannot forge a line.  Nothing is allocated and nothing
  * fails; a line is written with one call of the sink.  All threads may log.
  *
- * Modules below engine return errors and do not log.
+ * Modules below engine return errors and do not log, but for net, where a
+ * refused client is nobody else's event.
  */
 #ifndef MD_BASE_LOG_H
 #define MD_BASE_LOG_H

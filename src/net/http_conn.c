@@ -18,7 +18,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "net/http1_reply.h"
+
+#define MD_LOG_TAG "net.http"
 
 enum state {
     READING,
@@ -206,9 +209,12 @@ static void start_write(md_http_request *c)
     write_some(c);
 }
 
-/* Answer what the core refused, or a timeout, and close. */
+/* Answer what the core refused, or a timeout, and close.  No handler sees
+ * it, so it is logged here. */
 static void reply_error(md_http_request *c, int status, const char *text)
 {
+    MD_LOG(MD_LOG_INFO, "request refused", md_log_str("peer", c->peer),
+           md_log_int("status", status), md_log_str("error", text));
     c->status = status;
     c->keep_alive = false;
     md_http_reply_reset(c);

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "net/http_server.h"
 #include "support/http_client.h"
 
@@ -625,6 +626,58 @@ static void test_http_server__out_of_descriptors(void **state)
 
 /* ---- draining ---- */
 
+/* ---- the log ---- */
+
+static char lines[4096];
+
+static void keep_line(void *ctx, const char *line, size_t n)
+{
+    (void)ctx;
+    if (strlen(lines) + n < sizeof(lines))
+        strncat(lines, line, n);
+}
+
+/* Who is refused before there is a request leaves a line as well. */
+static void test_http_server__logs_what_it_refuses(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *line; /* what follows the peer */
+    } cases[] = {
+        { "GET / HTTP/1.1\r\nX y\r\n",
+          " status=400 error=\"field line has no colon\"\n" },
+        { "PUT / HTTP/1.1\r\n" HOST "Content-Length: 99999999999\r\n\r\n",
+          " status=413 error=\"body is larger than the limit\"\n" },
+        { "GET / HT", " status=408 error=\"request did not come in time\"\n" },
+    };
+    md_http_server_opts o = default_opts();
+    md_error err = MD_ERROR_INIT;
+    fixture f;
+
+    (void)state;
+    o.head_timeout_ms = 50;
+    assert_md_ok(md_log_set_levels("info", &err), &err);
+    md_log_set_sink(keep_line, NULL);
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        char peer[64];
+        http_reply r;
+        const char *at;
+
+        lines[0] = '\0';
+        start(&f, o);
+        http_exchange(md_http_server_address(f.srv), cases[i].text, &r);
+        stop(&f);
+        http_reply_release(&r);
+        at = strstr(lines, "level=info tag=net.http msg=\"request refused\" "
+                           "peer=127.0.0.1:");
+        assert_non_null(at);
+        assert_int_equal(sscanf(strstr(at, "peer="), "peer=%63s", peer), 1);
+        assert_string_equal(strstr(at, peer) + strlen(peer), cases[i].line);
+    }
+    md_log_set_sink(NULL, NULL);
+    assert_md_ok(md_log_set_levels("error", &err), &err);
+}
+
 /* A body of `size` bytes to `path`, as far as the server takes it. */
 static void send_body(http_client *c, const char *path, size_t size)
 {
@@ -860,12 +913,15 @@ int main(void)
         cmocka_unit_test(test_http_server__waits_when_all_are_busy),
         cmocka_unit_test(test_http_server__out_of_descriptors),
         cmocka_unit_test(test_http_server__bodies_share_a_limit),
+        cmocka_unit_test(test_http_server__logs_what_it_refuses),
         cmocka_unit_test(test_http_server__drain_finishes_what_has_begun),
         cmocka_unit_test(test_http_server__drain_has_an_end),
         cmocka_unit_test(test_http_server__second_drain_cuts),
         cmocka_unit_test(test_http_server__drain_serves_a_full_backlog),
         cmocka_unit_test(test_http_server__opens_or_says_why),
     };
+    md_error err = MD_ERROR_INIT;
 
+    assert_md_ok(md_log_set_levels("error", &err), &err);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
