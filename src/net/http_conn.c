@@ -641,6 +641,11 @@ md_buf *md_http_reply_body(md_http_request *req)
     return &req->body;
 }
 
+size_t md_http_reply_size(const md_http_request *req)
+{
+    return reply_body(req).size;
+}
+
 void md_http_reply_static(md_http_request *req, md_slice body)
 {
     req->fixed = body;

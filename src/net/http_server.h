@@ -128,6 +128,9 @@ md_status md_http_reply_field(md_http_request *req, const char *name,
 /* Append the body here.  Its memory is kept for the next request. */
 md_buf *md_http_reply_body(md_http_request *req);
 
+/* Size of the body, which HEAD is told of and not sent. */
+size_t md_http_reply_size(const md_http_request *req);
+
 /* Send these bytes, which must outlive the server, in place of the body. */
 void md_http_reply_static(md_http_request *req, md_slice body);
 

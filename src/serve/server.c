@@ -58,7 +58,7 @@ static void finish(md_call *c)
 
     (void)md_http_reply_field(c->http, "X-Request-Id", c->id, NULL);
     md_stats_answered(&c->server->stats, c, status);
-    log_call(c, status, md_http_reply_body(c->http)->size);
+    log_call(c, status, md_http_reply_size(c->http));
     md_http_request_finish(c->http);
 }
 

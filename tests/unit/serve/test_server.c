@@ -123,6 +123,65 @@ static void test_server__request_ids(void **state)
     fake_server_stop(&f);
 }
 
+/* ---- the log ---- */
+
+static char lines[4096];
+
+static void keep_line(void *ctx, const char *line, size_t n)
+{
+    (void)ctx;
+    if (strlen(lines) + n < sizeof(lines))
+        strncat(lines, line, n);
+}
+
+/* Each answer is one line, which tells what was sent. */
+static void test_server__logs_each_request(void **state)
+{
+    static const struct {
+        const char *method;
+        const char *path;
+        const char *body;
+        int status;
+        const char *line; /* between peer and bytes */
+    } cases[] = {
+        { "GET", "/v2", NULL, 200, "method=GET path=/v2 status=200" },
+        { "HEAD", "/v2", NULL, 200, "method=HEAD path=/v2 status=200" },
+        { "GET", "/", NULL, 200, "method=GET path=/ status=200" },
+        { "GET", "/metrics", NULL, 200, "method=GET path=/metrics status=200" },
+        { "POST", "/predict", BODY, 200,
+          "method=POST path=/predict status=200" },
+        { "POST", "/predict?key=secret", "{", 400,
+          "method=POST path=/predict status=400" },
+        { "GET", "/a%0alevel=error", NULL, 404,
+          "method=GET path=\"/a%0alevel=error\" status=404" },
+        { "DELETE", "/v2", NULL, 405, "method=DELETE path=/v2 status=405" },
+    };
+    md_error err = MD_ERROR_INIT;
+
+    (void)state;
+    md_log_set_sink(keep_line, NULL);
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        char end[128];
+        fake_server f;
+        http_reply r;
+
+        fake_server_start(&f, NULL, fake_identity(), NULL);
+        assert_md_ok(md_log_set_levels("info", &err), &err);
+        lines[0] = '\0';
+        fake_call(&f, cases[i].method, cases[i].path, cases[i].body,
+                  cases[i].status, &r);
+        (void)snprintf(end, sizeof(end), " %s bytes=%s us=", cases[i].line,
+                       http_field(&r, "content-length"));
+        http_reply_release(&r);
+        fake_server_stop(&f);
+        if (!strstr(lines, end) || !strstr(lines, "msg=request id=") ||
+            !strstr(lines, " peer=127.0.0.1:"))
+            fail_msg("'%s' is not in '%s'", end, lines);
+        assert_ptr_equal(strchr(lines, '\n'), lines + strlen(lines) - 1);
+    }
+    md_log_set_sink(NULL, NULL);
+}
+
 static void test_server__full_queue_refuses_at_once(void **state)
 {
     md_server_opts o = MD_SERVER_OPTS_INIT;
@@ -377,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_server__errors_are_json),
         cmocka_unit_test(test_server__inner_errors_stay_inside),
         cmocka_unit_test(test_server__request_ids),
+        cmocka_unit_test(test_server__logs_each_request),
         cmocka_unit_test(test_server__full_queue_refuses_at_once),
         cmocka_unit_test(test_server__full_buffers_refuse),
         cmocka_unit_test(test_server__deadline_passes_in_the_queue),
