@@ -2,9 +2,9 @@
 
 #include <math.h>
 
-/* exp(-104) rounds to zero, so below it SILU and the like are at their limit;
- * stopping there keeps -Inf * 0 from becoming NaN. */
-static const float floor_x = -104.0f;
+/* 110 exp(-110) rounds to zero, so below it SILU and the like are at their
+ * limit; stopping there keeps -Inf * 0 from becoming NaN. */
+static const float floor_x = -110.0f;
 
 /* (lo > x ? lo : x) keeps NaN, as maxps with x as second operand does. */
 static float at_least(float lo, float x)
