@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/size.h"
 #include "kernels/norm_f32.h"
 
 static size_t lanes_at(int64_t n, int64_t i)
@@ -10,7 +11,12 @@ static size_t lanes_at(int64_t n, int64_t i)
     return n - i < VF_LANES ? (size_t)(n - i) : VF_LANES;
 }
 
-static float row_sum(const float *x, int64_t n)
+/* Elements of a part of a sum: each adds a rounding. */
+enum {
+    PART = 128 * VF_LANES
+};
+
+static inline vf part_sum(const float *x, int64_t n)
 {
     vf a = vf_zero(), b = vf_zero();
     int64_t i = 0;
@@ -21,13 +27,21 @@ static float row_sum(const float *x, int64_t n)
     }
     for (; i < n; i += VF_LANES)
         a = vf_add(a, vf_load(x + i, lanes_at(n, i)));
-    return vf_sum(vf_add(a, b));
+    return vf_add(a, b);
 }
 
-/* Sum of (x - mean)^2. */
-static float row_squares(const float *x, int64_t n, float mean)
+static float row_sum(const float *x, int64_t n)
 {
-    const vf c = vf_set(mean);
+    vf sum = vf_zero();
+
+    for (int64_t i = 0; i < n; i += PART)
+        sum = vf_add(sum, part_sum(x + i, md_min_i64(PART, n - i)));
+    return vf_sum(sum);
+}
+
+/* Sums of (x - c)^2. */
+static inline vf part_squares(const float *x, int64_t n, vf c)
+{
     vf a = vf_zero(), b = vf_zero();
     int64_t i = 0;
 
@@ -43,7 +57,17 @@ static float row_squares(const float *x, int64_t n, float mean)
 
         a = vf_fmadd(p, p, a);
     }
-    return vf_sum(vf_add(a, b));
+    return vf_add(a, b);
+}
+
+static float row_squares(const float *x, int64_t n, float mean)
+{
+    vf sum = vf_zero();
+
+    for (int64_t i = 0; i < n; i += PART)
+        sum = vf_add(
+            sum, part_squares(x + i, md_min_i64(PART, n - i), vf_set(mean)));
+    return vf_sum(sum);
 }
 
 void VF(md_norm_f32)(const md_norm_f32_args *a)

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "base/attr.h"
+#include "base/size.h"
 #include "kernels/softmax_f32.h"
 
 static size_t lanes_at(int64_t n, int64_t i)
@@ -22,33 +24,36 @@ static float row_max(const float *x, int64_t n)
     return vf_max_lane(top);
 }
 
-/* y = exp(x - top), returning the sum. */
-static float row_exp(float *y, const float *x, int64_t n, float top)
+/* Elements of a part of a sum: rows may have some hundred thousand, and a
+ * rounding for each would be seen. */
+enum {
+    PART = 64 * VF_LANES
+};
+
+/* exp(x - top) of n elements into y unless it is NULL; returns the sums. */
+static MD_ALWAYS_INLINE vf part_exp(float *y, const float *x, int64_t n, vf top)
 {
-    const vf t = vf_set(top);
     vf sum = vf_zero();
 
     for (int64_t i = 0; i < n; i += VF_LANES) {
         const size_t m = lanes_at(n, i);
-        const vf e = vf_exp(vf_sub(vf_load(x + i, m), t));
+        const vf e = vf_exp(vf_sub(vf_load(x + i, m), top));
 
-        vf_store(y + i, e, m);
+        if (y)
+            vf_store(y + i, e, m);
         sum = vf_add(sum, vf_keep(e, m, vf_zero()));
     }
-    return vf_sum(sum);
+    return sum;
 }
 
-static float row_exp_sum(const float *x, int64_t n, float top)
+static MD_ALWAYS_INLINE float row_exp(float *y, const float *x, int64_t n,
+                                      float top)
 {
-    const vf t = vf_set(top);
     vf sum = vf_zero();
 
-    for (int64_t i = 0; i < n; i += VF_LANES) {
-        const size_t m = lanes_at(n, i);
-        const vf e = vf_exp(vf_sub(vf_load(x + i, m), t));
-
-        sum = vf_add(sum, vf_keep(e, m, vf_zero()));
-    }
+    for (int64_t i = 0; i < n; i += PART)
+        sum = vf_add(sum, part_exp(y ? y + i : NULL, x + i,
+                                   md_min_i64(PART, n - i), vf_set(top)));
     return vf_sum(sum);
 }
 
@@ -63,7 +68,7 @@ void VF(md_softmax_f32)(float *y, const float *x, int64_t rows, int64_t n,
             /* Two steps: top + log(sum) would lose digits of small sums. */
             const vf t = vf_set(top);
 
-            by = vf_set(logf(row_exp_sum(x, n, top)));
+            by = vf_set(logf(row_exp(NULL, x, n, top)));
             for (int64_t i = 0; i < n; i += VF_LANES) {
                 const size_t m = lanes_at(n, i);
 
