@@ -1,7 +1,11 @@
 #include "base/text.h"
 
+#include <assert.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "base/utf8.h"
 
 enum {
     WORD_MAX = 63
@@ -87,6 +91,54 @@ bool md_text_in_list(const char *s, const char *list, char sep)
             return false;
         list = end + 1;
     }
+}
+
+/* The character of `len` bytes at p as it is quoted: itself or an escape, in
+ * out; len 0 is a byte that is none.  Returns the length. */
+static size_t quote_char(char out[8], const unsigned char *p, size_t len)
+{
+    static const char plain[] = "\\'\n\r\t", letter[] = "\\'nrt";
+    const char *at = len == 1 && *p ? strchr(plain, *p) : NULL;
+
+    if (at) {
+        out[0] = '\\';
+        out[1] = letter[at - plain];
+        return 2;
+    }
+    if (len == 0 || *p < 0x20 || *p == 0x7f)
+        return (size_t)snprintf(out, 8, "\\x%02x", *p);
+    memcpy(out, p, len);
+    return len;
+}
+
+char *md_text_quote(char *buf, size_t size, const char *s, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    size_t used = 1, fits = 1; /* fits: of used, with the mark behind it */
+
+    assert(size >= 8);
+    buf[0] = '\'';
+    for (size_t at = 0; at < n;) {
+        size_t len = md_utf8_next(p + at, n - at);
+        char out[8];
+        size_t n_out;
+
+        if (len == 2 && p[at] == 0xc2 && p[at + 1] < 0xa0)
+            len = 0; /* U+0080 to U+009F: control characters too */
+        n_out = quote_char(out, p + at, len);
+
+        if (used + n_out + 2 > size) {
+            memcpy(buf + fits, "'...", 5);
+            return buf;
+        }
+        memcpy(buf + used, out, n_out);
+        used += n_out;
+        if (used + 5 <= size)
+            fits = used;
+        at += len ? len : 1;
+    }
+    memcpy(buf + used, "'", 2);
+    return buf;
 }
 
 char *md_text_trim(char *s)

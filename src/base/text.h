@@ -1,4 +1,4 @@
-/* Small helpers for words that people type. */
+/* Small helpers for words that people type and read. */
 #ifndef MD_BASE_TEXT_H
 #define MD_BASE_TEXT_H
 
@@ -26,6 +26,14 @@ unsigned md_text_distance(const char *a, const char *b);
 
 /* Whether s is one of the words in `list`, which are separated by `sep`. */
 bool md_text_in_list(const char *s, const char *list, char sep);
+
+/*
+ * n bytes at s between single quotes into buf, for messages; returns buf.
+ * Control characters, quotes, backslashes and bytes that are not UTF-8 become
+ * \n, \', \x1b and the like; what does not fit is cut at a character and
+ * marked: 'abc'...  size is at least 8.
+ */
+char *md_text_quote(char *buf, size_t size, const char *s, size_t n);
 
 /* Cut spaces and tabs off both ends, in place; returns the first byte. */
 char *md_text_trim(char *s);

@@ -46,6 +46,18 @@ bool md_utf8_valid(const void *text, size_t n)
     return true;
 }
 
+size_t md_utf8_cut(const void *text, size_t n, size_t max)
+{
+    const unsigned char *p = text;
+    size_t at = max;
+
+    if (n <= max)
+        return n;
+    while (at > 0 && max - at < 3 && follows(p[at]))
+        at--;
+    return follows(p[at]) ? max : at;
+}
+
 size_t md_utf8_put(char dst[4], uint32_t rune)
 {
     if (rune < 0x80) {

@@ -12,6 +12,10 @@ size_t md_utf8_next(const unsigned char *p, size_t n);
 /* Whether n bytes are UTF-8 throughout. */
 bool md_utf8_valid(const void *text, size_t n);
 
+/* Length of the longest beginning of at most `max` of n bytes that splits no
+ * character; text that is not UTF-8 may be cut anywhere. */
+size_t md_utf8_cut(const void *text, size_t n, size_t max);
+
 /* Encode a character; returns its length, 1 to 4. */
 size_t md_utf8_put(char dst[4], uint32_t rune);
 

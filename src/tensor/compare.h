@@ -11,14 +11,15 @@ typedef struct md_diff {
     double cosine;    /* of the flattened tensors; 1 when both are 0 */
     int64_t n_misses; /* elements outside the tolerance */
     int64_t first;    /* index of the first miss, -1 */
-    double got, want; /* there */
 } md_diff;
 
 /*
- * Compare element by element: within |got - want| <= abs + rel * |want|; NaN
- * equals NaN, Inf equals the same Inf, strings must be equal byte by byte.
- * MD_MISMATCH when type or shape differ or an element misses; the text tells
- * which.  *out (may be NULL) is filled whenever type and shape agree.
+ * Compare element by element: within |got - want| <= abs + rel * |want|,
+ * where the difference of integers is exact and | | of complex numbers their
+ * modulus.  NaN equals NaN, Inf equals the same Inf (in each part of a complex
+ * number); strings must be equal byte by byte.  MD_MISMATCH when type or shape
+ * differ or an element misses; the text tells which, with both values.  *out
+ * (may be NULL) is filled whenever type and shape agree.
  */
 md_status md_tensor_compare(md_diff *out, const md_tensor *got,
                             const md_tensor *want, double abs, double rel,

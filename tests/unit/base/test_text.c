@@ -88,6 +88,46 @@ static void test_text__in_list(void **state)
     assert_false(md_text_in_list("ab", "a|abc", '|'));
 }
 
+static void test_text__quote(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t n, size;
+        const char *want;
+    } cases[] = {
+        { NULL, 0, 8, "''" },
+        { "abc", 3, 8, "'abc'" },
+        { "abcde", 5, 8, "'abcde'" }, /* seven and the NUL: just fits */
+        { "abcdef", 6, 8, "'ab'..." },
+        { "abcdef", 6, 9, "'abcdef'" },
+        { "abcdefgh", 8, 9, "'abc'..." },
+        { "it's", 4, 32, "'it\\'s'" },
+        { "a\\b", 3, 32, "'a\\\\b'" },
+        { "a\nb\r\tc", 6, 32, "'a\\nb\\r\\tc'" },
+        { "\0x", 2, 32, "'\\x00x'" },
+        { "\x1b[31m\x7f", 6, 32, "'\\x1b[31m\\x7f'" },
+        { "\xc3\xa4", 2, 32, "'\xc3\xa4'" },
+        { "\xc2\x85\xc2\x9b\xc2\xa0", 6, 32, "'\\xc2\\x85\\xc2\\x9b\xc2\xa0'" },
+        { "\xff\x80z", 3, 32, "'\\xff\\x80z'" },
+        { "\xe4\xb8", 2, 32, "'\\xe4\\xb8'" },
+        /* neither a character nor an escape is split */
+        { "a\xe4\xb8\xad\xe4\xb8\xad", 7, 9, "'a'..." },
+        { "\n\n\n\n", 4, 8, "'\\n'..." },
+        { "\x01\x01", 2, 8, "''..." },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        char buf[40];
+
+        memset(buf, '!', sizeof(buf));
+        assert_ptr_equal(
+            md_text_quote(buf, cases[i].size, cases[i].text, cases[i].n), buf);
+        assert_string_equal(buf, cases[i].want);
+        assert_int_equal(buf[cases[i].size], '!');
+    }
+}
+
 static void test_text__trim(void **state)
 {
     char a[] = " \t a b \t", b[] = "  ", c[] = "";
@@ -104,6 +144,7 @@ int main(void)
         cmocka_unit_test(test_text__distance),
         cmocka_unit_test(test_text__nearest),
         cmocka_unit_test(test_text__in_list),
+        cmocka_unit_test(test_text__quote),
         cmocka_unit_test(test_text__trim),
     };
 

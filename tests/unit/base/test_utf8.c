@@ -41,6 +41,39 @@ static void test_utf8__valid(void **state)
                          cases[i].valid);
 }
 
+static void test_utf8__cut(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t max, want;
+    } cases[] = {
+        { "", 0, 0 },
+        { "abc", 0, 0 },
+        { "abc", 2, 2 },
+        { "abc", 3, 3 },
+        { "abc", 9, 3 },
+        { "a\xc3\xa4z", 1, 1 },
+        { "a\xc3\xa4z", 2, 1 },
+        { "a\xc3\xa4z", 3, 3 },
+        { "\xe4\xb8\xad\xe6\x96\x87", 2, 0 },
+        { "\xe4\xb8\xad\xe6\x96\x87", 3, 3 },
+        { "\xe4\xb8\xad\xe6\x96\x87", 4, 3 },
+        { "\xe4\xb8\xad\xe6\x96\x87", 5, 3 },
+        { "\xf0\x9f\x98\x80!", 1, 0 },
+        { "\xf0\x9f\x98\x80!", 3, 0 },
+        { "\xf0\x9f\x98\x80!", 4, 4 },
+        /* no character is that long: not UTF-8, cut where it was asked */
+        { "\x80\x80\x80\x80\x80\x80", 5, 5 },
+        { "\x80\x80", 1, 1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++)
+        assert_int_equal(
+            md_utf8_cut(cases[i].text, strlen(cases[i].text), cases[i].max),
+            cases[i].want);
+}
+
 /* Each character that exists is encoded so that it is found valid. */
 static void test_utf8__put_every_rune(void **state)
 {
@@ -66,6 +99,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_utf8__valid),
+        cmocka_unit_test(test_utf8__cut),
         cmocka_unit_test(test_utf8__put_every_rune),
     };
 
