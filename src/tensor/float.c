@@ -67,6 +67,21 @@ uint16_t md_f32_to_bf16(float f)
     return (uint16_t)(u >> 16);
 }
 
+/* S. Boldo, G. Melquiond, "Emulation of a FMA and Correctly Rounded Sums:
+ * Proved Algorithms Using Rounding to Odd" (2008): right for every type that
+ * has at least two bits less than float, at each exponent. */
+float md_f64_to_f32_odd(double d)
+{
+    float f = (float)d;
+    uint32_t u = bits_of(f);
+
+    if (isnan(d) || (double)f == d)
+        return f;
+    if (fabs((double)f) > fabs(d))
+        u--; /* one step towards zero, from Inf too */
+    return float_of(u | 1u);
+}
+
 /* A narrow format with a sign bit. */
 typedef struct narrow {
     int man;      /* mantissa bits */

@@ -18,6 +18,12 @@ uint16_t md_f32_to_f16(float f);
 float md_bf16_to_f32(uint16_t h);
 uint16_t md_f32_to_bf16(float f); /* NaN stays a quiet NaN */
 
+/* d as float, to be rounded once more to a narrower type: cut towards zero,
+ * with the last bit set when something was lost ("rounding to odd"), so that
+ * the second rounding still sees on which side of a tie d is.  Overflow gives
+ * the largest float.  (float)d would round twice. */
+float md_f64_to_f32_odd(double d);
+
 /* For the float8 types and float4 (code in the low bits).  `saturate`: values
  * out of range become the largest finite one instead of Inf or NaN. */
 float md_f8_to_f32(md_dtype t, uint8_t code);

@@ -19,7 +19,8 @@ typedef struct md_shape {
 } md_shape;
 
 /* Number of elements; MD_INVALID on a negative dim, MD_TOO_LARGE when the
- * product overflows int64. */
+ * product of the dims that are not 0, and so perhaps a stride, overflows
+ * int64. */
 md_status md_shape_count(int64_t *out, const md_shape *s, md_error *err);
 
 /* The same for a shape that was checked before; 1 for a scalar. */

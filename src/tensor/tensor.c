@@ -136,6 +136,41 @@ static int64_t saturate_i64(double v)
     return (int64_t)v;
 }
 
+/* Negative numbers as in saturate_i64, wrapped. */
+static uint64_t saturate_u64(double v)
+{
+    if (v >= 0x1p64)
+        return UINT64_MAX;
+    return v >= 0x1p63 ? (uint64_t)v : (uint64_t)saturate_i64(v);
+}
+
+/* m as a double that rounds to any narrower float as m does: where it has
+ * more than 53 bits the last 11 become one that tells whether they were 0
+ * (see md_f64_to_f32_odd). */
+static double odd_u64(uint64_t m)
+{
+    if (m >> 53)
+        m = (m >> 11 | ((m & 0x7ff) != 0)) << 11;
+    return (double)m;
+}
+
+static double odd_i64(int64_t v)
+{
+    return v < 0 ? -odd_u64(0 - (uint64_t)v) : odd_u64((uint64_t)v);
+}
+
+/* Does it hold doubles? */
+static bool is_wide(md_dtype t)
+{
+    return t == MD_DTYPE_F64 || t == MD_DTYPE_C128;
+}
+
+/* Is it read and written exactly by way of int64? */
+static bool is_whole(md_dtype t)
+{
+    return md_dtype_is_integer(t) || t == MD_DTYPE_BOOL;
+}
+
 double md_tensor_get_f64(const md_tensor *t, int64_t i)
 {
     switch (t->dtype) {
@@ -220,27 +255,28 @@ void md_tensor_set_f64(md_tensor *t, int64_t i, double v)
         ((double *)t->data)[2 * i + 1] = 0.0;
         break;
     case MD_DTYPE_F16:
-        ((uint16_t *)t->data)[i] = md_f32_to_f16((float)v);
+        ((uint16_t *)t->data)[i] = md_f32_to_f16(md_f64_to_f32_odd(v));
         break;
     case MD_DTYPE_BF16:
-        ((uint16_t *)t->data)[i] = md_f32_to_bf16((float)v);
+        ((uint16_t *)t->data)[i] = md_f32_to_bf16(md_f64_to_f32_odd(v));
         break;
     case MD_DTYPE_F8E4M3FN:
     case MD_DTYPE_F8E4M3FNUZ:
     case MD_DTYPE_F8E5M2:
     case MD_DTYPE_F8E5M2FNUZ:
     case MD_DTYPE_F8E8M0:
-        ((uint8_t *)t->data)[i] = md_f32_to_f8(t->dtype, (float)v, true);
+        ((uint8_t *)t->data)[i] =
+            md_f32_to_f8(t->dtype, md_f64_to_f32_odd(v), true);
         break;
     case MD_DTYPE_F4E2M1:
-        set_packed(t->data, i, 4, md_f32_to_f8(t->dtype, (float)v, true));
+        set_packed(t->data, i, 4,
+                   md_f32_to_f8(t->dtype, md_f64_to_f32_odd(v), true));
         break;
     case MD_DTYPE_BOOL:
         ((uint8_t *)t->data)[i] = v != 0.0;
         break;
     case MD_DTYPE_U64:
-        ((uint64_t *)t->data)[i] =
-            v >= 0x1p63 && v < 0x1p64 ? (uint64_t)v : (uint64_t)saturate_i64(v);
+        ((uint64_t *)t->data)[i] = saturate_u64(v);
         break;
     default:
         md_tensor_set_i64(t, i, saturate_i64(v));
@@ -283,7 +319,25 @@ void md_tensor_set_i64(md_tensor *t, int64_t i, int64_t v)
     case MD_DTYPE_N:
         break;
     default:
-        md_tensor_set_f64(t, i, (double)v);
+        md_tensor_set_f64(t, i, is_wide(t->dtype) ? (double)v : odd_i64(v));
         break;
     }
+}
+
+void md_tensor_set_from(md_tensor *t, int64_t i, const md_tensor *from,
+                        int64_t j)
+{
+    int64_t v;
+
+    if (!is_whole(from->dtype)) {
+        md_tensor_set_f64(t, i, md_tensor_get_f64(from, j));
+        return;
+    }
+    v = md_tensor_get_i64(from, j);
+    if (from->dtype != MD_DTYPE_U64 || v >= 0 || is_whole(t->dtype))
+        md_tensor_set_i64(t, i, v);
+    else /* only the wide floats round here */
+        md_tensor_set_f64(t, i,
+                          is_wide(t->dtype) ? (double)(uint64_t)v
+                                            : odd_u64((uint64_t)v));
 }

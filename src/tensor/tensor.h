@@ -43,14 +43,27 @@ void md_tensor_release(md_tensor *t);
 int64_t md_tensor_n(const md_tensor *t);
 size_t md_tensor_size(const md_tensor *t);
 
-/* Element i of any number type as double / int64 (floats truncate towards
- * zero and saturate; complex gives its real part; strings give 0). */
+/* Element i of any number type as double / int64.  Floats truncate towards
+ * zero and saturate, NaN is 0; uint64 above int64 wraps; complex gives its
+ * real part; strings give 0. */
 double md_tensor_get_f64(const md_tensor *t, int64_t i);
 int64_t md_tensor_get_i64(const md_tensor *t, int64_t i);
 
-/* Store with ONNX Cast's conversion to the tensor's type (integers wrap,
- * floats round to nearest even, float8 saturates, bool is v != 0). */
+/*
+ * Store with ONNX Cast's conversion to the tensor's type: floats round once,
+ * to nearest even (E8M0: ties up), beyond their range to Inf, float8 and
+ * float4 to their largest value; bool is v != 0; complex gets a zero
+ * imaginary part; strings stay as they are.
+ *
+ * Integers wrap: the low bits of v are kept.  What ONNX leaves open: a double
+ * is truncated towards zero and saturates at 64 bits first (into uint64 at
+ * 2^64 - 1, else at int64's ends), and NaN is 0.
+ */
 void md_tensor_set_f64(md_tensor *t, int64_t i, double v);
 void md_tensor_set_i64(md_tensor *t, int64_t i, int64_t v);
+
+/* The same from element j of another tensor, each bit of which counts. */
+void md_tensor_set_from(md_tensor *t, int64_t i, const md_tensor *from,
+                        int64_t j);
 
 #endif

@@ -67,15 +67,14 @@ static void convert(md_tensor *out, const md_tensor *in, const md_node *node)
 
     for (int64_t i = 0; i < n; i++) {
         if (out->dtype == MD_DTYPE_F8E8M0)
-            ((uint8_t *)out->data)[i] =
-                to_e8m0((float)md_tensor_get_f64(in, i), mode, saturate);
+            ((uint8_t *)out->data)[i] = to_e8m0(
+                md_f64_to_f32_odd(md_tensor_get_f64(in, i)), mode, saturate);
         else if (MD_TYPES_F8 >> out->dtype & 1)
             ((uint8_t *)out->data)[i] = md_f32_to_f8(
-                out->dtype, (float)md_tensor_get_f64(in, i), saturate);
-        else if (md_dtype_is_float(in->dtype) || md_dtype_is_float(out->dtype))
-            md_tensor_set_f64(out, i, md_tensor_get_f64(in, i));
+                out->dtype, md_f64_to_f32_odd(md_tensor_get_f64(in, i)),
+                saturate);
         else
-            md_tensor_set_i64(out, i, md_tensor_get_i64(in, i));
+            md_tensor_set_from(out, i, in, i);
     }
 }
 
