@@ -1,6 +1,8 @@
 /*
  * md_bench_kernels [PART...]: GFLOP/s of every row of the kernel lists that
  * this CPU has, on one thread; with PARTs only rows whose name contains one.
+ * Columns: row, shape, GFLOP/s, microseconds of one run; where a kernel has no
+ * multiplications a FLOP is an element, as its file says.
  * Each figure is the minimum of many runs, so a loaded machine disturbs it
  * little.  Needs a release build.
  */
