@@ -172,7 +172,7 @@ bool md_conv_f32_split(md_conv_f32_grid *out, const md_conv_f32_kernel *kernel,
 {
     *out = (md_conv_f32_grid){ .pointwise = is_pointwise(s),
                                .direct = is_direct(s) };
-    if (s->n == 0 || s->oc == 0 || s->oh == 0 || s->ow == 0)
+    if (md_conv_shape_is_empty(s))
         return true;
     out->rows = out->pointwise ? md_div_up(s->oh * s->ow, SEGMENT) : s->oh;
     cut(out, kernel, s, groups, threads);

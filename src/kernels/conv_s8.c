@@ -199,6 +199,8 @@ int64_t md_conv_s8_n_chunks(const md_conv_s8_args *c)
 {
     plan p;
 
+    if (md_conv_shape_is_empty(&c->shape))
+        return 0;
     make_plan(&p, c);
     return count(&p);
 }
@@ -220,6 +222,8 @@ size_t md_conv_s8_scratch_size(const md_conv_s8_args *c)
 {
     plan p;
 
+    if (md_conv_shape_is_empty(&c->shape))
+        return 0;
     make_plan(&p, c);
     return taps_size(&p) +
            (p.copies ? (size_t)window_size(&p) + slack(&p, c->kernel) : 0);
@@ -275,7 +279,8 @@ static void copy_window(uint8_t *to, const md_conv_s8_args *c, const plan *p,
     };
 
     if (c->x_block != MD_LANES) {
-        for (int64_t i = 0; i < v->h; i++, to += v->w * c->x_block)
+        for (int64_t i = 0; i < v->h && p->t.planes > 0;
+             i++, to += v->w * c->x_block)
             copy_row_4(to, c, p, v, v->y + i);
         return;
     }

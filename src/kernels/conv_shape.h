@@ -14,6 +14,12 @@ typedef struct md_conv_shape {
     int64_t dilation_h, dilation_w;
 } md_conv_shape;
 
+/* Whether there is nothing to compute. */
+static inline int md_conv_shape_is_empty(const md_conv_shape *s)
+{
+    return s->n == 0 || s->oc == 0 || s->oh == 0 || s->ow == 0;
+}
+
 /* Whether every pixel of every window lies inside the input. */
 static inline int md_conv_shape_is_inside(const md_conv_shape *s)
 {

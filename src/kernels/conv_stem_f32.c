@@ -89,7 +89,7 @@ bool md_conv_stem_f32_split(md_conv_stem_f32_grid *out, const md_conv_shape *s,
     size_t taps, frame = sizeof(float);
 
     *out = (md_conv_stem_f32_grid){ 0 };
-    if (s->n == 0 || s->oc == 0 || s->oh == 0 || s->ow == 0)
+    if (md_conv_shape_is_empty(s))
         return true;
     if (macs >= share_min)
         parts = md_max_i64(parts, md_div_up(threads, s->n));

@@ -114,7 +114,9 @@ static int64_t n_bands(const md_conv_shape *s)
 
 int64_t md_dwconv_s8_n_chunks(const md_dwconv_s8_args *c)
 {
-    return c->shape.n * n_blocks(&c->shape) * n_bands(&c->shape);
+    const md_conv_shape *s = &c->shape;
+
+    return md_conv_shape_is_empty(s) ? 0 : s->n * n_blocks(s) * n_bands(s);
 }
 
 static bool copies(const md_dwconv_s8_args *c)
@@ -132,7 +134,7 @@ size_t md_dwconv_s8_scratch_size(const md_dwconv_s8_args *c)
     const md_conv_shape *s = &c->shape;
     size_t size = taps_size(s);
 
-    if (copies(c))
+    if (copies(c) && !md_conv_shape_is_empty(s))
         size += (size_t)(window_h(s, band_rows(s)) * window_w(s) * MD_LANES);
     return size;
 }

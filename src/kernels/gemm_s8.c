@@ -111,8 +111,8 @@ int64_t md_gemm_s8_n_chunks(const md_gemm_s8_args *g)
  * rows in units. */
 static bool copies_a(const md_gemm_s8_args *g)
 {
-    return g->a_signed || g->k % (4 * g->kernel->quad_unit) != 0 ||
-           g->m % g->kernel->row_unit != 0;
+    return g->k > 0 && (g->a_signed || g->k % (4 * g->kernel->quad_unit) != 0 ||
+                        g->m % g->kernel->row_unit != 0);
 }
 
 size_t md_gemm_s8_scratch_size(const md_gemm_s8_args *g)

@@ -237,6 +237,7 @@ static const md_conv_shape shapes[] = {
     { 2, 16,  3, 30, 90,  4, 31, 2, 2, 1, 1, 1, 1, 1, 1 },
     { 1, 16,  2,  2, 16,  3,  3, 1, 1, 3, 3, 2, 2, 1, 1 },
     { 1, 70,  7,  7, 40,  7,  7, 3, 3, 1, 1, 1, 1, 1, 1 },
+    { 1,  0,  4,  4, 17,  4,  4, 3, 3, 1, 1, 1, 1, 1, 1 },
 };
 static const md_conv_shape stems[] = {
     { 1, 3, 15, 17, 24,  8,  9, 3, 3, 2, 2, 1, 1, 1, 1 },
@@ -244,6 +245,7 @@ static const md_conv_shape stems[] = {
     { 1, 4,  9,  9, 33,  5,  5, 3, 3, 1, 1, 0, 0, 2, 2 },
     { 1, 2,  6,  6, 16,  6,  6, 1, 1, 1, 1, 0, 0, 1, 1 },
     { 1, 3, 33, 33, 64, 17, 17, 7, 7, 2, 2, 3, 3, 1, 1 },
+    { 1, 0,  4,  4, 17,  4,  4, 3, 3, 1, 1, 1, 1, 1, 1 },
 };
 /* clang-format on */
 
@@ -261,6 +263,29 @@ static void test_conv_s8__first_layer(void **state)
     for (size_t i = 0; i < sizeof(stems) / sizeof(*stems); i++)
         for (unsigned how = 0; how < 12; how++)
             one_case(&stems[i], 4, how);
+}
+
+/* No image, no pixel: no chunks, whatever else the shape says. */
+static void test_conv_s8__empty(void **state)
+{
+    (void)state;
+    for (int what = 0; what < 3; what++) {
+        for (const md_gemm_s8_kernel *r = md_gemm_s8_kernels; r->dot; r++) {
+            md_conv_s8_args c = { .kernel = r, .shape = shapes[2] };
+
+            if (what == 0)
+                c.shape.n = 0;
+            if (what == 1)
+                c.shape.ih = c.shape.oh = 0;
+            if (what == 2)
+                c.shape.iw = c.shape.ow = 0;
+            for (int block = 4; block <= MD_LANES; block *= 4) {
+                c.x_block = block;
+                assert_int_equal(md_conv_s8_n_chunks(&c), 0);
+                assert_int_equal(md_conv_s8_scratch_size(&c), 0);
+            }
+        }
+    }
 }
 
 /* Large enough to be split over rows, pixels and channels. */
@@ -285,6 +310,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conv_s8__rows_equal_definition),
         cmocka_unit_test(test_conv_s8__first_layer),
+        cmocka_unit_test(test_conv_s8__empty),
         cmocka_unit_test(test_conv_s8__many_chunks),
     };
 

@@ -188,10 +188,29 @@ static void test_dwconv_s8__rows_equal_definition(void **state)
             one_case(&shapes[i], how);
 }
 
+/* No image, no pixel: no chunks. */
+static void test_dwconv_s8__empty(void **state)
+{
+    md_dwconv_s8_args c = { .kernel = md_dwconv_s8_select(0),
+                            .shape = shapes[0] };
+
+    (void)state;
+    assert_true(md_dwconv_s8_n_chunks(&c) > 0);
+    c.shape.n = 0;
+    assert_int_equal(md_dwconv_s8_n_chunks(&c), 0);
+    c.shape = shapes[0];
+    c.shape.ih = c.shape.oh = 0;
+    assert_int_equal(md_dwconv_s8_n_chunks(&c), 0);
+    c.shape = shapes[0];
+    c.shape.iw = c.shape.ow = 0;
+    assert_int_equal(md_dwconv_s8_n_chunks(&c), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dwconv_s8__rows_equal_definition),
+        cmocka_unit_test(test_dwconv_s8__empty),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

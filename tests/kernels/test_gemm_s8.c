@@ -188,6 +188,45 @@ static void test_gemm_s8__rows_equal_definition(void **state)
                 one_case(ms[i], ns[j], ks[l], how++);
 }
 
+/* No products: what is left is the start.  No rows or columns: no chunks. */
+static void test_gemm_s8__nothing(void **state)
+{
+    int32_t start[32], c[3 * 20];
+
+    (void)state;
+    for (int i = 0; i < 32; i++)
+        start[i] = i * 1000 - 7;
+    for (const md_gemm_s8_kernel *r = md_gemm_s8_kernels; r->dot; r++) {
+        md_gemm_s8_args g = { .kernel = r,
+                              .requant = md_requant_s8_select(0),
+                              .m = 3,
+                              .n = 20,
+                              .a = start, /* not read */
+                              .b = (const int8_t *)start,
+                              .start = start,
+                              .c = c,
+                              .ldc = 20,
+                              .rq = { .out = MD_QOUT_S32 } };
+
+        if (r->required & ~md_cpu_flags())
+            continue;
+        for (int is_signed = 0; is_signed < 2; is_signed++) {
+            g.a_signed = is_signed;
+            memset(c, 0xff, sizeof(c));
+            assert_int_equal(md_gemm_s8_packed_size(r, 20, 0), 0);
+            assert_int_equal(md_gemm_s8_scratch_size(&g), 0);
+            for (int64_t i = 0; i < md_gemm_s8_n_chunks(&g); i++)
+                md_gemm_s8_run(&g, i, NULL);
+            for (int i = 0; i < 60; i++)
+                assert_int_equal(c[i], start[i % 20]);
+        }
+        g.m = 0;
+        assert_int_equal(md_gemm_s8_n_chunks(&g), 0);
+        g.m = 3, g.n = 0;
+        assert_int_equal(md_gemm_s8_n_chunks(&g), 0);
+    }
+}
+
 /* Largest products everywhere: 16-bit saturation would show. */
 static void test_gemm_s8__extremes(void **state)
 {
@@ -247,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm_s8__rows_equal_definition),
+        cmocka_unit_test(test_gemm_s8__nothing),
         cmocka_unit_test(test_gemm_s8__extremes),
         cmocka_unit_test(test_gemm_s8__select_follows_flags),
     };
