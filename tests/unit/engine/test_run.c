@@ -74,7 +74,8 @@ static void check_same(const net *n, const md_tensor *got,
                        const md_tensor *want, uint32_t n_out)
 {
     for (uint32_t i = 0; i < n_out; i++) {
-        if (!md_shape_equal(&got[i].shape, &want[i].shape) ||
+        if (!md_shape_equal(&got[i].shape, &want[i].shape) || !got[i].data ||
+            !want[i].data ||
             memcmp(got[i].data, want[i].data, md_tensor_size(&want[i])) != 0)
             fail_msg("%s: output %u differs", n->name, i);
     }
