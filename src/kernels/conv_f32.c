@@ -67,15 +67,66 @@ bool md_conv_f32_packed_size(size_t *out, const md_conv_shape *s,
            md_mul_size(out, *out, (size_t)s->kw);
 }
 
-/* One pair of blocks: dst[taps][16 ic][16 oc] from w[oc][ic][taps]. */
+typedef float v4 __attribute__((vector_size(16)));
+
+/* to[j][o] = from[o][j] for one quarter of the columns each way. */
+static void transpose4(float *to, const float *from)
+{
+    v4 r[4], a, b, c, d;
+
+    for (int i = 0; i < 4; i++)
+        memcpy(&r[i], from + i * BLOCK, sizeof(r[i]));
+    a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+    b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+    c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+    d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    r[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+    r[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+    r[2] = __builtin_shufflevector(c, d, 0, 1, 4, 5);
+    r[3] = __builtin_shufflevector(c, d, 2, 3, 6, 7);
+    for (int i = 0; i < 4; i++)
+        memcpy(to + i * BLOCK, &r[i], sizeof(r[i]));
+}
+
+/* Up to 16 numbers; nearly always all, and then without a loop. */
+static void copy_block(float *to, const float *from, int64_t n)
+{
+    if (n == BLOCK) {
+        memcpy(to, from, BLOCK * sizeof(float));
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        to[i] = from[i];
+}
+
+/* One pair of blocks: dst[taps][16 ic][16 oc] from w[oc][ic][taps].  Input
+ * channels and taps of an output channel lie side by side, so this transposes
+ * [16 oc][n_ic * taps], in squares that both sides read and write whole cache
+ * lines of. */
 static void pack_pair(float *dst, const float *w, int64_t w_oc, int64_t taps,
                       int64_t n_ic, int64_t n_oc)
 {
-    memset(dst, 0, (size_t)(taps * TAP) * sizeof(float));
-    for (int64_t o = 0; o < n_oc; o++) {
-        for (int64_t i = 0; i < n_ic; i++) {
-            for (int64_t t = 0; t < taps; t++)
-                dst[t * TAP + i * BLOCK + o] = w[o * w_oc + i * taps + t];
+    float square[TAP] = { 0 }, turned[TAP];
+    int64_t i = 0, t = 0;
+
+    if (n_ic < BLOCK)
+        memset(dst, 0, (size_t)(taps * TAP) * sizeof(float));
+    for (int64_t at = 0; at < n_ic * taps; at += BLOCK) {
+        int64_t n = md_min_i64(BLOCK, n_ic * taps - at);
+
+        for (int64_t o = 0; o < n_oc; o++)
+            copy_block(square + o * BLOCK, w + o * w_oc + at, n);
+        for (int o = 0; o < BLOCK; o += 4) {
+            for (int j = 0; j < BLOCK; j += 4)
+                transpose4(turned + j * BLOCK + o, square + o * BLOCK + j);
+        }
+        for (int64_t j = 0; j < n; j++) {
+            memcpy(dst + t * TAP + i * BLOCK, turned + j * BLOCK,
+                   BLOCK * sizeof(float));
+            if (++t == taps) {
+                t = 0;
+                i++;
+            }
         }
     }
 }
