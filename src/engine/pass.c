@@ -75,6 +75,16 @@ md_status md_pass__resolve(const md_graph *g, md_node *n, md_error *err)
     return MD_OK;
 }
 
+md_status md_pass__add_const(md_value_id *out, md_graph *g, md_tensor t,
+                             md_error *err)
+{
+    md_status s = md_graph_add_const(out, g, "", t, err);
+
+    if (s != MD_OK)
+        md_tensor_release(&t);
+    return s;
+}
+
 bool md_pass__has_subgraph(const md_node *n)
 {
     for (uint32_t i = 0; i < n->n_attr; i++) {

@@ -31,6 +31,10 @@ md_node *md_pass__def(const md_graph *g, md_value_id id, const char *op);
 /* The single element of a float constant in *out; false if id is none. */
 bool md_pass__scalar(const md_graph *g, md_value_id id, float *out);
 
+/* A nameless constant that takes t over; t is released when this fails. */
+md_status md_pass__add_const(md_value_id *out, md_graph *g, md_tensor t,
+                             md_error *err);
+
 /* Does an attribute of n hold a graph (If, Loop, Scan)? */
 bool md_pass__has_subgraph(const md_node *n);
 

@@ -49,10 +49,10 @@ static md_status fold(md_graph *g, md_node *conv, const bn *b, md_error *err)
     md_value_id wid, bid;
 
     MD_TRY(md_tensor_copy(&wn, w, g->model->alloc, err));
-    MD_TRY(md_graph_add_const(&wid, g, "", wn, err));
+    MD_TRY(md_pass__add_const(&wid, g, wn, err));
     MD_TRY(
         md_tensor_alloc(&bt, MD_DTYPE_F32, &per_channel, g->model->alloc, err));
-    MD_TRY(md_graph_add_const(&bid, g, "", bt, err));
+    MD_TRY(md_pass__add_const(&bid, g, bt, err));
     for (int64_t c = 0; c < b->n; c++) {
         double k = b->scale[c] / sqrt((double)b->var[c] + b->eps);
         double shift = bias ? bias[c] : 0.0;

@@ -124,7 +124,7 @@ static md_status need_zp(md_graph *g, quantized *q, md_error *err)
         return MD_OK;
     MD_TRY(md_tensor_alloc(&t, g->values[q->q].type.dtype, &scalar,
                            g->model->alloc, err));
-    return md_graph_add_const(&q->zp, g, "", t, err);
+    return md_pass__add_const(&q->zp, g, t, err);
 }
 
 static float scale_at(const md_tensor *t, int64_t i)
@@ -204,7 +204,7 @@ static md_status int_bias(md_value_id *out, md_graph *g, md_value_id bias,
             md_tensor_set_i64(
                 &t, i, (int64_t)nearbyint(fmin(fmax(v, INT32_MIN), INT32_MAX)));
     }
-    return md_graph_add_const(out, g, "", t, err);
+    return md_pass__add_const(out, g, t, err);
 }
 
 /* Turn n into `op` reading `in`, writing what q (QuantizeLinear) wrote. */
