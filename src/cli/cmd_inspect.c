@@ -257,7 +257,7 @@ static md_status run(const md_args *a, md_error *err)
     md_status s;
     md_buf b;
 
-    MD_TRY(md_cli_model_load(&m, a->pos[0], err));
+    MD_TRY(md_cli_model_load(&m, a->pos[0], MD_LOAD_TO_READ, err));
     s = count_graph(&x, m->graph, err);
     if (s != MD_OK) {
         md_model_free(m);

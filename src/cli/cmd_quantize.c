@@ -124,7 +124,7 @@ static md_status run(const md_args *a, md_error *err)
     md_pool *pool = NULL;
     md_status s;
 
-    MD_TRY(md_cli_model_load(&m, a->pos[0], err));
+    MD_TRY(md_cli_model_load(&m, a->pos[0], MD_LOAD_TO_READ, err));
     s = md_pool_new(&pool, (int)md_args_int(a, "threads", 0),
                     md_alloc_default(), err);
     if (s == MD_OK)

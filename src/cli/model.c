@@ -6,9 +6,10 @@
 #include "base/num.h"
 #include "convert/convert.h"
 
-md_status md_cli_model_load(md_model **out, const char *path, md_error *err)
+md_status md_cli_model_load(md_model **out, const char *path, md_load use,
+                            md_error *err)
 {
-    return md_convert_load(out, path, md_alloc_tagged(MD_MEM_graph), err);
+    return md_convert_load(out, path, use, md_alloc_tagged(MD_MEM_graph), err);
 }
 
 static md_precision parse_precision(const char *name)
@@ -53,7 +54,7 @@ md_status md_cli_session_open(md_cli_session *out, const char *path,
     md_model *model;
     md_status s;
 
-    MD_TRY(md_cli_model_load(&model, path, err));
+    MD_TRY(md_cli_model_load(&model, path, MD_LOAD_TO_RUN, err));
     s = md_cli_session_take(out, model, a, err);
     if (s != MD_OK) {
         md_model_free(model);

@@ -155,7 +155,7 @@ static md_status load_foreign(md_model **out, const char *path,
     return s;
 }
 
-md_status md_convert_load(md_model **out, const char *path,
+md_status md_convert_load(md_model **out, const char *path, md_load use,
                           const md_alloc *alloc, md_error *err)
 {
     const md_format *f = NULL;
@@ -165,7 +165,7 @@ md_status md_convert_load(md_model **out, const char *path,
         return MD_OK;
     if (md_format_detect(&f, path, NULL) == MD_UNSUPPORTED)
         return fail_unknown(path, err);
-    return md_format_load_model(out, path, alloc, err);
+    return md_format_load_model(out, path, use, alloc, err);
 }
 
 md_status md_convert_load_bytes(md_model **out, const void *bytes, size_t size,

@@ -84,7 +84,7 @@ md_status md_convert_bytes(md_model **out, const void *bytes, size_t size,
  * the self-check, or ONNX.  The new model is the caller's.  MD_UNSUPPORTED
  * names what can be read; external data is looked for beside a file only.
  */
-md_status md_convert_load(md_model **out, const char *path,
+md_status md_convert_load(md_model **out, const char *path, md_load use,
                           const md_alloc *alloc, md_error *err);
 md_status md_convert_load_bytes(md_model **out, const void *bytes, size_t size,
                                 const char *name, const md_alloc *alloc,

@@ -189,6 +189,7 @@ static md_status fold(md_session *s, md_node *n, md_error *err)
     md_tensor hollow = MD_TENSOR_INIT;
     md_status st;
 
+    MD_TRY(md_session__align_inputs(s, n, err));
     for (uint32_t i = 0; i < n->n_in; i++) {
         if (n->in[i] == MD_VALUE_NONE)
             continue;
@@ -282,6 +283,7 @@ md_status md_session__propagate(md_session *s, bool keep_dequantize,
 md_status md_session__compile(md_session *s, md_error *err)
 {
     MD_TRY(resolve(s, err));
+    MD_TRY(md_session__align(s, err));
     MD_TRY(md_pass__drop_unused(s->graph, err));
     MD_TRY(md_session__propagate(s, true, err));
     if (!s->reference) {

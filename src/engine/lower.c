@@ -172,6 +172,27 @@ static md_status offer(md_session *s, md_node *n, md_inst *inst, frame *f,
     return MD_OK;
 }
 
+/* Offer the node, with what its inputs need until they are packed. */
+static md_status offer_staged(md_session *s, md_node *n, md_inst *inst,
+                              frame *f, md_error *err)
+{
+    const md_op *op = n->impl;
+    const md_tensor *staged = NULL;
+    md_status st;
+
+    if (op->flags & MD_OP_WEIGHTS)
+        MD_TRY(md_session__stage(s, n, &staged, err));
+    else if (!(op->flags & MD_OP_GATHERS))
+        MD_TRY(md_session__align_inputs(s, n, err));
+    if (!staged)
+        return offer(s, n, inst, f, err);
+    f->cin[1] = staged;
+    st = offer(s, n, inst, f, err);
+    if (st != MD_OK)
+        return st;
+    return md_session__unstage(s, n, f->packed[1], err);
+}
+
 static bool is_view(const md_graph *g, const md_node *n)
 {
     const md_op *op = n->impl;
@@ -202,7 +223,7 @@ static md_status lower_node(md_session *s, md_node *n, md_arena *ar,
         draft.kind = MD_INST_VIEW;
         draft.kernel = "view";
     } else {
-        MD_TRY(offer(s, n, &draft, &f, err));
+        MD_TRY(offer_staged(s, n, &draft, &f, err));
     }
     forget_packed(s, n, &f);
     /* Reorders come first, then the instruction itself. */

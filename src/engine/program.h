@@ -52,6 +52,9 @@ struct md_session {
     uint32_t n_slots, cap_slots;
     uint32_t *slot_of[2]; /* by layout, by value; MD_SLOT_NONE */
     uint32_t *reads;      /* by value, while lowering: who still needs it */
+    void *staging;        /* while lowering: weights on the way to a kernel */
+    size_t staging_size;
+    md_tensor staged; /* what is in it */
     md_inst *insts;
     uint32_t n_insts, cap_insts;
     pthread_mutex_t lock; /* guards the list of idle runs */
@@ -72,6 +75,21 @@ md_status md_session__infer_node(const md_graph *g, const md_node *n,
 /* Infer and fold every node of the graph, changing the graph. */
 md_status md_session__propagate(md_session *s, bool keep_dequantize,
                                 md_error *err);
+
+/* align.c: give constants that must have it a proper address. */
+md_status md_session__align(md_session *s, md_error *err);
+
+/* The same for all that n reads, when it runs now. */
+md_status md_session__align_inputs(md_session *s, const md_node *n,
+                                   md_error *err);
+
+/* An aligned copy of input 1 of n, which is left unaligned; *out is NULL when
+ * there is nothing to copy.  Good until unstage, which keeps the copy as the
+ * constant unless it was packed. */
+md_status md_session__stage(md_session *s, const md_node *n,
+                            const md_tensor **out, md_error *err);
+md_status md_session__unstage(md_session *s, const md_node *n, bool packed,
+                              md_error *err);
 
 /* lower.c: choose kernels and layouts; fills slots and insts. */
 md_status md_session__lower(md_session *s, md_error *err);

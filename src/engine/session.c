@@ -77,6 +77,8 @@ md_status md_session_new(md_session **out, md_model *model,
         st = md_session__lower(s, err);
     md_free(model->alloc, s->reads);
     s->reads = NULL;
+    md_free(s->alloc, s->staging);
+    s->staging = NULL;
     if (st == MD_OK)
         st = fill_io(s, &s->outputs, s->graph->outputs, s->graph->n_outputs,
                      err);

@@ -72,7 +72,7 @@ md_status md_format_detect(const md_format **out, const char *path,
     return MD_OK;
 }
 
-md_status md_format_load_model(md_model **out, const char *path,
+md_status md_format_load_model(md_model **out, const char *path, md_load use,
                                const md_alloc *alloc, md_error *err)
 {
     const md_format *f = NULL;
@@ -83,7 +83,7 @@ md_status md_format_load_model(md_model **out, const char *path,
     if (!f->load_model)
         return md_fail(err, MD_UNSUPPORTED, "'%s' (%s) holds no model", path,
                        f->title);
-    return f->load_model(out, path, alloc, err);
+    return f->load_model(out, path, use, alloc, err);
 }
 
 md_status md_format_load_tensor(md_tensor *out, const char *path,

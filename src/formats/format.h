@@ -16,7 +16,7 @@ typedef struct md_format {
      * such a file?  NULL: only the ending tells. */
     bool (*probe)(const void *bytes, size_t size);
     /* Read a model, or one tensor that owns its data; NULL: it holds none. */
-    md_status (*load_model)(md_model **out, const char *path,
+    md_status (*load_model)(md_model **out, const char *path, md_load use,
                             const md_alloc *alloc, md_error *err);
     md_status (*load_tensor)(md_tensor *out, const char *path,
                              const md_alloc *alloc, md_error *err);
@@ -38,7 +38,7 @@ md_status md_format_detect(const md_format **out, const char *path,
 
 /* Load a model or a tensor from a file of any format that holds one;
  * MD_UNSUPPORTED when the file's does not. */
-md_status md_format_load_model(md_model **out, const char *path,
+md_status md_format_load_model(md_model **out, const char *path, md_load use,
                                const md_alloc *alloc, md_error *err);
 md_status md_format_load_tensor(md_tensor *out, const char *path,
                                 const md_alloc *alloc, md_error *err);

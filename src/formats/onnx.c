@@ -200,11 +200,6 @@ md_status md_onnx_parse(md_model **out, const void *bytes, size_t size,
     return s;
 }
 
-static void unmap(void *ctx)
-{
-    md_map_release(ctx);
-}
-
 /* The folder that path lies in, in the arena. */
 static const char *folder_of(md_arena *ar, const char *path)
 {
@@ -216,31 +211,39 @@ static const char *folder_of(md_arena *ar, const char *path)
                             slash == path ? 1 : (size_t)(slash - path));
 }
 
-static md_status load_into(md_model *m, const char *path, md_error *err)
+static md_status load_into(md_model *m, const char *path, md_load use,
+                           md_error *err)
 {
     md_onnx_opts opts = MD_ONNX_OPTS_INIT;
-    md_map *map = md_arena_calloc(&m->arena, 1, sizeof(*map));
+    md_map map, kept;
+    md_status s;
 
     opts.keep = true;
+    opts.unaligned = use == MD_LOAD_TO_RUN;
     opts.folder = folder_of(&m->arena, path);
-    if (!map || !opts.folder)
-        return md_fail_nomem(err, sizeof(*map));
-    MD_TRY(md_model_on_free(m, unmap, map, err));
-    MD_TRY(md_map_open(map, path, err));
-    MD_TRY(parse_into(m, map->data, map->size, &opts, err));
+    if (!opts.folder)
+        return md_fail_nomem(err, strlen(path));
+    MD_TRY(md_map_open(&map, path, err));
+    kept = map;
+    s = md_model_keep_map(m, &map, err);
+    if (s != MD_OK) {
+        md_map_release(&map);
+        return s;
+    }
+    MD_TRY(parse_into(m, kept.data, kept.size, &opts, err));
     /* What was copied need not stay in memory twice. */
-    md_map_forget(map->data, map->size);
+    md_map_forget(kept.data, kept.size);
     return MD_OK;
 }
 
-md_status md_onnx_load(md_model **out, const char *path, const md_alloc *alloc,
-                       md_error *err)
+static md_status load(md_model **out, const char *path, md_load use,
+                      const md_alloc *alloc, md_error *err)
 {
     md_model *m;
     md_status s;
 
     MD_TRY(md_model_new(&m, alloc, 0, err));
-    s = load_into(m, path, err);
+    s = load_into(m, path, use, err);
     if (s != MD_OK) {
         md_model_free(m);
         return md_wrap(err, s, "model '%s': ", path);
@@ -249,15 +252,10 @@ md_status md_onnx_load(md_model **out, const char *path, const md_alloc *alloc,
     return MD_OK;
 }
 
-void md_onnx_forget(const md_model *model)
+md_status md_onnx_load(md_model **out, const char *path, const md_alloc *alloc,
+                       md_error *err)
 {
-    for (uint32_t i = 0; i < model->n_cleanups; i++) {
-        if (model->cleanups[i].fn == unmap) {
-            const md_map *map = model->cleanups[i].ctx;
-
-            md_map_forget(map->data, map->size);
-        }
-    }
+    return load(out, path, MD_LOAD_TO_READ, alloc, err);
 }
 
 bool md_onnx_probe(const void *bytes, size_t size)
@@ -283,5 +281,5 @@ const md_format md_format_onnx = {
     .title = "ONNX model",
     .ending = ".onnx",
     .probe = md_onnx_probe,
-    .load_model = md_onnx_load,
+    .load_model = load,
 };

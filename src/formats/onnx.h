@@ -15,7 +15,8 @@
  *   - A dimension that is negative or missing is a fresh anonymous symbol.
  *
  * Constants keep pointing into the file's mapping when they are aligned for
- * their type there; others are copied.
+ * their type there; others are copied, but for large ones of a model that is
+ * loaded to be run (md_load).
  */
 #ifndef MD_FORMATS_ONNX_H
 #define MD_FORMATS_ONNX_H
@@ -27,12 +28,13 @@ typedef struct md_onnx_opts {
     size_t memory_limit; /* bytes the model may take in memory; 0: none */
     size_t dense_limit;  /* bytes of all sparse tensors made dense */
     bool keep;           /* the bytes outlive the model: point into them */
+    bool unaligned;      /* also where large ones are not aligned (md_load) */
 } md_onnx_opts;
 
 #define MD_ONNX_OPTS_INIT                                                      \
     {                                                                          \
         .folder = NULL, .memory_limit = 0, .dense_limit = (size_t)1 << 30,     \
-        .keep = false                                                          \
+        .keep = false, .unaligned = false                                      \
     }
 
 /*
@@ -44,13 +46,6 @@ typedef struct md_onnx_opts {
  */
 md_status md_onnx_load(md_model **out, const char *path, const md_alloc *alloc,
                        md_error *err);
-
-/*
- * Let the system drop the pages of a loaded file; they come back from its
- * cache when they are touched.  For after constants were packed elsewhere.
- * Does nothing to models that were not loaded from a file.
- */
-void md_onnx_forget(const md_model *model);
 
 /* md_onnx_load from memory (opts may be NULL). */
 md_status md_onnx_parse(md_model **out, const void *bytes, size_t size,

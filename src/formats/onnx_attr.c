@@ -125,9 +125,11 @@ static md_status read_tensor(const md_tensor **out, md_onnx_reader *r,
 
     MD_TRY(md_pb_message(&bytes, f, err));
     if (sparse)
-        MD_TRY(md_onnx__read_sparse(&t, r, bytes, false, "tensor", err));
+        MD_TRY(md_onnx__read_sparse(&t, r, bytes, MD_ONNX_IN_ARENA, "tensor",
+                                    err));
     else
-        MD_TRY(md_onnx__read_tensor(&t, r, bytes, false, "tensor", err));
+        MD_TRY(md_onnx__read_tensor(&t, r, bytes, MD_ONNX_IN_ARENA, "tensor",
+                                    err));
     copy = md_arena_alloc(ar, sizeof(*copy));
     if (!copy)
         return md_fail_nomem(err, sizeof(*copy));

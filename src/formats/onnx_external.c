@@ -46,39 +46,15 @@ md_status md_onnx__external_entry(md_onnx_external *x, md_onnx_reader *r,
     return MD_OK;
 }
 
-static void unmap_files(void *ctx)
-{
-    md_onnx_file **head = ctx;
-
-    for (md_onnx_file *f = *head; f; f = f->next)
-        md_map_release(&f->map);
-    *head = NULL;
-}
-
-/* The model's list of files, made at the first use. */
-static md_status make_list(md_onnx_reader *r, md_error *err)
-{
-    md_onnx_file **head;
-
-    if (r->files)
-        return MD_OK;
-    head = md_arena_calloc(&r->model->arena, 1, sizeof(*head));
-    if (!head)
-        return md_fail_nomem(err, sizeof(*head));
-    MD_TRY(md_model_on_free(r->model, unmap_files, (void *)head, err));
-    r->files = head;
-    return MD_OK;
-}
-
 static md_status map_file(md_onnx_file **out, md_onnx_reader *r,
                           const char *location, md_error *err)
 {
     md_onnx_file *file = NULL;
+    md_map map;
     md_status s;
     int fd;
 
-    MD_TRY(make_list(r, err));
-    for (file = *r->files; file; file = file->next) {
+    for (file = r->files; file; file = file->next) {
         if (strcmp(file->location, location) == 0) {
             *out = file;
             return MD_OK;
@@ -89,11 +65,17 @@ static md_status map_file(md_onnx_file **out, md_onnx_reader *r,
         return md_fail_nomem(err, sizeof(*file));
     file->location = location;
     MD_TRY(md_confined_open(&fd, r->opts.folder, location, err));
-    s = md_map_fd(&file->map, fd, location, err);
+    s = md_map_fd(&map, fd, location, err);
     close(fd);
     MD_TRY(s);
-    file->next = *r->files;
-    *r->files = file;
+    file->map = map;
+    s = md_model_keep_map(r->model, &map, err);
+    if (s != MD_OK) {
+        md_map_release(&map);
+        return s;
+    }
+    file->next = r->files;
+    r->files = file;
     *out = file;
     return MD_OK;
 }

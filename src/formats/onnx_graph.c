@@ -48,11 +48,15 @@ static md_status add_const(md_graph *g, md_onnx_tensor *t, md_error *err)
 static md_status read_initializer(md_graph *g, md_onnx_reader *r,
                                   const md_pb_field *f, md_error *err)
 {
+    md_onnx_place place = MD_ONNX_OWNED;
     md_onnx_tensor t;
     md_pb bytes;
 
     MD_TRY(md_pb_message(&bytes, f, err));
-    MD_TRY(md_onnx__read_tensor(&t, r, bytes, true, "initializer", err));
+    /* Bodies read their parents' constants by name, so nobody knows who. */
+    if (r->opts.unaligned && g == r->model->graph)
+        place = MD_ONNX_ANYWHERE;
+    MD_TRY(md_onnx__read_tensor(&t, r, bytes, place, "initializer", err));
     return add_const(g, &t, err);
 }
 
@@ -63,7 +67,8 @@ static md_status read_sparse_initializer(md_graph *g, md_onnx_reader *r,
     md_pb bytes;
 
     MD_TRY(md_pb_message(&bytes, f, err));
-    MD_TRY(md_onnx__read_sparse(&t, r, bytes, true, "initializer", err));
+    MD_TRY(
+        md_onnx__read_sparse(&t, r, bytes, MD_ONNX_OWNED, "initializer", err));
     return add_const(g, &t, err);
 }
 

@@ -18,10 +18,10 @@ typedef struct md_onnx_file md_onnx_file; /* a mapped external data file */
 typedef struct md_onnx_reader {
     md_model *model;
     md_onnx_opts opts;
-    md_onnx_file **files; /* the model's list of external files */
-    bool in_function;     /* attributes may refer to the function's */
-    size_t dense_size;    /* made dense so far */
-    md_value_id *ids;     /* scratch: inputs and outputs of one node */
+    md_onnx_file *files; /* external ones, in the arena; the model keeps them */
+    bool in_function;    /* attributes may refer to the function's */
+    size_t dense_size;   /* made dense so far */
+    md_value_id *ids;    /* scratch: inputs and outputs of one node */
     uint32_t n_ids, cap_ids;
 } md_onnx_reader;
 
@@ -35,19 +35,25 @@ typedef struct md_onnx_tensor {
     const char *name; /* "" when it has none */
 } md_onnx_tensor;
 
+/* Where data goes that cannot stay in the file, for its alignment or form. */
+typedef enum md_onnx_place {
+    MD_ONNX_IN_ARENA,
+    MD_ONNX_OWNED,    /* t.owner's: constants may be large, are freed singly */
+    MD_ONNX_ANYWHERE, /* the same, but large ones stay whatever the address */
+} md_onnx_place;
+
 /*
- * Read a TensorProto.  The data points into the file, lies in the arena, or
- * (`owned`, for constants: they may be large and are freed singly) belongs to
- * t.owner.  `what` it is ("initializer") begins error messages.
+ * Read a TensorProto.  The data points into the file or goes to `place`.
+ * `what` it is ("initializer") begins error messages.
  */
 md_status md_onnx__read_tensor(md_onnx_tensor *out, md_onnx_reader *r,
-                               md_pb bytes, bool owned, const char *what,
-                               md_error *err);
+                               md_pb bytes, md_onnx_place place,
+                               const char *what, md_error *err);
 
 /* Read a SparseTensorProto as a dense tensor named after its values. */
 md_status md_onnx__read_sparse(md_onnx_tensor *out, md_onnx_reader *r,
-                               md_pb bytes, bool owned, const char *what,
-                               md_error *err);
+                               md_pb bytes, md_onnx_place place,
+                               const char *what, md_error *err);
 
 /* Where the data of a tensor with data_location EXTERNAL lies. */
 typedef struct md_onnx_external {

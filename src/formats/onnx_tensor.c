@@ -4,6 +4,11 @@
 #include "base/size.h"
 #include "formats/onnx_impl.h"
 
+enum {
+    LARGE = 64 << 10 /* bytes worth not being copied; below lie scales and
+                      * shapes, which everybody reads */
+};
+
 /* What a TensorProto says, before its data is looked at. */
 typedef struct fields {
     md_pb message;
@@ -143,9 +148,9 @@ static md_status read_fields(fields *x, md_onnx_reader *r, md_error *err)
 
 /* A block of `size` > 0 bytes for t's data. */
 static md_status make_room(md_tensor *t, md_onnx_reader *r, size_t size,
-                           bool owned, md_error *err)
+                           md_onnx_place place, md_error *err)
 {
-    if (owned) {
+    if (place != MD_ONNX_IN_ARENA) {
         t->data = md_malloc_aligned(r->model->alloc, size);
         t->owner = t->data ? r->model->alloc : NULL;
     } else {
@@ -164,16 +169,11 @@ static md_status fail_count(const fields *x, size_t given, const char *unit,
                    md_shape_format(shape, sizeof(shape), &x->shape));
 }
 
-/* Largest power of two that the type's elements need as alignment. */
-static size_t alignment_of(md_dtype t)
-{
-    return listing_of(t).size;
-}
-
 /* Bytes as they stand in the file or beside it; `stable`: they live as long
  * as the model. */
 static md_status use_bytes(md_tensor *t, const fields *x, md_onnx_reader *r,
-                           md_pb bytes, bool stable, bool owned, md_error *err)
+                           md_pb bytes, bool stable, md_onnx_place place,
+                           md_error *err)
 {
     size_t size = md_pb_size(&bytes);
 
@@ -183,11 +183,12 @@ static md_status use_bytes(md_tensor *t, const fields *x, md_onnx_reader *r,
         return fail_count(x, size, "bytes", x->size, err);
     if (size == 0)
         return MD_OK;
-    if (stable && (uintptr_t)bytes.p % alignment_of(x->dtype) == 0) {
+    if (stable && ((uintptr_t)bytes.p % md_dtype_align(x->dtype) == 0 ||
+                   (place == MD_ONNX_ANYWHERE && size >= LARGE))) {
         t->data = (void *)(uintptr_t)bytes.p;
         return MD_OK;
     }
-    MD_TRY(make_room(t, r, size, owned, err));
+    MD_TRY(make_room(t, r, size, place, err));
     memcpy(t->data, bytes.p, size);
     return MD_OK;
 }
@@ -230,7 +231,7 @@ static md_status copy_listed(unsigned char *to, size_t *at, md_pb_field *f,
 }
 
 static md_status use_list(md_tensor *t, const fields *x, md_onnx_reader *r,
-                          bool owned, md_error *err)
+                          md_onnx_place place, md_error *err)
 {
     listing l = listing_of(x->dtype);
     md_pb bytes = x->message;
@@ -243,7 +244,7 @@ static md_status use_list(md_tensor *t, const fields *x, md_onnx_reader *r,
         return fail_count(x, n, l.name, x->size / l.size, err);
     if (n == 0)
         return MD_OK;
-    MD_TRY(make_room(t, r, x->size, owned, err));
+    MD_TRY(make_room(t, r, x->size, place, err));
     for (;;) {
         MD_TRY(md_pb_next(&f, &bytes, err));
         if (f.number == 0)
@@ -256,7 +257,7 @@ static md_status use_list(md_tensor *t, const fields *x, md_onnx_reader *r,
 
 /* Elements first, their bytes behind them in the same block. */
 static md_status use_strings(md_tensor *t, const fields *x, md_onnx_reader *r,
-                             bool owned, md_error *err)
+                             md_onnx_place place, md_error *err)
 {
     md_pb bytes = x->message;
     md_pb_field f;
@@ -279,7 +280,7 @@ static md_status use_strings(md_tensor *t, const fields *x, md_onnx_reader *r,
         return fail_count(x, n, "strings", x->size / sizeof(md_str), err);
     if (n == 0)
         return MD_OK;
-    MD_TRY(make_room(t, r, total, owned, err));
+    MD_TRY(make_room(t, r, total, place, err));
     to = t->data;
     text = (char *)(to + n);
     bytes = x->message;
@@ -298,24 +299,24 @@ static md_status use_strings(md_tensor *t, const fields *x, md_onnx_reader *r,
 }
 
 static md_status use_data(md_tensor *t, const fields *x, md_onnx_reader *r,
-                          bool owned, md_error *err)
+                          md_onnx_place place, md_error *err)
 {
     md_pb bytes;
 
     if (x->is_external) {
         MD_TRY(md_onnx__external_data(&bytes, r, &x->external, err));
-        return use_bytes(t, x, r, bytes, true, owned, err);
+        return use_bytes(t, x, r, bytes, true, place, err);
     }
     if (x->has_raw)
-        return use_bytes(t, x, r, x->raw, r->opts.keep, owned, err);
+        return use_bytes(t, x, r, x->raw, r->opts.keep, place, err);
     if (x->dtype == MD_DTYPE_STRING)
-        return use_strings(t, x, r, owned, err);
-    return use_list(t, x, r, owned, err);
+        return use_strings(t, x, r, place, err);
+    return use_list(t, x, r, place, err);
 }
 
 md_status md_onnx__read_tensor(md_onnx_tensor *out, md_onnx_reader *r,
-                               md_pb bytes, bool owned, const char *what,
-                               md_error *err)
+                               md_pb bytes, md_onnx_place place,
+                               const char *what, md_error *err)
 {
     fields x = { .message = bytes, .name = "" };
     md_tensor t = MD_TENSOR_INIT;
@@ -323,7 +324,7 @@ md_status md_onnx__read_tensor(md_onnx_tensor *out, md_onnx_reader *r,
 
     MD_GOTO(read_name(&x.name, r, bytes, err));
     MD_GOTO(read_fields(&x, r, err));
-    MD_GOTO(use_data(&t, &x, r, owned, err));
+    MD_GOTO(use_data(&t, &x, r, place, err));
     t.dtype = x.dtype;
     t.shape = x.shape;
     *out = (md_onnx_tensor){ t, x.name };
@@ -379,7 +380,8 @@ static md_status check_sparse(const md_tensor *values, const md_tensor *indices,
 
 static md_status make_dense(md_tensor *out, md_onnx_reader *r,
                             const md_tensor *values, const md_tensor *indices,
-                            const md_shape *shape, bool owned, md_error *err)
+                            const md_shape *shape, md_onnx_place place,
+                            md_error *err)
 {
     md_tensor t = { values->dtype, *shape, NULL, NULL };
     size_t width = md_dtype_bits(values->dtype) / 8;
@@ -394,7 +396,7 @@ static md_status make_dense(md_tensor *out, md_onnx_reader *r,
                        size, r->opts.dense_limit - r->dense_size);
     r->dense_size += size;
     if (size > 0) {
-        MD_TRY(make_room(&t, r, size, owned, err));
+        MD_TRY(make_room(&t, r, size, place, err));
         memset(t.data, 0, size);
     }
     for (int64_t k = 0; k < values->shape.dim[0]; k++) {
@@ -412,8 +414,8 @@ out:
 }
 
 md_status md_onnx__read_sparse(md_onnx_tensor *out, md_onnx_reader *r,
-                               md_pb bytes, bool owned, const char *what,
-                               md_error *err)
+                               md_pb bytes, md_onnx_place place,
+                               const char *what, md_error *err)
 {
     md_onnx_tensor values = { MD_TENSOR_INIT, "" };
     md_onnx_tensor indices = { MD_TENSOR_INIT, "" };
@@ -434,9 +436,9 @@ md_status md_onnx__read_sparse(md_onnx_tensor *out, md_onnx_reader *r,
         MD_GOTO(md_pb_message(&part, &f, err));
         MD_GOTO(md_onnx__read_tensor(
             f.number == MD_ONNX_SPARSE_VALUES ? &values : &indices, r, part,
-            false, what, err));
+            MD_ONNX_IN_ARENA, what, err));
     }
-    s = make_dense(&out->t, r, &values.t, &indices.t, &shape, owned, err);
+    s = make_dense(&out->t, r, &values.t, &indices.t, &shape, place, err);
     if (s != MD_OK)
         return md_wrap(err, s, "%s '%s': ", what, values.name);
     out->name = values.name;

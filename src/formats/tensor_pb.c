@@ -13,8 +13,8 @@ md_status md_tensor_pb_parse(md_tensor *out, const void *bytes, size_t size,
 
     /* The model is the arena that names are read into. */
     MD_TRY(md_model_new(&r.model, alloc, 0, err));
-    s = md_onnx__read_tensor(&t, &r, md_pb_init(bytes, size), true, "tensor",
-                             err);
+    s = md_onnx__read_tensor(&t, &r, md_pb_init(bytes, size), MD_ONNX_OWNED,
+                             "tensor", err);
     if (s == MD_OK)
         *out = t.t;
     md_model_free(r.model);

@@ -5,10 +5,12 @@
  */
 #include "graph/graph.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/size.h"
+#include "graph/model_impl.h"
 
 /* Room for one more element in an arena array (old arrays stay behind in the
  * arena; doubling bounds the waste to the final size). */
@@ -235,16 +237,62 @@ md_status md_graph_set_const(md_graph *g, md_value_id id, md_tensor t,
     return MD_OK;
 }
 
+/* What set_const made of the constant, which is this graph's to change. */
+static owned_tensor *owned_of(const md_graph *g, md_value_id id)
+{
+    return (owned_tensor *)(uintptr_t)g->values[id].cdata;
+}
+
 void md_graph_forget_const(md_graph *g, md_value_id id)
 {
-    /* The header lies in the arena and is this graph's to change. */
-    md_tensor *t = (md_tensor *)(uintptr_t)g->values[id].cdata;
+    owned_tensor *o = owned_of(g, id);
 
-    if (!t || !t->owner)
+    if (!o || !o->t.data)
         return;
-    md_free(t->owner, t->data);
-    t->data = NULL;
-    t->owner = NULL;
+    if (!o->t.owner) {
+        md_model__forget(g->model, o->t.data, md_tensor_size(&o->t));
+        return;
+    }
+    md_free(o->t.owner, o->t.data);
+    o->t.data = NULL;
+    o->t.owner = NULL;
+}
+
+md_status md_graph_own_const(md_graph *g, md_value_id id, void *data,
+                             const md_alloc *owner, md_error *err)
+{
+    owned_tensor *o = owned_of(g, id);
+    owned_tensor **head;
+
+    assert(!o->t.owner);
+    MD_TRY(owned_head(&head, g->model, err));
+    md_graph_forget_const(g, id);
+    o->t.data = data;
+    o->t.owner = owner;
+    o->next = *head;
+    *head = o;
+    return MD_OK;
+}
+
+md_status md_graph_align_const(md_graph *g, md_value_id id, md_error *err)
+{
+    const md_tensor *t = g->values[id].cdata;
+    const md_alloc *alloc = g->model->alloc;
+    size_t size;
+    void *data;
+    md_status s;
+
+    if (!t || md_tensor_is_aligned(t))
+        return MD_OK;
+    size = md_tensor_size(t);
+    data = md_malloc_aligned(alloc, size);
+    if (!data)
+        return md_fail_nomem(err, size);
+    memcpy(data, t->data, size);
+    s = md_graph_own_const(g, id, data, alloc, err);
+    if (s != MD_OK)
+        md_free(alloc, data);
+    return s;
 }
 
 md_status md_graph_add_const(md_value_id *out, md_graph *g, const char *name,

@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/file.h"
 #include "tensor/tensor.h"
 
 typedef struct md_model md_model;
@@ -150,7 +151,7 @@ typedef struct md_function {
     uint32_t n_opsets;
 } md_function;
 
-/* Called when the model is freed (to unmap a file). */
+/* Called when the model is freed. */
 typedef void md_model_cleanup_fn(void *ctx);
 
 struct md_model {
@@ -171,7 +172,19 @@ struct md_model {
         void *ctx;
     } cleanups[4];
     uint32_t n_cleanups;
+    struct md_model_map *maps; /* files that constants point into */
 };
+
+/*
+ * What a model is loaded for.  One that only becomes a session may have large
+ * constants of its main graph at any address, where they lie in the file: the
+ * session reads them there once, to pack them.  Whoever else looks into
+ * constants asks for MD_LOAD_TO_READ.
+ */
+typedef enum md_load {
+    MD_LOAD_TO_READ,
+    MD_LOAD_TO_RUN,
+} md_load;
 
 /* An empty model with an empty main graph.  `limit` bounds its arena in
  * bytes (0: none). */
@@ -184,6 +197,10 @@ void md_model_free(md_model *model);
 /* Call fn(ctx) when the model is freed.  At most four; MD_TOO_LARGE after. */
 md_status md_model_on_free(md_model *model, md_model_cleanup_fn *fn, void *ctx,
                            md_error *err);
+
+/* Keep a mapped file as long as the model; constants may point into it.  The
+ * map is taken over, and *map cleared, when this succeeds. */
+md_status md_model_keep_map(md_model *model, md_map *map, md_error *err);
 
 /* Version imported for a domain; 0 when it is not imported. */
 int64_t md_model_opset(const md_model *model, const char *domain);
@@ -235,9 +252,19 @@ md_status md_graph_add_const(md_value_id *out, md_graph *g, const char *name,
 md_status md_graph_set_const(md_graph *g, md_value_id id, md_tensor t,
                              md_error *err);
 
-/* Free the data of constant id that nobody reads any more (shape and type
- * stay); data in a mapping or in the arena is left. */
+/* The data of constant id is not read any more (shape and type stay): free it,
+ * or let the system drop its pages of a mapped file; what lies in the arena is
+ * left. */
 void md_graph_forget_const(md_graph *g, md_value_id id);
+
+/* Give the data of constant id, when it lies at an address that its type does
+ * not allow (MD_LOAD_TO_RUN), a place of its own on a cache line. */
+md_status md_graph_align_const(md_graph *g, md_value_id id, md_error *err);
+
+/* Let constant id, which does not own its data, own `data` instead: the same
+ * elements, from `owner`. */
+md_status md_graph_own_const(md_graph *g, md_value_id id, void *data,
+                             const md_alloc *owner, md_error *err);
 
 /* Append a node; in/out arrays are copied and values' def is set.  A result
  * that exists already is MD_CORRUPT; a failure leaves the graph as it was. */

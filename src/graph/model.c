@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/size.h"
-#include "graph/graph.h"
+#include "graph/model_impl.h"
 
 md_status md_model_new(md_model **out, const md_alloc *alloc, size_t limit,
                        md_error *err)
@@ -25,10 +25,40 @@ out:
     return s;
 }
 
+/* In the model's arena. */
+typedef struct md_model_map {
+    md_map map;
+    struct md_model_map *next;
+} md_model_map;
+
+md_status md_model_keep_map(md_model *m, md_map *map, md_error *err)
+{
+    md_model_map *k = md_arena_alloc(&m->arena, sizeof(*k));
+
+    if (!k)
+        return md_fail_nomem(err, sizeof(*k));
+    *k = (md_model_map){ *map, m->maps };
+    m->maps = k;
+    *map = (md_map){ 0 };
+    return MD_OK;
+}
+
+void md_model__forget(const md_model *m, const void *p, size_t size)
+{
+    for (const md_model_map *k = m->maps; k; k = k->next) {
+        uintptr_t at = (uintptr_t)p - (uintptr_t)k->map.data;
+
+        if (at < k->map.size)
+            md_map_forget(p, size);
+    }
+}
+
 void md_model_free(md_model *m)
 {
     if (!m)
         return;
+    for (md_model_map *k = m->maps; k; k = k->next)
+        md_map_release(&k->map);
     while (m->n_cleanups > 0) {
         m->n_cleanups--;
         m->cleanups[m->n_cleanups].fn(m->cleanups[m->n_cleanups].ctx);

@@ -65,5 +65,6 @@ const md_op md_op_conv = {
     .infer = infer,
     .run = run,
     .macs = macs,
+    .flags = MD_OP_WEIGHTS,
     .fast = &md_fast_conv,
 };

@@ -74,6 +74,7 @@ const md_op md_op_gather = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_GATHERS,
     .infer = infer,
     .run = run,
 };

@@ -166,5 +166,6 @@ const md_op md_op_gemm = {
     .infer = infer,
     .run = run,
     .macs = macs,
+    .flags = MD_OP_WEIGHTS,
     .fast = &md_fast_gemm,
 };

@@ -43,6 +43,11 @@ enum md_op_flags {
     MD_OP_IMPURE = 1 << 1,
     /* Output 0 may be written over input 0 (same size elements, elementwise). */
     MD_OP_INPLACE = 1 << 2,
+    /* Input 1 holds weights: of a constant, only run and fast->lower see the
+     * elements (not infer, and no pass but to copy them). */
+    MD_OP_WEIGHTS = 1 << 3,
+    /* The same for input 0, which run moves as bytes, at any address. */
+    MD_OP_GATHERS = 1 << 4,
 };
 
 struct md_fast;

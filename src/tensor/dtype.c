@@ -31,6 +31,17 @@ unsigned md_dtype_bits(md_dtype t)
     return known(t) ? rows[t].bits : 0;
 }
 
+size_t md_dtype_align(md_dtype t)
+{
+    unsigned bits = md_dtype_bits(t);
+
+    if (t == MD_DTYPE_STRING)
+        return _Alignof(md_str);
+    if (t == MD_DTYPE_C64 || t == MD_DTYPE_C128)
+        bits /= 2;
+    return bits < 8 ? 1 : bits / 8;
+}
+
 const char *md_dtype_name(md_dtype t)
 {
     return known(t) ? rows[t].name : "unknown";

@@ -31,6 +31,10 @@ bool md_dtype_is_valid(int value);
 /* Bits of one element; 0 for MD_DTYPE_NONE. */
 unsigned md_dtype_bits(md_dtype t);
 
+/* What addresses of elements are multiples of: the bytes of an element, or of
+ * one part of a complex one; 1 below 8 bits. */
+size_t md_dtype_align(md_dtype t);
+
 /* "float32"; "unknown" for MD_DTYPE_NONE. */
 const char *md_dtype_name(md_dtype t);
 

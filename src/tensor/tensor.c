@@ -86,6 +86,11 @@ void md_tensor_release(md_tensor *t)
     *t = (md_tensor)MD_TENSOR_INIT;
 }
 
+bool md_tensor_is_aligned(const md_tensor *t)
+{
+    return (uintptr_t)t->data % md_dtype_align(t->dtype) == 0;
+}
+
 int64_t md_tensor_n(const md_tensor *t)
 {
     return md_shape_n(&t->shape);

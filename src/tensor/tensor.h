@@ -39,6 +39,9 @@ md_status md_tensor_copy(md_tensor *out, const md_tensor *t,
 /* Free what is owned; t becomes MD_TENSOR_INIT. */
 void md_tensor_release(md_tensor *t);
 
+/* True unless the data lies at an address that its type does not allow. */
+bool md_tensor_is_aligned(const md_tensor *t);
+
 /* Number of elements and their bytes (the tensor is valid, so both fit). */
 int64_t md_tensor_n(const md_tensor *t);
 size_t md_tensor_size(const md_tensor *t);

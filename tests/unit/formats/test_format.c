@@ -7,6 +7,7 @@
 #include "formats/npy.h"
 #include "formats/onnx.h"
 #include "formats/tensor_pb.h"
+#include "support/build.h"
 #include "support/onnx_sample.h"
 #include "support/temp.h"
 
@@ -58,6 +59,81 @@ static void test_format__contents_decide_not_names(void **state)
     }
 }
 
+/* A constant w[n] whose address in the file goes down by one with padding,
+ * which shortens the producer's name; *t is the constant. */
+static md_model *load_padded(const md_temp *dir, int64_t n, size_t padding,
+                             md_load use, const md_tensor **t)
+{
+    static const char name[] = "a producer";
+    char path[MD_TEMP_SIZE * 2];
+    md_error err = MD_ERROR_INIT;
+    md_model *m = md_build_model(21), *out = NULL;
+    md_shape shape = { 1, { n } };
+    md_tensor w;
+    md_value_id id, y;
+
+    assert_true(padding < sizeof(name));
+    m->producer_name = name + padding;
+    assert_md_ok(
+        md_tensor_alloc(&w, MD_DTYPE_F32, &shape, md_alloc_default(), &err),
+        &err);
+    for (int64_t i = 0; i < n; i++)
+        ((float *)w.data)[i] = (float)i;
+    assert_md_ok(md_graph_add_const(&id, m->graph, "w", w, &err), &err);
+    assert_md_ok(md_graph_add_value(&y, m->graph, "y", &err), &err);
+    assert_md_ok(md_graph_add_node(NULL, m->graph, "", "Identity", "", &id, 1,
+                                   &y, 1, &err),
+                 &err);
+    assert_md_ok(md_graph_add_output(m->graph, y, &err), &err);
+    md_temp_path(path, dir, "padded.onnx");
+    assert_md_ok(md_onnx_save(m, path, NULL, &err), &err);
+    md_model_free(m);
+    assert_md_ok(
+        md_format_load_model(&out, path, use, md_alloc_default(), &err), &err);
+    *t = out->graph->values[md_graph_find(out->graph, "w")].cdata;
+    return out;
+}
+
+/* Three of four addresses are unaligned.  Only large constants, and only those of models to be run, may lie where
+ * their type does not allow; all have their contents. */
+static void test_format__to_run_leaves_large_constants(void **state)
+{
+    static const struct {
+        int64_t n;
+        md_load use;
+        bool left;
+    } rows[] = {
+        { 1 << 14, MD_LOAD_TO_RUN, true },
+        { 1 << 14, MD_LOAD_TO_READ, false },
+        { (1 << 14) - 1, MD_LOAD_TO_RUN, false },
+    };
+    md_temp dir;
+
+    (void)state;
+    md_temp_make(&dir);
+    for (size_t i = 0; i < MD_COUNT(rows); i++) {
+        int n_left = 0;
+
+        for (size_t padding = 0; padding < 8; padding++) {
+            const md_tensor *t;
+            md_model *m =
+                load_padded(&dir, rows[i].n, padding, rows[i].use, &t);
+            float last;
+
+            memcpy(&last,
+                   (const char *)t->data +
+                       ((size_t)rows[i].n - 1) * sizeof(last),
+                   sizeof(last));
+            assert_true(last == (float)(rows[i].n - 1));
+            n_left += !md_tensor_is_aligned(t);
+            assert_true(md_tensor_is_aligned(t) || !t->owner);
+            md_model_free(m);
+        }
+        assert_true(n_left == (rows[i].left ? 6 : 0));
+    }
+    md_temp_remove(&dir);
+}
+
 static void test_format__loads_models_and_tensors(void **state)
 {
     char path[MD_TEMP_SIZE * 2];
@@ -72,7 +148,8 @@ static void test_format__loads_models_and_tensors(void **state)
     /* A name that lies does not matter. */
     md_temp_path(path, &dir, "model.npy");
     assert_md_ok(md_onnx_save(sample, path, NULL, &err), &err);
-    assert_md_ok(md_format_load_model(&m, path, md_alloc_default(), &err),
+    assert_md_ok(md_format_load_model(&m, path, MD_LOAD_TO_READ,
+                                      md_alloc_default(), &err),
                  &err);
     assert_int_equal(m->graph->n_nodes, sample->graph->n_nodes);
     assert_md_fails(md_format_load_tensor(&t, path, md_alloc_default(), &err),
@@ -85,7 +162,8 @@ static void test_format__loads_models_and_tensors(void **state)
                  &err);
     assert_true(*(float *)t.data == 2.5f);
     md_tensor_release(&t);
-    assert_md_fails(md_format_load_model(&m, path, md_alloc_default(), &err),
+    assert_md_fails(md_format_load_model(&m, path, MD_LOAD_TO_READ,
+                                         md_alloc_default(), &err),
                     MD_UNSUPPORTED, &err, "(NumPy array) holds no model");
     md_temp_path(path, &dir, "input_0.pb");
     assert_md_ok(md_tensor_pb_save(&scalar, "x", path, &err), &err);
@@ -121,6 +199,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format__the_list_is_complete),
         cmocka_unit_test(test_format__contents_decide_not_names),
+        cmocka_unit_test(test_format__to_run_leaves_large_constants),
         cmocka_unit_test(test_format__loads_models_and_tensors),
         cmocka_unit_test(test_format__unknown_files_are_named),
     };
