@@ -61,7 +61,8 @@ static bool activation_in(quantized *out, const md_graph *g, md_value_id id)
            is_code(g->values[out->q].type.dtype);
 }
 
-/* id as DequantizeLinear of constant 8-bit weights. */
+/* id as DequantizeLinear of constant 8-bit weights; *axis counts from the
+ * front. */
 static bool weights_in(quantized *out, const md_graph *g, md_value_id id,
                        int64_t *axis)
 {
@@ -71,6 +72,8 @@ static bool weights_in(quantized *out, const md_graph *g, md_value_id id,
         g->values[out->q].cdata->dtype != MD_DTYPE_I8)
         return false;
     *axis = md_node_attr_i(dq, "axis", 1);
+    if (*axis < 0)
+        *axis += g->values[out->q].cdata->shape.rank;
     return true;
 }
 
@@ -325,7 +328,8 @@ static md_status match_matmul(const matcher *m, md_node *n, md_error *err)
 
     if (!activation_in(&x, g, n->in[0]) ||
         !weights_in(&w, g, n->in[1], &axis) ||
-        (axis != 1 && !is_scalar_const(g, w.scale)))
+        !(is_scalar_const(g, w.scale) ||
+          (axis == 1 && g->values[w.q].cdata->shape.rank == 2)))
         return MD_OK;
     q = quantize_after(m, n->out[0], &f, &between);
     if (!q)

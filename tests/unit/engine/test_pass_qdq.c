@@ -38,6 +38,10 @@ static const net_row convs[] = {
     { X8(IMG) CW "b = DequantizeLinear(i32[6]~50, f32[6]{=0.004}) axis=0; "
                  "c = Conv(d, w, b); " Q("c"),
       "Conv", "QLinearConv" },
+    { X8(IMG) "w = DequantizeLinear(i8[6,4,3,3]~127, "
+              "f32[6]{0.001 0.002 0.003 0.004 0.005 0.006}) axis=-4; "
+              "c = Conv(d, w); " Q("c"),
+      "QLinearConv", FLOAT },
     /* Near misses.  Per channel of the wrong axis. */
     { X8("N,6,6,5") "w = DequantizeLinear(i8[6,6,3,3]~127, f32[6]{=0.002}, "
                     "i8[6]{=0}) axis=1; c = Conv(d, w); " Q("c"),
@@ -129,6 +133,29 @@ static const net_row products[] = {
       "QGemm QuantizeLinear", "" },
     { X8("N,9") GW "c = MatMul(d, w); "
                    "y = QuantizeLinear(c, f32[]{0.001}, i16[]{7}); -> y",
+      "MatMul", "QLinearMatMul" },
+    /* A stack of weights: one scale for all, but not per row of each, which
+     * QLinearMatMul would take for columns. */
+    { X8("2,3,4") "w = DequantizeLinear(i8[2,4,5]~127, f32[]{0.003}); "
+                  "c = MatMul(d, w); " Q("c"),
+      "QLinearMatMul", FLOAT },
+    { X8("2,3,4") "w = DequantizeLinear(i8[2,4,4]~127, "
+                  "f32[4]{0.001 0.01 0.03 0.002}) axis=1; "
+                  "c = MatMul(d, w); " Q("c"),
+      "MatMul", "QLinearMatMul" },
+    { X8("2,3,4") "w = DequantizeLinear(i8[2,4,4]~127, "
+                  "f32[4]{0.001 0.01 0.03 0.002}) axis=2; "
+                  "c = MatMul(d, w); " Q("c"),
+      "MatMul", "QLinearMatMul" },
+    /* Axes that count from the end. */
+    { X8("N,9") "w = DequantizeLinear(i8[9,5]~127, f32[5]{=0.003}) axis=-1; "
+                "c = MatMul(d, w); " Q("c"),
+      "QLinearMatMul", FLOAT },
+    { X8("N,9") "w = DequantizeLinear(i8[9,5]~127, f32[5]{=0.003}) axis=-1; "
+                "c = Gemm(d, w); " Q("c"),
+      "QGemm", FLOAT },
+    { X8("N,5") "w = DequantizeLinear(i8[5,5]~127, f32[5]~0.003) axis=-2; "
+                "c = MatMul(d, w); " Q("c"),
       "MatMul", "QLinearMatMul" },
     /* A vector as left side. */
     { X8("9") GW "c = MatMul(d, w); " Q("c"), "QLinearMatMul", "" },
