@@ -3,6 +3,7 @@
  * blocked.  Blocked operands have the channels of the result; constants of
  * one number per channel are blocked at load.
  */
+#include <math.h>
 #include <string.h>
 
 #include "base/size.h"
@@ -65,6 +66,22 @@ static bool blockable(const md_lower *lo, uint32_t i, int64_t c)
     return lo->in[i]->rank == 4 && md_lower__dim(lo, i, 1) == c;
 }
 
+/*
+ * Padding lanes must stay zero: only products of zeros and sums of padded
+ * operands do that.  One number for all is an operand that is not padded; a
+ * product by it is zero unless it is infinite or NaN.
+ */
+static bool keeps_zeros(const md_lower *lo, uint32_t i, md_binary op)
+{
+    const md_tensor *t = lo->cin[i];
+
+    if (op == MD_BINARY_DIV)
+        return false;
+    if (!t || md_tensor_n(t) != 1)
+        return true;
+    return op == MD_BINARY_MUL && isfinite(md_tensor_get_f64(t, 0));
+}
+
 static bool wants_blocked(const md_lower *lo, const state *s)
 {
     bool any = lo->have[0] == MD_LAYOUT_NC16 || lo->have[1] == MD_LAYOUT_NC16;
@@ -74,12 +91,8 @@ static bool wants_blocked(const md_lower *lo, const state *s)
     if (!any || y->rank != 4 || !md_dim_is_const(y->dim[1]))
         return false;
     c = y->dim[1].k;
-    /* Padding lanes must stay zero: only products of zeros and sums of
-     * padded operands do that. */
-    if (c % MD_BLOCK != 0 && (s->op.op == MD_BINARY_DIV ||
-                              (s->op.op != MD_BINARY_MUL &&
-                               ((lo->cin[0] && md_tensor_n(lo->cin[0]) == 1) ||
-                                (lo->cin[1] && md_tensor_n(lo->cin[1]) == 1)))))
+    if (c % MD_BLOCK != 0 &&
+        !(keeps_zeros(lo, 0, s->op.op) && keeps_zeros(lo, 1, s->op.op)))
         return false;
     return blockable(lo, 0, c) && blockable(lo, 1, c);
 }

@@ -3,6 +3,8 @@
  */
 #include "support/test.h"
 
+#include <stdio.h>
+
 #include "support/net.h"
 
 /* A product whose residual is its own input may not write over it. */
@@ -83,6 +85,52 @@ static void test_plan__constants_beside_blocks(void **state)
               NULL, 1, 1e-5, 0);
 }
 
+/* Lanes that fill the last block of channels up stay zero whatever is done
+ * to the others: products of convolutions go over all lanes. */
+static void test_plan__padding_lanes_stay_zero(void **state)
+{
+    static const char *const steps[] = {
+        "m = Mul(a, f32[]{inf})",
+        "m = Mul(f32[1]{inf}, a)",
+        "m = Mul(a, f32[]{3})",
+        "m = Div(a, f32[]{2})",
+        "m = Add(a, f32[]{2})",
+        "m = Sub(f32[1,1,1,1]{1}, a)",
+        "m = Max(a, f32[]{1})",
+        "m = Min(a, f32[]{-1})",
+        "m = Sub(f32[20,1,1]~1, a)",
+        "m = Mul(f32[20,1,1]{=inf}, a)",
+        "m = Cos(a)",
+        "m = Exp(a)",
+        "m = Sigmoid(a)",
+        "m = Softplus(a)",
+        "m = Clip(a, f32[]{1}, f32[]{2})",
+        "m = HardSigmoid(a)",
+        "m = Reciprocal(a)",
+        "b = Abs(a); m = Log(b)",
+        "m = Pow(a, f32[]{0})",
+        "m = Softmax(a) axis=1",
+        "m = ReduceMax(a, i64[1]{2})",
+        "m = GlobalAveragePool(a)",
+        "b = Neg(a); m = Div(a, b)",
+        "m = LeakyRelu(a)",
+        "m = Concat(a, a) axis=2",
+        "m = MaxPool(a) kernel_shape=[1,1]",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(steps); i++) {
+        char text[512];
+
+        snprintf(text, sizeof(text),
+                 "x f32[N,3,5,5]; p = Abs(x); a = Conv(p, "
+                 "f32[20,3,3,3]{=0.5}); %s; y = Conv(m, "
+                 "f32[16,20,1,1]{=0.05}); -> y",
+                 steps[i]);
+        net_check(text, NULL, 2, 1e-5, 0);
+    }
+}
+
 /* Values without elements have an address that kernels may count from. */
 static void test_plan__nothing_to_compute(void **state)
 {
@@ -117,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_plan__known_values_by_packed_weights),
         cmocka_unit_test(test_plan__known_values_in_blocks),
         cmocka_unit_test(test_plan__constants_beside_blocks),
+        cmocka_unit_test(test_plan__padding_lanes_stay_zero),
         cmocka_unit_test(test_plan__nothing_to_compute),
         cmocka_unit_test(test_plan__softmax_of_single_elements),
     };
