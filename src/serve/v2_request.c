@@ -39,22 +39,39 @@ typedef struct parser {
     bool has_inputs;
 } parser;
 
-/* Calls `member` for each member of the object that comes next; it has to
- * take the value. */
-typedef md_status member_fn(parser *p, void *ctx, const md_json_token *name,
-                            md_error *err);
+/* A member that an object may have: `take` reads its value. */
+typedef struct member {
+    const char *name;
+    md_status (*take)(parser *p, void *ctx, md_error *err);
+} member;
 
-static md_status each_member(parser *p, member_fn *member, void *ctx,
+/* Read the object that comes next.  Members that are not in the list, which
+ * ends with a NULL name, are skipped; one of the list that comes twice is
+ * refused, since another reader may take the other one. */
+static md_status take_object(parser *p, const member *list, void *ctx,
                              md_error *err)
 {
+    uint32_t seen = 0;
     md_json_token t;
 
     MD_TRY(md_json_expect(&p->json, MD_JSON_OBJECT, &t, err));
     for (;;) {
+        uint32_t i = 0;
+
         MD_TRY(md_json_next(&p->json, &t, err));
         if (t.kind == MD_JSON_OBJECT_END)
             return MD_OK;
-        MD_TRY(member(p, ctx, &t, err));
+        while (list[i].name && !md_json_is(&t, list[i].name))
+            i++;
+        if (!list[i].name) {
+            MD_TRY(md_json_skip(&p->json, &t, err));
+            continue;
+        }
+        if (seen & (1U << i))
+            return md_json_fail(t.at, err, "member '%s' is given twice",
+                                list[i].name);
+        seen |= 1U << i;
+        MD_TRY(list[i].take(p, ctx, err));
     }
 }
 
@@ -89,10 +106,27 @@ static md_status take_size(parser *p, size_t *out, md_error *err)
 
 /* ---- one input ---- */
 
+static md_status check_datatype(const parser *p, const input *in, md_error *err)
+{
+    const md_serve_model *m = p->call->model;
+    const md_serve_io *io = &m->inputs[in->index];
+
+    if (in->datatype == io->dtype)
+        return MD_OK;
+    return md_fail(err, MD_INVALID,
+                   "inference input '%s' data-type is '%s', but model '%s' "
+                   "expects '%s'",
+                   io->name, md_dtype_v2_name(in->datatype), m->name,
+                   md_dtype_v2_name(io->dtype));
+}
+
 static md_status read_data(parser *p, input *in, md_json *json, md_error *err)
 {
     md_json_nest nest;
 
+    /* Before a value that does not fit the model's type is told. */
+    if (in->has_datatype)
+        MD_TRY(check_datatype(p, in, err));
     in->read = true;
     return md_feed_read_json(&p->r->feed, (uint32_t)in->index, json, &nest,
                              &in->n, false, err);
@@ -107,9 +141,19 @@ static md_status skip_data(parser *p, input *in, md_error *err)
     return md_json_skip(&p->json, &t, err);
 }
 
-static md_status take_name(parser *p, input *in, md_error *err)
+static md_status take_data(parser *p, void *ctx, md_error *err)
+{
+    input *in = ctx;
+
+    in->has_data = true;
+    return in->index >= 0 ? read_data(p, in, &p->json, err)
+                          : skip_data(p, in, err);
+}
+
+static md_status take_name(parser *p, void *ctx, md_error *err)
 {
     const md_serve_model *m = p->call->model;
+    input *in = ctx;
     md_str name;
 
     MD_TRY(take_string(p, &name.p, &name.n, err));
@@ -124,8 +168,9 @@ static md_status take_name(parser *p, input *in, md_error *err)
     return MD_OK;
 }
 
-static md_status take_shape(parser *p, input *in, md_error *err)
+static md_status take_shape(parser *p, void *ctx, md_error *err)
 {
+    input *in = ctx;
     md_json_token t;
 
     in->has_shape = true;
@@ -146,8 +191,9 @@ static md_status take_shape(parser *p, input *in, md_error *err)
     }
 }
 
-static md_status take_datatype(parser *p, input *in, md_error *err)
+static md_status take_datatype(parser *p, void *ctx, md_error *err)
 {
+    input *in = ctx;
     const char *name;
 
     MD_TRY(take_string(p, &name, NULL, err));
@@ -162,40 +208,20 @@ static md_status take_datatype(parser *p, input *in, md_error *err)
     return MD_OK;
 }
 
-static md_status input_parameter(parser *p, void *ctx,
-                                 const md_json_token *name, md_error *err)
+static md_status take_binary_size(parser *p, void *ctx, md_error *err)
 {
     input *in = ctx;
 
-    if (!md_json_is(name, "binary_data_size"))
-        return md_json_skip(&p->json, name, err);
     in->has_binary = true;
     return take_size(p, &in->binary_size, err);
 }
 
-static md_status input_member(parser *p, void *ctx, const md_json_token *name,
-                              md_error *err)
+static md_status take_input_parameters(parser *p, void *ctx, md_error *err)
 {
-    input *in = ctx;
+    static const member list[] = { { "binary_data_size", take_binary_size },
+                                   { NULL, NULL } };
 
-    if (md_json_is(name, "name") && in->index < 0)
-        return take_name(p, in, err);
-    if (md_json_is(name, "shape") && !in->has_shape)
-        return take_shape(p, in, err);
-    if (md_json_is(name, "datatype") && !in->has_datatype)
-        return take_datatype(p, in, err);
-    if (md_json_is(name, "parameters"))
-        return each_member(p, input_parameter, in, err);
-    if (!md_json_is(name, "data") || in->has_data) {
-        if (md_json_is(name, "name") || md_json_is(name, "shape") ||
-            md_json_is(name, "datatype") || md_json_is(name, "data"))
-            return md_json_fail(name->at, err, "member '%.*s' is given twice",
-                                (int)name->size, name->text);
-        return md_json_skip(&p->json, name, err);
-    }
-    in->has_data = true;
-    return in->index >= 0 ? read_data(p, in, &p->json, err)
-                          : skip_data(p, in, err);
+    return take_object(p, list, ctx, err);
 }
 
 static md_status check_input(parser *p, const input *in, md_error *err)
@@ -209,12 +235,7 @@ static md_status check_input(parser *p, const input *in, md_error *err)
     if (!in->has_shape || !in->has_datatype)
         return md_fail(err, MD_INVALID, "input '%s' has no %s", io->name,
                        in->has_shape ? "datatype" : "shape");
-    if (in->datatype != io->dtype)
-        return md_fail(err, MD_INVALID,
-                       "inference input '%s' data-type is '%s', but model "
-                       "'%s' expects '%s'",
-                       io->name, md_dtype_v2_name(in->datatype), m->name,
-                       md_dtype_v2_name(io->dtype));
+    MD_TRY(check_datatype(p, in, err));
     if (in->has_data == in->has_binary)
         return md_fail(err, MD_INVALID,
                        "input '%s' has %s data and binary data, one expected",
@@ -271,16 +292,22 @@ static md_status end_input(parser *p, input *in, md_error *err)
     return MD_OK;
 }
 
-static md_status take_inputs(parser *p, md_error *err)
+static md_status take_inputs(parser *p, void *ctx, md_error *err)
 {
+    static const member list[] = {
+        { "name", take_name },         { "shape", take_shape },
+        { "datatype", take_datatype }, { "parameters", take_input_parameters },
+        { "data", take_data },         { NULL, NULL }
+    };
     md_json_token t;
 
+    (void)ctx;
     p->has_inputs = true;
     MD_TRY(md_json_expect(&p->json, MD_JSON_ARRAY, &t, err));
     while (md_json_peek(&p->json) == MD_JSON_OBJECT) {
         input in = { .index = -1 };
 
-        MD_TRY(each_member(p, input_member, &in, err));
+        MD_TRY(take_object(p, list, &in, err));
         MD_TRY(end_input(p, &in, err));
     }
     return md_json_expect(&p->json, MD_JSON_ARRAY_END, &t, err);
@@ -295,31 +322,36 @@ typedef struct output {
     size_t classes;
 } output;
 
-static md_status output_parameter(parser *p, void *ctx,
-                                  const md_json_token *name, md_error *err)
+static md_status take_binary_flag(parser *p, void *ctx, md_error *err)
 {
     output *out = ctx;
 
-    if (md_json_is(name, "binary_data")) {
-        out->has_binary = true;
-        return take_bool(p, &out->binary, err);
-    }
-    if (md_json_is(name, "classification"))
-        return take_size(p, &out->classes, err);
-    return md_json_skip(&p->json, name, err);
+    out->has_binary = true;
+    return take_bool(p, &out->binary, err);
 }
 
-static md_status output_member(parser *p, void *ctx, const md_json_token *name,
-                               md_error *err)
+static md_status take_classes(parser *p, void *ctx, md_error *err)
+{
+    output *out = ctx;
+
+    return take_size(p, &out->classes, err);
+}
+
+static md_status take_output_parameters(parser *p, void *ctx, md_error *err)
+{
+    static const member list[] = { { "binary_data", take_binary_flag },
+                                   { "classification", take_classes },
+                                   { NULL, NULL } };
+
+    return take_object(p, list, ctx, err);
+}
+
+static md_status take_output_name(parser *p, void *ctx, md_error *err)
 {
     const md_serve_model *m = p->call->model;
     output *out = ctx;
     md_str text;
 
-    if (md_json_is(name, "parameters"))
-        return each_member(p, output_parameter, out, err);
-    if (!md_json_is(name, "name"))
-        return md_json_skip(&p->json, name, err);
     MD_TRY(take_string(p, &text.p, &text.n, err));
     out->index = md_serve_model_find_output(m, text);
     if (out->index < 0)
@@ -358,15 +390,19 @@ static md_status add_output(parser *p, const output *out, md_error *err)
     return MD_OK;
 }
 
-static md_status take_outputs(parser *p, md_error *err)
+static md_status take_outputs(parser *p, void *ctx, md_error *err)
 {
+    static const member list[] = { { "name", take_output_name },
+                                   { "parameters", take_output_parameters },
+                                   { NULL, NULL } };
     md_json_token t;
 
+    (void)ctx;
     MD_TRY(md_json_expect(&p->json, MD_JSON_ARRAY, &t, err));
     while (md_json_peek(&p->json) == MD_JSON_OBJECT) {
         output out = { .index = -1 };
 
-        MD_TRY(each_member(p, output_member, &out, err));
+        MD_TRY(take_object(p, list, &out, err));
         MD_TRY(add_output(p, &out, err));
     }
     return md_json_expect(&p->json, MD_JSON_ARRAY_END, &t, err);
@@ -393,34 +429,36 @@ static md_status end_outputs(parser *p, md_error *err)
 
 /* ---- the request ---- */
 
-static md_status request_parameter(parser *p, void *ctx,
-                                   const md_json_token *name, md_error *err)
+static md_status take_id(parser *p, void *ctx, md_error *err)
 {
     (void)ctx;
-    if (md_json_is(name, "binary_data_output"))
-        return take_bool(p, &p->r->binary_default, err);
-    return md_json_skip(&p->json, name, err);
+    return take_string(p, &p->r->id, &p->r->id_size, err);
 }
 
-static md_status request_member(parser *p, void *ctx, const md_json_token *name,
-                                md_error *err)
+static md_status take_binary_default(parser *p, void *ctx, md_error *err)
 {
     (void)ctx;
-    if (md_json_is(name, "id"))
-        return take_string(p, &p->r->id, &p->r->id_size, err);
-    if (md_json_is(name, "parameters"))
-        return each_member(p, request_parameter, NULL, err);
-    if (md_json_is(name, "inputs")) {
-        if (p->has_inputs)
-            return md_json_fail(name->at, err, "'inputs' is given twice");
-        return take_inputs(p, err);
-    }
-    if (md_json_is(name, "outputs")) {
-        if (p->r->outputs)
-            return md_json_fail(name->at, err, "'outputs' is given twice");
-        return take_outputs(p, err);
-    }
-    return md_json_skip(&p->json, name, err);
+    return take_bool(p, &p->r->binary_default, err);
+}
+
+static md_status take_parameters(parser *p, void *ctx, md_error *err)
+{
+    static const member list[] = {
+        { "binary_data_output", take_binary_default }, { NULL, NULL }
+    };
+
+    return take_object(p, list, ctx, err);
+}
+
+static md_status take_request(parser *p, md_error *err)
+{
+    static const member list[] = { { "id", take_id },
+                                   { "parameters", take_parameters },
+                                   { "inputs", take_inputs },
+                                   { "outputs", take_outputs },
+                                   { NULL, NULL } };
+
+    return take_object(p, list, NULL, err);
 }
 
 /* Where the JSON ends and the binary tensors begin. */
@@ -494,7 +532,7 @@ md_status md_v2_request_parse(md_v2_request *r, md_call *call, md_error *err)
         return end_outputs(&p, err);
     }
     md_json_init(&p.json, p.text, p.size, NULL);
-    MD_TRY(each_member(&p, request_member, NULL, err));
+    MD_TRY(take_request(&p, err));
     MD_TRY(md_json_expect(&p.json, MD_JSON_END, &t, err));
     if (!p.has_inputs)
         return md_fail(err, MD_INVALID, "request has no 'inputs'");

@@ -165,6 +165,40 @@ static void test_v2__refuses(void **state)
           "1}}]}",
           "JSON at byte" },
         { 400, "{\"id\":7}", "expected string" },
+        /* two readers of one request must not see two requests */
+        { 400, "{\"id\":\"a\",\"id\":\"b\"}", "'id' is given twice" },
+        { 400, "{\"parameters\":{},\"\\u0070arameters\":{}}",
+          "'parameters' is given twice" },
+        { 400,
+          "{\"parameters\":{\"binary_data_output\":true,"
+          "\"binary_data_output\":false}}",
+          "'binary_data_output' is given twice" },
+        { 400, "{\"outputs\":[],\"outputs\":[]}", "'outputs' is given twice" },
+        { 400, "{\"outputs\":[{\"name\":\"y\",\"name\":\"y\"}]}",
+          "'name' is given twice" },
+        { 400,
+          "{\"outputs\":[{\"name\":\"y\",\"parameters\":{},"
+          "\"parameters\":{}}]}",
+          "'parameters' is given twice" },
+        { 400,
+          "{\"outputs\":[{\"name\":\"y\",\"parameters\":{\"binary_data\":"
+          "true,\"binary_data\":true}}]}",
+          "'binary_data' is given twice" },
+        { 400,
+          "{\"outputs\":[{\"name\":\"y\",\"parameters\":{"
+          "\"classification\":1,\"classification\":2}}]}",
+          "'classification' is given twice" },
+        { 400, X14("[1,2,3,4],\"datatype\":\"FP32\""),
+          "'datatype' is given twice" },
+        { 400, X14("[1,2,3,4],\"parameters\":{},\"parameters\":{}"),
+          "'parameters' is given twice" },
+        { 400,
+          X("\"shape\":[1,4],\"datatype\":\"FP32\",\"parameters\":{"
+            "\"binary_data_size\":16,\"binary_data_size\":16}"),
+          "'binary_data_size' is given twice" },
+        /* the type is told before its values */
+        { 400, X("\"datatype\":\"BYTES\",\"shape\":[1,4],\"data\":[\"a\"]"),
+          "data-type is 'BYTES', but model 'id' expects 'FP32'" },
     };
     fake_server f;
 
