@@ -763,6 +763,15 @@ md_slice md_http1_field_get(const md_http1 *h, const char *name)
     return (md_slice){ NULL, 0 };
 }
 
+uint32_t md_http1_field_count(const md_http1 *h, const char *name)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < h->n_fields; i++)
+        n += md_slice_eq_nocase(slice_of(h, h->fields[i].name), name);
+    return n;
+}
+
 md_slice md_http1_body(const md_http1 *h)
 {
     return (md_slice){ (const char *)h->in.data + h->body_at, h->body_size };

@@ -138,6 +138,9 @@ md_slice md_http1_host(const md_http1 *h);
 /* First field of that name in any case; data is NULL when there is none. */
 md_slice md_http1_field_get(const md_http1 *h, const char *name);
 
+/* How many fields have that name. */
+uint32_t md_http1_field_count(const md_http1 *h, const char *name);
+
 /* Field number i < n_fields. */
 void md_http1_field_at(const md_http1 *h, uint32_t i, md_slice *name,
                        md_slice *value);

@@ -605,6 +605,12 @@ md_slice md_http_request_field(const md_http_request *req, const char *name)
     return md_http1_field_get(&req->in, name);
 }
 
+uint32_t md_http_request_field_count(const md_http_request *req,
+                                     const char *name)
+{
+    return md_http1_field_count(&req->in, name);
+}
+
 const char *md_http_request_peer(const md_http_request *req)
 {
     return req->peer;

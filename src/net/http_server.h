@@ -104,8 +104,10 @@ md_slice md_http_request_path(const md_http_request *req);
 md_slice md_http_request_query(const md_http_request *req);
 md_slice md_http_request_body(const md_http_request *req);
 
-/* data is NULL when there is no such field. */
+/* The first of that name; data is NULL when there is no such field. */
 md_slice md_http_request_field(const md_http_request *req, const char *name);
+uint32_t md_http_request_field_count(const md_http_request *req,
+                                     const char *name);
 
 /* "127.0.0.1:51234" of the client. */
 const char *md_http_request_peer(const md_http_request *req);

@@ -238,6 +238,17 @@ static md_status read_raw_strings(md_feed *f, uint32_t i, int64_t n,
     return MD_OK;
 }
 
+md_status md_feed_read_text(md_feed *f, uint32_t i, const md_shape *shape,
+                            const void *data, size_t size, md_error *err)
+{
+    const md_str s = { data, size };
+
+    f->inputs[i].shape = *shape;
+    f->inputs[i].given = true;
+    MD_TRY(begin(f, i, err));
+    return md_buf_append(f->call->scratch, &s, sizeof(s), err);
+}
+
 md_status md_feed_read_raw(md_feed *f, uint32_t i, const md_shape *shape,
                            const void *data, size_t size, md_error *err)
 {

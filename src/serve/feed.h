@@ -43,6 +43,11 @@ md_status md_feed_read_json(md_feed *f, uint32_t i, md_json *r,
 md_status md_feed_read_raw(md_feed *f, uint32_t i, const md_shape *shape,
                            const void *data, size_t size, md_error *err);
 
+/* Take all of `size` bytes, which the request keeps, as the one string of
+ * input i. */
+md_status md_feed_read_text(md_feed *f, uint32_t i, const md_shape *shape,
+                            const void *data, size_t size, md_error *err);
+
 /* Room for n elements of input i in the scratch buffer, cleared. */
 md_status md_feed_reserve(md_feed *f, uint32_t i, int64_t n, void **out,
                           md_error *err);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "base/size.h"
 
 enum {
     CLASSES_MAX = 100 /* each is one pass over the row */
@@ -464,12 +465,14 @@ static md_status take_request(parser *p, md_error *err)
 /* Where the JSON ends and the binary tensors begin. */
 static md_status split_body(parser *p, bool *raw, md_error *err)
 {
+    static const char length[] = "inference-header-content-length";
     md_slice body = md_http_request_body(p->call->http);
-    md_slice field =
-        md_http_request_field(p->call->http, "inference-header-content-length");
+    md_slice field = md_http_request_field(p->call->http, length);
     const unsigned char *at = (const unsigned char *)field.data;
     uint64_t n = body.size;
 
+    if (md_http_request_field_count(p->call->http, length) > 1)
+        return md_fail(err, MD_INVALID, "field %s is given twice", length);
     if (field.data &&
         (md_num_u64(&n, &at, at, at + field.size) != MD_NUM_OK ||
          at != (const unsigned char *)field.data + field.size || n > body.size))
@@ -486,35 +489,50 @@ static md_status split_body(parser *p, bool *raw, md_error *err)
     return MD_OK;
 }
 
-/* Header length 0: the body is the one input's bytes, which tell its one
- * variable dim; the answer is binary too. */
-static md_status take_raw(parser *p, md_error *err)
+/* The one input's shape for a raw body of `size` bytes, which tell its one
+ * variable dim.  A string is the whole body. */
+static bool raw_shape(md_shape *out, const md_serve_io *io, size_t size)
 {
-    const md_serve_model *m = p->call->model;
-    const md_serve_io *io = m->inputs;
-    md_shape shape = io->shape;
+    const bool text = io->dtype == MD_DTYPE_STRING;
     int64_t fixed = 1;
     int free_axis = -1;
 
-    for (int i = 0; i < shape.rank; i++) {
-        if (shape.dim[i] >= 0)
-            fixed *= shape.dim[i]; /* of a loaded model: fits */
-        else if (free_axis < 0)
+    *out = io->shape;
+    for (int i = 0; i < out->rank; i++) {
+        if (out->dim[i] < 0) {
+            if (free_axis >= 0)
+                return false;
             free_axis = i;
-        else
-            free_axis = MD_RANK_MAX;
+        } else if (!md_mul_i64(&fixed, fixed, out->dim[i])) {
+            return false;
+        }
     }
-    if (m->n_inputs != 1 || !io->has_rank || free_axis == MD_RANK_MAX ||
-        io->dtype == MD_DTYPE_STRING || fixed == 0)
+    if (!io->has_rank || fixed == 0 || (text && fixed != 1))
+        return false;
+    if (free_axis >= 0)
+        out->dim[free_axis] =
+            text ? 1 : (int64_t)(size * 8 / md_dtype_bits(io->dtype)) / fixed;
+    return true;
+}
+
+/* Header length 0: the body is the one input's bytes; the answer is binary
+ * too. */
+static md_status take_raw(parser *p, md_error *err)
+{
+    const md_serve_model *m = p->call->model;
+    md_shape shape;
+
+    if (m->n_inputs != 1 || !raw_shape(&shape, m->inputs, p->tail_size))
         return md_fail(err, MD_INVALID,
                        "raw binary request: model '%s' must have one input of "
-                       "numbers with at most one variable dimension",
+                       "one string, or of numbers with at most one variable "
+                       "dimension",
                        m->name);
-    if (free_axis >= 0)
-        shape.dim[free_axis] =
-            (int64_t)(p->tail_size * 8 / md_dtype_bits(io->dtype)) / fixed;
     p->r->binary_default = true;
     p->has_inputs = true;
+    if (m->inputs->dtype == MD_DTYPE_STRING)
+        return md_feed_read_text(&p->r->feed, 0, &shape, p->tail, p->tail_size,
+                                 err);
     return md_feed_read_raw(&p->r->feed, 0, &shape, p->tail, p->tail_size, err);
 }
 

@@ -166,6 +166,8 @@ static void test_http1__fields(void **state)
     assert_non_null(md_http1_field_get(&h, "x-empty").data);
     assert_null(md_http1_field_get(&h, "x-b").data);
     assert_slice(md_http1_field_get(&h, "x-text"), "caf\xc3\xa9, \t tea");
+    assert_int_equal(md_http1_field_count(&h, "X-A"), 2);
+    assert_int_equal(md_http1_field_count(&h, "x-b"), 0);
     md_http1_field_at(&h, 2, &name, &value);
     assert_slice(name, "x-a");
     assert_slice(value, "2");

@@ -413,6 +413,9 @@ static void test_v2__binary_strings(void **state)
           7, "string of 4294967295 bytes", NULL, 0 },
         { 400, NULL, STRS("9000000000000000000", "7"), "\x03\0\0\0abc", 7,
           "1 strings given", NULL, 0 },
+        /* raw: the body is the one string, without a length */
+        { 200, "0", "", "a\0c", 3, "\"shape\":[1]", "\x03\0\0\0a\0c", 7 },
+        { 200, "0", "", "", 0, "\"shape\":[1]", "\0\0\0\0", 4 },
     };
     fake_server f;
 
@@ -420,6 +423,62 @@ static void test_v2__binary_strings(void **state)
     fake_server_start(&f, NULL, typed_model(MD_DTYPE_STRING), NULL);
     for (size_t i = 0; i < MD_COUNT(cases); i++)
         run_binary(&f, &cases[i]);
+    fake_server_stop(&f);
+}
+
+/* Models that a raw body does not suit. */
+static void test_v2__raw_needs_one_plain_input(void **state)
+{
+    const int64_t huge = (int64_t)1 << 40;
+    const struct {
+        md_serve_io io;
+        const char *part;
+    } cases[] = {
+        { { "x", MD_DTYPE_F32, { 2, { -1, -1 } }, true }, "must have one" },
+        { { "x", MD_DTYPE_F32, { 2, { -1, 0 } }, true }, "must have one" },
+        { { "x", MD_DTYPE_F32, { 0, { 0 } }, false }, "must have one" },
+        { { "x", MD_DTYPE_F32, { 3, { -1, huge, huge } }, true },
+          "must have one" },
+        { { "x", MD_DTYPE_F32, { 2, { huge, huge } }, true }, "must have one" },
+        { { "x", MD_DTYPE_STRING, { 1, { 2 } }, true }, "must have one" },
+        { { "x", MD_DTYPE_STRING, { 2, { -1, 2 } }, true }, "must have one" },
+        { { "x", MD_DTYPE_F32, { 1, { 3 } }, true },
+          "16 bytes given, 12 expected" },
+        { { "x", MD_DTYPE_I64, { 2, { -1, 3 } }, true },
+          "16 bytes given, 0 expected" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        const binary_case c = { 400, "0",           "",   F16BYTES,
+                                16,  cases[i].part, NULL, 0 };
+        fake_server f;
+
+        fake_server_start(
+            &f, NULL, fake_model("id", &cases[i].io, 1, NULL, 0, NULL), NULL);
+        run_binary(&f, &c);
+        fake_server_stop(&f);
+    }
+}
+
+/* Two lengths are two requests, depending on who reads. */
+static void test_v2__header_length_once(void **state)
+{
+    fake_server f;
+    http_reply r;
+
+    (void)state;
+    fake_server_start(&f, NULL, fake_identity(), NULL);
+    http_exchange(f.address,
+                  "POST " INFER " HTTP/1.1\r\nHost: t\r\n"
+                  "Inference-Header-Content-Length: 2\r\n"
+                  "inference-header-content-length: 0\r\n"
+                  "Content-Length: 2\r\n\r\n{}",
+                  &r);
+    assert_int_equal(r.status, 400);
+    assert_string_equal(r.body, "{\"error\":\"field inference-header-content-"
+                                "length is given twice\"}");
+    http_reply_release(&r);
     fake_server_stop(&f);
 }
 
@@ -434,6 +493,8 @@ int main(void)
         cmocka_unit_test(test_v2__half_floats_need_the_binary_format),
         cmocka_unit_test(test_v2__binary_tensors),
         cmocka_unit_test(test_v2__binary_strings),
+        cmocka_unit_test(test_v2__raw_needs_one_plain_input),
+        cmocka_unit_test(test_v2__header_length_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
