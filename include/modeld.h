@@ -217,8 +217,8 @@ MODELD_API const modeld_info *modeld_model_output(const modeld_model *model,
  *
  * On success each output is to be released with modeld_tensor_release; on
  * failure there is nothing to release and every output is zeroed.
- * MODELD_INVALID names what does not fit: a count, or a type, shape, size or
- * value of an input; further MODELD_TOO_LARGE, MODELD_NOMEM and
+ * MODELD_INVALID names what does not fit: a count, or a type, shape, size,
+ * alignment or value of an input; further MODELD_TOO_LARGE, MODELD_NOMEM and
  * MODELD_UNSUPPORTED.
  */
 MODELD_API modeld_code modeld_model_run(modeld_model *model,

@@ -14,6 +14,9 @@ _Static_assert((int)MODELD_PRECISION_FP32 == (int)MD_PRECISION_FP32 &&
 #define OPTIONS_SIZE_MIN                                                       \
     (offsetof(modeld_options, precision) + sizeof(modeld_precision))
 
+/* No version's options will be larger; a size beyond was never set. */
+#define OPTIONS_SIZE_MAX ((size_t)4096)
+
 /* A file at `path`, or bytes. */
 typedef struct source {
     const char *path;
@@ -30,11 +33,11 @@ static md_status read_options(modeld_options *out, const modeld_options *given,
     *out = (modeld_options)MODELD_OPTIONS_INIT;
     if (!given)
         return MD_OK;
-    if (given->size < OPTIONS_SIZE_MIN)
+    if (given->size < OPTIONS_SIZE_MIN || given->size > OPTIONS_SIZE_MAX)
         return md_fail(err, MD_INVALID,
-                       "options: size %zu given, at least %zu expected; "
-                       "start from MODELD_OPTIONS_INIT",
-                       given->size, OPTIONS_SIZE_MIN);
+                       "options: size %zu given, %zu to %zu expected; start "
+                       "from MODELD_OPTIONS_INIT",
+                       given->size, OPTIONS_SIZE_MIN, OPTIONS_SIZE_MAX);
     for (size_t i = known; i < given->size; i++) {
         if (bytes[i] != 0)
             return md_fail(err, MD_UNSUPPORTED,

@@ -27,6 +27,22 @@ static md_status take_strings(md_tensor *t, int64_t n, md_error *err)
     return MD_OK;
 }
 
+/* Where elements may begin: kernels read them as what they are. */
+static size_t alignment(modeld_type type)
+{
+    size_t bits = (size_t)md_dtype_bits((md_dtype)type);
+
+    switch (type) {
+    case MODELD_TYPE_STRING:
+        return _Alignof(modeld_string);
+    case MODELD_TYPE_C64:
+    case MODELD_TYPE_C128:
+        return bits / 16;
+    default:
+        return bits < 8 ? 1 : bits / 8;
+    }
+}
+
 /* View the caller's tensor as the engine's; out is to be released. */
 static md_status take_input(md_tensor *out, const modeld_tensor *in,
                             const modeld_info *info, md_error *err)
@@ -51,6 +67,10 @@ static md_status take_input(md_tensor *out, const modeld_tensor *in,
                        in->size, size);
     if (size > 0 && !in->data)
         return md_fail(err, MD_INVALID, "data: NULL given");
+    if ((uintptr_t)in->data % alignment(in->type) != 0)
+        return md_fail(err, MD_INVALID,
+                       "data: address %p given, a multiple of %zu expected",
+                       in->data, alignment(in->type));
     *out = t;
     if (t.dtype == MD_DTYPE_STRING && n > 0)
         return take_strings(out, n, err);

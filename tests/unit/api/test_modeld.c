@@ -231,11 +231,17 @@ static void test_modeld__bad_options(void **state)
     write_model(&b, make_add());
 #define OPEN modeld_model_open_memory(&m, b.data, b.size, &newer.opts, &err)
     newer.opts.size = 0;
-    assert_code(OPEN, MODELD_INVALID, &err, "options: size 0 given");
+    assert_code(OPEN, MODELD_INVALID, &err,
+                "options: size 0 given, 16 to 4096 expected");
     assert_null(m);
     newer.opts.size = sizeof(newer);
     assert_code(OPEN, MODELD_OK, &err, "");
     modeld_model_close(m);
+    newer.opts.size = (size_t)1 << 40; /* never set: nothing behind is read */
+    assert_code(OPEN, MODELD_INVALID, &err,
+                "options: size 1099511627776 given, 16 to 4096 expected");
+    assert_null(m);
+    newer.opts.size = sizeof(newer);
     newer.later[3] = 1;
     assert_code(OPEN, MODELD_UNSUPPORTED, &err, "is set");
     newer.opts.size = sizeof(newer.opts);
@@ -344,6 +350,56 @@ static void test_modeld__bad_tensors(void **state)
                 "outputs: room for 2 given, for 1 expected");
     check_run(m); /* still good */
     modeld_model_close(m);
+}
+
+/* One input of every type that a model can add, 3 bytes off its place. */
+static void test_modeld__data_off_its_alignment(void **state)
+{
+    static const struct {
+        md_dtype dtype;
+        modeld_type type;
+        size_t size;
+        const char *text;
+    } cases[] = {
+        { MD_DTYPE_F32, MODELD_TYPE_F32, 8, "a multiple of 4 expected" },
+        { MD_DTYPE_F64, MODELD_TYPE_F64, 16, "a multiple of 8 expected" },
+        { MD_DTYPE_I32, MODELD_TYPE_I32, 8, "a multiple of 4 expected" },
+        { MD_DTYPE_I64, MODELD_TYPE_I64, 16, "a multiple of 8 expected" },
+        { MD_DTYPE_F16, MODELD_TYPE_F16, 4, "a multiple of 2 expected" },
+        { MD_DTYPE_U8, MODELD_TYPE_U8, 2, NULL }, /* anywhere */
+        { MD_DTYPE_BOOL, MODELD_TYPE_BOOL, 2, NULL },
+        { MD_DTYPE_STRING, MODELD_TYPE_STRING, 32, "a multiple of 8 expected" },
+    };
+    static _Alignas(16) unsigned char bytes[64];
+    const int64_t two = 2;
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        md_model *made = md_build_model(17);
+        md_value_id x = md_build_input(made, "x", cases[i].dtype, 1, &two);
+        modeld_tensor in = { .type = cases[i].type,
+                             .rank = 1,
+                             .dim = { 2 },
+                             .data = bytes + 3,
+                             .size = cases[i].size };
+        modeld_error err;
+        modeld_tensor out;
+        modeld_model *m;
+
+        md_build_output(made, md_build_node(made, "Identity", 1, &x));
+        m = open_made(made, NULL);
+        if (cases[i].text) {
+            assert_code(modeld_model_run(m, &in, 1, &out, 1, &err),
+                        MODELD_INVALID, &err, "input 'x': data: address ");
+            assert_non_null(strstr(err.message, cases[i].text));
+        } else {
+            assert_code(modeld_model_run(m, &in, 1, &out, 1, &err), MODELD_OK,
+                        &err, "");
+            assert_memory_equal(out.data, bytes + 3, cases[i].size);
+            modeld_tensor_release(&out);
+        }
+        modeld_model_close(m);
+    }
 }
 
 static void test_modeld__bad_files(void **state)
@@ -464,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_modeld__bad_options),
         cmocka_unit_test(test_modeld__null_arguments),
         cmocka_unit_test(test_modeld__bad_tensors),
+        cmocka_unit_test(test_modeld__data_off_its_alignment),
         cmocka_unit_test(test_modeld__bad_files),
         cmocka_unit_test(test_modeld__missing_operator),
         cmocka_unit_test(test_modeld__keras),
