@@ -507,6 +507,116 @@ static void test_modeld__many_threads(void **state)
     modeld_model_close(m);
 }
 
+enum {
+    ROWS_MAX = 9
+};
+
+typedef struct caller {
+    modeld_model *model;
+    int id;
+    int n_wrong; /* answers that are not the caller's own */
+} caller;
+
+/* Batches of changing size with the caller's own values, and now and then a
+ * call that fails. */
+static void *run_own(void *arg)
+{
+    caller *c = arg;
+
+    for (int i = 0; i < 100; i++) {
+        int rows = 1 + (i * 5 + c->id) % ROWS_MAX;
+        float x[ROWS_MAX * 3];
+        modeld_tensor in = tensor_2x3(x), out;
+        modeld_error err;
+
+        for (int k = 0; k < rows * 3; k++)
+            x[k] = (float)(c->id * 1000 + i * 30 + k);
+        in.dim[0] = rows;
+        in.size = sizeof(float) * (size_t)rows * 3;
+        if (i % 10 == 9) {
+            char want[64];
+
+            in.size += (size_t)c->id + 1;
+            snprintf(want, sizeof(want), "input 'x': %zu bytes given", in.size);
+            c->n_wrong += modeld_model_run(c->model, &in, 1, &out, 1, &err) !=
+                              MODELD_INVALID ||
+                          !strstr(err.message, want);
+            continue;
+        }
+        if (modeld_model_run(c->model, &in, 1, &out, 1, NULL) != MODELD_OK) {
+            c->n_wrong++;
+            continue;
+        }
+        for (int k = 0; k < rows * 3; k++)
+            c->n_wrong += ((float *)out.data)[k] != x[k] + (float)(k % 3 + 1);
+        modeld_tensor_release(&out);
+    }
+    return NULL;
+}
+
+/* One handle, many threads, each with shapes and errors of its own; with and
+ * without a pool. */
+static void test_modeld__threads_get_their_own_answers(void **state)
+{
+    (void)state;
+    for (int width = 1; width <= 3; width++) {
+        modeld_options opts = MODELD_OPTIONS_INIT;
+        pthread_t threads[6];
+        caller callers[MD_COUNT(threads)];
+        modeld_model *m;
+
+        opts.threads = width;
+        m = open_made(make_add(), &opts);
+        for (size_t i = 0; i < MD_COUNT(threads); i++) {
+            callers[i] = (caller){ m, (int)i, 0 };
+            assert_int_equal(
+                pthread_create(&threads[i], NULL, run_own, &callers[i]), 0);
+        }
+        for (size_t i = 0; i < MD_COUNT(threads); i++)
+            assert_int_equal(pthread_join(threads[i], NULL), 0);
+        for (size_t i = 0; i < MD_COUNT(threads); i++)
+            assert_int_equal(callers[i].n_wrong, 0);
+        modeld_model_close(m);
+    }
+}
+
+/* Opening fails and succeeds on several threads at once. */
+static void *open_often(void *arg)
+{
+    const md_buf *bytes = arg;
+
+    for (int i = 0; i < 10; i++) {
+        modeld_model *m = NULL;
+        modeld_error err;
+
+        assert_int_equal(modeld_model_open_memory(&m, bytes->data,
+                                                  bytes->size / 2, NULL, &err),
+                         MODELD_CORRUPT);
+        assert_null(m);
+        assert_int_equal(
+            modeld_model_open_memory(&m, bytes->data, bytes->size, NULL, &err),
+            MODELD_OK);
+        check_run(m);
+        modeld_model_close(m);
+    }
+    return NULL;
+}
+
+static void test_modeld__threads_open(void **state)
+{
+    pthread_t threads[3];
+    md_buf bytes;
+
+    (void)state;
+    write_model(&bytes, make_add());
+    for (size_t i = 0; i < MD_COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, open_often, &bytes),
+                         0);
+    for (size_t i = 0; i < MD_COUNT(threads); i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    md_buf_release(&bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -525,6 +635,8 @@ int main(void)
         cmocka_unit_test(test_modeld__missing_operator),
         cmocka_unit_test(test_modeld__keras),
         cmocka_unit_test(test_modeld__many_threads),
+        cmocka_unit_test(test_modeld__threads_get_their_own_answers),
+        cmocka_unit_test(test_modeld__threads_open),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
