@@ -1,9 +1,6 @@
 """`modeld serve` as a process: start, answer, stop; what it refuses."""
-import contextlib
 import json
 import os
-import pathlib
-import re
 import signal
 import socket
 import subprocess
@@ -12,24 +9,7 @@ import urllib.request
 
 import pytest
 
-MODELD = os.environ.get("MODELD", "build/modeld")
-FASHION = pathlib.Path(__file__).parents[2] / "examples" / "fashion"
-KERAS = FASHION / "seed_cnn.keras"
-
-
-@contextlib.contextmanager
-def server(*words, env=None):
-    """A running server: yields its URL and the process."""
-    p = subprocess.Popen([MODELD, "serve", *map(str, words)], text=True,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                         env={**os.environ, **(env or {})})
-    try:
-        line = p.stdout.readline()
-        assert line.startswith("serving on http://"), p.stderr.read()
-        yield line.split()[-1], p
-    finally:
-        p.kill()
-        p.communicate()
+from serving import FASHION, KERAS, MODELD, address, convert, server
 
 
 def ask(url, data=None, kind="application/json"):
@@ -48,10 +28,7 @@ def refused(*words, rc=1):
 
 @pytest.fixture(scope="module")
 def net(tmp_path_factory):
-    path = tmp_path_factory.mktemp("net") / "net.onnx"
-    subprocess.run([MODELD, "convert", KERAS, "-o", path, "--labels",
-                    FASHION / "labels.txt"], check=True, capture_output=True)
-    return path
+    return convert(tmp_path_factory.mktemp("net") / "net.onnx")
 
 
 def test_answers_and_ends_cleanly(net):
@@ -86,10 +63,9 @@ def test_several_models_and_their_names(net, tmp_path):
 
 def test_outlives_clients_that_go_away(net):
     with server(net, "--listen", "127.0.0.1:0") as (url, p):
-        host, port = re.match(r"http://(.*):(\d+)", url).groups()
         for body in (b"", b"GET / HT", b"POST /predict HTTP/1.1\r\nHost: x\r\n"
                      b"Content-Length: 1000\r\n\r\n[1,"):
-            with socket.create_connection((host, int(port))) as s:
+            with socket.create_connection(address(url)) as s:
                 s.sendall(body)
         assert ask(url + "/predict", (FASHION / "boot.json").read_bytes())
         assert p.poll() is None
