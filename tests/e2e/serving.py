@@ -12,6 +12,11 @@ KERAS = FASHION / "seed_cnn.keras"
 VECTORS = FASHION / "seed_cnn.vectors" / "test_data_set_0"
 
 
+def is_sanitized():
+    """Then its memory is AddressSanitizer's, which keeps what is freed."""
+    return b"__asan_init" in pathlib.Path(MODELD).read_bytes()
+
+
 def convert(path, labels=FASHION / "labels.txt"):
     """The demo net as ONNX, with labels."""
     subprocess.run([MODELD, "convert", KERAS, "-o", path, "--labels", labels],
