@@ -1,5 +1,6 @@
 #include "support/opeval.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +209,22 @@ bool opeval_infer_agrees(md_model *m, const md_node *n, int64_t opset,
     return true;
 }
 
+/* Comparison takes -0 for 0; here -0 has to be met. */
+static bool zeros_agree(const md_tensor *got, const md_tensor *want)
+{
+    int64_t n = md_dtype_is_float(want->dtype) ? md_tensor_n(want) : 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        double w = md_tensor_get_f64(want, i);
+
+        if (w == 0.0 && signbit(w) && !signbit(md_tensor_get_f64(got, i))) {
+            print_error("element %lld is 0, -0 expected\n", (long long)i);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool check_result(line *l, md_status s, const md_tensor *got,
                          md_error *err, const md_tensor *const *in)
 {
@@ -225,6 +242,8 @@ static bool check_result(line *l, md_status s, const md_tensor *got,
             print_error("output %u: %s\n", (unsigned)i, err->msg);
             return false;
         }
+        if (l->has_out[i] && !zeros_agree(&got[i], &l->want[i]))
+            return false;
     }
     return opeval_infer_agrees(l->model, l->node, l->opset, in, got);
 }

@@ -6,10 +6,11 @@
  *   Gather-13 axis=1 f32[1,2]{1 2} i64[1]{5} -> INVALID index 5
  *
  * Operator (domain in front, joined by a dot) and opset; attributes as
- * name=value, where 1 is an int, 1.0 a float, "s" a string and [..] a list of
- * these; inputs, `_` for an absent one; then the outputs (`_`: not wanted) or
+ * name=value, where 1 is an int, 1.0 a float, "s" a string, [..] a list of
+ * these and i8[1]{5} a tensor; inputs, `_` for an absent one; then the outputs (`_`: not wanted) or
  * a status and a part of the message.  {..}: the elements; {a..}: a, a+1, ...;
  * {=a}: all a.  Between brackets ~x after -> is a tolerance: f32[1]{1}~1e-4.
+ * A result of -0 is expected where it is written so; 0 takes either.
  */
 #ifndef MD_TESTS_SUPPORT_OPEVAL_H
 #define MD_TESTS_SUPPORT_OPEVAL_H

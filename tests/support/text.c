@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "support/build.h"
+#include "tensor/float.h"
 
 enum {
     LIST_MAX = 64
@@ -37,17 +38,30 @@ md_dtype text_type(const char *name)
         const char *name;
         md_dtype t;
     } rows[] = {
-        { "f32", MD_DTYPE_F32 },         { "f64", MD_DTYPE_F64 },
-        { "f16", MD_DTYPE_F16 },         { "bf16", MD_DTYPE_BF16 },
-        { "i8", MD_DTYPE_I8 },           { "u8", MD_DTYPE_U8 },
-        { "i16", MD_DTYPE_I16 },         { "u16", MD_DTYPE_U16 },
-        { "i32", MD_DTYPE_I32 },         { "u32", MD_DTYPE_U32 },
-        { "i64", MD_DTYPE_I64 },         { "u64", MD_DTYPE_U64 },
-        { "bool", MD_DTYPE_BOOL },       { "i4", MD_DTYPE_I4 },
-        { "u4", MD_DTYPE_U4 },           { "i2", MD_DTYPE_I2 },
-        { "u2", MD_DTYPE_U2 },           { "str", MD_DTYPE_STRING },
-        { "e4m3fn", MD_DTYPE_F8E4M3FN }, { "e5m2", MD_DTYPE_F8E5M2 },
+        { "f32", MD_DTYPE_F32 },
+        { "f64", MD_DTYPE_F64 },
+        { "f16", MD_DTYPE_F16 },
+        { "bf16", MD_DTYPE_BF16 },
+        { "i8", MD_DTYPE_I8 },
+        { "u8", MD_DTYPE_U8 },
+        { "i16", MD_DTYPE_I16 },
+        { "u16", MD_DTYPE_U16 },
+        { "i32", MD_DTYPE_I32 },
+        { "u32", MD_DTYPE_U32 },
+        { "i64", MD_DTYPE_I64 },
+        { "u64", MD_DTYPE_U64 },
+        { "bool", MD_DTYPE_BOOL },
+        { "i4", MD_DTYPE_I4 },
+        { "u4", MD_DTYPE_U4 },
+        { "i2", MD_DTYPE_I2 },
+        { "u2", MD_DTYPE_U2 },
+        { "str", MD_DTYPE_STRING },
+        { "e4m3fn", MD_DTYPE_F8E4M3FN },
+        { "e5m2", MD_DTYPE_F8E5M2 },
         { "f4", MD_DTYPE_F4E2M1 },
+        { "e8m0", MD_DTYPE_F8E8M0 },
+        { "e4m3fnuz", MD_DTYPE_F8E4M3FNUZ },
+        { "e5m2fnuz", MD_DTYPE_F8E5M2FNUZ },
     };
 
     for (size_t i = 0; i < MD_COUNT(rows); i++) {
@@ -83,17 +97,22 @@ static void take_element(text_reader *t, md_tensor *out, int64_t i)
     const char *digits = *t->p == '-' ? t->p + 1 : t->p;
     size_t n = strspn(digits, "0123456789");
     char *end;
+    double v;
 
     if (n > 0 && digits[n] != '.' && digits[n] != 'e' &&
         md_dtype_is_integer(out->dtype)) {
-        int64_t v = *t->p == '-' ? strtoll(t->p, &end, 10)
-                                 : (int64_t)strtoull(t->p, &end, 10);
+        int64_t whole = *t->p == '-' ? strtoll(t->p, &end, 10)
+                                     : (int64_t)strtoull(t->p, &end, 10);
 
         t->p = end;
-        md_tensor_set_i64(out, i, v);
+        md_tensor_set_i64(out, i, whole);
         return;
     }
-    md_tensor_set_f64(out, i, text_number(t));
+    v = text_number(t);
+    if (out->dtype == MD_DTYPE_F8E5M2) /* an Inf is stored, not its nearest */
+        ((uint8_t *)out->data)[i] = md_f32_to_f8(out->dtype, (float)v, false);
+    else
+        md_tensor_set_f64(out, i, v);
 }
 
 static void take_string(text_reader *t, md_tensor *out, int64_t i)
@@ -196,6 +215,31 @@ static void take_list(text_reader *t, md_graph *g, md_node *n, const char *name)
         fail(t, "attribute refused");
 }
 
+/* "i32[1]{5}", in the model's memory; strings stay in the text. */
+static void take_tensor(text_reader *t, md_graph *g, md_node *n,
+                        const char *name)
+{
+    md_tensor *v = md_arena_calloc(&g->model->arena, 1, sizeof(*v));
+    md_attr a = { .name = name, .type = MD_ATTR_TENSOR, .v.t = v };
+    md_tensor read = MD_TENSOR_INIT;
+    char type[TEXT_WORD];
+
+    text_word(t, type);
+    text_tensor(t, type, &read);
+    if (v && !t->fault) {
+        size_t size = md_tensor_size(&read);
+
+        v->dtype = read.dtype;
+        v->shape = read.shape;
+        v->data = md_arena_alloc_aligned(&g->model->arena, size + 1);
+        if (v->data && size)
+            memcpy(v->data, read.data, size);
+    }
+    if (!v || !v->data || md_node_add_attr(g, n, &a, NULL) != MD_OK)
+        fail(t, "attribute refused");
+    md_tensor_release(&read);
+}
+
 void text_attr(text_reader *t, md_graph *g, md_node *n, const char *name)
 {
     md_status s;
@@ -203,6 +247,11 @@ void text_attr(text_reader *t, md_graph *g, md_node *n, const char *name)
     t->p++;
     if (*t->p == '[') {
         take_list(t, g, n, name);
+        return;
+    }
+    if (islower((unsigned char)*t->p) && strncmp(t->p, "inf", 3) != 0 &&
+        strncmp(t->p, "nan", 3) != 0) {
+        take_tensor(t, g, n, name);
         return;
     }
     if (*t->p == '"') {

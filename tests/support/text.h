@@ -5,7 +5,7 @@
  *   i8[4]~100               random: floats about normal with this deviation,
  *                           integers between -100 and 100 (unsigned: 0 and
  *                           100), the same in every run
- *   axis=1 alpha=1.0 mode="linear" pads=[1,1] scales=[1.0,2.0]
+ *   axis=1 alpha=1.0 mode="linear" pads=[1,1] scales=[1.0,2.0] value=i8[1]{5}
  *
  * The first fault is kept and reading goes on anyhow: callers look at the end.
  */
