@@ -14,10 +14,16 @@ static int64_t apply_int(int64_t x)
     return x < 0 ? (int64_t)(0 - (uint64_t)x) : x;
 }
 
+static uint64_t apply_u64(uint64_t x)
+{
+    return x;
+}
+
 static const md_unary unary = {
     .types = MD_TYPES_NUMBER,
     .f = apply,
     .i = apply_int,
+    .u = apply_u64,
 };
 
 MD_UNARY_FUNCTIONS

@@ -29,8 +29,15 @@ static void unary_i64(md_tensor *out, const md_tensor *in, const md_unary *u)
 {
     int64_t n = md_tensor_n(in);
 
-    for (int64_t k = 0; k < n; k++)
-        md_tensor_set_i64(out, k, u->i(md_tensor_get_i64(in, k)));
+    for (int64_t k = 0; k < n; k++) {
+        int64_t v = md_tensor_get_i64(in, k);
+
+        if (u->u && in->dtype == MD_DTYPE_U64)
+            v = (int64_t)u->u((uint64_t)v);
+        else
+            v = u->i(v);
+        md_tensor_set_i64(out, k, v);
+    }
 }
 
 md_status md_unary__run(md_exec *x, const md_unary *u, md_infer_fn *infer,

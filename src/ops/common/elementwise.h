@@ -19,6 +19,7 @@ typedef struct md_unary {
     uint32_t types;                         /* allowed */
     double (*f)(double x, const double *p); /* floats */
     int64_t (*i)(int64_t x);                /* integers and bool */
+    uint64_t (*u)(uint64_t x);              /* uint64; NULL: i */
     struct {
         const char *attr; /* float attribute; NULL: no more */
         float otherwise;
