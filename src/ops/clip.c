@@ -6,6 +6,10 @@
 
 static md_status infer(const md_infer *c, md_error *err)
 {
+    if (c->opset < 11 && c->node->n_in > 1)
+        return md_fail(err, MD_INVALID,
+                       "Clip has %u inputs, 1 expected before opset 11",
+                       (unsigned)c->node->n_in);
     MD_TRY(md_infer__need(c, 0, MD_TYPES_NUMBER, err));
     for (uint32_t i = 1; i < 3; i++) {
         MD_TRY(md_infer__may(c, i, MD_TYPES_NUMBER, err));
@@ -17,11 +21,19 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+/* Limit i of floats. */
+static double limit(const md_exec *x, uint32_t i, const char *attr,
+                    float otherwise)
+{
+    if (x->opset < 11)
+        return md_node_attr_f(x->node, attr, otherwise);
+    return md_exec__scalar(x, i, otherwise);
+}
+
 static void clip_f64(const md_exec *x, md_tensor *out)
 {
-    double lo =
-        md_exec__scalar(x, 1, md_node_attr_f(x->node, "min", -INFINITY));
-    double hi = md_exec__scalar(x, 2, md_node_attr_f(x->node, "max", INFINITY));
+    double lo = limit(x, 1, "min", -INFINITY);
+    double hi = limit(x, 2, "max", INFINITY);
     int64_t n = md_tensor_n(out);
     double v[MD_CHUNK];
 
