@@ -1,11 +1,12 @@
-#include <math.h>
-
 #include "ops/common/elementwise.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
 {
-    return fmax(0.0, fmin(1.0, p[0] * x + p[1]));
+    double y = p[0] * x + p[1];
+
+    y = y < 0.0 ? 0.0 : y;
+    return y > 1.0 ? 1.0 : y; /* NaN stays */
 }
 
 static const md_unary unary = {
