@@ -263,11 +263,16 @@ void text_attr(text_reader *t, md_graph *g, md_node *n, const char *name)
         s = md_node_set_attr_s(g, n, name, value, NULL);
     } else {
         size_t size = strcspn(t->p, " ;\n");
-        bool real = memchr(t->p, '.', size) != NULL;
-        double v = text_number(t);
+        char *end = NULL;
 
-        s = real ? md_node_set_attr_f(g, n, name, (float)v, NULL)
-                 : md_node_set_attr_i(g, n, name, (int64_t)v, NULL);
+        if (memchr(t->p, '.', size)) {
+            s = md_node_set_attr_f(g, n, name, (float)text_number(t), NULL);
+        } else {
+            s = md_node_set_attr_i(g, n, name, strtoll(t->p, &end, 10), NULL);
+            if (end == t->p)
+                fail(t, "a number expected");
+            t->p = end;
+        }
     }
     if (s != MD_OK)
         fail(t, "attribute refused");
