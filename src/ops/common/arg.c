@@ -1,5 +1,7 @@
 #include "ops/common/arg.h"
 
+#include <math.h>
+
 md_status md_arg__infer(const md_infer *c, md_error *err)
 {
     bool keep = md_node_attr_i(c->node, "keepdims", 1) != 0;
@@ -26,17 +28,23 @@ md_status md_arg__infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
-/* Order of two elements: floats in double, integers exactly. */
-static int compare(const md_tensor *t, int64_t i, int64_t j)
+/* Order of elements i and j, exact for integers; with sign -1 the smaller is
+ * beyond the larger one.  NaN is beyond every number, whatever the sign. */
+static int compare(const md_tensor *t, int64_t i, int64_t j, int sign)
 {
-    if (md_dtype_is_float(t->dtype) || t->dtype == MD_DTYPE_U64) {
+    if (md_dtype_is_float(t->dtype)) {
         double a = md_tensor_get_f64(t, i), b = md_tensor_get_f64(t, j);
 
-        return (a > b) - (a < b);
+        if (isnan(a) || isnan(b))
+            return isnan(a) - isnan(b);
+        return sign * ((a > b) - (a < b));
     } else {
         int64_t a = md_tensor_get_i64(t, i), b = md_tensor_get_i64(t, j);
 
-        return (a > b) - (a < b);
+        if (t->dtype == MD_DTYPE_U64)
+            return sign *
+                   (((uint64_t)a > (uint64_t)b) - ((uint64_t)a < (uint64_t)b));
+        return sign * ((a > b) - (a < b));
     }
 }
 
@@ -55,7 +63,7 @@ md_status md_arg__compute(md_exec *x, md_tensor *out, int sign, md_error *err)
         int64_t base = row / inner * n * inner + row % inner, best = 0;
 
         for (int64_t i = 1; i < n; i++) {
-            int c = sign * compare(in, base + i * inner, base + best * inner);
+            int c = compare(in, base + i * inner, base + best * inner, sign);
 
             if (c > 0 || (c == 0 && last))
                 best = i;
