@@ -2,10 +2,17 @@
 
 static md_status infer(const md_infer *c, md_error *err)
 {
+    const md_type *in;
+    int axis;
+
     MD_TRY(md_infer__need(c, 0, MD_TYPES_NUMBER, err));
     MD_TRY(md_infer__need(c, 1, MD_TYPES_INDEX, err));
     MD_TRY(md_infer__length(c->in[1], MD_DIM(1), "axis", err));
-    md_infer__give(c, 0, c->in[0]);
+    in = c->in[0];
+    if (in->has_rank && c->cin[1])
+        MD_TRY(md_axis_normalize(&axis, md_tensor_get_i64(c->cin[1], 0),
+                                 in->rank, err));
+    md_infer__give(c, 0, in);
     return MD_OK;
 }
 
