@@ -5,6 +5,7 @@ static md_status infer(const md_infer *c, md_error *err)
     int64_t to = md_node_attr_i(c->node, "to", 0);
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
+    MD_TRY(md_convert__check_attrs(c->node, err));
     if (to < 1 || to >= MD_DTYPE_N || !md_dtype_is_valid((int)to) ||
         to == MD_DTYPE_C64 || to == MD_DTYPE_C128)
         return md_fail(err, MD_INVALID, "to is %lld, an element type expected",

@@ -3,6 +3,7 @@
 static md_status infer(const md_infer *c, md_error *err)
 {
     MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
+    MD_TRY(md_convert__check_attrs(c->node, err));
     MD_TRY(md_infer__need(c, 1, MD_TYPES_ANY, err));
     md_infer__like(c, 0, 0, c->in[1]->dtype);
     return MD_OK;

@@ -28,15 +28,41 @@ static md_status parse(double *out, md_str s, md_error *err)
                    (int)(s.n < NUMBER_TEXT ? s.n : NUMBER_TEXT), s.p);
 }
 
+/* A decimal integer; false for any other text and beyond 64 bits. */
+static bool parse_whole(int64_t *out, md_str s, bool is_signed)
+{
+    bool minus = s.n > 0 && s.p[0] == '-';
+    uint64_t v = 0, limit = is_signed ? INT64_MAX + (uint64_t)minus
+                                      : (minus ? 0 : UINT64_MAX);
+    size_t i = minus;
+
+    for (; i < s.n && s.p[i] >= '0' && s.p[i] <= '9'; i++) {
+        uint64_t digit = (uint64_t)(s.p[i] - '0');
+
+        if (v > (limit - digit) / 10 || digit > limit)
+            return false;
+        v = v * 10 + digit;
+    }
+    *out = (int64_t)(minus ? 0 - v : v);
+    return i == s.n && i > minus;
+}
+
 static md_status from_strings(md_tensor *out, const md_tensor *in,
                               md_error *err)
 {
+    bool whole = md_dtype_is_integer(out->dtype);
     int64_t n = md_tensor_n(in);
 
     for (int64_t i = 0; i < n; i++) {
+        md_str s = ((const md_str *)in->data)[i];
         double v = 0.0;
+        int64_t k;
 
-        MD_TRY(parse(&v, ((const md_str *)in->data)[i], err));
+        if (whole && parse_whole(&k, s, md_dtype_is_signed(out->dtype))) {
+            md_tensor_set_i64(out, i, k);
+            continue;
+        }
+        MD_TRY(parse(&v, s, err));
         md_tensor_set_f64(out, i, v);
     }
     return MD_OK;
@@ -57,6 +83,17 @@ static uint8_t to_e8m0(float f, const char *mode, bool saturate)
             f = ldexpf(0.5f, exp);
     }
     return md_f32_to_f8(MD_DTYPE_F8E8M0, f, saturate);
+}
+
+md_status md_convert__check_attrs(const md_node *n, md_error *err)
+{
+    const char *mode = md_node_attr_s(n, "round_mode", "up");
+
+    if (strcmp(mode, "up") == 0 || strcmp(mode, "down") == 0 ||
+        strcmp(mode, "nearest") == 0)
+        return MD_OK;
+    return md_fail(err, MD_INVALID,
+                   "round_mode is '%s', up, down or nearest expected", mode);
 }
 
 static void convert(md_tensor *out, const md_tensor *in, const md_node *node)
