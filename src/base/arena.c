@@ -165,3 +165,29 @@ char *md_arena_printf(md_arena *ar, const char *fmt, ...)
     va_end(ap);
     return p;
 }
+
+md_status md_arena_grow(md_arena *ar, void *array, uint32_t *cap, uint32_t n,
+                        size_t size, md_error *err)
+{
+    void *old;
+    void *grown;
+    size_t bytes;
+    uint32_t want;
+
+    if (n < *cap)
+        return MD_OK;
+    want = *cap ? *cap * 2 : 8;
+    if (want <= *cap || !md_mul_size(&bytes, want, size))
+        return md_fail(err, MD_TOO_LARGE, "array of %u elements", *cap);
+    grown = md_arena_alloc(ar, bytes);
+    if (!grown)
+        return md_fail_nomem(err, bytes);
+    /* array is the address of a T *: read and write it through its bytes. */
+    memcpy(&old, array, sizeof(old));
+    if (n)
+        memcpy(grown, old, n * size);
+    memset((char *)grown + n * size, 0, bytes - n * size);
+    memcpy(array, &grown, sizeof(grown));
+    *cap = want;
+    return MD_OK;
+}

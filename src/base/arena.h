@@ -35,6 +35,15 @@ void *md_arena_alloc(md_arena *ar, size_t size);
 /* n zeroed elements of `size` bytes; NULL on overflow too. */
 void *md_arena_calloc(md_arena *ar, size_t n, size_t size);
 
+/*
+ * Make room for one more element in an array of the arena: *array has room
+ * for *cap elements of `size` bytes and holds n.  Doubles; the new room is
+ * zeroed, the old array stays behind, which wastes at most what the new one
+ * takes.  MD_NOMEM and MD_TOO_LARGE leave it as it was.
+ */
+md_status md_arena_grow(md_arena *ar, void *array, uint32_t *cap, uint32_t n,
+                        size_t size, md_error *err);
+
 /* size bytes on a cache line. */
 void *md_arena_alloc_aligned(md_arena *ar, size_t size);
 

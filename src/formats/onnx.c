@@ -9,8 +9,8 @@
 
 enum {
     IR_VERSION_MAX = 13,
-    METAS_MAX = 4096, /* searched one by one, so are the opsets */
-    OPSETS_MAX = 256
+    METAS_MAX = 4096,
+    OPSETS_MAX = 256 /* searched one by one */
 };
 
 md_status md_onnx__read_pair(md_meta *out, md_onnx_reader *r,

@@ -79,17 +79,8 @@ md_status md_node_add_attr(md_graph *g, md_node *n, const md_attr *attr,
         slot = &n->attr[old - n->attr];
         name = slot->name;
     } else {
-        if (n->n_attr == n->cap_attr) {
-            uint32_t cap = n->cap_attr ? n->cap_attr * 2 : 4;
-            md_attr *grown = md_arena_calloc(ar, cap, sizeof(*grown));
-
-            if (!grown)
-                return md_fail_nomem(err, cap * sizeof(*grown));
-            if (n->n_attr)
-                memcpy(grown, n->attr, n->n_attr * sizeof(*grown));
-            n->attr = grown;
-            n->cap_attr = cap;
-        }
+        MD_TRY(md_arena_grow(ar, &n->attr, &n->cap_attr, n->n_attr,
+                             sizeof(*n->attr), err));
         name = md_arena_strdup(ar, attr->name);
         if (!name)
             return md_fail_nomem(err, strlen(attr->name));

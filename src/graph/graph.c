@@ -1,6 +1,6 @@
 /*
  * Building and changing graphs.  Workload: models of up to some 100,000
- * values built once, then rewritten by passes; so names are hashed and arrays
+ * values built once, then rewritten by passes; so names are indexed and arrays
  * grow by doubling inside the arena.
  */
 #include "graph/graph.h"
@@ -9,75 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/size.h"
 #include "graph/model_impl.h"
 
-/* Room for one more element in an arena array (old arrays stay behind in the
- * arena; doubling bounds the waste to the final size). */
-static md_status grow(md_graph *g, void *array, uint32_t *cap, uint32_t n,
-                      size_t size, md_error *err)
+/* The names of a graph's values, for its index. */
+static md_names_of names_of(const md_graph *g)
 {
-    void *old;
-    void *grown;
-    size_t bytes;
-    uint32_t want;
-
-    if (n < *cap)
-        return MD_OK;
-    want = *cap ? *cap * 2 : 8;
-    if (want <= *cap || !md_mul_size(&bytes, want, size))
-        return md_fail(err, MD_TOO_LARGE, "graph array of %u elements", *cap);
-    grown = md_arena_alloc(&g->model->arena, bytes);
-    if (!grown)
-        return md_fail_nomem(err, bytes);
-    /* array is the address of a T *: read and write it through its bytes. */
-    memcpy(&old, array, sizeof(old));
-    if (n)
-        memcpy(grown, old, n * size);
-    memcpy(array, &grown, sizeof(grown));
-    *cap = want;
-    return MD_OK;
-}
-
-/* FNV-1a. */
-static uint32_t hash_name(const char *s)
-{
-    uint32_t h = 2166136261u;
-
-    for (; *s; s++)
-        h = (h ^ (unsigned char)*s) * 16777619u;
-    return h;
-}
-
-/* Slot of `name` in the index: where it is, or the empty one to fill. */
-static uint32_t find_slot(const md_graph *g, const char *name)
-{
-    uint32_t mask = g->cap_index - 1;
-    uint32_t at = hash_name(name) & mask;
-
-    while (g->index[at] && strcmp(g->values[g->index[at] - 1].name, name) != 0)
-        at = (at + 1) & mask;
-    return at;
-}
-
-/* Keep the index at most half full. */
-static md_status grow_index(md_graph *g, md_error *err)
-{
-    uint32_t want = g->cap_index ? g->cap_index * 2 : 32;
-    uint32_t *grown;
-
-    if (g->n_values + 1 < g->cap_index / 2)
-        return MD_OK;
-    grown = md_arena_calloc(&g->model->arena, want, sizeof(*grown));
-    if (!grown)
-        return md_fail_nomem(err, want * sizeof(*grown));
-    g->index = grown;
-    g->cap_index = want;
-    for (uint32_t i = 0; i < g->n_values; i++) {
-        if (g->values[i].name[0])
-            g->index[find_slot(g, g->values[i].name)] = i + 1;
-    }
-    return MD_OK;
+    return (md_names_of){ g->values ? &g->values->name : NULL,
+                          sizeof(*g->values) };
 }
 
 md_status md_graph_new(md_graph **out, md_model *model, md_graph *parent,
@@ -99,35 +37,30 @@ md_status md_graph_new(md_graph **out, md_model *model, md_graph *parent,
 md_status md_graph_add_value(md_value_id *out, md_graph *g, const char *name,
                              md_error *err)
 {
-    uint32_t slot = 0;
+    md_arena *ar = &g->model->arena;
     const char *copy = "";
 
-    MD_TRY(grow(g, &g->values, &g->cap_values, g->n_values, sizeof(md_value),
-                err));
-    MD_TRY(grow_index(g, err));
+    MD_TRY(md_arena_grow(ar, &g->values, &g->cap_values, g->n_values,
+                         sizeof(*g->values), err));
     if (name && name[0]) {
-        slot = find_slot(g, name);
-        if (g->index[slot])
+        if (md_graph_find(g, name) != MD_VALUE_NONE)
             return md_fail(err, MD_CORRUPT, "value '%s' is defined twice",
                            name);
-        copy = md_arena_strdup(&g->model->arena, name);
+        MD_TRY(md_names__reserve(&g->names, names_of(g), ar, err));
+        copy = md_arena_strdup(ar, name);
         if (!copy)
             return md_fail_nomem(err, strlen(name));
-        g->index[slot] = g->n_values + 1;
     }
     g->values[g->n_values] = (md_value){ .name = copy };
+    if (copy[0])
+        md_names__add(&g->names, names_of(g), g->n_values);
     *out = g->n_values++;
     return MD_OK;
 }
 
 md_value_id md_graph_find(const md_graph *g, const char *name)
 {
-    uint32_t slot;
-
-    if (!g->cap_index || !name[0])
-        return MD_VALUE_NONE;
-    slot = find_slot(g, name);
-    return g->index[slot] ? g->index[slot] - 1 : MD_VALUE_NONE;
+    return md_names__find(&g->names, names_of(g), name);
 }
 
 md_status md_graph_add_unique(md_value_id *out, md_graph *g, const char *stem,
@@ -149,17 +82,20 @@ md_status md_graph_add_unique(md_value_id *out, md_graph *g, const char *stem,
 md_status md_graph_name_value(md_graph *g, md_value_id id, const char *name,
                               md_error *err)
 {
-    uint32_t slot = find_slot(g, name);
+    md_arena *ar = &g->model->arena;
     char *copy;
 
-    if (g->index[slot] || g->values[id].name[0])
+    if (md_graph_find(g, name) != MD_VALUE_NONE || g->values[id].name[0])
         return md_fail(err, MD_CORRUPT, "name '%s' given to '%s' is in use",
                        name, g->values[id].name);
-    copy = md_arena_strdup(&g->model->arena, name);
+    if (!name[0])
+        return MD_OK;
+    MD_TRY(md_names__reserve(&g->names, names_of(g), ar, err));
+    copy = md_arena_strdup(ar, name);
     if (!copy)
         return md_fail_nomem(err, strlen(name));
     g->values[id].name = copy;
-    g->index[slot] = id + 1;
+    md_names__add(&g->names, names_of(g), id);
     return MD_OK;
 }
 
@@ -170,7 +106,8 @@ md_value *md_graph_value(const md_graph *g, md_value_id id)
 
 md_status md_graph_add_input(md_graph *g, md_value_id id, md_error *err)
 {
-    MD_TRY(grow(g, &g->inputs, &g->cap_inputs, g->n_inputs, sizeof(id), err));
+    MD_TRY(md_arena_grow(&g->model->arena, &g->inputs, &g->cap_inputs,
+                         g->n_inputs, sizeof(id), err));
     g->inputs[g->n_inputs++] = id;
     g->values[id].is_input = true;
     return MD_OK;
@@ -178,8 +115,8 @@ md_status md_graph_add_input(md_graph *g, md_value_id id, md_error *err)
 
 md_status md_graph_add_output(md_graph *g, md_value_id id, md_error *err)
 {
-    MD_TRY(
-        grow(g, &g->outputs, &g->cap_outputs, g->n_outputs, sizeof(id), err));
+    MD_TRY(md_arena_grow(&g->model->arena, &g->outputs, &g->cap_outputs,
+                         g->n_outputs, sizeof(id), err));
     g->outputs[g->n_outputs++] = id;
     g->values[id].is_output = true;
     return MD_OK;
@@ -362,8 +299,8 @@ md_status md_graph_insert_node(md_node **out, md_graph *g, uint32_t at,
 {
     md_node *n;
 
-    MD_TRY(
-        grow(g, &g->nodes, &g->cap_nodes, g->n_nodes, sizeof(*g->nodes), err));
+    MD_TRY(md_arena_grow(&g->model->arena, &g->nodes, &g->cap_nodes, g->n_nodes,
+                         sizeof(*g->nodes), err));
     n = md_arena_calloc(&g->model->arena, 1, sizeof(*n));
     if (!n)
         return md_fail_nomem(err, sizeof(*n));

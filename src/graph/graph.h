@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "graph/names.h"
 #include "tensor/tensor.h"
 
 typedef struct md_model md_model;
@@ -123,9 +124,7 @@ struct md_graph {
     md_value_id *outputs;
     uint32_t n_values, n_nodes, n_inputs, n_outputs;
     uint32_t cap_values, cap_nodes, cap_inputs, cap_outputs;
-    /* Name to id, open addressing; 0 is empty, else id + 1. */
-    uint32_t *index;
-    uint32_t cap_index;
+    md_names names; /* of values */
 };
 
 typedef struct md_opset {
@@ -164,6 +163,7 @@ struct md_model {
     const char **symbols; /* [0] is ""; names of symbolic dims */
     uint32_t n_opsets, n_functions, n_metas, n_symbols;
     uint32_t cap_opsets, cap_functions, cap_metas, cap_symbols;
+    md_names meta_names, symbol_names;
     int64_t ir_version;
     int64_t model_version;
     const char *producer_name, *producer_version, *domain, *doc;

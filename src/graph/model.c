@@ -79,27 +79,6 @@ md_status md_model_on_free(md_model *m, md_model_cleanup_fn *fn, void *ctx,
     return MD_OK;
 }
 
-/* Room for one more element of an arena array, as in graph.c. */
-static md_status grow(md_model *m, void *array, uint32_t *cap, uint32_t n,
-                      size_t size, md_error *err)
-{
-    uint32_t want = *cap ? *cap * 2 : 8;
-    void *old;
-    void *grown;
-
-    if (n < *cap)
-        return MD_OK;
-    grown = want > *cap ? md_arena_calloc(&m->arena, want, size) : NULL;
-    if (!grown)
-        return md_fail_nomem(err, want * size);
-    memcpy(&old, array, sizeof(old));
-    if (n)
-        memcpy(grown, old, n * size);
-    memcpy(array, &grown, sizeof(grown));
-    *cap = want;
-    return MD_OK;
-}
-
 /* "ai.onnx" is another spelling of "". */
 static const char *canonical(const char *domain)
 {
@@ -132,8 +111,8 @@ md_status md_model_set_opset(md_model *m, const char *domain, int64_t version,
 
         if (!copy)
             return md_fail_nomem(err, strlen(domain));
-        MD_TRY(
-            grow(m, &m->opsets, &m->cap_opsets, m->n_opsets, sizeof(*o), err));
+        MD_TRY(md_arena_grow(&m->arena, &m->opsets, &m->cap_opsets, m->n_opsets,
+                             sizeof(*o), err));
         o = &m->opsets[m->n_opsets++];
         o->domain = copy;
     }
@@ -141,13 +120,16 @@ md_status md_model_set_opset(md_model *m, const char *domain, int64_t version,
     return MD_OK;
 }
 
+static md_names_of meta_names(const md_model *m)
+{
+    return (md_names_of){ m->metas ? &m->metas->key : NULL, sizeof(*m->metas) };
+}
+
 static md_meta *find_meta(const md_model *m, const char *key)
 {
-    for (uint32_t i = 0; i < m->n_metas; i++) {
-        if (strcmp(m->metas[i].key, key) == 0)
-            return &m->metas[i];
-    }
-    return NULL;
+    uint32_t at = md_names__find(&m->meta_names, meta_names(m), key);
+
+    return at == MD_NAMES_NONE ? NULL : &m->metas[at];
 }
 
 const char *md_model_meta(const md_model *m, const char *key)
@@ -155,6 +137,21 @@ const char *md_model_meta(const md_model *m, const char *key)
     const md_meta *meta = find_meta(m, key);
 
     return meta ? meta->value : NULL;
+}
+
+static md_status add_meta(md_model *m, const char *key, const char *value,
+                          md_error *err)
+{
+    char *name = md_arena_strdup(&m->arena, key);
+
+    if (!name)
+        return md_fail_nomem(err, strlen(key));
+    MD_TRY(md_arena_grow(&m->arena, &m->metas, &m->cap_metas, m->n_metas,
+                         sizeof(*m->metas), err));
+    MD_TRY(md_names__reserve(&m->meta_names, meta_names(m), &m->arena, err));
+    m->metas[m->n_metas] = (md_meta){ name, value };
+    md_names__add(&m->meta_names, meta_names(m), m->n_metas++);
+    return MD_OK;
 }
 
 md_status md_model_set_meta(md_model *m, const char *key, const char *value,
@@ -165,39 +162,38 @@ md_status md_model_set_meta(md_model *m, const char *key, const char *value,
 
     if (!copy)
         return md_fail_nomem(err, strlen(value));
-    if (!meta) {
-        char *name = md_arena_strdup(&m->arena, key);
-
-        if (!name)
-            return md_fail_nomem(err, strlen(key));
-        MD_TRY(
-            grow(m, &m->metas, &m->cap_metas, m->n_metas, sizeof(*meta), err));
-        meta = &m->metas[m->n_metas++];
-        meta->key = name;
-    }
+    if (!meta)
+        return add_meta(m, key, copy, err);
     meta->value = copy;
     return MD_OK;
+}
+
+static md_names_of symbol_names(const md_model *m)
+{
+    return (md_names_of){ m->symbols, sizeof(*m->symbols) };
 }
 
 md_status md_model_symbol(uint32_t *out, md_model *m, const char *name,
                           md_error *err)
 {
+    bool named = name && name[0];
     char *copy;
 
-    if (name && name[0]) {
-        for (uint32_t i = 1; i < m->n_symbols; i++) {
-            if (strcmp(m->symbols[i], name) == 0) {
-                *out = i;
-                return MD_OK;
-            }
-        }
+    if (named) {
+        *out = md_names__find(&m->symbol_names, symbol_names(m), name);
+        if (*out != MD_NAMES_NONE)
+            return MD_OK;
+        MD_TRY(md_names__reserve(&m->symbol_names, symbol_names(m), &m->arena,
+                                 err));
     }
-    copy = md_arena_strdup(&m->arena, name ? name : "");
+    copy = md_arena_strdup(&m->arena, named ? name : "");
     if (!copy)
         return md_fail_nomem(err, 1);
-    MD_TRY(
-        grow(m, &m->symbols, &m->cap_symbols, m->n_symbols, sizeof(copy), err));
+    MD_TRY(md_arena_grow(&m->arena, &m->symbols, &m->cap_symbols, m->n_symbols,
+                         sizeof(*m->symbols), err));
     m->symbols[m->n_symbols] = copy;
+    if (named)
+        md_names__add(&m->symbol_names, symbol_names(m), m->n_symbols);
     *out = m->n_symbols++;
     return MD_OK;
 }

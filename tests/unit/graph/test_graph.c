@@ -268,24 +268,6 @@ static void test_graph__replace_and_compact(void **state)
     md_model_free(m);
 }
 
-static void test_graph__metadata_and_opsets(void **state)
-{
-    md_error err = MD_ERROR_INIT;
-    md_model *m = new_model();
-
-    (void)state;
-    assert_md_ok(md_model_set_opset(m, "ai.onnx", 17, &err), &err);
-    assert_md_ok(md_model_set_opset(m, "", 18, &err), &err);
-    assert_int_equal(m->n_opsets, 1);
-    assert_int_equal(md_model_opset(m, ""), 18);
-    assert_int_equal(md_model_opset(m, "com.microsoft"), 0);
-    assert_md_ok(md_model_set_meta(m, "k", "1", &err), &err);
-    assert_md_ok(md_model_set_meta(m, "k", "2", &err), &err);
-    assert_string_equal(md_model_meta(m, "k"), "2");
-    assert_null(md_model_meta(m, "other"));
-    md_model_free(m);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,7 +281,6 @@ int main(void)
         cmocka_unit_test(test_graph__attributes),
         cmocka_unit_test(test_graph__prints_types_and_symbols),
         cmocka_unit_test(test_graph__replace_and_compact),
-        cmocka_unit_test(test_graph__metadata_and_opsets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
