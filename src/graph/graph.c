@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "graph/model_impl.h"
 
 /* The names of a graph's values, for its index. */
@@ -63,20 +64,25 @@ md_value_id md_graph_find(const md_graph *g, const char *name)
     return md_names__find(&g->names, names_of(g), name);
 }
 
+/* Numbers are not tried twice, whatever names a model has chosen: all calls
+ * together take as many tries as there are names. */
 md_status md_graph_add_unique(md_value_id *out, md_graph *g, const char *stem,
                               md_error *err)
 {
-    char name[160];
+    enum {
+        STEM_MAX = 120
+    };
+    int n_stem = (int)md_utf8_cut(stem, strlen(stem), STEM_MAX);
+    char name[STEM_MAX + 16];
 
-    for (uint32_t i = 0;; i++) {
-        int n =
-            snprintf(name, sizeof(name), "%.120s_%u", stem, g->n_values + i);
-
-        if (n < 0)
-            return md_fail(err, MD_INTERNAL, "cannot name a value");
-        if (md_graph_find(g, name) == MD_VALUE_NONE)
-            return md_graph_add_value(out, g, name, err);
-    }
+    if (g->next_unique < g->n_values)
+        g->next_unique = g->n_values;
+    do {
+        if (g->next_unique == UINT32_MAX)
+            return md_fail(err, MD_TOO_LARGE, "no name left for a value");
+        snprintf(name, sizeof(name), "%.*s_%u", n_stem, stem, g->next_unique++);
+    } while (md_graph_find(g, name) != MD_VALUE_NONE);
+    return md_graph_add_value(out, g, name, err);
 }
 
 md_status md_graph_name_value(md_graph *g, md_value_id id, const char *name,

@@ -124,7 +124,8 @@ struct md_graph {
     md_value_id *outputs;
     uint32_t n_values, n_nodes, n_inputs, n_outputs;
     uint32_t cap_values, cap_nodes, cap_inputs, cap_outputs;
-    md_names names; /* of values */
+    md_names names;       /* of values */
+    uint32_t next_unique; /* the number md_graph_add_unique tries next */
 };
 
 typedef struct md_opset {
@@ -229,7 +230,7 @@ md_status md_graph_add_value(md_value_id *out, md_graph *g, const char *name,
 /* The value called `name` in g itself (not its parents), or MD_VALUE_NONE. */
 md_value_id md_graph_find(const md_graph *g, const char *name);
 
-/* A value named after `stem` that is not in use yet. */
+/* A value with a new name: `stem`, of which 120 bytes count, and a number. */
 md_status md_graph_add_unique(md_value_id *out, md_graph *g, const char *stem,
                               md_error *err);
 

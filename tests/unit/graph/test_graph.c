@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "graph/graph.h"
 
 static md_model *new_model(void)
@@ -172,6 +173,86 @@ static void test_graph__goes_on_after_a_failed_allocation(void **state)
     md_model_free(m);
 }
 
+static void test_graph__unique_names(void **state)
+{
+    static const char *const wanted[] = { "x_0", "x_3", "_4", "x_5" };
+    md_error err = MD_ERROR_INIT;
+    md_model *m = new_model();
+    md_graph *g = m->graph;
+    md_value_id id;
+
+    (void)state;
+    assert_md_ok(md_graph_add_unique(&id, g, "x", &err), &err);
+    assert_string_equal(g->values[id].name, wanted[0]);
+    value(g, "x_2");
+    value(g, "_3");
+    assert_md_ok(md_graph_add_unique(&id, g, "x", &err), &err);
+    assert_string_equal(g->values[id].name, wanted[1]);
+    assert_md_ok(md_graph_add_unique(&id, g, "", &err), &err);
+    assert_string_equal(g->values[id].name, wanted[2]);
+    assert_md_ok(md_graph_add_unique(&id, g, "x", &err), &err);
+    assert_string_equal(g->values[id].name, wanted[3]);
+    md_model_free(m);
+}
+
+/* Long stems are cut where a character ends, at every length around 120. */
+static void test_graph__unique_names_split_no_character(void **state)
+{
+    static const char *const runes[] = { "y", "\xc3\xa4", "\xe4\xb8\xad",
+                                         "\xf0\x9f\x98\x80" };
+    md_error err = MD_ERROR_INIT;
+    md_model *m = new_model();
+
+    (void)state;
+    for (size_t r = 0; r < MD_COUNT(runes); r++) {
+        for (int pad = 0; pad < 4; pad++) {
+            size_t n = strlen(runes[r]);
+            char stem[400] = "";
+            md_value_id id;
+            const char *name;
+
+            memset(stem, 'p', (size_t)pad);
+            for (int i = 0; i < 90; i++)
+                memcpy(stem + (size_t)pad + (size_t)i * n, runes[r], n);
+            assert_md_ok(md_graph_add_unique(&id, m->graph, stem, &err), &err);
+            name = m->graph->values[id].name;
+            assert_true(md_utf8_valid(name, strlen(name)));
+            /* as much as fits */
+            n = (size_t)pad +
+                (120 - (size_t)pad) / n * n; /* not all stems are that long */
+            if (n > strlen(stem))
+                n = strlen(stem);
+            assert_memory_equal(name, stem, n);
+            assert_int_equal(name[n], '_');
+        }
+    }
+    md_model_free(m);
+}
+
+/* Names that are taken in advance are passed once, not once for each call. */
+static void test_graph__unique_names_in_linear_time(void **state)
+{
+    enum {
+        N = 100000
+    };
+    md_error err = MD_ERROR_INIT;
+    md_model *m = new_model();
+    char name[24];
+
+    (void)state;
+    for (uint32_t i = 0; i < N; i++) {
+        snprintf(name, sizeof(name), "x_%u", i + N);
+        value(m->graph, name);
+    }
+    for (uint32_t i = 0; i < N; i++) {
+        md_value_id id;
+
+        assert_md_ok(md_graph_add_unique(&id, m->graph, "x", &err), &err);
+        assert_int_equal(id, i + N);
+    }
+    md_model_free(m);
+}
+
 static void test_graph__owned_constants_are_freed(void **state)
 {
     md_error err = MD_ERROR_INIT;
@@ -277,6 +358,9 @@ int main(void)
         cmocka_unit_test(test_graph__a_value_has_one_producer),
         cmocka_unit_test(test_graph__a_refused_node_leaves_no_trace),
         cmocka_unit_test(test_graph__goes_on_after_a_failed_allocation),
+        cmocka_unit_test(test_graph__unique_names),
+        cmocka_unit_test(test_graph__unique_names_split_no_character),
+        cmocka_unit_test(test_graph__unique_names_in_linear_time),
         cmocka_unit_test(test_graph__owned_constants_are_freed),
         cmocka_unit_test(test_graph__attributes),
         cmocka_unit_test(test_graph__prints_types_and_symbols),
