@@ -326,13 +326,14 @@ uint32_t md_graph_count_uses(const md_graph *g, md_value_id id);
 /* Drop dead nodes from the list. */
 void md_graph_compact(md_graph *g);
 
-/* Topological order; MD_CORRUPT names a node on a cycle. */
+/* Topological order of a graph whose ids are all valid; MD_CORRUPT names a
+ * node on a cycle. */
 md_status md_graph_sort(md_graph *g, md_error *err);
 
 /*
- * Structure: every input defined before use (what a parent defines counts),
- * every value produced once, outputs defined, no cycle, in g and in all of its
- * subgraphs.  Sorts the nodes.  MD_CORRUPT names node and value.
+ * Structure: every id that of a value, every input defined before use (what a
+ * parent defines counts), every value produced once, outputs defined, no
+ * cycle, in g and in all of its subgraphs.  Sorts the nodes.  MD_CORRUPT names node and value.
  */
 md_status md_graph_verify(md_graph *g, md_error *err);
 

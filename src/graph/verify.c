@@ -222,8 +222,41 @@ static md_status check_defined(const md_graph *g, md_value_id id,
                    v->name);
 }
 
+/* Every result is a value of g that n alone produces. */
+static md_status check_results(const md_graph *g, const md_node *n,
+                               md_error *err)
+{
+    for (uint32_t k = 0; k < n->n_out; k++) {
+        const md_value *v = md_graph_value(g, n->out[k]);
+
+        if (n->out[k] == MD_VALUE_NONE)
+            continue;
+        if (!v)
+            return md_fail(err, MD_CORRUPT, "node '%s' writes value %u of %u",
+                           label(g, n), n->out[k], g->n_values);
+        if (v->def != n)
+            return md_fail(
+                err, MD_CORRUPT,
+                "node '%s' writes '%s', which something else produces",
+                label(g, n), v->name);
+    }
+    return MD_OK;
+}
+
+static md_status check_ids(const md_graph *g, const md_value_id *ids,
+                           uint32_t n, const char *what, md_error *err)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (ids[i] >= g->n_values)
+            return md_fail(err, MD_CORRUPT, "graph %s %u is value %u of %u",
+                           what, i, ids[i], g->n_values);
+    }
+    return MD_OK;
+}
+
 static md_status verify_node(md_graph *g, md_node *n, md_error *err)
 {
+    MD_TRY(check_results(g, n, err));
     for (uint32_t k = 0; k < n->n_in; k++) {
         if (n->in[k] != MD_VALUE_NONE)
             MD_TRY(check_defined(g, n->in[k], "node", label(g, n), err));
@@ -240,6 +273,8 @@ static md_status verify_node(md_graph *g, md_node *n, md_error *err)
 
 md_status md_graph_verify(md_graph *g, md_error *err)
 {
+    MD_TRY(check_ids(g, g->inputs, g->n_inputs, "input", err));
+    MD_TRY(check_ids(g, g->outputs, g->n_outputs, "output", err));
     for (uint32_t i = 0; i < g->n_nodes; i++)
         MD_TRY(verify_node(g, g->nodes[i], err));
     for (uint32_t i = 0; i < g->n_outputs; i++)

@@ -1,6 +1,7 @@
 /* Order and structure with subgraphs: what bodies capture is an input too. */
 #include "support/test.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "graph/graph.h"
@@ -230,6 +231,70 @@ static void test_verify__outputs_and_ids(void **state)
     md_model_free(m);
 }
 
+/* Ids of no value, in each place that holds one. */
+static void test_verify__ids_out_of_range(void **state)
+{
+    static const md_value_id ids[] = { 2, 3, 77, UINT32_MAX - 1, UINT32_MAX };
+    static const struct {
+        const char *where, *text;
+        bool may_be_none;
+    } cases[] = {
+        { "in", "node 'Relu' reads value %u of 2", true },
+        { "out", "node 'Relu' writes value %u of 2", true },
+        { "inputs", "graph input 0 is value %u of 2", false },
+        { "outputs", "graph output 0 is value %u of 2", false },
+    };
+
+    (void)state;
+    for (size_t c = 0; c < MD_COUNT(cases); c++) {
+        for (size_t i = 0; i < MD_COUNT(ids); i++) {
+            md_error err = MD_ERROR_INIT;
+            md_model *m = new_model();
+            md_graph *g = m->graph;
+            char text[80];
+            md_node *n;
+
+            input(g, "x");
+            n = node(g, "Relu", "x", "y");
+            output(g, "y");
+            if (c == 0)
+                n->in[0] = ids[i];
+            else if (c == 1)
+                n->out[0] = ids[i];
+            else if (c == 2)
+                g->inputs[0] = ids[i];
+            else
+                g->outputs[0] = ids[i];
+            snprintf(text, sizeof(text), cases[c].text, ids[i]);
+            if (ids[i] == MD_VALUE_NONE && cases[c].may_be_none)
+                assert_md_ok(md_graph_verify(g, &err), &err);
+            else
+                assert_md_fails(md_graph_verify(g, &err), MD_CORRUPT, &err,
+                                text);
+            md_model_free(m);
+        }
+    }
+}
+
+/* A second producer can only be written into the arrays: adding it fails. */
+static void test_verify__a_value_has_one_producer(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_model *m = new_model();
+    md_graph *g = m->graph;
+
+    (void)state;
+    input(g, "x");
+    node(g, "Relu", "x", "y");
+    node(g, "Abs", "x", "z")->out[0] = value(g, "y");
+    assert_md_fails(md_graph_verify(g, &err), MD_CORRUPT, &err,
+                    "node 'Abs' writes 'y', which something else produces");
+    g->nodes[1]->out[0] = value(g, "x");
+    assert_md_fails(md_graph_verify(g, &err), MD_CORRUPT, &err,
+                    "node 'Abs' writes 'x', which something else produces");
+    md_model_free(m);
+}
+
 static void test_verify__a_sorted_list_keeps_its_order(void **state)
 {
     static const char *const names[] = { "a", "b", "c", "d" };
@@ -291,6 +356,8 @@ int main(void)
         cmocka_unit_test(test_verify__bodies_are_checked),
         cmocka_unit_test(test_verify__a_known_name_is_not_a_value),
         cmocka_unit_test(test_verify__outputs_and_ids),
+        cmocka_unit_test(test_verify__ids_out_of_range),
+        cmocka_unit_test(test_verify__a_value_has_one_producer),
         cmocka_unit_test(test_verify__a_sorted_list_keeps_its_order),
         cmocka_unit_test(test_verify__prints_the_listing),
     };
