@@ -88,7 +88,9 @@ md_status md_pass__add_const(md_value_id *out, md_graph *g, md_tensor t,
 bool md_pass__has_subgraph(const md_node *n)
 {
     for (uint32_t i = 0; i < n->n_attr; i++) {
-        if (n->attr[i].type == MD_ATTR_GRAPH)
+        md_graph *const *subs;
+
+        if (md_attr_graphs(&n->attr[i], &subs) > 0)
             return true;
     }
     return false;
