@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/arena.h"
 #include "base/file.h"
@@ -15,7 +16,8 @@
 #include "base/text.h"
 
 enum {
-    EXPECTED_SIZE = 160
+    EXPECTED_SIZE = 160,
+    QUOTE_SIZE = 96 /* of a value or a name in a message */
 };
 
 typedef struct held {
@@ -38,10 +40,10 @@ typedef struct unit {
     int64_t factor;
 } unit;
 
+/* Also with "B" or "iB" behind the letter, in capitals or not. */
 static const unit size_units[] = {
-    { "", 1 },          { "k", 1 << 10 },          { "M", 1 << 20 },
-    { "G", 1 << 30 },   { "T", (int64_t)1 << 40 }, { "K", 1 << 10 },
-    { "kib", 1 << 10 }, { "MiB", 1 << 20 },        { "GiB", 1 << 30 },
+    { "", 1 },        { "k", 1 << 10 },          { "M", 1 << 20 },
+    { "G", 1 << 30 }, { "T", (int64_t)1 << 40 },
 };
 
 static const unit duration_units[] = {
@@ -55,7 +57,8 @@ static const unit duration_units[] = {
 static void format_number(char *buf, size_t size, md_opt_type type, int64_t n)
 {
     const unit *units = type == MD_OPT_SIZE ? size_units : duration_units;
-    size_t n_units = type == MD_OPT_SIZE ? 5 : MD_COUNT(duration_units);
+    size_t n_units =
+        type == MD_OPT_SIZE ? MD_COUNT(size_units) : MD_COUNT(duration_units);
     size_t i = 0;
 
     if (type == MD_OPT_INT || n == 0) {
@@ -100,9 +103,22 @@ static bool parse_bool(const char *text, int64_t *num)
     return *num || md_text_in_list(text, "false|no|off|0", '|');
 }
 
+static bool is_unit(const char *text, const unit *u, md_opt_type type)
+{
+    size_t n = strlen(u->name);
+
+    if (type != MD_OPT_SIZE)
+        return strcmp(text, u->name) == 0;
+    if (strncasecmp(text, u->name, n) != 0)
+        return false;
+    text += n;
+    return *text == '\0' || strcasecmp(text, "B") == 0 ||
+           (n > 0 && strcasecmp(text, "iB") == 0);
+}
+
 /* An integer and one of the units; no unit only where "" is one, or for 0. */
-static bool parse_number(const char *text, const unit *units, size_t n_units,
-                         int64_t *num)
+static bool parse_number(const char *text, md_opt_type type, const unit *units,
+                         size_t n_units, int64_t *num)
 {
     const unsigned char *p = (const unsigned char *)text;
     const unsigned char *after;
@@ -114,7 +130,7 @@ static bool parse_number(const char *text, const unit *units, size_t n_units,
     if (*num == 0 && *rest == '\0')
         return true;
     for (size_t i = 0; i < n_units; i++) {
-        if (strcmp(rest, units[i].name) == 0)
+        if (is_unit(rest, &units[i], type))
             return md_mul_i64(num, *num, units[i].factor);
     }
     return false;
@@ -126,12 +142,13 @@ static bool parse_any(const md_opt_row *row, const char *text, int64_t *num)
     case MD_OPT_BOOL:
         return parse_bool(text, num);
     case MD_OPT_INT:
-        return parse_number(text, size_units, 1, num);
+        return parse_number(text, row->type, size_units, 1, num);
     case MD_OPT_SIZE:
-        return parse_number(text, size_units, MD_COUNT(size_units), num);
-    case MD_OPT_DURATION:
-        return parse_number(text, duration_units, MD_COUNT(duration_units),
+        return parse_number(text, row->type, size_units, MD_COUNT(size_units),
                             num);
+    case MD_OPT_DURATION:
+        return parse_number(text, row->type, duration_units,
+                            MD_COUNT(duration_units), num);
     case MD_OPT_CHOICE:
         return md_text_in_list(text, row->choices, '|');
     case MD_OPT_TEXT:
@@ -143,7 +160,7 @@ static bool parse_any(const md_opt_row *row, const char *text, int64_t *num)
 md_status md_opt_parse(const md_opt_row *row, const char *text, int64_t *num,
                        md_error *err)
 {
-    char expected[EXPECTED_SIZE];
+    char expected[EXPECTED_SIZE], given[QUOTE_SIZE];
     bool number = row->type == MD_OPT_INT || row->type == MD_OPT_SIZE ||
                   row->type == MD_OPT_DURATION;
 
@@ -152,8 +169,9 @@ md_status md_opt_parse(const md_opt_row *row, const char *text, int64_t *num,
         (!number || (*num >= row->min && *num <= row->max)))
         return MD_OK;
     md_opt_expected(expected, sizeof(expected), row);
-    return md_fail(err, MD_INVALID, "option %s: '%.80s' given, expected %s",
-                   row->name, text, expected);
+    return md_fail(
+        err, MD_INVALID, "option %s: %s given, expected %s", row->name,
+        md_text_quote(given, sizeof(given), text, strlen(text)), expected);
 }
 
 static bool same_name(const char *a, const char *b)
@@ -184,6 +202,7 @@ const md_opt_row *md_opts_find(const md_opts *o, const char *name)
 
 static md_status fail_unknown(const md_opts *o, const char *name, md_error *err)
 {
+    char quoted[QUOTE_SIZE];
     md_nearest near;
     const char *best;
 
@@ -191,7 +210,8 @@ static md_status fail_unknown(const md_opts *o, const char *name, md_error *err)
     for (size_t i = 0; i < o->n_rows; i++)
         md_nearest_offer(&near, o->rows[i].name);
     best = md_nearest_best(&near);
-    return md_fail(err, MD_NOT_FOUND, "option '%.80s' is unknown%s%s%s", name,
+    return md_fail(err, MD_NOT_FOUND, "option %s is unknown%s%s%s",
+                   md_text_quote(quoted, sizeof(quoted), name, strlen(name)),
                    best ? ", did you mean '" : "", best ? best : "",
                    best ? "'?" : "");
 }
@@ -271,6 +291,7 @@ static md_status read_line(md_opts *o, char *line, const char *where,
                            md_error *err)
 {
     char *text = strip(line);
+    char quoted[QUOTE_SIZE / 2];
     char *equals = strchr(text, '=');
 
     if (*text == '\0')
@@ -279,10 +300,9 @@ static md_status read_line(md_opts *o, char *line, const char *where,
         return md_fail(err, MD_INVALID, "%s: line is longer than %d bytes",
                        where, MD_LIMIT_CONFIG_LINE);
     if (!equals || equals == text)
-        return md_fail(err, MD_INVALID,
-                       "%s: '%.40s' given, expected key = "
-                       "value",
-                       where, text);
+        return md_fail(
+            err, MD_INVALID, "%s: %s given, expected key = value", where,
+            md_text_quote(quoted, sizeof(quoted), text, strlen(text)));
     *equals = '\0';
     return md_opts_set(o, md_text_trim(text), md_text_trim(equals + 1),
                        MD_OPT_FILE, where, err);

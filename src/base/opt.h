@@ -18,7 +18,8 @@
 typedef enum md_opt_type {
     MD_OPT_BOOL, /* true, false; also yes/no, on/off, 1/0 */
     MD_OPT_INT,
-    MD_OPT_SIZE,     /* bytes: 4096, 64k, 16M, 2G */
+    MD_OPT_SIZE,     /* bytes: 4096, 64k, 16M, 2GiB; k, M, G and T are powers of
+                      * 1024, alone or with B or iB, in any case */
     MD_OPT_DURATION, /* milliseconds: 250ms, 30s, 5m, 1h; 0 */
     MD_OPT_CHOICE,   /* one word of `choices` */
     MD_OPT_TEXT,

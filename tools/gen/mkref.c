@@ -99,7 +99,7 @@ static void write_options(FILE *f)
     static const char *const types[] = {
         [MD_OPT_BOOL] = "true or false",
         [MD_OPT_INT] = "number",
-        [MD_OPT_SIZE] = "size: 4096, 64k, 16M, 2G",
+        [MD_OPT_SIZE] = "size: 4096, 64k, 16M, 2GiB",
         [MD_OPT_DURATION] = "duration: 250ms, 30s, 5m, 1h",
         [MD_OPT_CHOICE] = "one of ",
         [MD_OPT_TEXT] = "text",
@@ -110,6 +110,9 @@ static void write_options(FILE *f)
           "command line (with `-` for `_`), `MODELD_NAME` in the environment, "
           "`name = value` in the file given with `--config`.  The first of "
           "these that has an option decides; `modeld config` shows which.\n\n"
+          "A size is in bytes; k, M, G and T are powers of 1024, alone or "
+          "with B or iB behind them, in capitals or not: 64k, 64KB and 64KiB "
+          "are all 65536.\n\n"
           "| name | value | default | meaning |\n"
           "| --- | --- | --- | --- |\n",
           f);

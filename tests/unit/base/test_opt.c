@@ -172,6 +172,122 @@ static void test_opt__values(void **state)
     assert_non_null(strstr(err.msg, "here: option log_level"));
 }
 
+/* One rule for sizes: powers of 1024, whatever stands behind the letter. */
+static void test_opt__sizes(void **state)
+{
+    static const char letters[] = "kKmMgGtT";
+    static const char *const endings[] = {
+        "", "b", "B", "ib", "iB", "Ib", "IB"
+    };
+    static const struct {
+        const char *text;
+        int64_t want; /* -1: refused */
+    } cases[] = {
+        { "0", 0 },
+        { "4096", 4096 },
+        { "4096B", 4096 },
+        { "4096b", 4096 },
+        { "0B", 0 },
+        { "0G", 0 },
+        { "9223372036854775807", INT64_MAX },
+        { "8388607T", (int64_t)8388607 << 40 },
+        { "8388608T", -1 }, /* 2^63 */
+        { "9223372036854775808", -1 },
+        { "4096iB", -1 },
+        { "1kk", -1 },
+        { "1kiBB", -1 },
+        { "1ki", -1 },
+        { "1 k", -1 },
+        { "1k ", -1 },
+        { "k", -1 },
+        { "1.5G", -1 },
+        { "1e3", -1 },
+        { "0x10", -1 },
+        { "1P", -1 },
+        { "-1k", -1 },
+        { "+1k", -1 },
+        { "", -1 },
+    };
+    static const md_opt_row row = { "size",    MD_OPT_SIZE, "0",   0,
+                                    INT64_MAX, NULL,        false, "" };
+
+    (void)state;
+    for (size_t i = 0; letters[i]; i++) {
+        for (size_t k = 0; k < MD_COUNT(endings); k++) {
+            md_error err = MD_ERROR_INIT;
+            char text[16];
+            int64_t num;
+
+            snprintf(text, sizeof(text), "3%c%s", letters[i], endings[k]);
+            assert_md_ok(md_opt_parse(&row, text, &num, &err), &err);
+            assert_int_equal(num, (int64_t)3 << 10 * (i / 2 + 1));
+        }
+    }
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        md_error err = MD_ERROR_INIT;
+        int64_t num;
+
+        if (cases[i].want < 0) {
+            assert_md_fails(md_opt_parse(&row, cases[i].text, &num, &err),
+                            MD_INVALID, &err,
+                            "expected a size from 0 to 9223372036854775807");
+            continue;
+        }
+        assert_md_ok(md_opt_parse(&row, cases[i].text, &num, &err), &err);
+        assert_int_equal(num, cases[i].want);
+    }
+}
+
+/* Units of time are spelled one way: M would be minutes to one reader and
+ * months to another. */
+static void test_opt__durations(void **state)
+{
+    static const md_opt_row row = { "t",  MD_OPT_DURATION, "0", 0, INT64_MAX,
+                                    NULL, false,           "" };
+    static const char *const bad[] = { "5",
+                                       "5M",
+                                       "5S",
+                                       "5MS",
+                                       "5H",
+                                       "5 s",
+                                       "5d",
+                                       "s",
+                                       "5sB",
+                                       "-5s",
+                                       "9223372036854775807s" };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(bad); i++) {
+        md_error err = MD_ERROR_INIT;
+        int64_t num;
+
+        assert_md_fails(md_opt_parse(&row, bad[i], &num, &err), MD_INVALID,
+                        &err, "expected a duration from 0 to");
+    }
+}
+
+/* What is shown of a bad value can neither forge a line nor fill one. */
+static void test_opt__bad_values_are_quoted(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    char longer[600];
+
+    (void)state;
+    assert_md_fails(md_opts_set(o, "threads", "4\n\x1b[2J'", MD_OPT_ENV,
+                                "MODELD_THREADS", &err),
+                    MD_INVALID, &err,
+                    "MODELD_THREADS: option threads: '4\\n\\x1b[2J\\'' given, "
+                    "expected a number from 0 to 256");
+    assert_md_fails(md_opts_set(o, "a\nb", "1", MD_OPT_FILE, "f:1", &err),
+                    MD_NOT_FOUND, &err, "f:1: option 'a\\nb' is unknown");
+    assert_md_fails(read_text("level\x07", &err), MD_INVALID, &err,
+                    ":1: 'level\\x07' given, expected key = value");
+    memset(longer, 'x', sizeof(longer));
+    longer[sizeof(longer) - 1] = '\0';
+    assert_md_fails(md_opts_set(o, "threads", longer, MD_OPT_ENV, "T", &err),
+                    MD_INVALID, &err, "xxx'... given, expected a number");
+}
+
 static void test_opt__unknown_has_a_hint(void **state)
 {
     md_error err = MD_ERROR_INIT;
@@ -307,6 +423,10 @@ int main(void)
         cmocka_unit_test(test_opt__bad_default_is_refused),
         cmocka_unit_test(test_opt__precedence),
         cmocka_unit_test_setup_teardown(test_opt__values, setup, teardown),
+        cmocka_unit_test(test_opt__sizes),
+        cmocka_unit_test(test_opt__durations),
+        cmocka_unit_test_setup_teardown(test_opt__bad_values_are_quoted, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_opt__unknown_has_a_hint, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_opt__file, setup, teardown),
