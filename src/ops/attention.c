@@ -1,0 +1,486 @@
+/*
+ * Scaled dot product attention.  Computed in double whatever softmax_precision
+ * asks for, and rounded once at the end.
+ *
+ * A row whose mask leaves nothing to attend to has probabilities 0.
+ */
+#include <math.h>
+
+#include "ops/common/elementwise.h"
+
+enum { /* inputs */
+    IN_Q,
+    IN_K,
+    IN_V,
+    IN_MASK,
+    IN_PAST_K,
+    IN_PAST_V,
+    IN_LENGTHS, /* valid keys of each batch element */
+};
+
+enum { /* outputs */
+    OUT_Y,
+    OUT_K,
+    OUT_V,
+    OUT_QK,
+    OUT_N
+};
+
+enum { /* dimensions of queries, keys and values with heads */
+    BATCH,
+    HEADS,
+    LENGTH,
+    SIZE
+};
+
+/* --- inference --------------------------------------------------------- */
+
+/* Input i as [batch, heads, length, size]. */
+static md_status with_heads(const md_infer *c, uint32_t i, md_type *out,
+                            md_error *err)
+{
+    const char *attr = i == IN_Q ? "q_num_heads" : "kv_num_heads";
+    int64_t heads = md_node_attr_i(c->node, attr, 0);
+    const md_type *in = c->in[i];
+
+    *out = *in;
+    if (in->rank == 4)
+        return MD_OK;
+    if (heads < 1)
+        return md_fail(err, MD_INVALID,
+                       "%s is %lld, at least 1 expected for inputs of rank 3",
+                       attr, (long long)heads);
+    out->rank = 4;
+    out->dim[HEADS] = MD_DIM(heads);
+    out->dim[LENGTH] = in->dim[1];
+    if (!md_dim_is_const(in->dim[2]))
+        return md_infer__fresh(c, &out->dim[SIZE], err);
+    if (in->dim[2].k % heads)
+        return md_fail(err, MD_INVALID,
+                       "input %u has rows of %lld, which do not divide into "
+                       "%lld heads",
+                       (unsigned)i, (long long)in->dim[2].k, (long long)heads);
+    out->dim[SIZE] = MD_DIM(in->dim[2].k / heads);
+    return MD_OK;
+}
+
+static md_status check_types(const md_infer *c, md_error *err)
+{
+    for (uint32_t i = IN_Q; i <= IN_V; i++) {
+        MD_TRY(md_infer__need(c, i, MD_TYPES_FLOAT, err));
+        MD_TRY(md_infer__rank(c, i, 3, 4, err));
+        if (c->in[i]->has_rank && c->in[IN_Q]->has_rank)
+            MD_TRY(md_infer__rank(c, i, c->in[IN_Q]->rank, c->in[IN_Q]->rank,
+                                  err));
+    }
+    MD_TRY(md_infer__same_dtype(c, IN_Q, IN_K, err));
+    MD_TRY(md_infer__may(c, IN_MASK, MD_TYPES_NUMBER | MD_T(BOOL), err));
+    MD_TRY(md_infer__rank(c, IN_MASK, 1, 4, err));
+    for (uint32_t i = IN_PAST_K; i <= IN_PAST_V; i++) {
+        MD_TRY(md_infer__may(c, i, MD_TYPES_FLOAT, err));
+        MD_TRY(md_infer__same_dtype(c, i, i - IN_PAST_K + IN_K, err));
+        MD_TRY(md_infer__rank(c, i, 4, 4, err));
+    }
+    MD_TRY(md_infer__may(c, IN_LENGTHS, MD_T(I64), err));
+    return md_infer__rank(c, IN_LENGTHS, 1, 1, err);
+}
+
+/* Inputs and outputs that are there only together, or never. */
+static md_status check_presence(const md_infer *c, md_error *err)
+{
+    const md_node *n = c->node;
+    bool past = md_infer_has(c, IN_PAST_K);
+    bool present = (n->n_out > OUT_K && n->out[OUT_K] != MD_VALUE_NONE) ||
+                   (n->n_out > OUT_V && n->out[OUT_V] != MD_VALUE_NONE);
+    int64_t mode = md_node_attr_i(n, "qk_matmul_output_mode", 0);
+
+    if (past != md_infer_has(c, IN_PAST_V))
+        return md_fail(err, MD_INVALID,
+                       "past_key and past_value go together, %s is missing",
+                       past ? "past_value" : "past_key");
+    if (md_infer_has(c, IN_LENGTHS) && c->opset < 24)
+        return md_fail(err, MD_INVALID,
+                       "nonpad_kv_seqlen is given, which opset %lld lacks",
+                       (long long)c->opset);
+    if (md_infer_has(c, IN_LENGTHS) && (past || present))
+        return md_fail(err, MD_INVALID,
+                       "nonpad_kv_seqlen does not go with past or present keys "
+                       "and values");
+    if (mode < 0 || mode > 3)
+        return md_fail(err, MD_INVALID,
+                       "qk_matmul_output_mode is %lld, 0 to 3 expected",
+                       (long long)mode);
+    return MD_OK;
+}
+
+/* The mask broadcasts to the scores; its last axis may be shorter. */
+static md_status check_mask(const md_infer *c, const md_type *scores,
+                            md_error *err)
+{
+    const md_type *mask = md_infer_has(c, IN_MASK) ? c->in[IN_MASK] : NULL;
+
+    for (int i = 0; mask && mask->has_rank && i < mask->rank; i++) {
+        md_dim m = mask->dim[i], s = scores->dim[4 - mask->rank + i];
+        bool last = i == mask->rank - 1;
+
+        if (!md_dim_is_const(m) || !md_dim_is_const(s) || m.k == s.k ||
+            (last ? m.k < s.k : m.k == 1))
+            continue;
+        return md_fail(
+            err, MD_INVALID, "axis %d of the mask is %lld, %s%lld expected", i,
+            (long long)m.k, last ? "at most " : "1 or ", (long long)s.k);
+    }
+    return MD_OK;
+}
+
+/* What the shapes of q, k and v have in common; keys and values with the past
+ * in front. */
+static md_status relate(const md_infer *c, const md_type *q, md_type *k,
+                        md_type *v, md_error *err)
+{
+    MD_TRY(md_infer__same_dim(k->dim[BATCH], q->dim[BATCH], "the keys' batch",
+                              err));
+    MD_TRY(md_infer__same_dim(v->dim[BATCH], q->dim[BATCH], "the values' batch",
+                              err));
+    MD_TRY(md_infer__same_dim(k->dim[SIZE], q->dim[SIZE], "the keys' head size",
+                              err));
+    MD_TRY(md_infer__same_dim(v->dim[HEADS], k->dim[HEADS],
+                              "the number of the values' heads", err));
+    MD_TRY(md_infer__same_dim(v->dim[LENGTH], k->dim[LENGTH],
+                              "the number of values", err));
+    if (md_dim_is_const(q->dim[HEADS]) && md_dim_is_const(k->dim[HEADS]) &&
+        (k->dim[HEADS].k == 0 || q->dim[HEADS].k % k->dim[HEADS].k))
+        return md_fail(err, MD_INVALID,
+                       "%lld heads of queries do not divide by %lld of keys",
+                       (long long)q->dim[HEADS].k, (long long)k->dim[HEADS].k);
+    for (uint32_t i = 0; i < 2; i++) {
+        md_type *now = i == 0 ? k : v;
+        const md_type *past;
+
+        if (!md_infer_has(c, IN_PAST_K + i))
+            continue;
+        past = c->in[IN_PAST_K + i];
+        if (!past->has_rank) {
+            MD_TRY(md_infer__fresh(c, &now->dim[LENGTH], err));
+            continue;
+        }
+        for (int d = 0; d < 4; d++) {
+            if (d != LENGTH)
+                MD_TRY(md_infer__same_dim(past->dim[d], now->dim[d],
+                                          "a dimension of the past", err));
+        }
+        MD_TRY(md_dim__add(c, &now->dim[LENGTH], now->dim[LENGTH],
+                           past->dim[LENGTH], err));
+    }
+    return md_infer__same_dim(v->dim[LENGTH], k->dim[LENGTH],
+                              "the number of values with the past", err);
+}
+
+/* q, k and v as relate leaves them. */
+static md_status find_shapes(const md_infer *c, md_type *q, md_type *k,
+                             md_type *v, md_error *err)
+{
+    MD_TRY(with_heads(c, IN_Q, q, err));
+    MD_TRY(with_heads(c, IN_K, k, err));
+    MD_TRY(with_heads(c, IN_V, v, err));
+    return relate(c, q, k, v, err);
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    md_type q, k, v, y, scores;
+
+    MD_TRY(check_types(c, err));
+    MD_TRY(check_presence(c, err));
+    for (uint32_t i = 0; i < c->node->n_out; i++)
+        c->out[i] = (md_type){ .dtype = md_infer__dtype(c, i % 3) };
+    if (!c->in[IN_Q]->has_rank || !c->in[IN_K]->has_rank ||
+        !c->in[IN_V]->has_rank)
+        return MD_OK;
+    MD_TRY(find_shapes(c, &q, &k, &v, err));
+    scores = y = q;
+    scores.dim[SIZE] = k.dim[LENGTH];
+    MD_TRY(check_mask(c, &scores, err));
+    if (md_infer_has(c, IN_LENGTHS))
+        MD_TRY(md_infer__length(c->in[IN_LENGTHS], q.dim[BATCH],
+                                "nonpad_kv_seqlen", err));
+    y.dim[SIZE] = v.dim[SIZE];
+    if (c->in[IN_Q]->rank == 3) {
+        y.rank = 3;
+        y.dim[1] = q.dim[LENGTH];
+        MD_TRY(md_dim__mul(c, &y.dim[2], q.dim[HEADS], v.dim[SIZE], err));
+    }
+    md_infer__give(c, OUT_Y, &y);
+    md_infer__give(c, OUT_K, &k);
+    md_infer__give(c, OUT_V, &v);
+    md_infer__give(c, OUT_QK, &scores);
+    return MD_OK;
+}
+
+/* --- execution --------------------------------------------------------- */
+
+/* Rows of `size` elements, by batch element, head and position. */
+typedef struct rows {
+    const md_tensor *t;
+    int64_t batch, head, row; /* strides in elements */
+} rows;
+
+typedef struct attention {
+    const md_exec *x;
+    int64_t n_batch, q_heads, kv_heads, n_q, n_kv, n_past, n_all;
+    int64_t size, v_size;
+    rows q, k, v, past_k, past_v;
+    int64_t mask_stride[MD_RANK_MAX];
+    int64_t n_mask; /* elements of a mask's row */
+    double scale, softcap;
+    int64_t mode;   /* of qk_matmul_output */
+    double *keys;   /* [n_all, size] of one head */
+    double *values; /* [n_all, v_size] */
+    double *scores; /* [n_all] */
+    double *bias;   /* [n_all] */
+    double *query;  /* [size] */
+    double *sum;    /* [v_size] */
+} attention;
+
+static rows rows_of(const md_tensor *t, int64_t heads, int64_t n, int64_t size)
+{
+    rows r = { t, heads * n * size, n * size, size };
+
+    if (t && t->shape.rank == 3) {
+        r.head = size;
+        r.row = heads * size;
+    }
+    return r;
+}
+
+static const md_tensor *input(const md_exec *x, uint32_t i)
+{
+    return md_exec_has(x, i) ? x->in[i] : NULL;
+}
+
+static md_status prepare(attention *a, md_exec *x, md_arena *ar, md_error *err)
+{
+    const md_tensor *past = input(x, IN_PAST_K), *mask = input(x, IN_MASK);
+    md_type q, k, v;
+    md_infer c;
+
+    MD_TRY(md_exec__infer_view(x, &c, ar, err));
+    MD_TRY(find_shapes(&c, &q, &k, &v, err));
+    *a = (attention){ .x = x,
+                      .n_batch = q.dim[BATCH].k,
+                      .q_heads = q.dim[HEADS].k,
+                      .kv_heads = k.dim[HEADS].k,
+                      .n_q = q.dim[LENGTH].k,
+                      .n_all = k.dim[LENGTH].k,
+                      .n_past = past ? past->shape.dim[LENGTH] : 0,
+                      .size = q.dim[SIZE].k,
+                      .v_size = v.dim[SIZE].k };
+    a->n_kv = a->n_all - a->n_past;
+    a->q = rows_of(x->in[IN_Q], a->q_heads, a->n_q, a->size);
+    a->k = rows_of(x->in[IN_K], a->kv_heads, a->n_kv, a->size);
+    a->v = rows_of(x->in[IN_V], a->kv_heads, a->n_kv, a->v_size);
+    a->past_k = rows_of(past, a->kv_heads, a->n_past, a->size);
+    a->past_v = rows_of(input(x, IN_PAST_V), a->kv_heads, a->n_past, a->v_size);
+    if (mask) {
+        md_shape whole = { 4, { a->n_batch, a->q_heads, a->n_q, 0 } };
+
+        a->n_mask = mask->shape.dim[mask->shape.rank - 1];
+        whole.dim[3] = a->n_mask;
+        md_shape_broadcast_strides(a->mask_stride, &mask->shape, &whole);
+    }
+    a->scale = md_node_attr_f(x->node, "scale", 0.0f);
+    if (!md_node_attr(x->node, "scale"))
+        a->scale = 1.0 / sqrt((double)a->size);
+    a->softcap = md_node_attr_f(x->node, "softcap", 0.0f);
+    a->mode = md_node_attr_i(x->node, "qk_matmul_output_mode", 0);
+    MD_TRY(md_exec__scratch(&a->keys, ar, a->n_all * a->size, sizeof(double),
+                            err));
+    MD_TRY(md_exec__scratch(&a->values, ar, a->n_all * a->v_size,
+                            sizeof(double), err));
+    MD_TRY(md_exec__scratch(&a->scores, ar, a->n_all, sizeof(double), err));
+    MD_TRY(md_exec__scratch(&a->bias, ar, a->n_all, sizeof(double), err));
+    MD_TRY(md_exec__scratch(&a->query, ar, a->size, sizeof(double), err));
+    return md_exec__scratch(&a->sum, ar, a->v_size, sizeof(double), err);
+}
+
+/* The past, then what is new, of one head. */
+static void load_head(double *out, const rows *past, int64_t n_past,
+                      const rows *now, int64_t n_all, int64_t size, int64_t b,
+                      int64_t h)
+{
+    for (int64_t j = 0; j < n_all; j++) {
+        const rows *r = j < n_past ? past : now;
+        int64_t row = j < n_past ? j : j - n_past;
+
+        md_load_f64(out + j * size, r->t,
+                    b * r->batch + h * r->head + row * r->row, size);
+    }
+}
+
+/* What is added to the scores of query i; false when all of it is -Inf. */
+static bool find_bias(const attention *a, int64_t b, int64_t h, int64_t i)
+{
+    const md_tensor *mask = input(a->x, IN_MASK);
+    const md_tensor *lengths = input(a->x, IN_LENGTHS);
+    int64_t valid = lengths ? md_tensor_get_i64(lengths, b) : a->n_all;
+    int64_t last = a->n_all - 1; /* key that a causal query may see */
+    bool any = false;
+
+    if (md_node_attr_i(a->x->node, "is_causal", 0))
+        last = i + (lengths ? valid - a->n_q : a->n_past);
+    for (int64_t j = 0; j < a->n_all; j++) {
+        double v = 0.0;
+
+        if (j >= valid || j > last || (mask && j >= a->n_mask)) {
+            v = -INFINITY;
+        } else if (mask) {
+            const int64_t *s = a->mask_stride;
+
+            v = md_tensor_get_f64(mask,
+                                  b * s[0] + h * s[1] + i * s[2] + j * s[3]);
+            if (mask->dtype == MD_DTYPE_BOOL)
+                v = v != 0.0 ? 0.0 : -INFINITY;
+        }
+        a->bias[j] = v;
+        any = any || v != -INFINITY;
+    }
+    return any;
+}
+
+static void softmax(double *v, int64_t n, bool any)
+{
+    double max = -INFINITY, sum = 0.0;
+
+    for (int64_t j = 0; j < n; j++)
+        max = v[j] > max || isnan(v[j]) ? v[j] : max;
+    for (int64_t j = 0; j < n; j++) {
+        v[j] = any ? exp(v[j] - max) : 0.0;
+        sum += v[j];
+    }
+    for (int64_t j = 0; any && j < n; j++)
+        v[j] /= sum;
+}
+
+/* Write the scores of a row as stage `mode` leaves them. */
+static void show_scores(const attention *a, md_tensor *qk, int64_t mode,
+                        int64_t row)
+{
+    if (qk && a->mode == mode)
+        md_store_f64(qk, row * a->n_all, a->scores, a->n_all);
+}
+
+static void score_row(const attention *a, md_tensor *qk, int64_t b, int64_t h,
+                      int64_t i)
+{
+    int64_t row = (b * a->q_heads + h) * a->n_q + i;
+    bool any = find_bias(a, b, h, i);
+
+    md_load_f64(a->query, a->q.t, b * a->q.batch + h * a->q.head + i * a->q.row,
+                a->size);
+    for (int64_t j = 0; j < a->n_all; j++) {
+        double dot = 0.0;
+
+        for (int64_t d = 0; d < a->size; d++)
+            dot += a->query[d] * a->keys[j * a->size + d];
+        a->scores[j] = dot * a->scale;
+    }
+    show_scores(a, qk, 0, row);
+    for (int64_t j = 0; a->softcap > 0.0 && j < a->n_all; j++)
+        a->scores[j] = tanh(a->scores[j] / a->softcap) * a->softcap;
+    show_scores(a, qk, 1, row);
+    for (int64_t j = 0; j < a->n_all; j++)
+        a->scores[j] += a->bias[j];
+    show_scores(a, qk, 2, row);
+    softmax(a->scores, a->n_all, any);
+    show_scores(a, qk, 3, row);
+}
+
+static void attend(const attention *a, md_tensor *const *out)
+{
+    rows y = { NULL, 0, 0, 0 };
+    int64_t group = a->q_heads / a->kv_heads;
+
+    if (out[OUT_Y])
+        y = rows_of(out[OUT_Y], a->q_heads, a->n_q, a->v_size);
+    for (int64_t at = 0; at < a->n_batch * a->q_heads * a->n_q; at++) {
+        int64_t b = at / a->n_q / a->q_heads, h = at / a->n_q % a->q_heads;
+        int64_t i = at % a->n_q;
+
+        if (i == 0 && h % group == 0) {
+            load_head(a->keys, &a->past_k, a->n_past, &a->k, a->n_all, a->size,
+                      b, h / group);
+            load_head(a->values, &a->past_v, a->n_past, &a->v, a->n_all,
+                      a->v_size, b, h / group);
+        }
+        score_row(a, out[OUT_QK], b, h, i);
+        for (int64_t d = 0; d < a->v_size; d++)
+            a->sum[d] = 0.0;
+        for (int64_t j = 0; j < a->n_all; j++) {
+            for (int64_t d = 0; d < a->v_size; d++)
+                a->sum[d] += a->scores[j] * a->values[j * a->v_size + d];
+        }
+        if (y.t)
+            md_store_f64(out[OUT_Y], b * y.batch + h * y.head + i * y.row,
+                         a->sum, a->v_size);
+    }
+}
+
+/* Past and new rows of all heads, [batch, heads, n_all, size]. */
+static void give_present(const attention *a, md_tensor *out, const rows *past,
+                         const rows *now, int64_t size)
+{
+    int64_t n = out ? a->n_batch * a->kv_heads * a->n_all * size : 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        int64_t row = i / size, j = row % a->n_all, h = row / a->n_all;
+        const rows *r = j < a->n_past ? past : now;
+
+        j -= j < a->n_past ? 0 : a->n_past;
+        md_tensor_set_from(out, i, r->t,
+                           h / a->kv_heads * r->batch +
+                               h % a->kv_heads * r->head + j * r->row +
+                               i % size);
+    }
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    md_tensor *out[OUT_N];
+    attention a;
+    md_arena ar;
+    md_status s;
+
+    MD_TRY(md_exec__outputs(x, infer, out, OUT_N, err));
+    md_arena_init(&ar, x->alloc, 0);
+    s = prepare(&a, x, &ar, err);
+    if (s == MD_OK) {
+        attend(&a, out);
+        give_present(&a, out[OUT_K], &a.past_k, &a.k, a.size);
+        give_present(&a, out[OUT_V], &a.past_v, &a.v, a.v_size);
+    }
+    md_arena_release(&ar);
+    return s;
+}
+
+static int64_t macs(const md_node *n, const md_shape *const *in,
+                    const md_shape *const *out)
+{
+    int64_t keys = in[IN_K]->dim[in[IN_K]->rank - 2];
+
+    if (n->n_in > IN_PAST_K && n->in[IN_PAST_K] != MD_VALUE_NONE)
+        keys += in[IN_PAST_K]->dim[LENGTH];
+    return md_macs__times(keys, md_shape_n(in[IN_Q]) + md_shape_n(out[OUT_Y]));
+}
+
+const md_op md_op_attention = {
+    .domain = "",
+    .name = "Attention",
+    .since = 23,
+    .in_min = 3,
+    .in_max = 7,
+    .out_min = 1,
+    .out_max = 4,
+    .infer = infer,
+    .run = run,
+    .macs = macs,
+};
