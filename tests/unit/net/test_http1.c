@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "net/http1.h"
+#include "support/guard.h"
 
 /* Small limits, so that the tests can pass them. */
 static const md_http1_limits LIMITS = {
@@ -632,6 +633,123 @@ static void test_http1__out_of_memory(void **state)
     }
 }
 
+/* ---- the same, however it is cut ---- */
+
+/* What a stream was to the core: each request, and how it ended. */
+typedef struct story {
+    char text[4096];
+    size_t n;
+} story;
+
+static void tell(story *s, const char *what, md_slice v)
+{
+    int n = snprintf(s->text + s->n, sizeof(s->text) - s->n, "%s=%.*s;", what,
+                     (int)v.size, v.size ? v.data : "");
+
+    assert_in_range(n, 0, sizeof(s->text) - s->n - 1);
+    s->n += (size_t)n;
+}
+
+static void tell_request(story *s, const md_http1 *h)
+{
+    char flags[32];
+
+    tell(s, "method", md_http1_method(h));
+    tell(s, "path", md_http1_path(h));
+    tell(s, "query", md_http1_query(h));
+    tell(s, "host", md_http1_host(h));
+    for (uint32_t i = 0; i < h->n_fields; i++) {
+        md_slice name;
+        md_slice value;
+
+        md_http1_field_at(h, i, &name, &value);
+        tell(s, "name", name);
+        tell(s, "value", value);
+    }
+    tell(s, "body", md_http1_body(h));
+    (void)snprintf(flags, sizeof(flags), "%d%d%d", h->minor,
+                   md_http1_keep_alive(h), h->expects_continue);
+    tell(s, "flags", md_slice_of(flags));
+}
+
+/* Feed a stream in pieces of 1 to `piece_max` bytes. */
+static void read_story(story *s, const char *text, size_t size,
+                       size_t piece_max, uint32_t *rng)
+{
+    size_t at = 0;
+    md_http1 h;
+
+    s->n = 0;
+    open_core(&h, &LIMITS);
+    for (;;) {
+        md_http1_event e = md_http1_step(&h);
+
+        if (e == MD_HTTP1_ERROR) {
+            char status[128];
+
+            (void)snprintf(status, sizeof(status), "%d %s", h.error_status,
+                           h.error_text);
+            tell(s, "error", md_slice_of(status));
+            break;
+        }
+        if (e == MD_HTTP1_DONE) {
+            tell_request(s, &h);
+            md_http1_next(&h);
+        } else if (e == MD_HTTP1_MORE) {
+            size_t n = 1 + (size_t)(md_guard_random(rng) % piece_max);
+            size_t used = 0;
+
+            if (at == size)
+                break;
+            (void)md_http1_feed(&h, text + at, n < size - at ? n : size - at,
+                                &used);
+            at += used;
+        }
+    }
+    md_http1_release(&h);
+}
+
+/* Streams of good and bad requests, some bytes of them changed: what is read
+ * does not depend on where the network cut them. */
+static void test_http1__cuts_do_not_matter(void **state)
+{
+    static const char odd[] = "\r\n \t:;,/0aF\0\x7f\xff";
+    uint32_t rng = 1;
+    int n_errors = 0;
+
+    (void)state;
+    for (int round = 0; round < 3000; round++) {
+        char text[2048];
+        size_t size = 0;
+        story whole;
+        story cut;
+
+        for (uint32_t n = 1 + md_guard_random(&rng) % 4; n > 0; n--) {
+            uint32_t r = md_guard_random(&rng);
+            const char *one = r % 8 ? GOOD[r / 8 % MD_COUNT(GOOD)].text
+                                    : BAD[r / 8 % MD_COUNT(BAD)].text;
+
+            if (size + strlen(one) < sizeof(text)) {
+                memcpy(text + size, one, strlen(one));
+                size += strlen(one);
+            }
+        }
+        for (uint32_t n = md_guard_random(&rng) % 3; n > 0; n--)
+            text[md_guard_random(&rng) % size] =
+                odd[md_guard_random(&rng) % (sizeof(odd) - 1)];
+        read_story(&whole, text, size, size, &rng);
+        for (size_t piece = 1; piece <= 64; piece *= 4) {
+            read_story(&cut, text, size, piece, &rng);
+            if (cut.n != whole.n || memcmp(cut.text, whole.text, cut.n) != 0)
+                fail_msg("round %d by %zu: '%s' is not '%s'", round, piece,
+                         cut.text, whole.text);
+        }
+        n_errors += strstr(whole.text, "error=") != NULL;
+    }
+    /* both kinds of streams were there */
+    assert_in_range(n_errors, 500, 2500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -650,6 +768,7 @@ int main(void)
         cmocka_unit_test(test_http1__large_body_is_not_kept),
         cmocka_unit_test(test_http1__limits_must_make_sense),
         cmocka_unit_test(test_http1__out_of_memory),
+        cmocka_unit_test(test_http1__cuts_do_not_matter),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
