@@ -426,6 +426,171 @@ static void test_v2__binary_strings(void **state)
     fake_server_stop(&f);
 }
 
+/* Three values of each type as bytes: they come back as they were sent, and
+ * as JSON where JSON can hold them. */
+static void test_v2__binary_datatypes(void **state)
+{
+    static const struct {
+        md_dtype dtype;
+        const char *v2;
+        const char *bytes;
+        size_t size;
+        const char *back; /* NULL: as they were sent */
+        const char *json; /* NULL: none */
+    } cases[] = {
+        { MD_DTYPE_BOOL, "BOOL", "\0\1\2", 3, "\0\1\1", "false,true,true" },
+        { MD_DTYPE_U8, "UINT8", "\0\x7f\xff", 3, NULL, "0,127,255" },
+        { MD_DTYPE_I8, "INT8", "\x80\0\x7f", 3, NULL, "-128,0,127" },
+        { MD_DTYPE_U16, "UINT16", "\0\0\1\0\xff\xff", 6, NULL, "0,1,65535" },
+        { MD_DTYPE_I16, "INT16", "\0\x80\1\0\xff\x7f", 6, NULL,
+          "-32768,1,32767" },
+        { MD_DTYPE_U32, "UINT32", "\0\0\0\0\1\0\0\0\xff\xff\xff\xff", 12, NULL,
+          "0,1,4294967295" },
+        { MD_DTYPE_I32, "INT32", "\0\0\0\x80\1\0\0\0\xff\xff\xff\x7f", 12, NULL,
+          "-2147483648,1,2147483647" },
+        { MD_DTYPE_U64, "UINT64",
+          "\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff"
+          "\xff",
+          24, NULL, "0,1,18446744073709551615" },
+        { MD_DTYPE_I64, "INT64",
+          "\0\0\0\0\0\0\0\x80\1\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff"
+          "\x7f",
+          24, NULL, "-9223372036854775808,1,9223372036854775807" },
+        { MD_DTYPE_F16, "FP16", "\0\x3c\1\0\0\x7e", 6, NULL, NULL },
+        { MD_DTYPE_BF16, "BF16", "\x80\x3f\1\0\x80\x7f", 6, NULL, NULL },
+        /* 1, the smallest number, infinity, which JSON has as a string */
+        { MD_DTYPE_F32, "FP32", "\0\0\x80\x3f\1\0\0\0\0\0\x80\x7f", 12, NULL,
+          "1.0,1e-45,\"Infinity\"" },
+        { MD_DTYPE_F64, "FP64",
+          "\0\0\0\0\0\0\xf0\x3f\0\0\0\0\0\0\0\x80\0\0\0\0\0\0\xf8\x7f", 24,
+          NULL, "1.0,-0.0,\"NaN\"" },
+        { MD_DTYPE_STRING, "BYTES", "\1\0\0\0a\0\0\0\0\2\0\0\0\xc3\xa9", 15,
+          NULL, "\"a\",\"\",\"\xc3\xa9\"" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        const size_t size = cases[i].size;
+        const char *bytes = cases[i].bytes;
+        char json[512];
+        char text[512];
+        fake_server f;
+
+#define TENSOR(size, more)                                                     \
+    (void)snprintf(                                                            \
+        json, sizeof(json),                                                    \
+        "{\"inputs\":[{\"name\":\"x\",\"shape\":[3],\"datatype\":\""           \
+        "%s\",\"parameters\":{\"binary_data_size\":%zu}}]" more "}",           \
+        cases[i].v2, size)
+        fake_server_start(&f, NULL, typed_model(cases[i].dtype), NULL);
+        TENSOR(size, ALL_BINARY);
+        (void)snprintf(text, sizeof(text),
+                       "\"datatype\":\"%s\",\"shape\":[3],\"parameters\":{"
+                       "\"binary_data_size\":%zu}",
+                       cases[i].v2, size);
+        run_binary(&f, &(binary_case){ 200, NULL, json, bytes, size, text,
+                                       cases[i].back ? cases[i].back : bytes,
+                                       size });
+        TENSOR(size, "");
+        (void)snprintf(text, sizeof(text), "\"data\":[%s]",
+                       cases[i].json ? cases[i].json : "");
+        run_binary(&f, cases[i].json
+                           ? &(binary_case){ 200, NULL, json, bytes, size, text,
+                                             NULL, 0 }
+                           : &(binary_case){ 400, NULL, json, bytes, size,
+                                             "ask for binary_data", NULL, 0 });
+        /* a byte less, and one more than was announced */
+        TENSOR(size - 1, ALL_BINARY);
+        run_binary(&f, &(binary_case){ 400, NULL, json, bytes, size - 1,
+                                       "input 'x': ", NULL, 0 });
+        TENSOR(size, ALL_BINARY);
+        run_binary(&f, &(binary_case){ 400, NULL, json, bytes, size + 1,
+                                       "1 bytes follow", NULL, 0 });
+#undef TENSOR
+        fake_server_stop(&f);
+    }
+}
+
+/* Types that ONNX has and the protocol has not. */
+static void test_v2__datatypes_without_a_name(void **state)
+{
+    static const md_dtype types[] = { MD_DTYPE_F8E4M3FN, MD_DTYPE_I4,
+                                      MD_DTYPE_U4, MD_DTYPE_C64 };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(types); i++) {
+        char text[128];
+        fake_server f;
+
+        fake_server_start(&f, NULL, typed_model(types[i]), NULL);
+        (void)snprintf(text, sizeof(text), "\"datatype\":\"%s\"",
+                       md_dtype_name(types[i]));
+        fake_expect_part(&f, "GET", "/v2/models/id", NULL, 200, text);
+        fake_expect_part(&f, "POST", INFER,
+                         X("\"shape\":[1],\"datatype\":\"FP32\",\"data\":[1]"),
+                         400, "data-type is 'FP32', but model 'id' expects");
+        fake_expect_part(&f, "POST", "/predict", "{\"input_data\":[1]}", 400,
+                         "cannot be sent as JSON");
+        run_binary(&f, &(binary_case){ 501, "0", "", "12345678", 8,
+                                       "output 'y': the protocol has no ", NULL,
+                                       0 });
+        fake_server_stop(&f);
+    }
+}
+
+/* Several binary tensors lie behind the JSON in the order of its inputs,
+ * whatever the order of the model; answers in the order asked for. */
+static void test_v2__binary_order(void **state)
+{
+    const md_serve_io ios[] = {
+        { "a", MD_DTYPE_U8, { 1, { -1 } }, true },
+        { "b", MD_DTYPE_U16, { 1, { -1 } }, true },
+        { "c", MD_DTYPE_STRING, { 1, { -1 } }, true },
+    };
+#define IN(name, type, n, size)                                                \
+    "{\"name\":\"" name "\",\"datatype\":\"" type "\",\"shape\":[" n           \
+    "],\"parameters\":{\"binary_data_size\":" size "}}"
+#define OUT(name, binary)                                                      \
+    "{\"name\":\"" name "\",\"parameters\":{\"binary_data\":" binary "}}"
+    static const binary_case cases[] = {
+        { 200, NULL,
+          "{\"inputs\":[" IN("c", "BYTES", "1", "5") "," IN(
+              "a", "UINT8", "3",
+              "3") "," IN("b", "UINT16", "1",
+                          "2") "],"
+                               "\"outputs\":[" OUT("y1", "true") "," OUT(
+                                   "y2", "false") "," OUT("y0", "true") "]}",
+          "\1\0\0\0zabc\7\0", 10, "\"data\":[\"z\"]", "\7\0abc", 5 },
+        /* one of them as JSON */
+        { 200, NULL,
+          "{\"inputs\":[" IN(
+              "b", "UINT16", "1",
+              "2") ",{\"name\":\"a\","
+                   "\"datatype\":\"UINT8\",\"shape\":[2],\"data\":[4,5]}," IN(
+                       "c", "BYTES", "0", "0") "]" ALL_BINARY "}",
+          "\7\0", 2, "\"name\":\"y2\",\"datatype\":\"BYTES\",\"shape\":[0]",
+          "\4\5\7\0", 4 },
+        { 400, NULL,
+          "{\"inputs\":[" IN("a", "UINT8", "3", "3") "," IN("b", "UINT16", "2",
+                                                            "4") "]}",
+          "abc\1\0\2", 6, "input 'b': binary_data_size 4 given, 3 bytes", NULL,
+          0 },
+        { 400, NULL,
+          "{\"inputs\":[" IN("a", "UINT8", "3", "3") "," IN("b", "UINT16", "1",
+                                                            "2") "]}",
+          "abc\1\0", 5, "input 'c' of model 'id' is missing", NULL, 0 },
+    };
+#undef IN
+#undef OUT
+    fake_server f;
+
+    (void)state;
+    fake_server_start(&f, NULL, fake_model("id", ios, 3, NULL, 0, NULL), NULL);
+    for (size_t i = 0; i < MD_COUNT(cases); i++)
+        run_binary(&f, &cases[i]);
+    fake_server_stop(&f);
+}
+
 /* Models that a raw body does not suit. */
 static void test_v2__raw_needs_one_plain_input(void **state)
 {
@@ -493,6 +658,9 @@ int main(void)
         cmocka_unit_test(test_v2__half_floats_need_the_binary_format),
         cmocka_unit_test(test_v2__binary_tensors),
         cmocka_unit_test(test_v2__binary_strings),
+        cmocka_unit_test(test_v2__binary_datatypes),
+        cmocka_unit_test(test_v2__datatypes_without_a_name),
+        cmocka_unit_test(test_v2__binary_order),
         cmocka_unit_test(test_v2__raw_needs_one_plain_input),
         cmocka_unit_test(test_v2__header_length_once),
     };
