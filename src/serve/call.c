@@ -52,17 +52,9 @@ md_status md_call_json(md_call *c, md_json_writer *w, md_error *err)
                                err);
 }
 
-/* Texts of the server's own failures stay in the server. */
-static const char *public_text(const md_error *err)
+bool md_call_is_inner(md_status s)
 {
-    switch (err->status) {
-    case MD_INTERNAL:
-    case MD_IO:
-    case MD_NOMEM:
-        return md_status_text(err->status);
-    default:
-        return err->msg;
-    }
+    return s == MD_INTERNAL || s == MD_IO || s == MD_NOMEM;
 }
 
 void md_call_fail(md_call *c, const md_error *err)
@@ -76,7 +68,9 @@ void md_call_fail(md_call *c, const md_error *err)
         return;
     md_json_put_object(&w);
     md_json_put_name(&w, "error");
-    md_json_put_str(&w, public_text(err));
+    md_json_put_str(&w, md_call_is_inner(err->status)
+                            ? md_status_text(err->status)
+                            : err->msg);
     md_json_put_end(&w);
     if (md_json_finish(&w, NULL) != MD_OK)
         md_http_reply_reset(c->http);

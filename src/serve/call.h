@@ -44,6 +44,10 @@ md_status md_call_model(md_call *c, md_error *err);
  * that are not finite are written as strings. */
 md_status md_call_json(md_call *c, md_json_writer *w, md_error *err);
 
+/* Is this a failure of the server's own?  Its text is for the log, clients
+ * hear no more than the status. */
+bool md_call_is_inner(md_status s);
+
 /* Make the reply {"error": text} with the HTTP status of err->status. */
 void md_call_fail(md_call *c, const md_error *err);
 

@@ -62,10 +62,9 @@ static void finish(md_call *c)
     md_http_request_finish(c->http);
 }
 
-/* The client hears less than the log: see public_text in call.c. */
 static void fail_call(md_call *c, const md_error *err)
 {
-    if (err->status == MD_INTERNAL || err->status == MD_IO)
+    if (md_call_is_inner(err->status))
         MD_LOG(MD_LOG_ERROR, "request failed", md_log_str("id", c->id),
                md_log_error(err));
     md_call_fail(c, err);

@@ -59,27 +59,6 @@ static void test_server__errors_are_json(void **state)
     fake_server_stop(&f);
 }
 
-/* What a failure of the server's own says stays in the log. */
-static void test_server__inner_errors_stay_inside(void **state)
-{
-    fake_gate gate;
-    fake_server f;
-
-    (void)state;
-    fake_gate_init(&gate);
-    fake_server_start(&f, NULL, gated("id", &gate), NULL);
-    assert_int_equal(md_log_set_levels("serve=error", NULL), MD_OK);
-    gate.status = MD_INTERNAL;
-    fake_expect(&f, "POST", "/predict", BODY, 500,
-                "{\"error\":\"internal error\"}");
-    gate.status = MD_NOMEM;
-    fake_expect(&f, "POST", "/predict", BODY, 503,
-                "{\"error\":\"out of memory\"}");
-    gate.status = MD_OK;
-    fake_expect_part(&f, "POST", "/predict", BODY, 200, "[1.0,2.0,3.0,4.0]");
-    fake_server_stop(&f);
-}
-
 static void test_server__request_ids(void **state)
 {
     static const struct {
@@ -132,6 +111,61 @@ static void keep_line(void *ctx, const char *line, size_t n)
     (void)ctx;
     if (strlen(lines) + n < sizeof(lines))
         strncat(lines, line, n);
+}
+
+/* What a run may fail with: the client's code, and whether the text is the
+ * client's (it is told) or the server's own (it is logged, and only there). */
+static void test_server__statuses(void **state)
+{
+    static const struct {
+        md_status status;
+        int http;
+        bool told;
+        bool retry;
+    } cases[] = {
+        { MD_INVALID, 400, true, false },
+        { MD_NOT_FOUND, 404, true, false },
+        { MD_UNSUPPORTED, 501, true, false },
+        { MD_NOMEM, 503, false, false },
+        { MD_CORRUPT, 422, true, false },
+        { MD_IO, 500, false, false },
+        { MD_TOO_LARGE, 413, true, false },
+        { MD_TIMEOUT, 504, true, false },
+        { MD_BUSY, 503, true, true },
+        { MD_UNAVAILABLE, 503, true, true },
+        { MD_DENIED, 403, true, false },
+        { MD_INTERNAL, 500, false, false },
+    };
+    md_error err = MD_ERROR_INIT;
+    fake_gate gate;
+    fake_server f;
+
+    (void)state;
+    fake_gate_init(&gate);
+    fake_server_start(&f, NULL, gated("id", &gate), NULL);
+    md_log_set_sink(keep_line, NULL);
+    assert_md_ok(md_log_set_levels("error", &err), &err);
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        const char *text = "secret at /tmp/x and 0x7f00dead";
+        char want[128];
+        http_reply r;
+
+        lines[0] = '\0';
+        gate.status = cases[i].status;
+        fake_call(&f, "POST", "/predict", BODY, cases[i].http, &r);
+        (void)snprintf(want, sizeof(want), "{\"error\":\"%s\"}",
+                       cases[i].told ? text : md_status_text(cases[i].status));
+        assert_string_equal(r.body, want);
+        assert_int_equal(http_field(&r, "retry-after") != NULL, cases[i].retry);
+        assert_int_equal(strstr(lines, text) == NULL, cases[i].told);
+        if (!cases[i].told) {
+            assert_non_null(strstr(lines, "level=error tag=serve.access"));
+            assert_non_null(strstr(lines, http_field(&r, "x-request-id")));
+        }
+        http_reply_release(&r);
+    }
+    fake_server_stop(&f);
+    md_log_set_sink(NULL, NULL);
 }
 
 /* Each answer is one line, which tells what was sent. */
@@ -434,8 +468,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_server__errors_are_json),
-        cmocka_unit_test(test_server__inner_errors_stay_inside),
         cmocka_unit_test(test_server__request_ids),
+        cmocka_unit_test(test_server__statuses),
         cmocka_unit_test(test_server__logs_each_request),
         cmocka_unit_test(test_server__full_queue_refuses_at_once),
         cmocka_unit_test(test_server__full_buffers_refuse),
