@@ -148,6 +148,154 @@ static void test_predict__bodies(void **state)
     fake_server_stop(&f);
 }
 
+static md_serve_model *flat(md_dtype t)
+{
+    const md_serve_io x = { "x", t, { 1, { -1 } }, true };
+
+    return fake_model("flat", &x, 1, NULL, 0, NULL);
+}
+
+/* Numbers that JSON can say, into each type; `out` NULL: refused. */
+static void test_predict__numbers(void **state)
+{
+    static const struct {
+        md_dtype dtype;
+        const char *in;
+        const char *out;
+    } cases[] = {
+        { MD_DTYPE_F32, "0,-0,0.0,-0.0,1e0,1E+2,1e-2",
+          "0.0,-0.0,0.0,-0.0,1.0,100.0,0.01" },
+        { MD_DTYPE_F32, "3.4028234e38,1e-45,1e-46,1e-999999999",
+          "3.4028235e+38,1e-45,0.0,0.0" },
+        { MD_DTYPE_F32, "16777217,9007199254740993,123456789012345678901",
+          "16777216.0,9007199000000000.0,1.2345679e+20" },
+        { MD_DTYPE_F32, "0.00000000000000000000000000000000000000000000001e47",
+          "1.0" },
+        { MD_DTYPE_F32, "3.5e38", NULL },
+        { MD_DTYPE_F32, "1e99999999999999999999", NULL },
+        { MD_DTYPE_F32, "-1e999", NULL },
+        { MD_DTYPE_F32, "01", NULL },
+        { MD_DTYPE_F32, "+1", NULL },
+        { MD_DTYPE_F32, ".5", NULL },
+        { MD_DTYPE_F32, "1.", NULL },
+        { MD_DTYPE_F32, "1e", NULL },
+        { MD_DTYPE_F32, "1e+", NULL },
+        { MD_DTYPE_F32, "-", NULL },
+        { MD_DTYPE_F32, "--1", NULL },
+        { MD_DTYPE_F32, "1_000", NULL },
+        { MD_DTYPE_F32, "1 2", NULL },
+        { MD_DTYPE_F32, "0b1", NULL },
+        { MD_DTYPE_F32, "inf", NULL },
+        { MD_DTYPE_F32, "nan", NULL },
+        { MD_DTYPE_F32, "-Infinity", NULL },
+        { MD_DTYPE_F32, "true", NULL },
+        { MD_DTYPE_F32, "\"1\"", NULL },
+        { MD_DTYPE_F32, "1,,2", NULL },
+        { MD_DTYPE_F32, ",1", NULL },
+        { MD_DTYPE_F32, "1/**/", NULL },
+        { MD_DTYPE_F32,
+          "\xef\xbb\xbf"
+          "1",
+          NULL },
+        { MD_DTYPE_F32,
+          "\xc2\xa0"
+          "1",
+          NULL }, /* another space */
+        { MD_DTYPE_F64, "1.7976931348623157e308,5e-324,0.1",
+          "1.7976931348623157e+308,4.94065645841247e-324,0.1" },
+        { MD_DTYPE_F64, "1.8e308", NULL },
+        { MD_DTYPE_F16, "1,0.1,65504", "1.0,0.099975586,65504.0" },
+        { MD_DTYPE_BF16, "1,0.1", "1.0,0.100097656" },
+        { MD_DTYPE_BOOL, "true,false", "true,false" },
+        { MD_DTYPE_BOOL, "1", NULL },
+        { MD_DTYPE_BOOL, "null", NULL },
+        { MD_DTYPE_U8, "255,0", "255,0" },
+        { MD_DTYPE_U8, "256", NULL },
+        { MD_DTYPE_U8, "-1", NULL },
+        { MD_DTYPE_U8, "1.0", NULL },
+        { MD_DTYPE_U8, "1e2", NULL },
+        { MD_DTYPE_I8, "-128,127", "-128,127" },
+        { MD_DTYPE_I8, "-129", NULL },
+        { MD_DTYPE_I8, "128", NULL },
+        { MD_DTYPE_U16, "65536", NULL },
+        { MD_DTYPE_I16, "32768", NULL },
+        { MD_DTYPE_I16, "-32768", "-32768" },
+        { MD_DTYPE_U32, "4294967295", "4294967295" },
+        { MD_DTYPE_U32, "4294967296", NULL },
+        { MD_DTYPE_I32, "-2147483648", "-2147483648" },
+        { MD_DTYPE_I32, "2147483648", NULL },
+        { MD_DTYPE_I64, "-9223372036854775808", "-9223372036854775808" },
+        { MD_DTYPE_I64, "9223372036854775808", NULL },
+        { MD_DTYPE_I64, "99999999999999999999999", NULL },
+        { MD_DTYPE_U64, "18446744073709551615", "18446744073709551615" },
+        { MD_DTYPE_U64, "18446744073709551616", NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        bool good = cases[i].out != NULL;
+        char body[256];
+        char want[256];
+        fake_server f;
+
+        fake_server_start(&f, NULL, flat(cases[i].dtype), NULL);
+        (void)snprintf(body, sizeof(body), "{\"input_data\":[%s]}",
+                       cases[i].in);
+        (void)snprintf(want, sizeof(want), good ? "\"output\":[%s]}" : "%s",
+                       good ? cases[i].out : "{\"error\":\"input 'x': ");
+        fake_expect_part(&f, "POST", "/predict", body, good ? 200 : 400, want);
+        fake_server_stop(&f);
+    }
+}
+
+/* Strings come back as the same text, whatever way they were written. */
+static void test_predict__strings(void **state)
+{
+    static const struct {
+        const char *in;
+        const char *out; /* NULL: refused */
+    } cases[] = {
+        { "\"\",\"a\",\"\\\"\\\\\\/\"", "\"\",\"a\",\"\\\"\\\\/\"" },
+        { "\"\\b\\f\\n\\r\\t\"", "\"\\b\\f\\n\\r\\t\"" },
+        { "\"\\u00e9\\ud83d\\ude00\"", "\"\xc3\xa9\xf0\x9f\x98\x80\"" },
+        { "\"\\u0000\"", "\"\\u0000\"" },
+        { "\"\\u0001\"", "\"\\u0001\"" },
+        { "\"\\ud83d\"", NULL },        /* half a pair */
+        { "\"\\ude00\"", NULL },        /* the other half */
+        { "\"\\ud83d\\u0041\"", NULL }, /* half and another */
+        { "\"\\ud83d\\ud83d\"", NULL }, /* twice the same half */
+        { "\"\\u12g4\"", NULL },
+        { "\"\\x41\"", NULL },
+        { "\"\n\"", NULL },               /* must be escaped */
+        { "\"\xff\"", NULL },             /* not UTF-8 */
+        { "\"\xc0\x80\"", NULL },         /* zero in two bytes */
+        { "\"\xed\xa0\x80\"", NULL },     /* a surrogate in UTF-8 */
+        { "\"\xf4\x90\x80\x80\"", NULL }, /* beyond Unicode */
+        { "\"\xc3\"", NULL },             /* cut */
+        { "'a'", NULL },
+        { "\"a", NULL },
+        { "null", NULL },
+        { "1", NULL },
+        { "{}", NULL },
+    };
+    fake_server f;
+
+    (void)state;
+    fake_server_start(&f, NULL, flat(MD_DTYPE_STRING), NULL);
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        bool good = cases[i].out != NULL;
+        char body[256];
+        char want[256];
+
+        (void)snprintf(body, sizeof(body), "{\"input_data\":[%s]}",
+                       cases[i].in);
+        (void)snprintf(want, sizeof(want), good ? "\"output\":[%s]}" : "%s",
+                       good ? cases[i].out : "JSON at byte ");
+        fake_expect_part(&f, "POST", "/predict", body, good ? 200 : 400, want);
+    }
+    fake_server_stop(&f);
+}
+
 static void test_predict__several_inputs(void **state)
 {
     const md_serve_io ios[] = {
@@ -259,6 +407,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_predict__shapes),
         cmocka_unit_test(test_predict__bodies),
+        cmocka_unit_test(test_predict__numbers),
+        cmocka_unit_test(test_predict__strings),
         cmocka_unit_test(test_predict__several_inputs),
         cmocka_unit_test(test_predict__classes),
         cmocka_unit_test(test_predict__pictures),
