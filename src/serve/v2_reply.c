@@ -1,12 +1,13 @@
 #include "serve/v2.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 /* ---- classification: BYTES "value:index[:label]", best first ---- */
 
 /* The next best class behind (value, index) in order of falling value, ties
- * by index; -1 at the end. */
+ * by index; -1 at the end, and when a value is NaN, which is in no order. */
 static int64_t next_best(const md_tensor *t, int64_t row, int64_t n,
                          int64_t last)
 {
@@ -17,6 +18,8 @@ static int64_t next_best(const md_tensor *t, int64_t row, int64_t n,
     for (int64_t i = 0; i < n; i++) {
         double v = md_tensor_get_f64(t, row * n + i);
 
+        if (isnan(v))
+            return -1;
         if (last >= 0 && !(v < limit || (v == limit && i > last)))
             continue;
         if (best < 0 || v > best_value) {
@@ -69,7 +72,7 @@ static md_status write_classes(md_json_writer *w, const md_serve_model *m,
 
         for (uint32_t j = 0; j < k; j++) {
             i = next_best(t, row, n, i);
-            if (i < 0) /* NaN is in no order */
+            if (i < 0)
                 return md_fail(err, MD_INVALID,
                                "classification: the output has values that "
                                "are not numbers");

@@ -538,6 +538,37 @@ static void test_v2__datatypes_without_a_name(void **state)
     }
 }
 
+#define TOP(k)                                                                 \
+    ",\"outputs\":[{\"name\":\"y\",\"parameters\":{\"classification\":" k "}}]"
+
+/* Classes of scores that JSON cannot hold. */
+static void test_v2__classes_of_odd_scores(void **state)
+{
+    static const binary_case cases[] = {
+        { 200, NULL, BIN("16", TOP("3")),
+          "\0\0\0\x80\0\0\x80\x7f\0\0\x80\xff\0\0\0\0", 16,
+          "[\"inf:1\",\"-0.000000:0\",\"0.000000:3\"]", NULL, 0 },
+        /* NaN is in no order, wherever it stands and how few are asked for */
+        { 400, NULL, BIN("16", TOP("1")),
+          "\0\0\xc0\x7f\0\0\0\0\0\0\0\0\0\0\x80\x3f", 16,
+          "the output has values that are not numbers", NULL, 0 },
+        { 400, NULL, BIN("16", TOP("1")),
+          "\0\0\x80\x3f\0\0\0\0\0\0\0\0\0\0\xc0\x7f", 16,
+          "the output has values that are not numbers", NULL, 0 },
+        { 200, NULL, BIN("16", TOP("100")), F16BYTES, 16, "\"shape\":[1,4]",
+          NULL, 0 },
+        { 200, NULL, BIN("16", TOP("0")), F16BYTES, 16,
+          "\"data\":[1.0,2.0,3.0,4.0]", NULL, 0 },
+    };
+    fake_server f;
+
+    (void)state;
+    fake_server_start(&f, NULL, fake_identity(), NULL);
+    for (size_t i = 0; i < MD_COUNT(cases); i++)
+        run_binary(&f, &cases[i]);
+    fake_server_stop(&f);
+}
+
 /* Several binary tensors lie behind the JSON in the order of its inputs,
  * whatever the order of the model; answers in the order asked for. */
 static void test_v2__binary_order(void **state)
@@ -660,6 +691,7 @@ int main(void)
         cmocka_unit_test(test_v2__binary_strings),
         cmocka_unit_test(test_v2__binary_datatypes),
         cmocka_unit_test(test_v2__datatypes_without_a_name),
+        cmocka_unit_test(test_v2__classes_of_odd_scores),
         cmocka_unit_test(test_v2__binary_order),
         cmocka_unit_test(test_v2__raw_needs_one_plain_input),
         cmocka_unit_test(test_v2__header_length_once),
