@@ -43,7 +43,11 @@ enum {
     FIELDS_SIZE_MAX = 8 * 1024,
     READS_PER_EVENT = 4,
     LINGER_MS = 1000,
-    LINGER_SIZE_MAX = 1024 * 1024,
+    /* While the rest of a refused request comes: there are clients that look
+     * for an answer only when they have sent all of it. */
+    LINGER_REFUSED_MS = 5000,
+    LINGER_SIZE_MAX = 256 * 1024 * 1024,
+    DISCARD_SIZE = 64 * 1024,
     KEEP_SIZE_MAX = 256 * 1024 /* memory of an idle connection, each part */
 };
 
@@ -242,13 +246,15 @@ static void start_linger(md_http_request *c)
 {
     /* Closing with unread bytes would reset the connection, and the reset may
      * overtake the reply. */
+    bool complete = md_http1_step(&c->in) == MD_HTTP1_DONE;
+
     c->state = LINGERING;
     c->progress = 0;
     md_http1_release(&c->in);
     md_buf_release(&c->body);
     count_buffers(c);
     (void)shutdown(c->io.fd, SHUT_WR);
-    md_timer_start(&c->srv->lingers, &c->timer);
+    md_timer_start(complete ? &c->srv->lingers : &c->srv->refusals, &c->timer);
     (void)watch(c, EPOLLIN);
 }
 
@@ -471,7 +477,7 @@ void md_http__conn_drain(md_http_request *c)
 
 static void discard(md_http_request *c)
 {
-    char bin[4096];
+    char bin[DISCARD_SIZE];
     ssize_t n = recv(c->io.fd, bin, sizeof(bin), 0);
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -546,6 +552,8 @@ void md_http__conn_queues_init(md_http_server *srv)
     md_timer_queue_init(&srv->idles, srv->loop, o->idle_timeout_ms,
                         on_close_timeout);
     md_timer_queue_init(&srv->lingers, srv->loop, LINGER_MS, on_close_timeout);
+    md_timer_queue_init(&srv->refusals, srv->loop, LINGER_REFUSED_MS,
+                        on_close_timeout);
 }
 
 void md_http__conn_open(md_http_server *srv, int fd, const struct sockaddr *sa,

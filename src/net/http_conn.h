@@ -23,6 +23,7 @@ struct md_http_server {
     md_timer_queue writes;
     md_timer_queue idles; /* longest idle first */
     md_timer_queue lingers;
+    md_timer_queue refusals;
     md_timer_queue retries; /* accept again */
     md_timer_queue drains;
     md_timer retry;

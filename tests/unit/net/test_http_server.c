@@ -323,6 +323,27 @@ static void test_http_server__refusal_survives_unread_bytes(void **state)
     stop(&f);
 }
 
+/* A client that sends its whole body before it looks for an answer, as
+ * Python's http.client does, is told what is wrong with it. */
+static void test_http_server__refusal_of_a_large_body(void **state)
+{
+    md_http_server_opts o = default_opts();
+    fixture f;
+    http_client c;
+
+    (void)state;
+    o.limits.body_size_max = 1000;
+    start(&f, o);
+    http_connect(&c, md_http_server_address(f.srv));
+    http_send_text(&c, "POST / HTTP/1.1\r\n" HOST
+                       "Content-Length: 67108864\r\n\r\n");
+    for (int i = 0; i < (64 << 20) / BIG_SIZE; i++)
+        http_send(&c, big, BIG_SIZE);
+    expect_body(&c, 413, "{\"error\":\"body is larger than the limit\"}");
+    await_close(&c);
+    stop(&f);
+}
+
 static void test_http_server__large_bodies(void **state)
 {
     fixture f;
@@ -905,6 +926,7 @@ int main(void)
         cmocka_unit_test(test_http_server__continue),
         cmocka_unit_test(test_http_server__refuses_and_closes),
         cmocka_unit_test(test_http_server__refusal_survives_unread_bytes),
+        cmocka_unit_test(test_http_server__refusal_of_a_large_body),
         cmocka_unit_test(test_http_server__large_bodies),
         cmocka_unit_test(test_http_server__accessors),
         cmocka_unit_test(test_http_server__client_gone_before_the_answer),
