@@ -18,7 +18,7 @@ test: ## every test, with a count at the end
 	@tools/deps.sh test
 	@tools/test.sh dev
 
-coverage: ## every test, then the share of lines they run, by module
+coverage: ## every test, the share of lines they run, and their own lines
 	@tools/deps.sh test
 	@tools/coverage.sh
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tools/coverage.sh [ctest arguments]: build the coverage preset, run every
 # test, print the line coverage of src/ by module; what no test ran is listed
-# in build/coverage/missed.txt.
+# in build/coverage/missed.txt.  Then lines of tests against lines of source.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rc=0
@@ -10,4 +10,5 @@ mkdir -p build/coverage
 find build/coverage -name '*.gcda' -delete
 tools/test.sh coverage "$@" || rc=$?
 python3 tools/coverage.py build/coverage || rc=1
+python3 tools/lines.py || rc=1
 exit "$rc"
