@@ -2,7 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "graph/graph.h"
+
+enum {
+    SYMBOL_MAX = 40 /* bytes of a symbol's name that are shown */
+};
 
 md_type md_type_of_tensor(md_dtype dtype, const md_shape *shape)
 {
@@ -47,7 +52,9 @@ static size_t format_dim(char *buf, size_t size, const md_model *m, md_dim d)
     if (d.scale != 1)
         at += (size_t)snprintf(buf, size, "%lld*", (long long)d.scale);
     if (at < size && name[0])
-        at += (size_t)snprintf(buf + at, size - at, "%.40s", name);
+        at += (size_t)snprintf(buf + at, size - at, "%.*s",
+                               (int)md_utf8_cut(name, strlen(name), SYMBOL_MAX),
+                               name);
     else if (at < size)
         at += (size_t)snprintf(buf + at, size - at, "?%u", d.sym);
     if (at < size && d.k != 0)
