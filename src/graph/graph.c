@@ -351,15 +351,16 @@ md_status md_node_set_input(md_graph *g, md_node *n, uint32_t i, md_value_id id,
                             md_error *err)
 {
     if (i >= n->cap_in) {
-        md_value_id *in =
-            md_arena_calloc(&g->model->arena, (size_t)i + 1, sizeof(*in));
+        /* Slots that come one by one find room for as many more. */
+        size_t cap = (size_t)i + 1 + (n->n_in == i ? n->n_in : 0);
+        md_value_id *in = md_arena_calloc(&g->model->arena, cap, sizeof(*in));
 
-        if (!in)
-            return md_fail_nomem(err, ((size_t)i + 1) * sizeof(*in));
+        if (!in || cap > UINT32_MAX)
+            return md_fail_nomem(err, cap * sizeof(*in));
         if (n->n_in)
             memcpy(in, n->in, n->n_in * sizeof(*in));
         n->in = in;
-        n->cap_in = i + 1;
+        n->cap_in = (uint32_t)cap;
     }
     for (; n->n_in <= i; n->n_in++)
         n->in[n->n_in] = MD_VALUE_NONE;

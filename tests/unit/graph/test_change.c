@@ -117,6 +117,24 @@ static void test_change__input_slots_grow(void **state)
     assert_int_equal(n->n_in, 4);
 }
 
+/* One by one they take no more than twice what they take at once. */
+static void test_change__input_slots_one_by_one(void **state)
+{
+    enum {
+        N = 50000
+    };
+    md_error err = MD_ERROR_INIT;
+    md_value_id x = value(g, "x");
+    md_node *n = node(g, "Op", x, value(g, "y"));
+
+    (void)state;
+    m->arena.limit = m->arena.used + 4 * N * sizeof(x);
+    for (uint32_t i = 0; i < N; i++)
+        assert_md_ok(md_node_set_input(g, n, i, x, &err), &err);
+    assert_int_equal(n->n_in, N);
+    assert_int_equal(md_graph_count_uses(g, x), N);
+}
+
 static void test_change__replace_uses(void **state)
 {
     md_error err = MD_ERROR_INIT;
@@ -371,6 +389,7 @@ int main(void)
         TEST(test_change__insert_at_a_place),
         TEST(test_change__nodes_stay_where_they_are),
         TEST(test_change__input_slots_grow),
+        TEST(test_change__input_slots_one_by_one),
         TEST(test_change__replace_uses),
         TEST(test_change__uses_are_counted),
         TEST(test_change__compact_keeps_order),
