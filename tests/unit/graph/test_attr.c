@@ -220,7 +220,7 @@ static void test_attr__out_of_memory(void **state)
 
     (void)state;
     for (int i = 0; i < 9; i++) { /* the first array holds eight */
-        char name[8];
+        char name[16];
 
         snprintf(name, sizeof(name), "n%d", i);
         m->arena.limit = m->arena.used;
