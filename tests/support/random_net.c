@@ -815,3 +815,262 @@ void random_net_make(char *text, uint32_t seed)
     if (n_out == 0)
         put(&m, "v0");
 }
+
+/* ---- codes ---- */
+
+/* 8-bit codes; maker.v has their names and sizes. */
+typedef struct code {
+    bool is_signed;
+    int zero;
+    double scale;
+    double off; /* codes that it may differ by from exact arithmetic */
+} code;
+
+typedef struct code_maker {
+    maker m;
+    code q[VALUES_MAX]; /* beside m.v */
+} code_maker;
+
+static const char *type_of(const code *q)
+{
+    return q->is_signed ? "i8" : "u8";
+}
+
+static code code_random(maker *m)
+{
+    code q = { .is_signed = pick(m, 2), .scale = 0.01 + 0.002 * pick(m, 10) };
+
+    q.zero = pick(m, 256) - (q.is_signed ? 128 : 0);
+    return q;
+}
+
+static void put_dequantize(code_maker *c, const char *name, const value *x)
+{
+    const code *q = &c->q[x - c->m.v];
+
+    put(&c->m, "%s%d = DequantizeLinear(%s, f32[]{%.9g}, %s[]{%d})\n", name,
+        c->m.n, x->name, q->scale, type_of(q), q->zero);
+}
+
+/* What x may differ by, in steps of q. */
+static double in_steps(const code_maker *c, const value *x, const code *q)
+{
+    const code *from = &c->q[x - c->m.v];
+
+    return from->off * from->scale / q->scale;
+}
+
+/* y = codes of `name`, perhaps after an activation. */
+static void put_quantize(code_maker *c, const char *name, const value *y,
+                         const code *q, bool activate)
+{
+    maker *m = &c->m;
+    int act = activate ? pick(m, 3) : 0;
+
+    if (act == 1)
+        put(m, "r%d = Relu(%s%d)\n", m->n, name, m->n);
+    if (act == 2)
+        put(m, "r%d = Clip(%s%d, f32[]{-0.5}, f32[]{%d})\n", m->n, name, m->n,
+            pick(m, 3));
+    put(m, "%s = QuantizeLinear(%s%d, f32[]{%.9g}, %s[]{%d})\n", y->name,
+        act ? "r" : name, m->n, q->scale, type_of(q), q->zero);
+    c->q[m->n] = *q;
+    add(m, y);
+}
+
+/* Magnitudes of the weights of a sum add up to no more than this. */
+static const double gain = 127 * 0.015;
+
+static void put_code_weights(maker *m, int n_out, int fan_in, const char *dims,
+                             int axis)
+{
+    put(m, "w%d = DequantizeLinear(i8[%s]~127, f32", m->n, dims);
+    if (pick(m, 2)) {
+        put(m, "[%d]{=%.9g}) axis=%d\n", n_out, 0.012 / fan_in, axis);
+        return;
+    }
+    put(m, "[]{%.9g})\n", 0.015 / fan_in);
+}
+
+static void put_code_conv(code_maker *c)
+{
+    static const int channels[] = { 1, 3, 4, 8, 16, 20, 33 };
+    maker *m = &c->m;
+    const value *x = take(m, false, 4);
+    int k = pick(m, 2) ? 3 : 1, stride = 1 + pick(m, 2), pad = k / 2;
+    int group = 1, per;
+    code q = code_random(m);
+    char dims[48];
+    value y;
+
+    if (!x || x->dim[2] + 2 * pad < k || x->dim[3] + 2 * pad < k)
+        return;
+    y = fresh(m, x);
+    per = (int)x->dim[1];
+    y.dim[1] = channels[pick(m, MD_COUNT(channels))];
+    if (pick(m, 3) == 0) {
+        group = per;
+        y.dim[1] = per;
+        per = 1;
+    }
+    y.dim[2] = (x->dim[2] + 2 * pad - k) / stride + 1;
+    y.dim[3] = (x->dim[3] + 2 * pad - k) / stride + 1;
+    snprintf(dims, sizeof(dims), "%d,%d,%d,%d", (int)y.dim[1], per, k, k);
+    put_dequantize(c, "d", x);
+    put_code_weights(m, (int)y.dim[1], per * k * k, dims, 0);
+    put(m, "c%d = Conv(d%d, w%d) pads=[%d,%d,%d,%d] strides=[%d,%d] group=%d\n",
+        m->n, m->n, m->n, pad, pad, pad, pad, stride, stride, group);
+    q.off = 1 + gain * in_steps(c, x, &q);
+    put_quantize(c, "c", &y, &q, true);
+}
+
+static void put_code_product(code_maker *c)
+{
+    static const int columns[] = { 1, 5, 16, 33, 48 };
+    maker *m = &c->m;
+    const value *x = take(m, false, -1);
+    code q = code_random(m);
+    int k, n = columns[pick(m, MD_COUNT(columns))];
+    char dims[32];
+    value y;
+
+    if (!x || x->rank < 2)
+        return;
+    k = (int)x->dim[x->rank - 1];
+    y = fresh(m, x);
+    y.dim[y.rank - 1] = n;
+    if (count(&y) > COUNT_MAX)
+        return;
+    snprintf(dims, sizeof(dims), "%d,%d", k, n);
+    put_dequantize(c, "d", x);
+    put_code_weights(m, n, k, dims, 1);
+    put(m, "c%d = %s(d%d, w%d)\n", m->n,
+        x->rank == 2 && pick(m, 2) ? "Gemm" : "MatMul", m->n, m->n);
+    q.off = 1 + gain * in_steps(c, x, &q);
+    put_quantize(c, "c", &y, &q, true);
+}
+
+/* Half the sum of two of one type: its scale is that of both together. */
+static void put_code_add(code_maker *c)
+{
+    maker *m = &c->m;
+    const value *a = take(m, false, -1), *b = take(m, false, -1);
+    code q;
+    value y;
+
+    if (!a || !b || !broadcast(&y, a, b))
+        return;
+    if (c->q[a - m->v].is_signed != c->q[b - m->v].is_signed)
+        return;
+    y = fresh(m, &y);
+    q = c->q[a - m->v];
+    q.scale += c->q[b - m->v].scale;
+    q.off = 1 + in_steps(c, a, &q) + in_steps(c, b, &q);
+    put_dequantize(c, "d", a);
+    put_dequantize(c, "e", b);
+    put(m, "c%d = Add(d%d, e%d)\n", m->n, m->n, m->n);
+    put_quantize(c, "c", &y, &q, true);
+}
+
+/* The mean of each channel, of one type on both sides. */
+static void put_code_average(code_maker *c)
+{
+    maker *m = &c->m;
+    const value *x = take(m, false, 4);
+    code q = code_random(m);
+    value y;
+
+    if (!x)
+        return;
+    y = fresh(m, x);
+    y.dim[2] = y.dim[3] = 1;
+    if (q.is_signed != c->q[x - m->v].is_signed)
+        q = c->q[x - m->v];
+    q.off = 1 + in_steps(c, x, &q);
+    put_dequantize(c, "d", x);
+    put(m, "c%d = GlobalAveragePool(d%d)\n", m->n, m->n);
+    put_quantize(c, "c", &y, &q, false);
+}
+
+/* Moves and maxima, which keep the codes. */
+static void put_code_move(code_maker *c)
+{
+    maker *m = &c->m;
+    const value *x = take(m, false, -1);
+    value y;
+
+    if (!x)
+        return;
+    y = fresh(m, x);
+    put_dequantize(c, "d", x);
+    if (x->rank == 4 && x->dim[2] >= 3 && x->dim[3] >= 3 && pick(m, 2)) {
+        y.dim[2] = (x->dim[2] - 1) / 2 + 1;
+        y.dim[3] = (x->dim[3] - 1) / 2 + 1;
+        put(m,
+            "c%d = MaxPool(d%d) kernel_shape=[3,3] strides=[2,2] "
+            "pads=[1,1,1,1]\n",
+            m->n, m->n);
+    } else if (x->rank == 4 && pick(m, 2)) {
+        y.dim[1] = x->dim[2];
+        y.dim[2] = x->dim[3];
+        y.dim[3] = x->dim[1];
+        put(m, "c%d = Transpose(d%d) perm=[0,2,3,1]\n", m->n, m->n);
+    } else if (pick(m, 2)) {
+        y.rank = 2;
+        y.dim[1] = count(x) / x->dim[0];
+        put(m, "c%d = Flatten(d%d)\n", m->n, m->n);
+    } else {
+        y.rank = 3;
+        y.dim[2] = count(x) / x->dim[0] / x->dim[1];
+        put(m, "c%d = Reshape(d%d, i64[3]{0 %d -1})\n", m->n, m->n,
+            (int)x->dim[1]);
+    }
+    put_quantize(c, "c", &y, &c->q[x - m->v], false);
+}
+
+typedef void put_code_fn(code_maker *c);
+
+static put_code_fn *const code_steps[] = {
+    put_code_conv, put_code_conv, put_code_conv,    put_code_product,
+    put_code_add,  put_code_add,  put_code_average, put_code_move,
+};
+
+static void put_code_input(code_maker *c, int rank)
+{
+    static const int64_t sizes[] = { 1, 3, 4, 7, 16, 20 };
+    maker *m = &c->m;
+    value v = { .rank = rank, .dim = { RANDOM_NET_BATCH } };
+
+    v = fresh(m, &v);
+    c->q[m->n] = code_random(m);
+    put(m, "%s %s[N", v.name, type_of(&c->q[m->n]));
+    for (int i = 1; i < rank; i++) {
+        v.dim[i] = sizes[pick(m, MD_COUNT(sizes))];
+        put(m, ",%d", (int)v.dim[i]);
+    }
+    put(m, "]\n");
+    add(m, &v);
+}
+
+double random_net_codes(char *text, uint32_t seed)
+{
+    const int want = 2 + (int)(seed % 12);
+    code_maker c = { .m = { .text = text, .state = seed * 40503u + 7 } };
+    double off = 0;
+    int n_out = 0;
+
+    put_code_input(&c, 4);
+    put_code_input(&c, 2);
+    for (int i = 0; i < 4 * want && c.m.n < want + 2; i++)
+        code_steps[pick(&c.m, MD_COUNT(code_steps))](&c);
+    put(&c.m, "-> ");
+    for (int i = 2; i < c.m.n && n_out < NET_IO_MAX; i++) {
+        if (!c.m.v[i].used || i == c.m.n - 1)
+            put(&c.m, "%s%s", n_out++ ? ", " : "", c.m.v[i].name);
+    }
+    if (n_out == 0)
+        put(&c.m, "v0");
+    for (int i = 0; i < c.m.n; i++)
+        off = c.q[i].off > off ? c.q[i].off : off;
+    return off;
+}

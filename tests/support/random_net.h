@@ -23,4 +23,11 @@ enum {
  */
 void random_net_make(char *text, uint32_t seed);
 
+/*
+ * 8-bit codes in and out, each operator between DequantizeLinear and
+ * QuantizeLinear.  Returns by how many codes a result may differ when each
+ * operator may round to the neighbour.
+ */
+double random_net_codes(char *text, uint32_t seed);
+
 #endif
