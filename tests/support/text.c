@@ -183,6 +183,22 @@ void text_tensor(text_reader *t, const char *type, md_tensor *out)
         fail(t, "{ or ~ expected");
 }
 
+/* ["a","b"]; the strings stay in the text. */
+static void take_strings(text_reader *t, md_graph *g, md_node *n,
+                         const char *name)
+{
+    md_str *v = md_arena_calloc(&g->model->arena, LIST_MAX, sizeof(*v));
+    md_attr a = { .name = name, .type = MD_ATTR_STRINGS, .v.ss = v };
+
+    while (v && (*t->p == '[' || *t->p == ',') && a.n < LIST_MAX) {
+        t->p += 2; /* and the quote */
+        v[a.n] = (md_str){ t->p, strcspn(t->p, "\"]") };
+        t->p += v[a.n++].n + 1;
+    }
+    if (!v || *t->p++ != ']' || md_node_add_attr(g, n, &a, NULL) != MD_OK)
+        fail(t, "attribute refused");
+}
+
 static void take_list(text_reader *t, md_graph *g, md_node *n, const char *name)
 {
     md_arena *ar = &g->model->arena;
@@ -246,7 +262,10 @@ void text_attr(text_reader *t, md_graph *g, md_node *n, const char *name)
 
     t->p++;
     if (*t->p == '[') {
-        take_list(t, g, n, name);
+        if (t->p[1] == '"')
+            take_strings(t, g, n, name);
+        else
+            take_list(t, g, n, name);
         return;
     }
     if (islower((unsigned char)*t->p) && strncmp(t->p, "inf", 3) != 0 &&

@@ -6,6 +6,7 @@
  *                           integers between -100 and 100 (unsigned: 0 and
  *                           100), the same in every run
  *   axis=1 alpha=1.0 mode="linear" pads=[1,1] scales=[1.0,2.0] value=i8[1]{5}
+ *   activations=["Relu","Tanh"]
  *
  * The first fault is kept and reading goes on anyhow: callers look at the end.
  */
