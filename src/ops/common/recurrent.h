@@ -1,0 +1,66 @@
+/*
+ * One layer of a recurrent net: RNN, GRU and LSTM are a step each.
+ *
+ * Everything is computed in double; the states are rounded only where they
+ * are an output.
+ */
+#ifndef MD_OPS_COMMON_RECURRENT_H
+#define MD_OPS_COMMON_RECURRENT_H
+
+#include "ops/common/util.h"
+
+enum {
+    MD_RECURRENT_ACTS = 3
+};
+
+typedef double md_act_fn(double x, double alpha, double beta);
+
+/* One element of a batch at one time in one direction. */
+typedef struct md_recurrent_cell {
+    int64_t n_hidden;
+    struct {
+        md_act_fn *f;
+        double alpha, beta;
+    } act[MD_RECURRENT_ACTS];
+    double clip;            /* of what goes into an activation; 0: none */
+    const double *r;        /* [n_gates, n_hidden, n_hidden] */
+    const double *r_bias;   /* [n_gates, n_hidden] */
+    const double *peephole; /* [3, n_hidden], zeros where absent */
+    double *x;       /* [n_gates, n_hidden]: W x and its bias; may be changed */
+    double *h;       /* [n_hidden]: the state, to be replaced */
+    double *c;       /* [n_hidden]: LSTM's cell */
+    double *scratch; /* [n_hidden] */
+    bool variant;    /* the attribute of md_recurrent.variant is not 0 */
+} md_recurrent_cell;
+
+typedef struct md_recurrent {
+    int n_gates;
+    int n_acts;
+    const char *acts[MD_RECURRENT_ACTS]; /* unless given */
+    const char *variant; /* name of an attribute that changes the step */
+    void (*step)(const md_recurrent_cell *s);
+} md_recurrent;
+
+md_status md_recurrent__infer(const md_infer *c, const md_recurrent *r,
+                              md_error *err);
+md_status md_recurrent__run(md_exec *x, const md_recurrent *r,
+                            md_infer_fn *infer, md_error *err);
+
+/* Row k (of n_gates * n_hidden) of R times h, with its bias. */
+double md_recurrent__dot(const md_recurrent_cell *s, int64_t k,
+                         const double *h);
+
+/* Activation i of v, clipped. */
+double md_recurrent__act(const md_recurrent_cell *s, int i, double v);
+
+#define MD_RECURRENT_FUNCTIONS                                                 \
+    static md_status infer(const md_infer *c, md_error *err)                   \
+    {                                                                          \
+        return md_recurrent__infer(c, &recurrent, err);                        \
+    }                                                                          \
+    static md_status run(md_exec *x, md_error *err)                            \
+    {                                                                          \
+        return md_recurrent__run(x, &recurrent, infer, err);                   \
+    }
+
+#endif

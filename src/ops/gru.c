@@ -1,0 +1,47 @@
+/* Gates z (update), r (reset) and h (hidden), in this order. */
+#include "ops/common/recurrent.h"
+
+/* With linear_before_reset the product with R is reset, otherwise what goes
+ * into it. */
+static void step(const md_recurrent_cell *s)
+{
+    int64_t n = s->n_hidden;
+    double *z = s->x, *r = s->x + n, *hidden = s->x + 2 * n;
+
+    for (int64_t i = 0; i < 2 * n; i++)
+        s->x[i] =
+            md_recurrent__act(s, 0, s->x[i] + md_recurrent__dot(s, i, s->h));
+    for (int64_t i = 0; i < n; i++)
+        s->scratch[i] = s->variant ? s->h[i] : r[i] * s->h[i];
+    for (int64_t i = 0; i < n; i++) {
+        double v = md_recurrent__dot(s, 2 * n + i, s->scratch);
+
+        if (s->variant)
+            v *= r[i];
+        hidden[i] = md_recurrent__act(s, 1, hidden[i] + v);
+    }
+    for (int64_t i = 0; i < n; i++)
+        s->h[i] = (1.0 - z[i]) * hidden[i] + z[i] * s->h[i];
+}
+
+static const md_recurrent recurrent = {
+    .n_gates = 3,
+    .n_acts = 2,
+    .acts = { "Sigmoid", "Tanh" },
+    .variant = "linear_before_reset",
+    .step = step,
+};
+
+MD_RECURRENT_FUNCTIONS
+
+const md_op md_op_gru = {
+    .domain = "",
+    .name = "GRU",
+    .since = 7,
+    .in_min = 3,
+    .in_max = 6,
+    .out_min = 1,
+    .out_max = 2,
+    .infer = infer,
+    .run = run,
+};

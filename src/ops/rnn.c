@@ -1,0 +1,32 @@
+/* h = f(W x + R h). */
+#include "ops/common/recurrent.h"
+
+static void step(const md_recurrent_cell *s)
+{
+    for (int64_t i = 0; i < s->n_hidden; i++)
+        s->x[i] =
+            md_recurrent__act(s, 0, s->x[i] + md_recurrent__dot(s, i, s->h));
+    for (int64_t i = 0; i < s->n_hidden; i++)
+        s->h[i] = s->x[i];
+}
+
+static const md_recurrent recurrent = {
+    .n_gates = 1,
+    .n_acts = 1,
+    .acts = { "Tanh" },
+    .step = step,
+};
+
+MD_RECURRENT_FUNCTIONS
+
+const md_op md_op_rnn = {
+    .domain = "",
+    .name = "RNN",
+    .since = 7,
+    .in_min = 3,
+    .in_max = 6,
+    .out_min = 1,
+    .out_max = 2,
+    .infer = infer,
+    .run = run,
+};
