@@ -68,7 +68,7 @@ static md_status resolve(md_session *s, md_error *err)
 
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         md_node *n = g->nodes[i];
-        int64_t opset = md_model_opset(s->model, n->domain);
+        int64_t opset = md_node_opset(s->model, n);
         const md_op *op = md_op_find(n->domain, n->op, opset);
 
         n->impl = op;
@@ -97,7 +97,7 @@ md_status md_session__infer_node(const md_graph *g, const md_node *n,
     md_arena ar;
     md_infer c = { .node = n,
                    .model = model,
-                   .opset = md_model_opset(g->model, n->domain) };
+                   .opset = md_node_opset(g->model, n) };
     const md_type **in = in_few;
     const md_tensor **cin = cin_few;
     md_type *out = out_few;
@@ -282,6 +282,7 @@ md_status md_session__propagate(md_session *s, bool keep_dequantize,
 
 md_status md_session__compile(md_session *s, md_error *err)
 {
+    MD_TRY(md_model_inline(s->model, err));
     MD_TRY(resolve(s, err));
     MD_TRY(md_session__align(s, err));
     MD_TRY(md_pass__drop_unused(s->graph, err));

@@ -134,7 +134,7 @@ static md_status infer(md_run *r, const md_run_step *st, const md_type **out,
 {
     const md_node *n = st->inst->node;
     md_exec x = { .node = n,
-                  .opset = md_model_opset(r->s->model, n->domain),
+                  .opset = md_node_opset(r->s->model, n),
                   .in = st->in_p };
     md_infer c;
     md_status s;

@@ -92,7 +92,7 @@ md_status md_exec_node(const md_graph *g, const md_node *n,
     const md_fused *f = n->fused;
     sink k = { out, alloc };
     md_exec x = { .node = n,
-                  .opset = md_model_opset(g->model, n->domain),
+                  .opset = md_node_opset(g->model, n),
                   .in = in,
                   .alloc = alloc,
                   .pool = pool,

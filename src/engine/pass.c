@@ -65,7 +65,7 @@ bool md_pass__scalar(const md_graph *g, md_value_id id, float *out)
 md_status md_pass__resolve(const md_graph *g, md_node *n, md_error *err)
 {
     /* A pass may write a newer operator than the model imports. */
-    int64_t opset = md_model_opset(g->model, n->domain);
+    int64_t opset = md_node_opset(g->model, n);
 
     n->impl = md_op_find(n->domain, n->op, opset);
     if (!n->impl)

@@ -223,6 +223,8 @@ static md_status rewrite(const matcher *m, md_node *n, const char *domain,
         MD_TRY(md_node_set_input(g, n, keep, in[keep], err));
     n->n_in = n_in;
     n->op = op;
+    if (strcmp(n->domain, domain) != 0)
+        n->opset = 0;
     n->domain = domain;
     if (domain[0] && md_model_opset(g->model, domain) == 0)
         MD_TRY(md_model_set_opset(g->model, domain, 1, err));

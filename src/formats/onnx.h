@@ -67,7 +67,7 @@ typedef struct md_onnx_save_opts {
  * Write `path` (and PATH.data when needed), each at once or not at all.  opts
  * may be NULL.  Dead nodes and constants that nothing reads are left out;
  * unnamed values get names; an IR version below 4, where constants had to be
- * inputs, becomes 4.  What the engine keeps in nodes (impl, fused) has no place
+ * inputs, becomes 4.  What the engine keeps in nodes (opset, impl, fused) has no place
  * in a file: save before a model is prepared.
  */
 md_status md_onnx_save(const md_model *model, const char *path,

@@ -109,9 +109,10 @@ struct md_node {
     md_attr *attr;
     uint32_t n_in, n_out, n_attr;
     uint32_t cap_in, cap_attr; /* room in the arrays */
-    const void *impl;          /* the engine's: what runs it */
-    void *fused;               /* the engine's: what was fused into it */
-    bool dead;                 /* removed; md_graph_compact drops it */
+    int64_t opset;    /* version of its operator; 0: what the model imports */
+    const void *impl; /* the engine's: what runs it */
+    void *fused;      /* the engine's: what was fused into it */
+    bool dead;        /* removed; md_graph_compact drops it */
 };
 
 struct md_graph {
@@ -207,6 +208,17 @@ md_status md_model_keep_map(md_model *model, md_map *map, md_error *err);
 int64_t md_model_opset(const md_model *model, const char *domain);
 md_status md_model_set_opset(md_model *model, const char *domain,
                              int64_t version, md_error *err);
+
+/* Version of n's operator: its own, or what the model imports. */
+int64_t md_node_opset(const md_model *model, const md_node *n);
+
+/*
+ * Expand all calls of the model's functions, in subgraphs too, and leave it
+ * without functions; nodes keep the versions that their function imports.
+ * MD_CORRUPT for calls that do not fit, MD_TOO_LARGE for functions that call
+ * themselves or make more than 2^18 nodes; then the model can only be freed.
+ */
+md_status md_model_inline(md_model *model, md_error *err);
 
 /* metadata_props: NULL when there is none under `key`; set replaces. */
 const char *md_model_meta(const md_model *model, const char *key);

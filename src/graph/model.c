@@ -101,6 +101,11 @@ int64_t md_model_opset(const md_model *m, const char *domain)
     return o ? o->version : 0;
 }
 
+int64_t md_node_opset(const md_model *m, const md_node *n)
+{
+    return n->opset ? n->opset : md_model_opset(m, n->domain);
+}
+
 md_status md_model_set_opset(md_model *m, const char *domain, int64_t version,
                              md_error *err)
 {

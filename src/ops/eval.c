@@ -154,7 +154,7 @@ static md_status gather_inputs(run_state *r, const md_node *n,
 
 static md_status step(run_state *r, const md_node *n, md_error *err)
 {
-    int64_t opset = md_model_opset(r->g->model, n->domain);
+    int64_t opset = md_node_opset(r->g->model, n);
     md_arena scratch;
     const md_tensor **in;
     md_tensor *out;

@@ -1,0 +1,428 @@
+/*
+ * Model-local functions (onnx.proto FunctionProto) expanded where they are
+ * called, so that everything behind sees operators only.
+ *
+ * A call becomes copies of the body's nodes in the caller's graph.  Values of
+ * the body get names of their own there, led by the call's, since subgraphs of
+ * the body read them by name.  Copies keep the operator versions that the
+ * function imports (md_node_opset).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "graph/graph.h"
+
+enum {
+    NODES_MAX = 1 << 18, /* made by all calls: functions that call functions
+                          * twice each could make any number */
+    DEPTH_MAX = 64,      /* of calls in calls and graphs in graphs, together */
+    PART_MAX = 100       /* bytes of each half of a name */
+};
+
+typedef struct inliner {
+    md_model *model;
+    const md_function **sorted; /* by domain and name */
+    md_arena scratch;
+    uint32_t n_nodes; /* made */
+} inliner;
+
+/* One call, or one subgraph inside of it: values of `from` are those of `to`
+ * under the ids in map (MD_VALUE_NONE: an absent argument, or not yet made). */
+typedef struct scope {
+    const struct scope *outer; /* NULL: the call itself */
+    const md_graph *from;
+    md_graph *to;
+    md_value_id *map;
+    const md_function *function;
+    const md_node *call;
+} scope;
+
+static int compare_names(const char *a_domain, const char *a_name,
+                         const md_function *b)
+{
+    int order = strcmp(a_domain, b->domain);
+
+    return order ? order : strcmp(a_name, b->name);
+}
+
+static int compare_functions(const void *a, const void *b)
+{
+    const md_function *const *x = a;
+
+    return compare_names((*x)->domain, (*x)->name,
+                         *(const md_function *const *)b);
+}
+
+static int compare_call(const void *key, const void *element)
+{
+    const md_node *n = key;
+
+    return compare_names(n->domain, n->op,
+                         *(const md_function *const *)element);
+}
+
+static md_status sort_functions(inliner *in, md_error *err)
+{
+    md_model *m = in->model;
+
+    in->sorted =
+        md_arena_calloc(&in->scratch, m->n_functions, sizeof(*in->sorted));
+    if (!in->sorted)
+        return md_fail_nomem(err, m->n_functions * sizeof(*in->sorted));
+    for (uint32_t i = 0; i < m->n_functions; i++)
+        in->sorted[i] = &m->functions[i];
+    qsort((void *)in->sorted, m->n_functions, sizeof(*in->sorted),
+          compare_functions);
+    for (uint32_t i = 1; i < m->n_functions; i++) {
+        if (compare_functions(&in->sorted[i - 1], &in->sorted[i]) == 0)
+            return md_fail(err, MD_CORRUPT,
+                           "function '%s' of domain '%s' is defined twice",
+                           in->sorted[i]->name, in->sorted[i]->domain);
+    }
+    return MD_OK;
+}
+
+static const md_function *find_function(const inliner *in, const md_node *call)
+{
+    const md_function **f =
+        bsearch(call, (const void *)in->sorted, in->model->n_functions,
+                sizeof(*in->sorted), compare_call);
+
+    return f ? *f : NULL;
+}
+
+/* "call/name"; calls without a name go by their function's. */
+static void join(char out[2 * PART_MAX + 2], const md_node *call,
+                 const char *name)
+{
+    const char *first = call->name[0] ? call->name : call->op;
+    size_t a = md_utf8_cut(first, strlen(first), PART_MAX);
+    size_t b = md_utf8_cut(name, strlen(name), PART_MAX);
+
+    snprintf(out, 2 * PART_MAX + 2, "%.*s/%.*s", (int)a, first, (int)b, name);
+}
+
+static md_status new_value(md_value_id *out, const scope *s, const char *name,
+                           md_error *err)
+{
+    char stem[2 * PART_MAX + 2];
+
+    join(stem, s->call, name);
+    return md_graph_add_unique(out, s->to, stem, err);
+}
+
+/* What the attribute refers to: the call's, the function's default, or NULL
+ * when neither gives it. */
+static const md_attr *referred(const scope *s, const char *name)
+{
+    const md_attr *a = md_node_attr(s->call, name);
+
+    for (uint32_t i = 0; !a && i < s->function->n_attr_defaults; i++) {
+        if (strcmp(s->function->attr_defaults[i].name, name) == 0)
+            a = &s->function->attr_defaults[i];
+    }
+    return a;
+}
+
+static md_status copy_node(inliner *in, const scope *s, const md_node *n,
+                           int depth, md_error *err);
+static md_status expand(inliner *in, md_graph *g, md_node *call,
+                        const md_function *f, int depth, md_error *err);
+
+/* The id in s->to of what `name` captures: the nearest scope that has it. */
+static md_status capture(md_value_id *out, const scope *s, const char *name,
+                         md_error *err)
+{
+    for (const scope *o = s->outer; o; o = o->outer) {
+        md_value_id id = md_graph_find(o->from, name);
+        const md_value *v;
+
+        if (id == MD_VALUE_NONE)
+            continue;
+        v = md_graph_value(o->to, o->map[id]);
+        if (!v)
+            return md_fail(err, MD_UNSUPPORTED,
+                           "function '%s': a subgraph reads '%s', which the "
+                           "call leaves out",
+                           s->function->name, name);
+        *out = md_graph_find(s->to, v->name);
+        return *out != MD_VALUE_NONE
+                   ? MD_OK
+                   : md_graph_add_value(out, s->to, v->name, err);
+    }
+    return md_fail(err, MD_CORRUPT, "function '%s': nothing produces '%s'",
+                   s->function->name, name);
+}
+
+/* Make or find in s->to what value id of s->from is.  Its type is inferred
+ * anew: symbols of a function are not those of the model. */
+static md_status map_value(const scope *s, md_value_id id, md_error *err)
+{
+    const md_value *v = &s->from->values[id];
+    md_tensor t;
+
+    if (s->outer && !v->cdata && !v->def && !v->is_input)
+        return capture(&s->map[id], s, v->name, err);
+    MD_TRY(new_value(&s->map[id], s, v->name, err));
+    if (!v->cdata)
+        return MD_OK;
+    t = *v->cdata;
+    t.owner = NULL; /* borrowed: both live as long as the model */
+    return md_graph_set_const(s->to, s->map[id], t, err);
+}
+
+/* A copy of subgraph `from` of a body's node, below graph s->to. */
+static md_status copy_graph(inliner *in, md_graph **out, const scope *s,
+                            const md_graph *from, int depth, md_error *err)
+{
+    scope inner = { s, from, NULL, NULL, s->function, s->call };
+
+    if (depth > DEPTH_MAX)
+        return md_fail(err, MD_TOO_LARGE, "graphs nested deeper than %d",
+                       DEPTH_MAX);
+    MD_TRY(md_graph_new(&inner.to, in->model, s->to, from->name, err));
+    inner.map = md_arena_alloc(&in->scratch,
+                               (from->n_values + 1u) * sizeof(*inner.map));
+    if (!inner.map)
+        return md_fail_nomem(err, from->n_values * sizeof(*inner.map));
+    for (uint32_t i = 0; i < from->n_values; i++)
+        MD_TRY(map_value(&inner, i, err));
+    for (uint32_t i = 0; i < from->n_inputs; i++)
+        MD_TRY(md_graph_add_input(inner.to, inner.map[from->inputs[i]], err));
+    for (uint32_t i = 0; i < from->n_nodes; i++)
+        MD_TRY(copy_node(in, &inner, from->nodes[i], depth, err));
+    for (uint32_t i = 0; i < from->n_outputs; i++)
+        MD_TRY(md_graph_add_output(inner.to, inner.map[from->outputs[i]], err));
+    md_graph_compact(inner.to);
+    *out = inner.to;
+    return md_graph_sort(inner.to, err);
+}
+
+static md_status copy_graphs(inliner *in, md_attr *a, const scope *s, int depth,
+                             md_error *err)
+{
+    md_graph **list;
+
+    if (a->type == MD_ATTR_GRAPH)
+        return copy_graph(in, &a->v.g, s, a->v.g, depth + 1, err);
+    list = md_arena_calloc(&in->model->arena, a->n + 1u, sizeof(*list));
+    if (!list)
+        return md_fail_nomem(err, a->n * sizeof(*list));
+    for (uint32_t i = 0; i < a->n; i++)
+        MD_TRY(copy_graph(in, &list[i], s, a->v.gs[i], depth + 1, err));
+    a->v.gs = list;
+    return MD_OK;
+}
+
+static md_status copy_attr(inliner *in, md_node *n, const scope *s,
+                           const md_attr *from, int depth, md_error *err)
+{
+    md_attr a = *from;
+    md_graph *const *graphs;
+
+    if (a.ref) {
+        const md_attr *given = referred(s, a.ref);
+
+        if (!given)
+            return MD_OK;
+        if (a.type != MD_ATTR_NONE && a.type != given->type)
+            return md_fail(err, MD_CORRUPT,
+                           "function '%s': attribute '%s' is of type %d, %d "
+                           "expected",
+                           s->function->name, a.ref, (int)given->type,
+                           (int)a.type);
+        a = *given;
+        a.name = from->name;
+    } else if (md_attr_graphs(&a, &graphs) > 0) {
+        MD_TRY(copy_graphs(in, &a, s, depth, err));
+    }
+    return md_node_add_attr(s->to, n, &a, err);
+}
+
+/* The version of n's operator when the function imports another one than the
+ * model, else 0. */
+static int64_t opset_of(const scope *s, const md_node *n)
+{
+    for (uint32_t i = 0; i < s->function->n_opsets; i++) {
+        const md_opset *o = &s->function->opsets[i];
+        const char *domain = strcmp(o->domain, "ai.onnx") == 0 ? "" : o->domain;
+
+        if (strcmp(domain, n->domain) == 0)
+            return o->version == md_model_opset(s->to->model, domain)
+                       ? 0
+                       : o->version;
+    }
+    return 0;
+}
+
+static md_status map_ids(inliner *in, md_value_id **out, const scope *s,
+                         const md_value_id *ids, uint32_t n, md_error *err)
+{
+    *out = md_arena_alloc(&in->scratch, (n + 1u) * sizeof(**out));
+    if (!*out)
+        return md_fail_nomem(err, n * sizeof(**out));
+    for (uint32_t i = 0; i < n; i++)
+        (*out)[i] = ids[i] == MD_VALUE_NONE ? MD_VALUE_NONE : s->map[ids[i]];
+    return MD_OK;
+}
+
+static md_status count_node(inliner *in, md_error *err)
+{
+    if (++in->n_nodes > NODES_MAX)
+        return md_fail(err, MD_TOO_LARGE,
+                       "calls of functions make more than %d nodes", NODES_MAX);
+    return MD_OK;
+}
+
+static md_status copy_node(inliner *in, const scope *s, const md_node *n,
+                           int depth, md_error *err)
+{
+    char name[2 * PART_MAX + 2];
+    md_value_id *ins, *outs;
+    const md_function *f;
+    md_node *copy;
+
+    MD_TRY(count_node(in, err));
+    MD_TRY(map_ids(in, &ins, s, n->in, n->n_in, err));
+    MD_TRY(map_ids(in, &outs, s, n->out, n->n_out, err));
+    join(name, s->call, n->name);
+    MD_TRY(md_graph_add_node(&copy, s->to, n->domain, n->op, name, ins, n->n_in,
+                             outs, n->n_out, err));
+    copy->opset = opset_of(s, n);
+    for (uint32_t i = 0; i < n->n_attr; i++)
+        MD_TRY(copy_attr(in, copy, s, &n->attr[i], depth, err));
+    f = find_function(in, copy);
+    return f ? expand(in, s->to, copy, f, depth + 1, err) : MD_OK;
+}
+
+static md_status check_call(const scope *s, md_error *err)
+{
+    const md_graph *body = s->function->body;
+    const md_node *n = s->call;
+
+    if (n->n_in > body->n_inputs || n->n_out > body->n_outputs)
+        return md_fail(err, MD_CORRUPT,
+                       "node '%s' (%s): %u inputs and %u outputs given, the "
+                       "function has %u and %u",
+                       n->name, n->op, n->n_in, n->n_out, body->n_inputs,
+                       body->n_outputs);
+    return MD_OK;
+}
+
+/* Arguments and results of the call get their places in the map. */
+static md_status bind(const scope *s, const md_value_id *results, bool *direct,
+                      md_error *err)
+{
+    const md_graph *body = s->from;
+    const md_node *n = s->call;
+
+    for (uint32_t i = 0; i < body->n_inputs; i++)
+        s->map[body->inputs[i]] = i < n->n_in ? n->in[i] : MD_VALUE_NONE;
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        md_value_id id = body->outputs[i];
+
+        /* What is no node's, or is a result already, is copied at the end. */
+        direct[i] = body->values[id].def && s->map[id] == MD_VALUE_NONE;
+        if (direct[i])
+            s->map[id] = results[i];
+    }
+    for (uint32_t i = 0; i < body->n_values; i++) {
+        if (s->map[i] == MD_VALUE_NONE && !body->values[i].is_input)
+            MD_TRY(map_value(s, i, err));
+    }
+    return MD_OK;
+}
+
+static md_status copy_results(inliner *in, const scope *s,
+                              const md_value_id *results, const bool *direct,
+                              md_error *err)
+{
+    for (uint32_t i = 0; i < s->call->n_out; i++) {
+        md_value_id from = s->map[s->from->outputs[i]];
+
+        if (direct[i] || results[i] == MD_VALUE_NONE)
+            continue;
+        if (from == MD_VALUE_NONE)
+            return md_fail(err, MD_CORRUPT,
+                           "node '%s' (%s): result %u is argument '%s', which "
+                           "the call leaves out",
+                           s->call->name, s->call->op, i,
+                           s->from->values[s->from->outputs[i]].name);
+        MD_TRY(count_node(in, err));
+        MD_TRY(md_graph_add_node(NULL, s->to, "", "Identity", s->call->name,
+                                 &from, 1, &results[i], 1, err));
+    }
+    return MD_OK;
+}
+
+/* Copy the body of f for `call`, a node of g that is dead afterwards. */
+static md_status expand(inliner *in, md_graph *g, md_node *call,
+                        const md_function *f, int depth, md_error *err)
+{
+    uint32_t n_values = f->body->n_values;
+    scope s = { NULL, f->body, g, NULL, f, call };
+    bool *direct =
+        md_arena_calloc(&in->scratch, call->n_out + 1u, sizeof(*direct));
+
+    if (depth > DEPTH_MAX)
+        return md_fail(err, MD_TOO_LARGE,
+                       "function '%s' is called more than %d calls deep, or by "
+                       "itself",
+                       f->name, DEPTH_MAX);
+    MD_TRY(check_call(&s, err));
+    s.map = md_arena_alloc(&in->scratch, (n_values + 1u) * sizeof(*s.map));
+    if (!direct || !s.map)
+        return md_fail_nomem(err, n_values * sizeof(*s.map));
+    memset(s.map, 0xff, n_values * sizeof(*s.map));
+    for (uint32_t i = 0; i < call->n_out; i++) {
+        if (call->out[i] != MD_VALUE_NONE)
+            g->values[call->out[i]].def = NULL;
+    }
+    call->dead = true;
+    MD_TRY(bind(&s, call->out, direct, err));
+    for (uint32_t i = 0; i < f->body->n_nodes; i++)
+        MD_TRY(copy_node(in, &s, f->body->nodes[i], depth, err));
+    return copy_results(in, &s, call->out, direct, err);
+}
+
+/* Expand the calls in g and in its subgraphs; copies hold none any more. */
+static md_status walk(inliner *in, md_graph *g, md_error *err)
+{
+    uint32_t n_nodes = g->n_nodes;
+
+    for (uint32_t i = 0; i < n_nodes; i++) {
+        md_node *n = g->nodes[i];
+        const md_function *f = find_function(in, n);
+
+        for (uint32_t k = 0; k < n->n_attr; k++) {
+            md_graph *const *subs;
+            uint32_t n_subs = md_attr_graphs(&n->attr[k], &subs);
+
+            for (uint32_t j = 0; j < n_subs; j++)
+                MD_TRY(walk(in, subs[j], err));
+        }
+        if (f)
+            MD_TRY(expand(in, g, n, f, 0, err));
+    }
+    md_graph_compact(g);
+    return md_graph_sort(g, err);
+}
+
+md_status md_model_inline(md_model *m, md_error *err)
+{
+    inliner in = { .model = m };
+    md_status s;
+
+    if (m->n_functions == 0)
+        return MD_OK;
+    md_arena_init(&in.scratch, m->alloc, 0);
+    s = sort_functions(&in, err);
+    if (s == MD_OK)
+        s = walk(&in, m->graph, err);
+    md_arena_release(&in.scratch);
+    if (s == MD_OK)
+        m->n_functions = 0;
+    return s;
+}
