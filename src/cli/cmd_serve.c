@@ -1,5 +1,6 @@
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/cpu.h"
 #include "base/log.h"
@@ -9,7 +10,8 @@
 #define MD_LOG_TAG "serve"
 
 enum {
-    NAME_SIZE = 129
+    NAME_SIZE = 129,
+    OTHER_FILES = 32 /* standard streams, loop, listener, what libraries open */
 };
 
 typedef struct serving {
@@ -178,6 +180,22 @@ static md_status serve(serving *v, md_error *err)
     return s;
 }
 
+/* Descriptors for every connection, as far as this user may have them: the
+ * soft limit of a shell is often the same 1024 as connections_max. */
+static void raise_open_files(uint32_t n_conns_max)
+{
+    const rlim_t want = (rlim_t)n_conns_max + OTHER_FILES;
+    struct rlimit lim;
+
+    if (getrlimit(RLIMIT_NOFILE, &lim) != 0 || lim.rlim_cur >= want)
+        return;
+    lim.rlim_cur = want < lim.rlim_max ? want : lim.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &lim) != 0 || lim.rlim_cur < want)
+        MD_LOG(MD_LOG_WARN, "fewer files may be open than connections_max asks",
+               md_log_uint("open_files", lim.rlim_cur),
+               md_log_uint("connections_max", n_conns_max));
+}
+
 static md_status run(const md_args *a, md_error *err)
 {
     md_server_opts o = options(a);
@@ -188,6 +206,7 @@ static md_status run(const md_args *a, md_error *err)
         o.n_workers = (uint32_t)md_cpu_count();
     /* A client, or a reader of the log, that has gone does not end it. */
     signal(SIGPIPE, SIG_IGN);
+    raise_open_files(o.http.n_conns_max);
     /* The socket first: a port that is taken shows before models load. */
     MD_TRY(md_server_new(&v.server, &o, md_alloc_default(), err));
     if (o.run_width > 1)

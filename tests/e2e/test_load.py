@@ -215,12 +215,37 @@ def test_the_longest_idle_makes_room(net):
         assert metrics(url)["modeld_net_evicted_total"] == 20
 
 
+def open_files(soft, hard):
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_takes_the_descriptors_it_may_have(net):
+    """A shell's usual soft limit does not keep connections out."""
+    with server(net, "--listen", "127.0.0.1:0", "--log-level", "warn",
+                "--connections-max", "400",
+                preexec_fn=open_files(64, 1000)) as (url, p):
+        with contextlib.ExitStack() as stack:
+            conns = [stack.enter_context(connect(url)) for _ in range(300)]
+            for s in conns:
+                s.sendall(LIVE)
+                assert s.recv(1000).startswith(b"HTTP/1.1 200 ")
+            m = metrics(url)
+            assert m["modeld_net_connections"] == 301
+            assert m["modeld_net_accept_failures_total"] == 0
+        p.send_signal(signal.SIGTERM)
+        assert p.wait(30) == 0
+        assert p.stderr.read() == ""
+    with server(net, "--listen", "127.0.0.1:0", "--log-level", "warn",
+                preexec_fn=open_files(40, 40)) as (url, p):
+        p.send_signal(signal.SIGTERM)
+        assert p.wait(30) == 0
+        assert re.search(r'level=warn .* open_files=40 connections_max=1024\n$',
+                         p.stderr.read())
+
+
 def test_out_of_descriptors(net):
     """Neither dead nor spinning, and back when there are some again."""
-    def few():
-        resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
-
-    with server(net, *QUIET, preexec_fn=few) as (url, p):
+    with server(net, *QUIET, preexec_fn=open_files(40, 40)) as (url, p):
         with contextlib.ExitStack() as stack:
             first = stack.enter_context(connect(url))
             conns = [stack.enter_context(connect(url)) for _ in range(100)]
