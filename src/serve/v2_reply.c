@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 /* ---- classification: BYTES "value:index[:label]", best first ---- */
 
 /* The next best class behind (value, index) in order of falling value, ties
@@ -85,6 +87,21 @@ static md_status write_classes(md_json_writer *w, const md_serve_model *m,
 
 /* ---- plain data ---- */
 
+/* JSON has text; other bytes would come out as replacement characters. */
+static md_status check_text(const char *name, const md_tensor *t, md_error *err)
+{
+    const md_str *s = t->data;
+    int64_t n = md_tensor_n(t);
+
+    for (int64_t i = 0; i < n; i++)
+        if (!md_utf8_valid(s[i].p, s[i].n))
+            return md_fail(err, MD_INVALID,
+                           "output '%s': string %lld is not UTF-8; ask for "
+                           "binary_data",
+                           name, (long long)i);
+    return MD_OK;
+}
+
 static void write_values(md_json_writer *w, const md_tensor *t)
 {
     int64_t n = md_tensor_n(t);
@@ -135,6 +152,46 @@ static md_status append_raw(md_buf *out, const md_tensor *t, md_error *err)
     return MD_OK;
 }
 
+/* Can JSON hold it, and has the protocol a name for its type? */
+static md_status check_output(const char *name, const md_tensor *t, bool binary,
+                              md_error *err)
+{
+    if (!*md_dtype_v2_name(t->dtype))
+        return md_fail(err, MD_UNSUPPORTED,
+                       "output '%s': the protocol has no %s", name,
+                       md_dtype_name(t->dtype));
+    if (binary)
+        return MD_OK;
+    if (t->dtype == MD_DTYPE_F16 || t->dtype == MD_DTYPE_BF16)
+        return md_fail(err, MD_INVALID,
+                       "output '%s': %s cannot be sent as JSON; ask for "
+                       "binary_data",
+                       name, md_dtype_v2_name(t->dtype));
+    return t->dtype == MD_DTYPE_STRING ? check_text(name, t, err) : MD_OK;
+}
+
+static void write_tensor(md_json_writer *w, const md_tensor *t, bool binary)
+{
+    md_json_put_name(w, "datatype");
+    md_json_put_str(w, md_dtype_v2_name(t->dtype));
+    md_json_put_name(w, "shape");
+    md_json_put_array(w);
+    for (int i = 0; i < t->shape.rank; i++)
+        md_json_put_i64(w, t->shape.dim[i]);
+    md_json_put_end(w);
+    if (binary) {
+        md_json_put_name(w, "parameters");
+        md_json_put_object(w);
+        md_json_put_name(w, "binary_data_size");
+        md_json_put_u64(w, raw_size(t));
+    } else {
+        md_json_put_name(w, "data");
+        md_json_put_array(w);
+        write_values(w, t);
+    }
+    md_json_put_end(w);
+}
+
 static md_status write_output(md_json_writer *w, const md_v2_request *r,
                               const md_v2_output *o, md_error *err)
 {
@@ -147,36 +204,9 @@ static md_status write_output(md_json_writer *w, const md_v2_request *r,
     md_json_put_str(w, name);
     if (o->classes) {
         MD_TRY(write_classes(w, m, t, o->classes, err));
-        md_json_put_end(w);
-        return MD_OK;
-    }
-    if (!*md_dtype_v2_name(t->dtype))
-        return md_fail(err, MD_UNSUPPORTED,
-                       "output '%s': the protocol has no %s", name,
-                       md_dtype_name(t->dtype));
-    if (!o->binary && (t->dtype == MD_DTYPE_F16 || t->dtype == MD_DTYPE_BF16))
-        return md_fail(err, MD_INVALID,
-                       "output '%s': %s cannot be sent as JSON; ask for "
-                       "binary_data",
-                       name, md_dtype_v2_name(t->dtype));
-    md_json_put_name(w, "datatype");
-    md_json_put_str(w, md_dtype_v2_name(t->dtype));
-    md_json_put_name(w, "shape");
-    md_json_put_array(w);
-    for (int i = 0; i < t->shape.rank; i++)
-        md_json_put_i64(w, t->shape.dim[i]);
-    md_json_put_end(w);
-    if (o->binary) {
-        md_json_put_name(w, "parameters");
-        md_json_put_object(w);
-        md_json_put_name(w, "binary_data_size");
-        md_json_put_u64(w, raw_size(t));
-        md_json_put_end(w);
     } else {
-        md_json_put_name(w, "data");
-        md_json_put_array(w);
-        write_values(w, t);
-        md_json_put_end(w);
+        MD_TRY(check_output(name, t, o->binary, err));
+        write_tensor(w, t, o->binary);
     }
     md_json_put_end(w);
     return MD_OK;

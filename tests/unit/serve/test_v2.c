@@ -413,6 +413,12 @@ static void test_v2__binary_strings(void **state)
           7, "string of 4294967295 bytes", NULL, 0 },
         { 400, NULL, STRS("9000000000000000000", "7"), "\x03\0\0\0abc", 7,
           "1 strings given", NULL, 0 },
+        /* JSON holds text only: other bytes are not changed into some */
+        { 400, NULL,
+          "{\"inputs\":[{\"name\":\"x\",\"shape\":[2],\"datatype\":\"BYTES\","
+          "\"parameters\":{\"binary_data_size\":10}}]}",
+          "\1\0\0\0a\1\0\0\0\xff", 10,
+          "output 'y': string 1 is not UTF-8; ask for binary_data", NULL, 0 },
         /* raw: the body is the one string, without a length */
         { 200, "0", "", "a\0c", 3, "\"shape\":[1]", "\x03\0\0\0a\0c", 7 },
         { 200, "0", "", "", 0, "\"shape\":[1]", "\0\0\0\0", 4 },
