@@ -160,17 +160,6 @@ md_http_request *md_http__conn_next(const md_http_request *c)
     return c->next;
 }
 
-bool md_http__conn_evict(md_http_server *srv)
-{
-    md_timer *t = md_timer_first(&srv->idles);
-
-    if (!t)
-        return false;
-    md_http__conn_close(of_timer(t));
-    count(&srv->stats.evicted, 1);
-    return true;
-}
-
 static bool watch(md_http_request *c, uint32_t events)
 {
     if (md_loop_watch(c->srv->loop, &c->io, events, NULL) == MD_OK)
@@ -466,13 +455,34 @@ static void read_some(md_http_request *c)
     }
 }
 
-void md_http__conn_drain(md_http_request *c)
+/* Close it unless a request has come that nobody has looked at yet; false
+ * when it goes on. */
+static bool close_if_idle(md_http_request *c)
 {
     if (c->state != READING || !md_http1_is_idle(&c->in))
-        return;
+        return false;
     read_some(c);
     if (c->state == READING && md_http1_is_idle(&c->in))
         md_http__conn_close(c);
+    return c->state == CLOSED;
+}
+
+void md_http__conn_drain(md_http_request *c)
+{
+    (void)close_if_idle(c);
+}
+
+bool md_http__conn_evict(md_http_server *srv)
+{
+    md_timer *t;
+
+    /* One that is not idle after all has left the queue. */
+    while ((t = md_timer_first(&srv->idles)))
+        if (close_if_idle(of_timer(t))) {
+            count(&srv->stats.evicted, 1);
+            return true;
+        }
+    return false;
 }
 
 static void discard(md_http_request *c)

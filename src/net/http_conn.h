@@ -51,7 +51,8 @@ void md_http__conn_drain(md_http_request *c);
 /* Next open one. */
 md_http_request *md_http__conn_next(const md_http_request *c);
 
-/* Close the connection that has been idle for longest; false: none is. */
+/* Close the connection that has been idle for longest; false: none is.  What
+ * has come meanwhile is read first. */
 bool md_http__conn_evict(md_http_server *srv);
 
 /* The server's side: a connection is idle and could be evicted. */

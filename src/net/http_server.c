@@ -71,6 +71,8 @@ static void accept_some(md_http_server *srv, int n_max)
         fd = accept_one(srv, &sa, &size);
         if (fd < 0)
             return;
+        /* When none was idle after all there is one too many, and only one:
+         * the next turn of this loop stops. */
         if (full)
             (void)md_http__conn_evict(srv);
         md_http__conn_open(srv, fd, (const struct sockaddr *)&sa, size);

@@ -13,8 +13,10 @@ VECTORS = FASHION / "seed_cnn.vectors" / "test_data_set_0"
 
 
 def is_sanitized():
-    """Then its memory is AddressSanitizer's, which keeps what is freed."""
-    return b"__asan_init" in pathlib.Path(MODELD).read_bytes()
+    """Then its memory is the sanitizer's as well, which keeps what is
+    freed."""
+    program = pathlib.Path(MODELD).read_bytes()
+    return b"__asan_init" in program or b"__tsan_init" in program
 
 
 def convert(path, labels=FASHION / "labels.txt"):

@@ -19,13 +19,15 @@ enum {
 };
 
 /* A server on its own thread.  Requests for /hold wait in `held` until the
- * test takes them; all others are answered by the loop's thread. */
+ * test takes them; one for /stop keeps the loop itself until `stopped` is
+ * false; all others are answered by the loop's thread. */
 typedef struct fixture {
     md_http_server *srv;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     md_http_request *held;
+    bool stopped;
 } fixture;
 
 static char big[BIG_SIZE];
@@ -47,10 +49,31 @@ static void answer(md_http_request *req)
     md_http_request_finish(req);
 }
 
+/* Let the loop wait (true), or go on. */
+static void set_stopped(fixture *f, bool stopped)
+{
+    pthread_mutex_lock(&f->lock);
+    f->stopped = stopped;
+    pthread_cond_broadcast(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+}
+
+static void await_stopped(fixture *f, bool want)
+{
+    pthread_mutex_lock(&f->lock);
+    while (f->stopped != want)
+        pthread_cond_wait(&f->changed, &f->lock);
+    pthread_mutex_unlock(&f->lock);
+}
+
 static void handle(void *ctx, md_http_request *req)
 {
     fixture *f = ctx;
 
+    if (md_slice_eq(md_http_request_path(req), "/stop")) {
+        set_stopped(f, true);
+        await_stopped(f, false);
+    }
     if (!md_slice_eq(md_http_request_path(req), "/hold")) {
         answer(req);
         return;
@@ -580,6 +603,52 @@ static void test_http_server__idle_ones_make_room(void **state)
     stop(&f);
 }
 
+static void get(http_client *c, const char *path, int status)
+{
+    char text[64];
+
+    (void)snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\n" HOST "\r\n", path);
+    http_send_text(c, text);
+    expect_body(c, status, "");
+}
+
+/* Who has asked again, but was not heard yet, is not idle. */
+static void test_http_server__idle_ones_are_asked_before(void **state)
+{
+    md_http_server_opts o = default_opts();
+    const md_http_stats *stats;
+    fixture f;
+    http_client oldest;
+    http_client older;
+    http_client stopper;
+    http_client late;
+
+    (void)state;
+    o.n_conns_max = 3;
+    start(&f, o);
+    stats = md_http_server_stats(f.srv);
+    http_connect(&oldest, md_http_server_address(f.srv));
+    get(&oldest, "/missing", 404);
+    http_connect(&older, md_http_server_address(f.srv));
+    get(&older, "/missing", 404);
+    http_connect(&stopper, md_http_server_address(f.srv));
+    http_send_text(&stopper, "GET /stop HTTP/1.1\r\n" HOST "\r\n");
+    await_stopped(&f, true);
+    /* both at once for the loop, the new one first */
+    http_connect(&late, md_http_server_address(f.srv));
+    http_send_text(&oldest, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    set_stopped(&f, false);
+    expect_body(&oldest, 200, "");
+    await_close(&older);
+    get(&late, "/missing", 404);
+    expect_body(&stopper, 200, "");
+    assert_int_equal(stat_of(&stats->evicted), 1);
+    http_close(&oldest);
+    http_close(&stopper);
+    http_close(&late);
+    stop(&f);
+}
+
 static void test_http_server__waits_when_all_are_busy(void **state)
 {
     md_http_server_opts o = default_opts();
@@ -936,6 +1005,7 @@ int main(void)
         cmocka_unit_test(test_http_server__client_that_does_not_read),
         cmocka_unit_test(test_http_server__idle_connections_close),
         cmocka_unit_test(test_http_server__idle_ones_make_room),
+        cmocka_unit_test(test_http_server__idle_ones_are_asked_before),
         cmocka_unit_test(test_http_server__waits_when_all_are_busy),
         cmocka_unit_test(test_http_server__out_of_descriptors),
         cmocka_unit_test(test_http_server__bodies_share_a_limit),
