@@ -365,6 +365,64 @@ static void send_picture(const fake_server *f, const char *path,
     md_buf_release(&b);
 }
 
+/* What a body is, by its media type and, where that says nothing of pictures
+ * or JSON, by its first bytes. */
+static void test_predict__media_types(void **state)
+{
+    static const char quad[] = MD_TEST_DIR "/golden/images/quad.png";
+    static const char json[] = "{\"input_data\":[[[[1,2],[3,4]]]]}";
+    static const struct {
+        const char *type; /* NULL: none */
+        bool picture;
+        int status;
+        const char *part;
+    } cases[] = {
+        { "image/png", true, 200, "\"output\":[[[" },
+        { "IMAGE/PNG", true, 200, "\"output\":[[[" },
+        { "image/jpeg", true, 200, "\"output\":[[[" }, /* it is what it is */
+        { "image/x; a=b", true, 200, "\"output\":[[[" },
+        { "image/png ; a=b", true, 200, "\"output\":[[[" },
+        { "text/plain", true, 200, "\"output\":[[[" },
+        { "", true, 200, "\"output\":[[[" },
+        { NULL, true, 200, "\"output\":[[[" },
+        { "imagex/png", true, 200, "\"output\":[[[" },
+        { "application/json", true, 400, "JSON at byte 0" },
+        { "Application/JSON; charset=utf-8", true, 400, "JSON at byte 0" },
+        { "multipart/form-data; boundary=x", true, 200, "\"output\":[[[" },
+        { "application/json", false, 200, "\"output\":[[[[1.0,2.0],[" },
+        { "text/plain", false, 200, "\"output\":[[[[1.0,2.0],[" },
+        { NULL, false, 200, "\"output\":[[[[1.0,2.0],[" },
+        { "application/jsonx", false, 200, "\"output\":[[[[1.0,2.0],[" },
+        { "image/png", false, 415, "neither PNG nor JPEG" },
+        { "image", false, 200, "\"output\":[[[[1.0,2.0],[" },
+        { "multipart/form-data", false, 415, "send the picture itself" },
+    };
+    md_error err = MD_ERROR_INIT;
+    fake_server f;
+    md_buf b;
+
+    (void)state;
+    md_buf_init(&b, md_alloc_default(), 1 << 20);
+    assert_md_ok(md_file_read(&b, quad, &err), &err);
+    fake_server_start(&f, NULL, model("gray", MD_DTYPE_F32, 4, -1, 1, -1, -1),
+                      NULL);
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        bool picture = cases[i].picture;
+        http_reply r;
+
+        http_call(f.address, "POST", "/predict", cases[i].type,
+                  picture ? (const char *)b.data : json,
+                  picture ? b.size : strlen(json), &r);
+        if (r.status != cases[i].status || !strstr(r.body, cases[i].part))
+            fail_msg("case %zu, '%s': %d, '%.200s' lacks '%s'", i,
+                     cases[i].type ? cases[i].type : "", r.status, r.body,
+                     cases[i].part);
+        http_reply_release(&r);
+    }
+    fake_server_stop(&f);
+    md_buf_release(&b);
+}
+
 /* tests/golden/images/quad.png: 2 x 2, red green / blue white. */
 static void test_predict__pictures(void **state)
 {
@@ -411,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_predict__strings),
         cmocka_unit_test(test_predict__several_inputs),
         cmocka_unit_test(test_predict__classes),
+        cmocka_unit_test(test_predict__media_types),
         cmocka_unit_test(test_predict__pictures),
     };
 
