@@ -229,6 +229,12 @@ static void puts_line(line *l, const char *s)
     put(l, s, strlen(s));
 }
 
+/* U+0080 to U+009F: terminals obey some of them as they do ESC. */
+static bool is_c1(const char *s, size_t n)
+{
+    return n == 2 && (unsigned char)s[0] == 0xc2 && (unsigned char)s[1] < 0xa0;
+}
+
 /* One character of n bytes, escaped as JSON has it in both formats; n is 0
  * for a byte that is not UTF-8. */
 static void put_char(line *l, const char *s, size_t n)
@@ -244,8 +250,8 @@ static void put_char(line *l, const char *s, size_t n)
         put(l, escaped, 2);
     } else if (c == '\n') {
         puts_line(l, "\\n");
-    } else if (c < 0x20 || c == 0x7f) {
-        snprintf(hex, sizeof(hex), "\\u%04x", c);
+    } else if (c < 0x20 || c == 0x7f || is_c1(s, n)) {
+        snprintf(hex, sizeof(hex), "\\u%04x", n == 2 ? (unsigned char)s[1] : c);
         puts_line(l, hex);
     } else {
         put(l, s, n);

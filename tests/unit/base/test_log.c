@@ -2,11 +2,13 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
 #define MD_LOG_TAG "serve.http"
 
@@ -148,6 +150,179 @@ static void test_log__values_are_escaped(void **state)
                                  "\xef\xbf\xbd \xc3\xa4\" w=\"a=b\"\n"));
 }
 
+/* Every character below U+0100, alone in a value: shown as it is, or as an
+ * escape that no terminal and no line reader obeys.  JSON and text agree. */
+static void test_log__every_character(void **state)
+{
+    (void)state;
+    for (int format = MD_LOG_TEXT; format <= MD_LOG_JSON; format++) {
+        md_log_set_format((md_log_format)format);
+        for (unsigned rune = 1; rune < 0x100; rune++) {
+            char value[8] = "a ", want[32], shown[16];
+            size_t n = md_utf8_put(value + 2, rune);
+
+            value[2 + n] = '\0';
+            if (rune == '"' || rune == '\\')
+                snprintf(shown, sizeof(shown), "\\%c", (char)rune);
+            else if (rune == '\n')
+                snprintf(shown, sizeof(shown), "\\n");
+            else if (rune < 0x20 || (rune >= 0x7f && rune < 0xa0))
+                snprintf(shown, sizeof(shown), "\\u%04x", rune);
+            else
+                snprintf(shown, sizeof(shown), "%s", value + 2);
+            snprintf(want, sizeof(want),
+                     format == MD_LOG_JSON ? ",\"v\":\"a %s\"}\n"
+                                           : " v=\"a %s\"\n",
+                     shown);
+            n_text = 0;
+            MD_LOG(MD_LOG_INFO, "x", md_log_str("v", value));
+            assert_true(n_text > strlen(want));
+            assert_string_equal(text + n_text - strlen(want), want);
+            for (size_t i = 0; i + 1 < n_text; i++)
+                assert_true((unsigned char)text[i] >= 0x20);
+        }
+    }
+}
+
+/* Quotes only where a reader of key=value needs them. */
+static void test_log__plain_words(void **state)
+{
+    static const struct {
+        const char *value, *shown;
+    } cases[] = {
+        { "", "\"\"" },
+        { "a", "a" },
+        { "a/b:c.d-e_f", "a/b:c.d-e_f" },
+        { "{x,y}[0]", "{x,y}[0]" },
+        { "~!", "~!" },
+        { "a b", "\"a b\"" },
+        { "a=b", "\"a=b\"" },
+        { "a\"", "\"a\\\"\"" },
+        { "a\\", "\"a\\\\\"" },
+        { "\t", "\"\\u0009\"" },
+        { "\xc3\xa4", "\"\xc3\xa4\"" },
+        { "\xff\xfe", "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
+        { "\xe4\xb8", "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
+        { "\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        char want[80];
+
+        n_text = 0;
+        MD_LOG(MD_LOG_INFO, "x", md_log_str("v", cases[i].value));
+        snprintf(want, sizeof(want), " msg=x v=%s\n", cases[i].shown);
+        assert_string_equal(strstr(text, " msg="), want);
+    }
+}
+
+static void test_log__numbers(void **state)
+{
+    static const struct {
+        double x;
+        const char *text, *json;
+    } floats[] = {
+        { 0.0, "0.0", "0.0" },
+        { -0.0, "-0.0", "-0.0" },
+        { 1e300, "1e+300", "1e+300" },
+        { 0.1, "0.1", "0.1" },
+        { 0x1p-1074, "4.94065645841247e-324", "4.94065645841247e-324" },
+        { INFINITY, "Inf", "\"Inf\"" },
+        { -INFINITY, "-Inf", "\"-Inf\"" },
+        { NAN, "NaN", "\"NaN\"" },
+    };
+    char want[160];
+
+    (void)state;
+    for (int format = MD_LOG_TEXT; format <= MD_LOG_JSON; format++) {
+        bool json = format == MD_LOG_JSON;
+
+        md_log_set_format((md_log_format)format);
+        for (size_t i = 0; i < MD_COUNT(floats); i++) {
+            n_text = 0;
+            MD_LOG(MD_LOG_INFO, "x", md_log_float("f", floats[i].x));
+            snprintf(want, sizeof(want), json ? "\"f\":%s}\n" : " f=%s\n",
+                     json ? floats[i].json : floats[i].text);
+            if (!strstr(text, want))
+                fail_msg("%s is not in %s", want, text);
+        }
+        n_text = 0;
+        MD_LOG(MD_LOG_INFO, "x", md_log_int("i", INT64_MIN),
+               md_log_uint("u", UINT64_MAX), md_log_int("z", 0));
+        assert_non_null(strstr(
+            text, json ? "\"i\":-9223372036854775808,"
+                         "\"u\":18446744073709551615,\"z\":0}\n"
+                       : " i=-9223372036854775808 u=18446744073709551615 "
+                         "z=0\n"));
+    }
+}
+
+/* What was said is from the program, but is escaped all the same. */
+static void test_log__head(void **state)
+{
+    static const struct {
+        md_log_level level;
+        const char *text, *json;
+    } cases[] = {
+        { MD_LOG_ERROR, " level=error tag=serve.http msg=\"a\\nb\"\n",
+          "\",\"level\":\"error\",\"tag\":\"serve.http\",\"msg\":\"a\\nb\"}\n" },
+        { MD_LOG_WARN, " level=warn tag=serve.http msg=\"a\\nb\"\n",
+          "\",\"level\":\"warn\",\"tag\":\"serve.http\",\"msg\":\"a\\nb\"}\n" },
+        { MD_LOG_INFO, " level=info tag=serve.http msg=\"a\\nb\"\n",
+          "\",\"level\":\"info\",\"tag\":\"serve.http\",\"msg\":\"a\\nb\"}\n" },
+        { MD_LOG_DEBUG, " level=debug tag=serve.http msg=\"a\\nb\"\n",
+          "\",\"level\":\"debug\",\"tag\":\"serve.http\",\"msg\":\"a\\nb\"}\n" },
+    };
+
+    (void)state;
+    assert_int_equal(md_log_set_levels("debug", NULL), MD_OK);
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        n_text = 0;
+        md_log_set_format(MD_LOG_TEXT);
+        MD_LOG(cases[i].level, "a\nb");
+        /* time=2026-01-31T23:59:59.123Z */
+        assert_memory_equal(text, "time=", 5);
+        assert_int_equal(text[5 + 23], 'Z');
+        assert_string_equal(text + 29, cases[i].text);
+        n_text = 0;
+        md_log_set_format(MD_LOG_JSON);
+        MD_LOG(cases[i].level, "a\nb");
+        assert_memory_equal(text, "{\"time\":\"", 9);
+        assert_string_equal(text + 9 + 24, cases[i].json);
+    }
+}
+
+/* A value is cut at its bound, whatever is there: between two characters. */
+static void test_log__values_are_cut_between_characters(void **state)
+{
+    static const char *const units[] = {
+        "x", "\n", "\xc3\xa4", "\xe4\xb8\xad", "\xf0\x9f\x98\x80", "\xff", "\""
+    };
+
+    (void)state;
+    for (size_t u = 0; u < MD_COUNT(units); u++) {
+        for (size_t pad = 0; pad < 6; pad++) {
+            char value[5000] = "";
+            size_t n = pad, len = strlen(units[u]);
+            const char *v;
+
+            memset(value, 'p', pad);
+            for (; n < 4500; n += len)
+                memcpy(value + n, units[u], len);
+            n_text = 0;
+            MD_LOG(MD_LOG_INFO, "x", md_log_strn("v", value, n));
+            v = strstr(text, " v=\"");
+            assert_non_null(v);
+            assert_true(md_utf8_valid(text, n_text));
+            assert_string_equal(text + n_text - 5, "...\"\n");
+            assert_in_range(text + n_text - v, 1024, 1024 + 24);
+            /* no half of an escape before the dots */
+            assert_true(text[n_text - 6] != '\\' || text[n_text - 7] == '\\');
+        }
+    }
+}
+
 static void check_json(const char *line, size_t n)
 {
     md_error err = MD_ERROR_INIT;
@@ -228,6 +403,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_log__bad_levels, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log__values_are_escaped, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_log__every_character, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_log__plain_words, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log__numbers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log__head, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_log__values_are_cut_between_characters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log__json, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log__long_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log__many_threads, setup,
