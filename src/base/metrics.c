@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/num.h"
+#include "base/utf8.h"
 
 const double md_metric_seconds[] = { 0.00025, 0.0005, 0.001, 0.0025, 0.005,
                                      0.01,    0.025,  0.05,  0.1,    0.25,
@@ -180,12 +181,17 @@ md_metric *md_metrics_get(md_metrics *m, uint32_t family,
     static const char *const other[MD_METRIC_N_LABELS_MAX] = { "other", "other",
                                                                "other",
                                                                "other" };
+    const char *utf8[MD_METRIC_N_LABELS_MAX];
     md_family *f;
     md_metric *c;
 
     pthread_mutex_lock(&m->lock);
     assert(family < m->n_families);
     f = m->families[family];
+    for (uint32_t i = 0; i < f->n_labels; i++)
+        utf8[i] =
+            md_utf8_valid(values[i], strlen(values[i])) ? values[i] : "invalid";
+    values = utf8;
     c = find(f, values);
     if (!c && f->n_children >= MD_METRIC_N_CHILDREN_MAX) {
         values = other;
@@ -257,17 +263,23 @@ md_status md_metrics_add_collector(md_metrics *m, const md_collector *c,
 
 /* ---- the text ---- */
 
-/* HELP escapes backslash and newline, a label value the quote too. */
+/* HELP escapes backslash and newline, a label value the quote too; the format
+ * is UTF-8, so a byte that is not becomes U+FFFD. */
 static md_status put_escaped(md_buf *b, const char *s, bool quote,
                              md_error *err)
 {
-    for (; *s; s++) {
-        if (*s == '\\' || (quote && *s == '"'))
-            MD_TRY(md_buf_putc(b, '\\', err));
-        if (*s == '\n')
+    for (size_t left = strlen(s), n; left > 0; s += n, left -= n) {
+        n = md_utf8_next((const unsigned char *)s, left);
+        if (n == 0) {
+            MD_TRY(md_buf_puts(b, "\xef\xbf\xbd", err));
+            n = 1;
+        } else if (*s == '\n') {
             MD_TRY(md_buf_puts(b, "\\n", err));
-        else
-            MD_TRY(md_buf_putc(b, *s, err));
+        } else {
+            if (*s == '\\' || (quote && *s == '"'))
+                MD_TRY(md_buf_putc(b, '\\', err));
+            MD_TRY(md_buf_append(b, s, n, err));
+        }
     }
     return MD_OK;
 }

@@ -58,7 +58,8 @@ md_status md_metrics_add(md_metrics *m, const md_metric_row *rows, uint32_t n,
 
 /*
  * The metric of family number `family` with these label values (as many as it
- * has labels; copied).  Made on first use.  Never NULL: out of memory gives
+ * has labels; copied; "invalid" for one that is not UTF-8, which no scraper
+ * would take).  Made on first use.  Never NULL: out of memory gives
  * one that is not shown.  Takes a lock: keep the result where it matters.
  */
 md_metric *md_metrics_get(md_metrics *m, uint32_t family,

@@ -93,6 +93,206 @@ static void test_metrics__text(void **state)
         "modeld_test_request_seconds_count{route=\"/predict\"} 3\n");
 }
 
+/* Text after the two comment lines of the one family that has metrics. */
+static const char *samples(void)
+{
+    const char *p = strchr(write_out(), '\n');
+
+    assert_non_null(p);
+    p = strchr(p + 1, '\n');
+    assert_non_null(p);
+    return p + 1;
+}
+
+/* A label cannot end its quotes, its line, or be what no scraper reads. */
+static void test_metrics__labels_are_escaped(void **state)
+{
+    static const struct {
+        const char *value, *shown;
+    } cases[] = {
+        { "", "" },
+        { "plain", "plain" },
+        { "\"", "\\\"" },
+        { "\\", "\\\\" },
+        { "\\n", "\\\\n" },
+        { "\n", "\\n" },
+        { "\"} 9\nforged 1\n", "\\\"} 9\\nforged 1\\n" },
+        { "a,b={c}", "a,b={c}" },
+        { "\t\r\x01", "\t\r\x01" }, /* allowed as they are */
+        { "\xc3\xa4\xf0\x9f\x98\x80", "\xc3\xa4\xf0\x9f\x98\x80" },
+        { "\xff", "invalid" },
+        { "ok\xe4\xb8", "invalid" },
+        { "\xed\xa0\x80", "invalid" },
+    };
+    char want[200];
+
+    (void)state;
+    teardown(NULL);
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        assert_int_equal(setup(NULL), 0);
+        md_metric_inc(requests(cases[i].value, "1"));
+        snprintf(want, sizeof(want),
+                 "modeld_test_requests_total{route=\"%s\",code=\"1\"} 1\n",
+                 cases[i].shown);
+        assert_string_equal(samples(), want);
+        teardown(NULL);
+    }
+    assert_int_equal(setup(NULL), 0);
+    /* not a second line with the same labels */
+    assert_ptr_equal(requests("\xff", "1"), requests("\xfe", "1"));
+}
+
+static md_status collect_bytes(void *ctx, md_metrics_out *o, md_error *err)
+{
+    const char *const labels[] = { "name", ctx };
+
+    MD_TRY(md_metrics_out_family(o, MD_COUNTER, "modeld_test_total", ctx, err));
+    return md_metrics_out_sample(o, 1, labels, 1, err);
+}
+
+/* What a collector tells goes the same way. */
+static void test_metrics__collectors_are_escaped(void **state)
+{
+    static const md_collector c = { "bytes", collect_bytes };
+    char text[] = "a\"b\\c\nd\xff\xc3\xa4";
+    md_error err = MD_ERROR_INIT;
+
+    (void)state;
+    assert_md_ok(md_metrics_add_collector(m, &c, text, &err), &err);
+    assert_string_equal(
+        write_out(),
+        "# HELP modeld_test_total a\"b\\\\c\\nd\xef\xbf\xbd\xc3\xa4\n"
+        "# TYPE modeld_test_total counter\n"
+        "modeld_test_total{name=\"a\\\"b\\\\c\\nd\xef\xbf\xbd\xc3\xa4\"} "
+        "1\n");
+}
+
+static void test_metrics__numbers(void **state)
+{
+    static const struct {
+        double x;
+        const char *shown;
+    } cases[] = {
+        { 0, "0" },
+        { -0.0, "-0" },
+        { 1, "1" },
+        { -1.5, "-1.5" },
+        { 0.1, "0.1" },
+        { 1e-7, "1e-07" },
+        { 123456789, "123456789" },
+        { 9007199254740991.0, "9007199254740991" }, /* 2^53 - 1 */
+        { 1e15, "1e+15" },
+        { 1e16, "1e+16" },
+        { 1e300, "1e+300" },
+        { INFINITY, "+Inf" },
+        { -INFINITY, "-Inf" },
+        { NAN, "NaN" },
+    };
+    char want[80];
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        md_metric_set(md_metrics_get(m, first + 1, NULL), cases[i].x);
+        snprintf(want, sizeof(want), "modeld_test_queue_length %s\n",
+                 cases[i].shown);
+        assert_string_equal(samples(), want);
+    }
+}
+
+/* An observation belongs to the first bucket whose bound is not below it;
+ * NaN to none but the last. */
+static void test_metrics__buckets(void **state)
+{
+    static const struct {
+        double x;
+        unsigned from; /* first of the four buckets that counts it */
+    } cases[] = {
+        { -INFINITY, 0 }, { -1, 0 },    { 0, 0 },        { 0.005, 0 },
+        { 0.0051, 1 },    { 0.1, 1 },   { 0.5, 2 },      { 1, 2 },
+        { 1.0000001, 3 }, { 1e300, 3 }, { INFINITY, 3 }, { NAN, 3 },
+    };
+    static const char *const les[] = { "0.005", "0.1", "1.0", "+Inf" };
+    const char *const route[] = { "r" };
+
+    (void)state;
+    teardown(NULL);
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        const char *text;
+
+        assert_int_equal(setup(NULL), 0);
+        md_metric_observe(md_metrics_get(m, first + 2, route), cases[i].x);
+        text = write_out();
+        for (unsigned k = 0; k < MD_COUNT(les); k++) {
+            char want[120];
+
+            snprintf(want, sizeof(want),
+                     "modeld_test_request_seconds_bucket{route=\"r\",le=\"%s\"}"
+                     " %d\n",
+                     les[k], k >= cases[i].from);
+            if (!strstr(text, want))
+                fail_msg("%g is not in %s", cases[i].x, want);
+        }
+        assert_non_null(strstr(text, "_count{route=\"r\"} 1\n"));
+        teardown(NULL);
+    }
+    assert_int_equal(setup(NULL), 0);
+}
+
+/* The usual bounds rise, as the format wants them. */
+static void test_metrics__seconds_rise(void **state)
+{
+    (void)state;
+    assert_true(md_metric_n_seconds <= MD_METRIC_N_BOUNDS_MAX);
+    assert_true(md_metric_seconds[0] > 0);
+    for (uint32_t i = 1; i < md_metric_n_seconds; i++)
+        assert_true(md_metric_seconds[i] > md_metric_seconds[i - 1]);
+    assert_true(md_metric_seconds[md_metric_n_seconds - 1] == 10);
+}
+
+/* A page that does not fit is an error at each length, never half a page that
+ * is taken for a whole one. */
+static void test_metrics__page_limit(void **state)
+{
+    const char *const route[] = { "r" };
+    size_t whole;
+
+    (void)state;
+    md_metric_inc(requests("a", "b"));
+    md_metric_set(md_metrics_get(m, first + 1, NULL), 7);
+    md_metric_observe(md_metrics_get(m, first + 2, route), 1);
+    whole = strlen(write_out());
+    for (size_t limit = 0; limit <= whole; limit++) {
+        md_error err = MD_ERROR_INIT;
+        md_buf small;
+        md_status s;
+
+        md_buf_init(&small, md_alloc_default(), limit);
+        s = md_metrics_write(m, &small, &err);
+        if (limit < whole)
+            assert_md_fails(s, MD_TOO_LARGE, &err, "limit");
+        else
+            assert_md_ok(s, &err);
+        md_buf_release(&small);
+    }
+}
+
+static md_status collect_badly(void *ctx, md_metrics_out *o, md_error *err)
+{
+    (void)ctx;
+    (void)o;
+    return md_fail(err, MD_IO, "no statm");
+}
+
+static void test_metrics__a_collector_may_fail(void **state)
+{
+    static const md_collector c = { "bad", collect_badly };
+    md_error err = MD_ERROR_INIT;
+
+    (void)state;
+    assert_md_ok(md_metrics_add_collector(m, &c, NULL, &err), &err);
+    assert_md_fails(md_metrics_write(m, &out, &err), MD_IO, &err, "no statm");
+}
+
 static void test_metrics__values(void **state)
 {
     const char *const predict[] = { "/predict" };
@@ -308,6 +508,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_metrics__text, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_metrics__labels_are_escaped, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_metrics__collectors_are_escaped,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_metrics__numbers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_metrics__buckets, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_metrics__seconds_rise, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_metrics__page_limit, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_metrics__a_collector_may_fail,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_metrics__values, setup, teardown),
         cmocka_unit_test_setup_teardown(test_metrics__empty_families_are_silent,
                                         setup, teardown),
