@@ -14,6 +14,8 @@
 #include <unistd.h>
 #endif
 
+#include "base/text.h"
+
 static const struct {
     const char *name;
     uint32_t flag;
@@ -201,13 +203,13 @@ md_status md_cpu_mask_parse(uint32_t *out, const char *text, md_error *err)
         size_t i = find_row(p, n);
 
         if (i == MD_COUNT(rows)) {
-            char known[128];
+            char known[128], word[48];
 
             md_cpu_format(known, sizeof(known), MD_CPU_ALL);
             return md_fail(err, MD_INVALID,
-                           "CPU level '%.*s' is unknown, expected all, none "
-                           "or some of %s",
-                           (int)(n < 40 ? n : 40), p, known);
+                           "CPU level %s is unknown, expected all, none or "
+                           "some of %s",
+                           md_text_quote(word, sizeof(word), p, n), known);
         }
         mask |= rows[i].flag | rows[i].needs;
         if (p[n] == '\0')

@@ -235,6 +235,122 @@ static void test_cpu__mask_parse(void **state)
     }
 }
 
+/* Each level by name, with all that it needs, directly or by way of others. */
+static void test_cpu__every_name(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t want;
+    } cases[] = {
+        { "avx2", MD_CPU_AVX2 },
+        { "avxvnni", MD_CPU_AVX2 | MD_CPU_AVXVNNI },
+        { "avx512", MD_CPU_AVX2 | MD_CPU_AVX512 },
+        { "avx512vnni", BIG },
+        { "avx512bf16", MD_CPU_AVX2 | MD_CPU_AVX512 | MD_CPU_AVX512BF16 },
+        { "amx_bf16", MD_CPU_AVX2 | MD_CPU_AVX512 | MD_CPU_AMX_BF16 },
+        { "amx_int8", BIG | MD_CPU_AMX_INT8 },
+    };
+    uint32_t all = 0;
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        md_error err = MD_ERROR_INIT;
+        uint32_t got = 0;
+
+        assert_md_ok(md_cpu_mask_parse(&got, cases[i].name, &err), &err);
+        assert_int_equal(got, cases[i].want);
+        all |= got;
+    }
+    assert_int_equal(all, MD_CPU_ALL);
+}
+
+/* Every set of levels, written and read: the same set, closed under needs. */
+static void test_cpu__every_set_returns(void **state)
+{
+    (void)state;
+    for (uint32_t set = 1; set <= MD_CPU_ALL; set++) {
+        md_error err = MD_ERROR_INIT;
+        char text[128], again[128];
+        uint32_t got = 0, back = 0;
+
+        md_cpu_format(text, sizeof(text), set);
+        assert_md_ok(md_cpu_mask_parse(&got, text, &err), &err);
+        assert_int_equal(got & set, set);
+        md_cpu_format(again, sizeof(again), got);
+        assert_md_ok(md_cpu_mask_parse(&back, again, &err), &err);
+        assert_int_equal(back, got); /* nothing more is needed */
+        /* what was added is needed by something that was asked for */
+        for (uint32_t bit = 1; bit <= MD_CPU_ALL; bit <<= 1) {
+            uint32_t without = 0;
+
+            if (!(got & ~set & bit))
+                continue;
+            for (uint32_t one = 1; one <= MD_CPU_ALL; one <<= 1) {
+                uint32_t needs = 0;
+
+                md_cpu_format(text, sizeof(text), set & one);
+                if (set & one) {
+                    assert_md_ok(md_cpu_mask_parse(&needs, text, &err), &err);
+                    without |= needs;
+                }
+            }
+            assert_true(without & bit);
+        }
+    }
+}
+
+static void test_cpu__unknown_names_are_quoted(void **state)
+{
+    static const struct {
+        const char *text, *shown;
+    } cases[] = {
+        { "sse9", "CPU level 'sse9' is" },
+        { "avx2,sse9", "CPU level 'sse9' is" },
+        { "avx2,,avx512", "CPU level '' is" },
+        { "a\x1b[2Jb", "CPU level 'a\\x1b[2Jb' is" },
+        { "all,avx2", "CPU level 'all' is" },
+        { "avx512_vnni", "CPU level 'avx512_vnni' is" },
+        { "a_word_that_is_much_longer_than_the_name_of_any_level",
+          "CPU level 'a_word_that_is_much_longer_than_the_name_o'... is" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        md_error err = MD_ERROR_INIT;
+        uint32_t got = 77;
+
+        assert_md_fails(md_cpu_mask_parse(&got, cases[i].text, &err),
+                        MD_INVALID, &err, cases[i].shown);
+        assert_non_null(strstr(err.msg,
+                               "unknown, expected all, none or some of avx2,"
+                               "avxvnni,avx512,avx512vnni,avx512bf16,amx_bf16,"
+                               "amx_int8"));
+        assert_int_equal(got, 77);
+    }
+}
+
+/* At every size: as much as fits, terminated, nothing behind it touched. */
+static void test_cpu__format_at_every_size(void **state)
+{
+    char whole[128];
+    size_t n;
+
+    (void)state;
+    md_cpu_format(whole, sizeof(whole), MD_CPU_ALL);
+    n = strlen(whole);
+    for (unsigned size = 0; size <= n + 1; size++) {
+        char buf[128];
+
+        memset(buf, '!', sizeof(buf));
+        md_cpu_format(buf, size, MD_CPU_ALL);
+        assert_int_equal(buf[size], '!');
+        if (size == 0)
+            continue;
+        assert_int_equal(strlen(buf), size - 1);
+        assert_memory_equal(buf, whole, size - 1);
+    }
+}
+
 static void test_cpu__format(void **state)
 {
     char buf[64], tiny[6];
@@ -246,6 +362,28 @@ static void test_cpu__format(void **state)
     assert_string_equal(buf, "avx2,avx512");
     md_cpu_format(tiny, sizeof(tiny), MD_CPU_ALL);
     assert_int_equal(strlen(tiny), 5);
+}
+
+/* Each mask on this machine: what it shows is in the mask, on the machine, and
+ * has what it needs. */
+static void test_cpu__every_mask(void **state)
+{
+    uint32_t all = md_cpu_flags();
+
+    (void)state;
+    for (uint32_t mask = 0; mask <= MD_CPU_ALL; mask++) {
+        uint32_t got, closed = 0;
+        md_error err = MD_ERROR_INIT;
+        char text[128];
+
+        md_cpu_set_mask(mask);
+        got = md_cpu_flags();
+        assert_int_equal(got & ~(mask & all), 0);
+        md_cpu_format(text, sizeof(text), got);
+        assert_md_ok(md_cpu_mask_parse(&closed, text, &err), &err);
+        assert_int_equal(closed, got);
+    }
+    md_cpu_set_mask(MD_CPU_ALL);
 }
 
 /* Hiding a level hides what needs it. */
@@ -276,7 +414,12 @@ int main(void)
         cmocka_unit_test(test_cpu__recorded_machines),
         cmocka_unit_test(test_cpu__asks_for_tiles_only_where_there_are_some),
         cmocka_unit_test(test_cpu__mask_parse),
+        cmocka_unit_test(test_cpu__every_name),
+        cmocka_unit_test(test_cpu__every_set_returns),
+        cmocka_unit_test(test_cpu__unknown_names_are_quoted),
+        cmocka_unit_test(test_cpu__format_at_every_size),
         cmocka_unit_test(test_cpu__format),
+        cmocka_unit_test(test_cpu__every_mask),
         cmocka_unit_test(test_cpu__mask_hides),
         cmocka_unit_test(test_cpu__this_machine),
     };
