@@ -101,6 +101,86 @@ static void test_arena__texts(void **state)
     md_arena_release(&ar);
 }
 
+/* Contents move, new room is zeroed, sizes double. */
+static void test_arena__grow(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_arena ar;
+    uint64_t *v = NULL;
+    uint32_t cap = 0, n_moves = 0;
+
+    (void)state;
+    md_arena_init(&ar, md_alloc_default(), 0);
+    for (uint32_t n = 0; n < 1000; n++) {
+        const uint64_t *before = v;
+
+        assert_md_ok(md_arena_grow(&ar, (void *)&v, &cap, n, sizeof(*v), &err),
+                     &err);
+        assert_true(cap > n);
+        n_moves += v != before;
+        for (uint32_t i = n; i < cap && v != before; i++)
+            assert_int_equal(v[i], 0);
+        v[n] = n + 1;
+    }
+    for (uint32_t i = 0; i < 1000; i++)
+        assert_int_equal(v[i], i + 1);
+    assert_int_equal(cap, 1024);
+    assert_int_equal(n_moves, 8); /* 8, 16, ... 1024 */
+    md_arena_release(&ar);
+}
+
+static void test_arena__grow_fails(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_arena ar;
+    uint64_t *v = NULL, *before;
+    uint32_t cap = 0, huge = UINT32_MAX / 2 + 1;
+
+    (void)state;
+    md_arena_init(&ar, md_alloc_default(), 100);
+    assert_md_ok(md_arena_grow(&ar, (void *)&v, &cap, 0, sizeof(*v), &err),
+                 &err);
+    before = v;
+    assert_md_fails(md_arena_grow(&ar, (void *)&v, &cap, cap, sizeof(*v), &err),
+                    MD_NOMEM, &err, "out of memory: 128 bytes wanted");
+    assert_ptr_equal(v, before);
+    assert_int_equal(cap, 8);
+    assert_md_ok(md_arena_grow(&ar, (void *)&v, &cap, 7, sizeof(*v), &err),
+                 &err);
+    assert_ptr_equal(v, before);
+    assert_md_fails(md_arena_grow(&ar, (void *)&v, &huge, huge, 1, &err),
+                    MD_TOO_LARGE, &err, "array of 2147483648 elements");
+    cap = 1u << 30;
+    assert_md_fails(
+        md_arena_grow(&ar, (void *)&v, &cap, cap, SIZE_MAX / 4, &err),
+        MD_TOO_LARGE, &err, "array of 1073741824 elements");
+    assert_ptr_equal(v, before);
+    md_arena_release(&ar);
+}
+
+/* Every text and array at every limit: NULL or whole, never more than it. */
+static void test_arena__every_limit(void **state)
+{
+    (void)state;
+    for (size_t limit = 1; limit < 120; limit++) {
+        md_arena ar;
+        const char *a, *b, *c;
+
+        md_arena_init(&ar, md_alloc_default(), limit);
+        a = md_arena_strdup(&ar, "ten bytes");
+        b = md_arena_printf(&ar, "%s %d", "and sixteen:", 256);
+        c = md_arena_calloc(&ar, 5, 5);
+        assert_true(ar.used <= limit);
+        assert_int_equal(a != NULL, limit >= 10);
+        assert_int_equal(b != NULL, limit >= (a ? 10 + 17 : 17));
+        if (b)
+            assert_string_equal(b, "and sixteen: 256");
+        if (limit >= 10 + 17 + 25)
+            assert_non_null(c);
+        md_arena_release(&ar);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +189,9 @@ int main(void)
         cmocka_unit_test(test_arena__limit),
         cmocka_unit_test(test_arena__sizes_that_cannot_be),
         cmocka_unit_test(test_arena__texts),
+        cmocka_unit_test(test_arena__grow),
+        cmocka_unit_test(test_arena__grow_fails),
+        cmocka_unit_test(test_arena__every_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
