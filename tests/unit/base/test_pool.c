@@ -1,12 +1,19 @@
 #include "support/test.h"
 
+#include <dirent.h>
+#include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/pool.h"
@@ -279,6 +286,242 @@ static void test_pool__idle_costs_nothing(void **state)
     md_pool_free(pool);
 }
 
+/* --- threads as the system sees them --- */
+
+enum {
+    TASKS_MAX = 64
+};
+
+typedef struct task {
+    char state;
+    unsigned long ticks; /* of CPU time */
+} task;
+
+/* The threads of this process but its first; how many. */
+static int read_tasks(task out[TASKS_MAX])
+{
+    DIR *d = opendir("/proc/self/task");
+    const struct dirent *e;
+    int n = 0;
+
+    assert_non_null(d);
+    while ((e = readdir(d))) {
+        char path[300], text[512];
+        unsigned long user = 0, sys = 0;
+        const char *p;
+        FILE *f;
+
+        if (e->d_name[0] == '.' || atoi(e->d_name) == getpid())
+            continue;
+        snprintf(path, sizeof(path), "/proc/self/task/%s/stat", e->d_name);
+        f = fopen(path, "re");
+        if (!f)
+            continue;
+        text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+        fclose(f);
+        p = strrchr(text, ')'); /* fields from the third on: state ... */
+        assert_true(p && n < TASKS_MAX);
+        out[n].state = p[2];
+        assert_int_equal(sscanf(p + 3,
+                                "%*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
+                                "%lu %lu",
+                                &user, &sys),
+                         2);
+        out[n++].ticks = user + sys;
+    }
+    closedir(d);
+    return n;
+}
+
+static void nap_ms(int ms)
+{
+    const struct timespec nap = { ms / 1000, ms % 1000 * 1000000L };
+
+    nanosleep(&nap, NULL);
+}
+
+/* Wait until all other threads sleep; false after two seconds. */
+static bool all_asleep(int *n)
+{
+    for (int tries = 0; tries < 200; tries++) {
+        task tasks[TASKS_MAX];
+        bool asleep = true;
+
+        nap_ms(10);
+        *n = read_tasks(tasks);
+        for (int i = 0; i < *n; i++)
+            asleep &= tasks[i].state == 'S';
+        if (asleep)
+            return true;
+    }
+    return false;
+}
+
+/* After work, and before any, every worker sleeps and is given no tick. */
+static void test_pool__workers_sleep(void **state)
+{
+    task before[TASKS_MAX], after[TASKS_MAX];
+    int n_old = read_tasks(before); /* a sanitizer's, if any */
+    md_pool *pool = new_pool(5);
+
+    (void)state;
+    for (int worked = 0; worked < 2; worked++) {
+        int n = 0;
+
+        assert_true(all_asleep(&n));
+        assert_int_equal(n, n_old + 4);
+        read_tasks(before);
+        nap_ms(100);
+        assert_int_equal(read_tasks(after), n);
+        for (int i = 0; i < n; i++) {
+            assert_int_equal(after[i].state, 'S');
+            assert_true(after[i].ticks == before[i].ticks);
+        }
+        for (int i = 0; i < 200; i++)
+            assert_true(run_is_right(pool, 5, 100));
+    }
+    md_pool_free(pool);
+    assert_int_equal(read_tasks(after), n_old);
+}
+
+static void test_pool__threads_end_with_it(void **state)
+{
+    task tasks[TASKS_MAX];
+    int n_old = read_tasks(tasks);
+
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        md_pool *pool = new_pool(1 + i % 6);
+
+        assert_int_equal(read_tasks(tasks), n_old + i % 6);
+        if (i % 2)
+            assert_true(run_is_right(pool, 6, i));
+        md_pool_free(pool);
+        assert_int_equal(read_tasks(tasks), n_old);
+    }
+}
+
+/* No width and no chunks: the caller alone, or nobody. */
+static void test_pool__strange_widths(void **state)
+{
+    static const int widths[] = { 0, 1, -1, INT_MIN };
+    md_pool *pool = new_pool(3);
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(widths); i++) {
+        record r;
+
+        memset(&r, 0, sizeof(r));
+        r.width = 1; /* any other worker would be a clash */
+        md_pool_run(pool, widths[i], 50, note, &r);
+        assert_int_equal(atomic_load(&r.n_clashes), 0);
+        assert_int_equal(r.sum_by_worker[0], 50 * 49 / 2);
+        md_pool_run(pool, widths[i], 0, note, NULL);
+        md_pool_run(pool, widths[i], -5, note, NULL);
+    }
+    md_pool_run(pool, 3, 0, note, NULL);
+    md_pool_run(pool, 3, -1, note, NULL);
+    md_pool_run(pool, 3, INT64_MIN, note, NULL);
+    md_pool_free(pool);
+}
+
+/* The worker's number is below the chunks' too: scratch for min(width, n). */
+static void test_pool__no_more_workers_than_chunks(void **state)
+{
+    md_pool *pool = new_pool(6);
+
+    (void)state;
+    for (int n = 1; n <= 6; n++) {
+        for (int i = 0; i < 200; i++) {
+            record r;
+
+            memset(&r, 0, sizeof(r));
+            r.width = n;
+            md_pool_run(pool, 6, n, note, &r);
+            assert_int_equal(atomic_load(&r.n_clashes), 0);
+        }
+    }
+    md_pool_free(pool);
+}
+
+typedef struct slow_first {
+    _Atomic int n_done;
+    bool in_time;
+} slow_first;
+
+static void wait_for_the_rest(void *ctx, int64_t chunk, int worker)
+{
+    slow_first *s = ctx;
+    int64_t until = md_clock_ns() + 5000000000;
+
+    (void)worker;
+    if (chunk > 0) {
+        atomic_fetch_add(&s->n_done, 1);
+        return;
+    }
+    while (atomic_load(&s->n_done) < 99 && md_clock_ns() < until)
+        sched_yield();
+    s->in_time = atomic_load(&s->n_done) == 99;
+}
+
+/* Chunks are not dealt out in advance: a core that is held up in the first
+ * one leaves all the others to the rest. */
+static void test_pool__chunks_are_claimed_one_by_one(void **state)
+{
+    md_pool *pool = new_pool(2);
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        slow_first s = { 0, false };
+
+        md_pool_run(pool, 2, 100, wait_for_the_rest, &s);
+        assert_true(s.in_time);
+    }
+    md_pool_free(pool);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/* In a process of its own, with memory for a few stacks only. */
+static int start_too_many(void)
+{
+    md_error err = MD_ERROR_INIT;
+    md_pool *pool = NULL;
+    unsigned long pages = 0;
+    task tasks[TASKS_MAX];
+    struct rlimit limit;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    if (!f || fscanf(f, "%lu", &pages) != 1)
+        return 1;
+    fclose(f);
+    limit.rlim_cur = limit.rlim_max = pages * 4096 + ((rlim_t)96 << 20);
+    if (setrlimit(RLIMIT_AS, &limit) != 0)
+        return 2;
+    if (md_pool_new(&pool, MD_POOL_WIDTH_MAX, md_alloc_default(), &err) !=
+        MD_UNAVAILABLE)
+        return 3;
+    if (!strstr(err.msg, " of the pool: ") || strncmp(err.msg, "thread ", 7))
+        return 4;
+    if (atoi(err.msg + 7) < 1 || pool)
+        return 5;
+    return read_tasks(tasks) == 0 ? 0 : 6; /* those that began have ended */
+}
+
+static void test_pool__a_thread_that_cannot_start(void **state)
+{
+    int status = -1;
+    pid_t child = fork();
+
+    (void)state;
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(start_too_many());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+#endif
+
 static _Atomic int n_blocked;
 
 static void ask_mask(void *ctx, int64_t chunk, int worker)
@@ -319,6 +562,14 @@ int main(void)
         cmocka_unit_test(test_pool__many_callers),
         cmocka_unit_test(test_pool__a_chunk_may_run_the_pool),
         cmocka_unit_test(test_pool__idle_costs_nothing),
+        cmocka_unit_test(test_pool__workers_sleep),
+        cmocka_unit_test(test_pool__threads_end_with_it),
+        cmocka_unit_test(test_pool__strange_widths),
+        cmocka_unit_test(test_pool__no_more_workers_than_chunks),
+        cmocka_unit_test(test_pool__chunks_are_claimed_one_by_one),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        cmocka_unit_test(test_pool__a_thread_that_cannot_start),
+#endif
         cmocka_unit_test(test_pool__workers_block_signals),
     };
 
