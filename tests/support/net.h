@@ -18,7 +18,7 @@
 #include "graph/graph.h"
 
 enum {
-    NET_IO_MAX = 8
+    NET_IO_MAX = 12
 };
 
 md_model *net_parse(const char *text);

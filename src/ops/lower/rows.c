@@ -67,8 +67,11 @@ static md_status lower_layernorm(md_lower *lo, md_error *err)
         return md_fail(err, MD_UNSUPPORTED, "mean or variance is read");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     MD_TRY(row_axis(lo, &s->axis, -1, err));
-    for (int i = s->axis; i < lo->in[0]->rank; i++)
-        row *= md_lower__dim(lo, 0, i);
+    for (int i = s->axis; i < lo->in[0]->rank && row >= 0; i++) {
+        int64_t d = md_lower__dim(lo, 0, i);
+
+        row = d < 0 ? -1 : row * d; /* unknown sizes fit nothing */
+    }
     if (md_tensor_n(scale) != row || (bias && md_tensor_n(bias) != row))
         return md_fail(err, MD_UNSUPPORTED,
                        "scale or bias is not of a row's shape");
