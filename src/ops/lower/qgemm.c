@@ -114,6 +114,13 @@ static md_status check(const md_lower *lo, const places *at, md_error *err)
     return MD_OK;
 }
 
+/* One number per column, and not per row of a square. */
+static bool is_row(const md_tensor *c, int64_t n)
+{
+    return md_tensor_n(c) == n &&
+           (c->shape.rank == 0 || c->shape.dim[c->shape.rank - 1] == n);
+}
+
 static md_status lower(md_lower *lo, const places *at, bool trans,
                        md_error *err)
 {
@@ -131,7 +138,7 @@ static md_status lower(md_lower *lo, const places *at, bool trans,
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->k = b->shape.dim[trans ? 1 : 0];
     s->n = b->shape.dim[trans ? 0 : 1];
-    if (bias && md_tensor_n(bias) != s->n)
+    if (bias && !is_row(bias, s->n))
         return md_fail(err, MD_UNSUPPORTED, "the bias is no row");
     if (md_tensor_n(lo->cin[4]) != 1 && md_tensor_n(lo->cin[4]) != s->n)
         return md_fail(err, MD_UNSUPPORTED,

@@ -140,6 +140,8 @@ static const struct reason {
       "the bias is no int32 constant" },
     { GEMM("i8[3,4]~100, f32[]{0.01}, i8[]{0}, i32[1]{500})"), "QGemm",
       "the bias is no row" },
+    { GEMM("i8[3,4]~100, f32[]{0.01}, i8[]{0}, i32[4,1]~900)"), "QGemm",
+      "the bias is no row" },
     { GEMM("i8[3,2]~100, f32[]{0.01}, i8[]{0}, i32[4,1]~900)"), "QGemm",
       "the bias is no row" },
     { "s f32[]; t = Abs(s); " GEMM("i8[3,4]~100, f32[]{0.01}, i8[]{0}, _, t, "
@@ -170,8 +172,10 @@ static void check_text(const struct reason *r, const char *text)
     const char *line = line_of(text, r->op);
     char want[128];
 
-    if (!line)
+    if (!line) {
         fail_msg("no %s in\n%sof\n%s", r->op, text, r->text);
+        return;
+    }
     snprintf(want, sizeof(want), " %s\n", r->why);
     if (!strstr(line, " reference ") || !strstr(line, want) ||
         strchr(line, '\n') != strchr(strstr(line, want), '\n'))
