@@ -116,6 +116,7 @@ static void test_arena__grow(void **state)
 
         assert_md_ok(md_arena_grow(&ar, (void *)&v, &cap, n, sizeof(*v), &err),
                      &err);
+        assert_non_null(v);
         assert_true(cap > n);
         n_moves += v != before;
         for (uint32_t i = n; i < cap && v != before; i++)
