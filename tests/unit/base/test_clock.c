@@ -1,5 +1,8 @@
 #include "support/test.h"
 
+#include <stdbool.h>
+#include <stdio.h>
+
 #include "base/clock.h"
 
 static void test_clock__iso(void **state)
@@ -23,6 +26,57 @@ static void test_clock__iso(void **state)
     }
 }
 
+static bool is_leap(int year)
+{
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+/* Each day there is, counted up month by month. */
+static void test_clock__every_day(void **state)
+{
+    static const int lengths[] = { 31, 28, 31, 30, 31, 30,
+                                   31, 31, 30, 31, 30, 31 };
+    const int64_t day_ns = (int64_t)86400 * 1000000000;
+    int64_t day = 0;
+
+    (void)state;
+    for (int year = 1970; year < 2262; year++) {
+        for (int month = 0; month < 12; month++) {
+            int n = lengths[month] + (month == 1 && is_leap(year));
+
+            for (int i = 1; i <= n; i++, day++) {
+                char want[MD_CLOCK_ISO_SIZE], got[MD_CLOCK_ISO_SIZE];
+
+                snprintf(want, sizeof(want), "%04d-%02d-%02dT00:00:00.000Z",
+                         year, month + 1, i);
+                md_clock_iso(got, day * day_ns);
+                assert_string_equal(got, want);
+                md_clock_iso(got, (day + 1) * day_ns - 1);
+                assert_memory_equal(got, want, 10);
+                assert_string_equal(got + 10, "T23:59:59.999Z");
+            }
+        }
+    }
+}
+
+/* Milliseconds are cut, not rounded into the next second. */
+static void test_clock__every_millisecond(void **state)
+{
+    (void)state;
+    for (int64_t ms = 0; ms < 3000; ms++) {
+        char want[MD_CLOCK_ISO_SIZE], got[MD_CLOCK_ISO_SIZE];
+
+        snprintf(want, sizeof(want), "1970-01-01T00:00:%02d.%03dZ",
+                 (int)(ms / 1000), (int)(ms % 1000));
+        for (int64_t ns = 0; ns < 1000000; ns += 333333) {
+            md_clock_iso(got, ms * 1000000 + ns);
+            assert_string_equal(got, want);
+        }
+        md_clock_iso(got, ms * 1000000 + 999999);
+        assert_string_equal(got, want);
+    }
+}
+
 static void test_clock__runs_forward(void **state)
 {
     int64_t a = md_clock_ns();
@@ -37,6 +91,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clock__iso),
+        cmocka_unit_test(test_clock__every_day),
+        cmocka_unit_test(test_clock__every_millisecond),
         cmocka_unit_test(test_clock__runs_forward),
     };
 

@@ -1,8 +1,10 @@
 #include "support/test.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 
 /* Kinds of all tokens as letters, or NULL with the message in err. */
 static const char *kinds_of(const char *text, size_t n,
@@ -344,6 +346,210 @@ static void test_json__skip_and_peek(void **state)
                     &err, "end of the text given, expected member name");
 }
 
+/* What is taken for JSON and what is not: the corners of RFC 8259. */
+static void test_json__corners(void **state)
+{
+    static const struct {
+        const char *text;
+        bool valid;
+    } cases[] = {
+        { "null", true },
+        { " \t\r\n 0 \t\r\n ", true },
+        { "[[[[]]]]", true },
+        { "{\"\":{\"\":[]}}", true },
+        { "{\"a\":1,\"a\":2}", true }, /* names twice: the caller's */
+        { "\"\x7f\"", true },
+        { "\"\xc2\x80\xe2\x80\xa8\"", true },
+        { "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", true },
+        { "\"\\u0000\\uFFFF\\uabCD\"", true },
+        { "\"\\ud800\\udc00\"", true },
+        { "-0.0e-0", true },
+        { "1E+2", true },
+        { "[1,-2.5,3e4]", true },
+        { "", false },
+        { " ", false },
+        { "nul", false },
+        { "nulll", false },
+        { "Null", false },
+        { "TRUE", false },
+        { "[", false },
+        { "]", false },
+        { "[1,]", false },
+        { "[,1]", false },
+        { "[1 2]", false },
+        { "[1,,2]", false },
+        { "[1}", false },
+        { "{]", false },
+        { "{\"a\"}", false },
+        { "{\"a\":}", false },
+        { "{\"a\" 1}", false },
+        { "{\"a\":1,}", false },
+        { "{,\"a\":1}", false },
+        { "{a:1}", false },
+        { "{1:1}", false },
+        { "{\"a\":1 \"b\":2}", false },
+        { "{\"a\"::1}", false },
+        { "'a'", false },
+        { "\"a", false },
+        { "\"\\\"", false },
+        { "\"\n\"", false },
+        { "\"\t\"", false },
+        { "\"\x1f\"", false },
+        { "\"\\a\"", false },
+        { "\"\\x41\"", false },
+        { "\"\\u12\"", false },
+        { "\"\\u123g\"", false },
+        { "\"\\U0041\"", false },
+        { "\"\\ud800\"", false },
+        { "\"\\udc00\"", false },
+        { "\"\\ud800\\u0041\"", false },
+        { "\"\\ud800x\"", false },
+        { "\"\xff\"", false },
+        { "\"\xc0\xaf\"", false },
+        { "\"\xed\xa0\x80\"", false },
+        { "\"\xf4\x90\x80\x80\"", false },
+        { "\xef\xbb\xbf{}", false }, /* a byte order mark */
+        { "\xc2\xa0"
+          "1",
+          false }, /* a space that JSON does not know */
+        { "\f1", false },
+        { "// no\n1", false },
+        { "/* no */1", false },
+        { "1 2", false },
+        { "{}{}", false },
+        { "\"a\"\"b\"", false },
+        { "+1", false },
+        { "0x1", false },
+        { "1.", false },
+        { ".1", false },
+        { "-", false },
+        { "- 1", false },
+        { "1e", false },
+        { "00", false },
+        { "NaN", false },
+        { "-Infinity", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        md_error err = MD_ERROR_INIT;
+        md_json_token t = { .kind = MD_JSON_NULL };
+        md_status s = MD_OK;
+        md_json r;
+
+        md_json_init(&r, cases[i].text, strlen(cases[i].text), NULL);
+        while (s == MD_OK && t.kind != MD_JSON_END)
+            s = md_json_next(&r, &t, &err);
+        if (cases[i].valid)
+            assert_md_ok(s, &err);
+        else
+            assert_md_fails(s, MD_INVALID, &err, "JSON at byte ");
+    }
+}
+
+/* Every \\uXXXX alone: a character, or half of one, which is refused. */
+static void test_json__every_escape(void **state)
+{
+    (void)state;
+    for (uint32_t rune = 0; rune < 0x10000; rune++) {
+        md_error err = MD_ERROR_INIT;
+        char text[16], got[16], want[4];
+        md_json_token t;
+        md_json r;
+        size_t n;
+
+        snprintf(text, sizeof(text), rune & 1 ? "\"\\u%04x\"" : "\"\\u%04X\"",
+                 rune);
+        md_json_init(&r, text, 8, NULL);
+        if (rune >= 0xd800 && rune < 0xe000) {
+            assert_int_equal(md_json_next(&r, &t, &err), MD_INVALID);
+            continue;
+        }
+        assert_md_ok(md_json_next(&r, &t, &err), &err);
+        assert_true(t.escaped);
+        n = md_json_unescape(&t, got);
+        assert_int_equal(n, md_utf8_put(want, rune));
+        assert_memory_equal(got, want, n);
+    }
+}
+
+/* Pairs of escapes, over all high and all low halves. */
+static void test_json__every_pair(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 0x400 + 0x400; i++) {
+        uint32_t high = i < 0x400 ? i : (i * 7) % 0x400;
+        uint32_t low = i < 0x400 ? (i * 5) % 0x400 : i - 0x400;
+        md_error err = MD_ERROR_INIT;
+        char text[24], got[16], want[4];
+        md_json_token t;
+        md_json r;
+        size_t n;
+
+        snprintf(text, sizeof(text), "\"\\u%04x\\u%04x\"", 0xd800 + high,
+                 0xdc00 + low);
+        md_json_init(&r, text, 14, NULL);
+        assert_md_ok(md_json_next(&r, &t, &err), &err);
+        n = md_json_unescape(&t, got);
+        assert_int_equal(n, md_utf8_put(want, 0x10000 + (high << 10) + low));
+        assert_memory_equal(got, want, n);
+        /* the other way round both halves are alone */
+        snprintf(text, sizeof(text), "\"\\u%04x\\u%04x\"", 0xdc00 + low,
+                 0xd800 + high);
+        md_json_init(&r, text, 14, NULL);
+        assert_int_equal(md_json_next(&r, &t, &err), MD_INVALID);
+    }
+}
+
+static void test_json__peek_tells_every_kind(void **state)
+{
+    static const struct {
+        const char *text;
+        md_json_kind kind;
+    } cases[] = {
+        { "{", MD_JSON_OBJECT },        { "}", MD_JSON_OBJECT_END },
+        { "[", MD_JSON_ARRAY },         { "]", MD_JSON_ARRAY_END },
+        { "\"a", MD_JSON_STRING },      { "true", MD_JSON_TRUE },
+        { "false", MD_JSON_FALSE },     { "null", MD_JSON_NULL },
+        { "0", MD_JSON_NUMBER },        { "9", MD_JSON_NUMBER },
+        { "-1", MD_JSON_NUMBER },       { "NaN", MD_JSON_NUMBER },
+        { "Infinity", MD_JSON_NUMBER }, { "", MD_JSON_END },
+        { "  ", MD_JSON_END },          { "x", MD_JSON_END },
+        { "\xff", MD_JSON_END },        { "/", MD_JSON_END },
+        { ":", MD_JSON_END },           { "\n\t [", MD_JSON_ARRAY },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        md_json r;
+
+        md_json_init(&r, cases[i].text, strlen(cases[i].text), NULL);
+        for (int twice = 0; twice < 2; twice++) /* it only looks */
+            assert_int_equal(md_json_peek(&r), cases[i].kind);
+    }
+}
+
+static void test_json__string_without_memory(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    const char *out = "untouched";
+    md_json_token t;
+    md_arena ar;
+    md_json r;
+
+    (void)state;
+    md_json_init(&r, "[\"text\",1]", 10, NULL);
+    md_arena_init(&ar, md_alloc_default(), 4);
+    assert_md_ok(md_json_next(&r, &t, &err), &err);
+    assert_md_fails(md_json_string(&t, &ar, &out, NULL, &err), MD_INVALID, &err,
+                    "array given, expected string");
+    assert_md_ok(md_json_next(&r, &t, &err), &err);
+    assert_md_fails(md_json_string(&t, &ar, &out, NULL, &err), MD_NOMEM, &err,
+                    "out of memory: 5 bytes wanted");
+    assert_string_equal(out, "untouched");
+    md_arena_release(&ar);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +563,11 @@ int main(void)
         cmocka_unit_test(test_json__nul_in_a_name),
         cmocka_unit_test(test_json__typed_values),
         cmocka_unit_test(test_json__skip_and_peek),
+        cmocka_unit_test(test_json__corners),
+        cmocka_unit_test(test_json__every_escape),
+        cmocka_unit_test(test_json__every_pair),
+        cmocka_unit_test(test_json__peek_tells_every_kind),
+        cmocka_unit_test(test_json__string_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

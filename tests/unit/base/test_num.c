@@ -108,6 +108,101 @@ static void test_num__integer_values(void **state)
     assert_true(u == UINT64_MAX);
 }
 
+static void check_i64(const char *text, md_num_status want, int64_t x)
+{
+    const unsigned char *p = bytes(text), *after = NULL;
+    int64_t got = 0;
+    md_num_status s = md_num_i64(&got, &after, p, p + strlen(text));
+
+    if (s != want || (s == MD_NUM_OK && got != x))
+        fail_msg("%s: status %d, %lld", text, s, (long long)got);
+}
+
+static void check_u64(const char *text, md_num_status want, uint64_t x)
+{
+    const unsigned char *p = bytes(text), *after = NULL;
+    uint64_t got = 0;
+    md_num_status s = md_num_u64(&got, &after, p, p + strlen(text));
+
+    if (s != want || (s == MD_NUM_OK && got != x))
+        fail_msg("%s: status %d, %llu", text, s, (unsigned long long)got);
+}
+
+/* Around each power of two and of ten, with both signs. */
+static void test_num__integers_at_the_steps(void **state)
+{
+    (void)state;
+    for (unsigned bit = 0; bit < 64; bit++) {
+        for (int d = -1; d <= 1; d++) {
+            uint64_t x = ((uint64_t)1 << bit) + (uint64_t)(int64_t)d;
+            bool fits = x <= INT64_MAX;
+            char text[32] = "-";
+
+            snprintf(text + 1, sizeof(text) - 1, "%llu", (unsigned long long)x);
+            check_u64(text + 1, MD_NUM_OK, x);
+            check_i64(text + 1, fits ? MD_NUM_OK : MD_NUM_RANGE, (int64_t)x);
+            check_u64(text, x == 0 ? MD_NUM_OK : MD_NUM_RANGE, 0);
+            check_i64(text,
+                      x <= (uint64_t)INT64_MAX + 1 ? MD_NUM_OK : MD_NUM_RANGE,
+                      (int64_t)(0 - x));
+        }
+    }
+}
+
+/* 1 to 40 nines, and ones with as many zeros: too large from 19 or 20 on,
+ * never taken for what is left of them after an overflow. */
+static void test_num__integers_of_every_length(void **state)
+{
+    uint64_t nines = 0, power = 1;
+
+    (void)state;
+    for (size_t n = 1; n <= 40; n++) {
+        char a[48] = "", b[48] = "1";
+
+        memset(a, '9', n);
+        memset(b + 1, '0', n);
+        nines = nines * 10 + 9;
+        power *= 10;
+        check_u64(a, n < 20 ? MD_NUM_OK : MD_NUM_RANGE, nines);
+        check_u64(b, n < 20 ? MD_NUM_OK : MD_NUM_RANGE, power);
+        check_i64(a, n < 19 ? MD_NUM_OK : MD_NUM_RANGE, (int64_t)nines);
+        check_i64(b, n < 19 ? MD_NUM_OK : MD_NUM_RANGE, (int64_t)power);
+    }
+}
+
+/* What stands behind a number is not part of it, and not looked at. */
+static void test_num__ends_where_the_number_ends(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t n; /* of the number, for md_num_f64 */
+    } rows[] = {
+        { "12]", 2 },      { "12 ", 2 },   { "12,3", 2 },       { "0x10", 1 },
+        { "1.5.5", 3 },    { "1e5e5", 3 }, { "-0-", 2 },        { "1e+5+", 4 },
+        { "0.0f", 3 },     { "1_000", 1 }, { "12\xc2\xb2", 2 }, { "1E5", 3 },
+        { "1.25e-3x", 7 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(rows); i++) {
+        const unsigned char *p = bytes(rows[i].text), *after = NULL;
+        const unsigned char *end = p + strlen(rows[i].text);
+        double d, alone;
+        float f;
+
+        assert_int_equal(md_num_f64(&d, &after, p, end), MD_NUM_OK);
+        assert_int_equal(after - p, rows[i].n);
+        assert_int_equal(md_num_f64(&alone, &after, p, p + rows[i].n),
+                         MD_NUM_OK);
+        assert_true(d == alone);
+        assert_int_equal(md_num_f32(&f, &after, p, end), MD_NUM_OK);
+        assert_int_equal(after - p, rows[i].n);
+        assert_true(f == (float)d);
+        assert_int_equal(md_num_skip(&after, p, end), MD_NUM_OK);
+        assert_int_equal(after - p, rows[i].n);
+    }
+}
+
 /* The parsers agree with the C library, bit for bit. */
 static void check_text(const char *text)
 {
@@ -323,6 +418,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_num__grammar_and_range),
         cmocka_unit_test(test_num__integer_values),
+        cmocka_unit_test(test_num__integers_at_the_steps),
+        cmocka_unit_test(test_num__integers_of_every_length),
+        cmocka_unit_test(test_num__ends_where_the_number_ends),
         cmocka_unit_test(test_num__hard_cases),
         cmocka_unit_test(test_num__random_agree_with_libc),
         cmocka_unit_test(test_num__too_long),

@@ -1,5 +1,6 @@
 #include "support/test.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/opt.h"
+#include "support/fail_alloc.h"
 
 static const md_opt_row rows[] = {
     { "listen", MD_OPT_TEXT, "127.0.0.1:8080", 0, 0, NULL, false, "address" },
@@ -288,6 +290,93 @@ static void test_opt__bad_values_are_quoted(void **state)
                     MD_INVALID, &err, "xxx'... given, expected a number");
 }
 
+/* One variable for each type; a bad one is told by its name. */
+static void test_opt__env_of_every_type(void **state)
+{
+    static const struct {
+        const char *name, *text, *option;
+        int64_t num; /* -1: refused */
+    } cases[] = {
+        { "MODELD_LISTEN", "[::1]:80", "listen", 0 },
+        { "MODELD_LOG_LEVEL", "warn", "log_level", 0 },
+        { "MODELD_THREADS", "7", "threads", 7 },
+        { "MODELD_BODY_MAX", "3KiB", "body_max", 3072 },
+        { "MODELD_IDLE", "90s", "idle", 90000 },
+        { "MODELD_BATCHING", "no", "batching", 0 },
+        { "MODELD_THREADS", "", "threads", -1 },
+        { "MODELD_LOG_LEVEL", "WARN", "log_level", -1 },
+        { "MODELD_BATCHING", "NO", "batching", -1 },
+        { "MODELD_IDLE", "90", "idle", -1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        md_error err = MD_ERROR_INIT;
+        md_opts *p = NULL;
+        md_status s;
+
+        assert_md_ok(
+            md_opts_new(&p, rows, MD_COUNT(rows), md_alloc_default(), &err),
+            &err);
+        setenv(cases[i].name, cases[i].text, 1);
+        s = md_opts_read_env(p, &err);
+        unsetenv(cases[i].name);
+        if (cases[i].num < 0) {
+            char want[80];
+
+            snprintf(want, sizeof(want), "%s: option %s: '%s' given, expected",
+                     cases[i].name, cases[i].option, cases[i].text);
+            assert_md_fails(s, MD_INVALID, &err, want);
+            assert_int_equal(md_opts_source(p, cases[i].option),
+                             MD_OPT_DEFAULT);
+        } else {
+            assert_md_ok(s, &err);
+            assert_int_equal(md_opts_int(p, cases[i].option), cases[i].num);
+            assert_string_equal(md_opts_text(p, cases[i].option),
+                                cases[i].text);
+            assert_int_equal(md_opts_source(p, cases[i].option), MD_OPT_ENV);
+        }
+        md_opts_free(p);
+    }
+}
+
+/* A file of many lines, each allocation of which fails in turn. */
+static void test_opt__every_allocation_may_fail(void **state)
+{
+    static char text[60000];
+    md_error err = MD_ERROR_INIT;
+    bool failed = true;
+    size_t at = 0;
+    int64_t n = 0;
+    fail_alloc f;
+
+    (void)state;
+    for (int i = 0; i < 700; i++)
+        at += (size_t)snprintf(text + at, sizeof(text) - at,
+                               "listen = host-number-%04d.example:%d # %d\n", i,
+                               i, i);
+    assert_md_ok(md_file_write_atomic(path, text, at, &err), &err);
+    fail_alloc_init(&f);
+    for (; failed; n++) {
+        md_opts *p = NULL;
+        md_status s;
+
+        fail_alloc_arm(&f, n);
+        s = md_opts_new(&p, rows, MD_COUNT(rows), &f.alloc, &err);
+        if (s == MD_OK)
+            s = md_opts_read_file(p, path, &err);
+        failed = fail_alloc_disarm(&f);
+        if (failed)
+            assert_md_fails(s, MD_NOMEM, &err, "out of memory");
+        else
+            assert_string_equal(md_opts_text(p, "listen"),
+                                "host-number-0699.example:699");
+        md_opts_free(p);
+        assert_int_equal(f.n_live, 0);
+    }
+    assert_true(n > 4); /* the set, its arena's blocks, the file */
+}
+
 static void test_opt__unknown_has_a_hint(void **state)
 {
     md_error err = MD_ERROR_INIT;
@@ -423,6 +512,9 @@ int main(void)
         cmocka_unit_test(test_opt__bad_default_is_refused),
         cmocka_unit_test(test_opt__precedence),
         cmocka_unit_test_setup_teardown(test_opt__values, setup, teardown),
+        cmocka_unit_test(test_opt__env_of_every_type),
+        cmocka_unit_test_setup_teardown(test_opt__every_allocation_may_fail,
+                                        setup, teardown),
         cmocka_unit_test(test_opt__sizes),
         cmocka_unit_test(test_opt__durations),
         cmocka_unit_test_setup_teardown(test_opt__bad_values_are_quoted, setup,
