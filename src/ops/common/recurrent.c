@@ -377,16 +377,16 @@ static md_status prepare(layer *l, const md_recurrent *r, md_arena *ar,
 static void load_direction(layer *l, const md_recurrent *r, int d)
 {
     const md_exec *x = l->x;
-    int64_t n = l->n_rows, h = l->n_hidden;
+    int64_t n = l->n_rows, h = l->n_hidden, dir = d;
 
-    md_load_f64(l->w, x->in[IN_W], d * n * l->n_in, n * l->n_in);
-    md_load_f64(l->r, x->in[IN_R], d * n * h, n * h);
+    md_load_f64(l->w, x->in[IN_W], dir * n * l->n_in, n * l->n_in);
+    md_load_f64(l->r, x->in[IN_R], dir * n * h, n * h);
     if (md_exec_has(x, IN_B)) {
-        md_load_f64(l->w_bias, x->in[IN_B], 2 * d * n, n);
-        md_load_f64(l->r_bias, x->in[IN_B], (2 * d + 1) * n, n);
+        md_load_f64(l->w_bias, x->in[IN_B], 2 * dir * n, n);
+        md_load_f64(l->r_bias, x->in[IN_B], (2 * dir + 1) * n, n);
     }
     if (md_exec_has(x, IN_PEEPHOLE))
-        md_load_f64(l->peephole, x->in[IN_PEEPHOLE], 3 * d * h, 3 * h);
+        md_load_f64(l->peephole, x->in[IN_PEEPHOLE], 3 * dir * h, 3 * h);
     take_activations(&l->cell, x->node, r, d);
 }
 
