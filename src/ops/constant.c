@@ -6,12 +6,17 @@
 /* *out borrows the attribute. */
 static md_status find(md_tensor *out, const md_node *n, md_error *err)
 {
+    int n_values = 0;
+
     for (uint32_t i = 0; i < n->n_attr; i++) {
         const md_attr *a = &n->attr[i];
         md_tensor t = { .shape = { 1, { a->n } } };
 
         if (strncmp(a->name, "value", 5) != 0)
             continue;
+        if (n_values++)
+            return md_fail(err, MD_INVALID,
+                           "Constant has several values, '%s' too", a->name);
         switch (a->type) {
         case MD_ATTR_TENSOR:
             t = *a->v.t;
@@ -42,9 +47,10 @@ static md_status find(md_tensor *out, const md_node *n, md_error *err)
                            a->name);
         }
         *out = t;
-        return MD_OK;
     }
-    return md_fail(err, MD_INVALID, "Constant lacks a value");
+    if (!n_values)
+        return md_fail(err, MD_INVALID, "Constant lacks a value");
+    return MD_OK;
 }
 
 static md_status infer(const md_infer *c, md_error *err)

@@ -12,6 +12,9 @@ static md_status infer(const md_infer *c, md_error *err)
                            "value has %lld elements, 1 expected",
                            (long long)md_tensor_n(value->v.t));
         t.dtype = value->v.t->dtype;
+        if (t.dtype == MD_DTYPE_STRING)
+            return md_fail(err, MD_INVALID,
+                           "value is a string, a number expected");
     }
     MD_TRY(md_infer__need(c, 0, MD_T(I64), err));
     MD_TRY(md_infer__shape_input(c, 0, &dims, err));

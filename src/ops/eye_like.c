@@ -11,7 +11,8 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__need(c, 0, TYPES, err));
     MD_TRY(md_infer__rank(c, 0, 2, 2, err));
     dtype = md_node_attr_i(c->node, "dtype", c->in[0]->dtype);
-    if (dtype < 0 || dtype >= MD_DTYPE_N || (dtype && !(TYPES >> dtype & 1)))
+    if (dtype < 0 || dtype >= MD_DTYPE_N ||
+        ((dtype || md_node_attr(c->node, "dtype")) && !(TYPES >> dtype & 1)))
         return md_fail(err, MD_INVALID, "dtype is %lld, a number type expected",
                        (long long)dtype);
     md_infer__like(c, 0, 0, (md_dtype)dtype);
