@@ -1,4 +1,6 @@
 /* alpha * A' * B' + beta * C, where ' is the transpose if asked for. */
+#include <math.h>
+
 #include "ops/common/elementwise.h"
 #include "ops/common/product.h"
 #include "ops/lower.h"
@@ -101,7 +103,50 @@ static md_status compute_f32(md_exec *x, md_tensor *out, md_arena *ar,
     return MD_OK;
 }
 
-/* float64 and integers, which are rare here: in double. */
+/* alpha * y + beta * c of integers: modulo 2^64 where both factors are whole,
+ * else in double. */
+static int64_t combine(double alpha, int64_t y, double beta, int64_t c)
+{
+    int64_t a = (int64_t)alpha, b = (int64_t)beta;
+
+    if (fabs(alpha) < 1e18 && fabs(beta) < 1e18 && (double)a == alpha &&
+        (double)b == beta)
+        return (int64_t)((uint64_t)a * (uint64_t)y + (uint64_t)b * (uint64_t)c);
+    alpha = alpha * (double)y + beta * (double)c;
+    return fabs(alpha) < 9e18 ? (int64_t)alpha : 0;
+}
+
+static md_status compute_i64(md_exec *x, md_tensor *out, md_arena *ar,
+                             md_error *err)
+{
+    md_product p = sizes(x, out);
+    double alpha = md_node_attr_f(x->node, "alpha", 1.0f);
+    double beta = md_node_attr_f(x->node, "beta", 1.0f);
+    const md_tensor *c = md_exec_has(x, 2) ? x->in[2] : NULL;
+    int64_t n[3] = { md_tensor_n(x->in[0]), md_tensor_n(x->in[1]),
+                     md_tensor_n(out) };
+    int64_t *a, *b, *y;
+    md_rows r;
+
+    MD_TRY(md_exec__scratch(&a, ar, n[0], sizeof(*a), err));
+    MD_TRY(md_exec__scratch(&b, ar, n[1], sizeof(*b), err));
+    MD_TRY(md_exec__scratch(&y, ar, n[2], sizeof(*y), err));
+    md_load_i64(a, x->in[0], 0, n[0]);
+    md_load_i64(b, x->in[1], 0, n[1]);
+    md_product__i64(&p, y, a, b);
+    md_rows__begin(&r, &out->shape, c != NULL, &c);
+    while (md_rows__next(&r)) {
+        for (int64_t i = 0; i < r.n; i++) {
+            int64_t at = r.at[0] + i * r.step[0];
+
+            md_tensor_set_i64(out, r.row * r.n + i,
+                              combine(alpha, y[r.row * r.n + i], beta,
+                                      c ? md_tensor_get_i64(c, at) : 0));
+        }
+    }
+    return MD_OK;
+}
+
 static md_status compute_f64(md_exec *x, md_tensor *out, md_arena *ar,
                              md_error *err)
 {
@@ -137,9 +182,11 @@ static md_status compute_f64(md_exec *x, md_tensor *out, md_arena *ar,
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    if (md_dtype_is_float(out->dtype) && out->dtype != MD_DTYPE_F64)
-        return compute_f32(x, out, ar, err);
-    return compute_f64(x, out, ar, err);
+    if (!md_dtype_is_float(out->dtype))
+        return compute_i64(x, out, ar, err);
+    if (out->dtype == MD_DTYPE_F64)
+        return compute_f64(x, out, ar, err);
+    return compute_f32(x, out, ar, err);
 }
 
 static md_status run(md_exec *x, md_error *err)
