@@ -13,13 +13,25 @@ static md_status infer(const md_infer *c, md_error *err)
     return md_convolve__infer(c, 0, 1, c->in[0]->dtype, err);
 }
 
-static void preset(float *y, const float *bias, int64_t n, int64_t oc,
-                   int64_t plane)
-{
-    for (int64_t i = 0; bias && i < n * oc; i++) {
-        for (int64_t j = 0; j < plane; j++)
-            y[i * plane + j] = bias[i % oc];
+#define PRESET(name, T)                                                        \
+    static void name(T *y, const T *bias, int64_t n, int64_t oc,               \
+                     int64_t plane)                                            \
+    {                                                                          \
+        for (int64_t i = 0; bias && i < n * oc; i++) {                         \
+            for (int64_t j = 0; j < plane; j++)                                \
+                y[i * plane + j] = bias[i % oc];                               \
+        }                                                                      \
     }
+
+PRESET(preset_f32, float)
+PRESET(preset_f64, double)
+
+static void compute_f64(const md_exec *x, const md_convolve *v, md_tensor *out)
+{
+    md_exec__zero(out);
+    preset_f64(out->data, md_exec_has(x, 2) ? x->in[2]->data : NULL, v->n,
+               v->oc, v->out[0] * v->out[1] * v->out[2]);
+    md_convolve__f64(v, out->data, x->in[0]->data, x->in[1]->data);
 }
 
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
@@ -31,12 +43,16 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
 
     MD_TRY(md_convolve__sizes(&v, x->node, &x->in[0]->shape, &x->in[1]->shape,
                               err));
+    if (out->dtype == MD_DTYPE_F64) {
+        compute_f64(x, &v, out);
+        return MD_OK;
+    }
     MD_TRY(md_exec__as_f32(&in, x->in[0], ar, err));
     MD_TRY(md_exec__as_f32(&w, x->in[1], ar, err));
     if (md_exec_has(x, 2))
         MD_TRY(md_exec__as_f32(&bias, x->in[2], ar, err));
     MD_TRY(md_exec__f32_of(&y, out, ar, err));
-    preset(y, bias, v.n, v.oc, v.out[0] * v.out[1] * v.out[2]);
+    preset_f32(y, bias, v.n, v.oc, v.out[0] * v.out[1] * v.out[2]);
     md_convolve__f32(&v, y, in, w);
     md_exec__from_f32(out, y);
     return MD_OK;

@@ -125,7 +125,7 @@ static md_status infer(const md_infer *c, md_error *err)
 /* y[oz][oy][ox] += v * w at every tap; the roles of input and output of a
  * convolution are exchanged. */
 static void scatter(const md_window *k, const int64_t *in, const int64_t *out,
-                    float *y, const float *x, const float *w)
+                    double *y, const double *x, const double *w)
 {
     int64_t lo[3], hi[3], at[3], tap = 0;
     int64_t t[3] = { 0 };
@@ -135,10 +135,10 @@ static void scatter(const md_window *k, const int64_t *in, const int64_t *out,
             md_window__range(k, i, t[i], out[i], in[i], &lo[i], &hi[i], &at[i]);
         for (int64_t z = lo[0]; z < hi[0]; z++) {
             for (int64_t r = lo[1]; r < hi[1]; r++) {
-                const float *row = x + (z * in[1] + r) * in[2];
-                float *o = y + ((at[0] + z * k->stride[0]) * out[1] + at[1] +
-                                r * k->stride[1]) *
-                                   out[2];
+                const double *row = x + (z * in[1] + r) * in[2];
+                double *o = y + ((at[0] + z * k->stride[0]) * out[1] + at[1] +
+                                 r * k->stride[1]) *
+                                    out[2];
 
                 for (int64_t c = lo[2]; c < hi[2]; c++)
                     o[at[2] + c * k->stride[2]] += w[tap] * row[c];
@@ -148,6 +148,17 @@ static void scatter(const md_window *k, const int64_t *in, const int64_t *out,
     } while (md_step_index(t, k->kernel, 3));
 }
 
+static md_status load(double **out, const md_tensor *t, md_arena *ar,
+                      md_error *err)
+{
+    int64_t n = md_tensor_n(t);
+
+    MD_TRY(md_exec__scratch(out, ar, n, sizeof(**out), err));
+    md_load_f64(*out, t, 0, n);
+    return MD_OK;
+}
+
+/* In double, rounded once. */
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
@@ -157,12 +168,11 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     int64_t og = x->in[1]->shape.dim[1], oc = og * group;
     int64_t in_size = md_shape_span(s, 2, s->rank);
     int64_t out_size = md_shape_span(&out->shape, 2, s->rank), taps;
-    const float *px, *pw, *bias = NULL;
+    double *px, *pw, *y, *bias = NULL;
     md_infer c;
     md_window w;
     md_type t = { 0 };
     bool known;
-    float *y;
 
     MD_TRY(md_exec__infer_view(x, &c, ar, err));
     MD_TRY(resolve(&c, &w, &t, &known, err));
@@ -170,11 +180,11 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     md_window__sizes(in, s);
     md_window__sizes(on, &out->shape);
     taps = w.kernel[0] * w.kernel[1] * w.kernel[2];
-    MD_TRY(md_exec__as_f32(&px, x->in[0], ar, err));
-    MD_TRY(md_exec__as_f32(&pw, x->in[1], ar, err));
+    MD_TRY(load(&px, x->in[0], ar, err));
+    MD_TRY(load(&pw, x->in[1], ar, err));
     if (md_exec_has(x, 2))
-        MD_TRY(md_exec__as_f32(&bias, x->in[2], ar, err));
-    MD_TRY(md_exec__f32_of(&y, out, ar, err));
+        MD_TRY(load(&bias, x->in[2], ar, err));
+    MD_TRY(md_exec__scratch(&y, ar, md_tensor_n(out), sizeof(*y), err));
     for (int64_t i = 0; i < s->dim[0] * oc; i++) {
         int64_t n = i / oc, o = i % oc, g = o / og;
 
@@ -185,7 +195,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                     px + (n * s->dim[1] + g * cg + k) * in_size,
                     pw + ((g * cg + k) * og + o % og) * taps);
     }
-    md_exec__from_f32(out, y);
+    md_store_f64(out, 0, y, md_tensor_n(out));
     return MD_OK;
 }
 

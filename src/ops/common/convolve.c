@@ -166,6 +166,7 @@ md_status md_convolve__sizes(md_convolve *out, const md_node *node,
     }
 
 CONVOLVE(, md_convolve__f32, float, plane_f32)
+CONVOLVE(, md_convolve__f64, double, plane_f64)
 
 /* Integers wrap, as the fast kernels do, instead of being undefined. */
 CONVOLVE(static, convolve_u32, uint32_t, plane_u32)

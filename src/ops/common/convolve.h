@@ -28,6 +28,8 @@ md_status md_convolve__sizes(md_convolve *out, const md_node *node,
 /* y[n][oc][...] += w * x; y is preset (bias or zero). */
 void md_convolve__f32(const md_convolve *v, float *y, const float *x,
                       const float *w);
+void md_convolve__f64(const md_convolve *v, double *y, const double *x,
+                      const double *w);
 void md_convolve__i32(const md_convolve *v, int32_t *y, const int32_t *x,
                       const int32_t *w);
 
