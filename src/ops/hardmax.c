@@ -1,3 +1,5 @@
+#include <math.h>
+
 #include "ops/common/softmax.h"
 
 static void apply(double *v, int64_t n)
@@ -5,7 +7,7 @@ static void apply(double *v, int64_t n)
     int64_t best = 0;
 
     for (int64_t i = 1; i < n; i++)
-        best = v[i] > v[best] ? i : best;
+        best = v[i] > v[best] || (isnan(v[i]) && !isnan(v[best])) ? i : best;
     for (int64_t i = 0; i < n; i++)
         v[i] = i == best;
 }
