@@ -22,6 +22,8 @@ static md_status infer(const md_infer *c, md_error *err)
         if (c->in[0]->has_rank)
             MD_TRY(md_infer__length(c->in[i], channels, what[i], err));
     }
+    MD_TRY(md_infer__same_dtype(c, 1, 2, err));
+    MD_TRY(md_infer__same_dtype(c, 3, 4, err));
     md_infer__give(c, 0, c->in[0]);
     return MD_OK;
 }

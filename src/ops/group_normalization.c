@@ -21,6 +21,7 @@ static md_status infer(const md_infer *c, md_error *err)
         n = MD_DIM(groups);
     for (uint32_t i = 1; i < 3; i++) {
         MD_TRY(md_infer__need(c, i, MD_TYPES_FLOAT, err));
+        MD_TRY(md_infer__same_dtype(c, 0, i, err));
         if (c->in[0]->has_rank)
             MD_TRY(md_infer__length(c->in[i], n, "scale or bias", err));
     }

@@ -11,6 +11,8 @@ static md_status infer(const md_infer *c, md_error *err)
         return md_fail(err, MD_INVALID, "stash_type is %lld, 1 or 16 expected",
                        (long long)stash);
     MD_TRY(md_normalize__infer_rows(c, &axis, err));
+    MD_TRY(md_infer__same_dtype(c, 0, 1, err));
+    MD_TRY(md_infer__same_dtype(c, 0, 2, err));
     t = *c->in[0];
     for (int i = axis; t.has_rank && i < t.rank; i++)
         t.dim[i] = MD_DIM(1);
