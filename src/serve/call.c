@@ -78,6 +78,16 @@ void md_call_fail(md_call *c, const md_error *err)
         (void)md_http_reply_field(c->http, "Retry-After", "1", NULL);
 }
 
+md_status md_call_replied(const md_call *c, md_status s, md_error *err)
+{
+    if (s != MD_TOO_LARGE)
+        return s;
+    return md_fail(err, s,
+                   "response of more than %zu bytes: ask for fewer samples or "
+                   "outputs",
+                   c->server->opts.http.reply_size_max);
+}
+
 md_status md_call_alloc(md_call *c, void *out, size_t n, size_t size,
                         md_error *err)
 {

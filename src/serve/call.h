@@ -51,6 +51,9 @@ bool md_call_is_inner(md_status s);
 /* Make the reply {"error": text} with the HTTP status of err->status. */
 void md_call_fail(md_call *c, const md_error *err);
 
+/* What writing the reply came to: a reply over its limit is told as that. */
+md_status md_call_replied(const md_call *c, md_status s, md_error *err);
+
 /* Memory of the request; MD_NOMEM when there is none. */
 md_status md_call_alloc(md_call *c, void *out, size_t n, size_t size,
                         md_error *err);

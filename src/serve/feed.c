@@ -37,13 +37,17 @@ md_status md_feed_reserve(md_feed *f, uint32_t i, int64_t n, void **out,
                           md_error *err)
 {
     md_buf *b = f->call->scratch;
+    md_status s;
     size_t size;
 
     if (!md_dtype_size(&size, f->model->inputs[i].dtype, n))
         return md_fail(err, MD_TOO_LARGE, "input '%s': %lld elements",
                        f->model->inputs[i].name, (long long)n);
-    MD_TRY(begin(f, i, err));
-    MD_TRY(md_buf_reserve(b, size, err));
+    s = begin(f, i, err);
+    if (s == MD_OK)
+        s = md_buf_reserve(b, size, err);
+    if (s != MD_OK)
+        return md_wrap(err, s, "input '%s': ", f->model->inputs[i].name);
     *out = b->data + b->size;
     memset(*out, 0, size);
     b->size += size;

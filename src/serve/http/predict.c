@@ -11,7 +11,7 @@ static md_status handle(md_call *c, md_error *err)
     MD_TRY(md_call_model(c, err));
     MD_TRY(md_predict_parse(&p, c, err));
     MD_TRY(md_feed_run(&p.feed, err));
-    s = md_predict_reply(&p, err);
+    s = md_call_replied(c, md_predict_reply(&p, err), err);
     md_feed_release(&p.feed);
     return s;
 }

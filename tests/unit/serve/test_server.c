@@ -113,6 +113,72 @@ static void keep_line(void *ctx, const char *line, size_t n)
         strncat(lines, line, n);
 }
 
+/* Limits of one call, each told by its name. */
+static void test_server__limits_of_a_call(void **state)
+{
+    static const char infer[] =
+        "{\"parameters\":{\"binary_data_output\":%s},\"inputs\":[{\"name\":"
+        "\"x\",\"shape\":[4,4],\"datatype\":\"FP32\",\"data\":[1,2,3,4,5,6,7,"
+        "8,9,10,11,12,13,14,15,16]}]}";
+    md_server_opts o = MD_SERVER_OPTS_INIT;
+    char body[512];
+    fake_server f;
+
+    (void)state;
+    o.n_workers = 1;
+    o.http.reply_size_max = 100;
+    fake_server_start(&f, &o, fake_identity(), NULL);
+    fake_expect(&f, "POST", "/predict",
+                "{\"input_data\":[[1,2,3,4],[1,2,3,4],[1,2,3,4],[1,2,3,4],[1,2,"
+                "3,4],[1,2,3,4]]}",
+                413,
+                "{\"error\":\"response of more than 100 bytes: ask for fewer "
+                "samples or outputs\"}");
+    for (int binary = 0; binary < 2; binary++) {
+        (void)snprintf(body, sizeof(body), infer, binary ? "true" : "false");
+        fake_expect_part(&f, "POST", "/v2/models/id/infer", body, 413,
+                         "response of more than 100 bytes");
+    }
+    fake_expect_part(&f, "POST", "/predict", BODY, 200, "[1.0,2.0,3.0,4.0]");
+    fake_server_stop(&f);
+    /* the tensors of one call, before the limit of the body */
+    o = (md_server_opts)MD_SERVER_OPTS_INIT;
+    o.n_workers = 1;
+    o.http.arena_size_max = 4096;
+    fake_server_start(&f, &o, fake_identity(), NULL);
+    {
+        static char large[16384] = "{\"input_data\":[0";
+
+        while (strlen(large) < 8000)
+            strncat(large, ",0,0,0,0,0,0,0,0", 17);
+        strncat(large, "]}", 3);
+        fake_expect_part(&f, "POST", "/predict", large, 413, "input 'x': ");
+    }
+    {
+        static char raw[8192];
+        char head[256];
+        http_client c;
+        http_reply r;
+
+        (void)snprintf(head, sizeof(head),
+                       "POST /v2/models/id/infer HTTP/1.1\r\nHost: t\r\n"
+                       "Inference-Header-Content-Length: 0\r\n"
+                       "Content-Length: %zu\r\n\r\n",
+                       sizeof(raw));
+        http_connect(&c, f.address);
+        http_send_text(&c, head);
+        http_send(&c, raw, sizeof(raw));
+        http_receive(&c, &r, false);
+        assert_int_equal(r.status, 413);
+        assert_non_null(strstr(r.body, "input 'x': buffer of "));
+        assert_non_null(strstr(r.body, "limit 4096"));
+        http_reply_release(&r);
+        http_close(&c);
+    }
+    fake_expect_part(&f, "POST", "/predict", BODY, 200, "[1.0,2.0,3.0,4.0]");
+    fake_server_stop(&f);
+}
+
 /* What a run may fail with: the client's code, and whether the text is the
  * client's (it is told) or the server's own (it is logged, and only there). */
 static void test_server__statuses(void **state)
@@ -469,6 +535,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_server__errors_are_json),
         cmocka_unit_test(test_server__request_ids),
+        cmocka_unit_test(test_server__limits_of_a_call),
         cmocka_unit_test(test_server__statuses),
         cmocka_unit_test(test_server__logs_each_request),
         cmocka_unit_test(test_server__full_queue_refuses_at_once),
