@@ -193,9 +193,11 @@ static void cut(md_conv_f32_grid *g, const md_conv_f32_kernel *kernel,
                 const md_conv_shape *s, int64_t groups, int64_t threads)
 {
     const int64_t n_xb = blocks(s->ic / groups), n_yb = blocks(s->oc / groups);
-    const int64_t row_px = g->pointwise ? SEGMENT : s->iw * s->stride_h;
+    const int64_t row_px = g->pointwise ? SEGMENT : s->iw;
     const int64_t row_size = n_xb * row_px * BLOCK * (int64_t)sizeof(float);
-    const int64_t fit = md_max_i64(1, input_max / md_max_i64(1, row_size));
+    const int64_t rows_in = g->pointwise ? 1 : s->stride_h; /* per output row */
+    const int64_t fit =
+        md_max_i64(1, input_max / md_max_i64(1, row_size) / rows_in);
     const int64_t x_count = n_xb * s->ih * s->iw;
     const int64_t w_count = n_xb * n_yb * s->kh * s->kw * BLOCK;
     const int64_t images = s->n * groups;

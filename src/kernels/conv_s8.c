@@ -119,7 +119,11 @@ static int64_t window_w(const plan *p)
 
 static int64_t window_size(const plan *p)
 {
-    return p->t.planes * window_h(p) * window_w(p) * p->t.pixel;
+    const md_window_s8 v = { .h = window_h(p),
+                             .w = window_w(p),
+                             .pixel = p->t.pixel };
+
+    return (int64_t)md_window_s8_size(&v, p->t.planes);
 }
 
 static int64_t halve_to(int64_t n, int64_t multiple)

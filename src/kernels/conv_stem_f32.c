@@ -83,7 +83,7 @@ bool md_conv_stem_f32_split(md_conv_stem_f32_grid *out, const md_conv_shape *s,
 {
     const int64_t row = s->ic * md_conv_frame__width(s);
     const int64_t fit =
-        frame_max / (int64_t)sizeof(float) / md_max_i64(1, row * s->stride_h);
+        frame_max / (int64_t)sizeof(float) / md_max_i64(1, row) / s->stride_h;
     const int64_t macs = s->oc * s->oh * s->ow * s->ic * s->kh * s->kw;
     int64_t parts = md_div_up(s->oh, md_max_i64(1, fit));
     size_t taps, frame = sizeof(float);

@@ -132,11 +132,12 @@ static size_t taps_size(const md_conv_shape *s)
 size_t md_dwconv_s8_scratch_size(const md_dwconv_s8_args *c)
 {
     const md_conv_shape *s = &c->shape;
-    size_t size = taps_size(s);
+    md_window_s8 v = { .w = window_w(s), .pixel = MD_LANES };
 
-    if (copies(c) && !md_conv_shape_is_empty(s))
-        size += (size_t)(window_h(s, band_rows(s)) * window_w(s) * MD_LANES);
-    return size;
+    if (!copies(c) || md_conv_shape_is_empty(s))
+        return taps_size(s);
+    v.h = window_h(s, band_rows(s));
+    return taps_size(s) + md_window_s8_size(&v, 1);
 }
 
 /* A chunk at work. */

@@ -8,6 +8,18 @@ enum {
     LANES = 16
 };
 
+size_t md_window_s8_size(const md_window_s8 *v, int64_t planes)
+{
+    const size_t most = SIZE_MAX / 4;
+    size_t size;
+
+    if (!md_mul_size(&size, (size_t)v->h, (size_t)v->w) ||
+        !md_mul_size(&size, size, (size_t)v->pixel) ||
+        !md_mul_size(&size, size, (size_t)planes))
+        return most;
+    return size < most ? size : most;
+}
+
 static void fill(uint8_t *to, const md_window_s8 *v, int64_t n)
 {
     const int zero = (uint8_t)v->zero ^ v->flip;
