@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # tools/deps.sh SET...: install what a set of tasks needs and the system lacks.
 #   build  compiler, CMake, libraries
-#   test   cmocka, load and metrics tools, Python packages in build/venv
+#   test   cmocka, load and metrics tools, a browser without windows, Python
+#          packages in build/venv
 #   lint   clang 14 with format, tidy and the fuzzing runtime
 # Does nothing, quickly, when all is there.
 set -euo pipefail
@@ -10,7 +11,8 @@ cd "$(dirname "$0")/.."
 build="gcc libc6-dev cmake ninja-build pkg-config curl zlib1g-dev libpng-dev
  libjpeg62-turbo-dev libwebp-dev libhdf5-dev libjansson-dev
  libseccomp-dev"
-test="libcmocka-dev g++ python3 python3-venv wrk prometheus"
+test="libcmocka-dev g++ python3 python3-venv wrk prometheus
+ chromium-headless-shell"
 lint="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev python3 mandoc"
 
 die() {

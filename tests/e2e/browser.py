@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import time
 
-PROGRAM = shutil.which("chromium") or shutil.which("google-chrome")
+PROGRAM = (shutil.which("chromium-headless-shell") or
+           shutil.which("chromium") or shutil.which("google-chrome"))
 
 
 class Page:
