@@ -23,6 +23,9 @@ static md_status infer(const md_infer *c, md_error *err)
 
         if (s->rank == 1 && !(md_dim_is_const(s->dim[0]) && s->dim[0].k == 1))
             MD_TRY(md_infer__length(s, oc, "scale of w", err));
+        if (md_infer_has(c, 5) &&
+            md_infer__length(c->in[5], MD_DIM(1), "", NULL) != MD_OK)
+            MD_TRY(md_infer__length(c->in[5], oc, "zero point of w", err));
         if (md_infer_has(c, 8))
             MD_TRY(md_infer__length(c->in[8], oc, "bias", err));
     }
