@@ -40,9 +40,9 @@ md_status md_qmap__infer(const md_infer *c, md_error *err)
         return MD_OK;
     if (s->rank == 0)
         return MD_OK;
-    if (s->rank == 1 && block == 0 && md_dim_is_const(s->dim[0]) &&
-        s->dim[0].k == 1)
-        return MD_OK;
+    if (s->rank == 1 && block == 0 &&
+        (!md_dim_is_const(s->dim[0]) || s->dim[0].k == 1))
+        return MD_OK; /* one scale for all, or it may be */
     MD_TRY(md_axis_normalize(&axis, md_node_attr_i(c->node, "axis", 1), x->rank,
                              err));
     if (block)
