@@ -1,0 +1,98 @@
+/* theta times the homogeneous coordinates of each place of a plane or volume,
+ * x first. */
+#include "ops/common/util.h"
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    const md_type *theta = c->in[0];
+    md_ints size;
+    md_type t = { 0 };
+    int axes;
+
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT, err));
+    MD_TRY(md_infer__need(c, 1, MD_T(I64), err));
+    MD_TRY(md_infer__rank(c, 0, 3, 3, err));
+    MD_TRY(md_infer__shape_input(c, 1, &size, err));
+    t.dtype = theta->dtype;
+    if (size.n >= 0) {
+        if (size.n != 4 && size.n != 5)
+            return md_fail(err, MD_INVALID,
+                           "size has %d values, 4 or 5 expected", size.n);
+        axes = size.n - 2;
+        t.has_rank = true;
+        t.rank = axes + 2;
+        for (int i = 0; i < t.rank; i++)
+            MD_TRY(md_infer__fresh(c, &t.dim[i], err));
+        if (size.known) {
+            t.dim[0] = MD_DIM(size.v[0]);
+            for (int i = 0; i < axes; i++)
+                t.dim[1 + i] = MD_DIM(size.v[2 + i]);
+        }
+        t.dim[t.rank - 1] = MD_DIM(axes);
+        if (theta->has_rank) {
+            MD_TRY(md_infer__same_dim(theta->dim[0], t.dim[0],
+                                      "axis 0 of theta", err));
+            MD_TRY(md_infer__same_dim(theta->dim[1], MD_DIM(axes),
+                                      "axis 1 of theta", err));
+            MD_TRY(md_infer__same_dim(theta->dim[2], MD_DIM(axes + 1),
+                                      "axis 2 of theta", err));
+        }
+    }
+    md_infer__give(c, 0, &t);
+    return MD_OK;
+}
+
+/* Place i of n between -1 and 1: their centres, or the corners'. */
+static double coordinate(int64_t i, int64_t n, bool corners)
+{
+    if (corners)
+        return n > 1 ? -1.0 + 2.0 * (double)i / (double)(n - 1) : -1.0;
+    return -1.0 + (2.0 * (double)i + 1.0) / (double)n;
+}
+
+static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    bool corners = md_node_attr_i(x->node, "align_corners", 0) != 0;
+    const md_shape *s = &out->shape;
+    int axes = s->rank - 2;
+    int64_t index[MD_RANK_MAX] = { 0 }, at = 0;
+    double theta[12]; /* [axes, axes + 1] */
+
+    (void)ar;
+    (void)err;
+    do {
+        int n = axes * (axes + 1);
+
+        md_load_f64(theta, x->in[0], index[0] * n, n);
+        for (int i = 0; i < axes; i++, at++) {
+            double v = theta[i * (axes + 1) + axes];
+
+            for (int k = 0; k < axes; k++) {
+                int d = axes - k; /* x is the last axis of the grid */
+
+                v += theta[i * (axes + 1) + k] *
+                     coordinate(index[d], s->dim[d], corners);
+            }
+            md_store_f64(out, at, &v, 1);
+        }
+    } while (md_step_index(index, s->dim, s->rank - 1));
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, infer, compute, err);
+}
+
+const md_op md_op_affine_grid = {
+    .domain = "",
+    .name = "AffineGrid",
+    .since = 20,
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+};

@@ -1,0 +1,54 @@
+/* The p-norm over each plane. */
+#include <math.h>
+
+#include "ops/common/pool.h"
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    int64_t p = md_node_attr_i(c->node, "p", 2);
+
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT, err));
+    if (p < 1)
+        return md_fail(err, MD_INVALID, "p is %lld, at least 1 expected",
+                       (long long)p);
+    return md_pool__infer_global(c, err);
+}
+
+static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    const md_shape *s = &x->in[0]->shape;
+    double p = (double)md_node_attr_i(x->node, "p", 2);
+    int64_t n = md_shape_span(s, 2, s->rank);
+
+    (void)ar;
+    (void)err;
+    for (int64_t i = 0; i < md_tensor_n(out); i++) {
+        double sum = 0.0, v;
+
+        for (int64_t k = 0; k < n; k++) {
+            md_load_f64(&v, x->in[0], i * n + k, 1);
+            sum += pow(fabs(v), p);
+        }
+        v = pow(sum, 1.0 / p);
+        md_store_f64(out, i, &v, 1);
+    }
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, infer, compute, err);
+}
+
+const md_op md_op_global_lp_pool = {
+    .domain = "",
+    .name = "GlobalLpPool",
+    .since = 7,
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+};

@@ -1,0 +1,239 @@
+/* The input at places that a grid names, x first, between -1 and 1. */
+#include <math.h>
+#include <string.h>
+
+#include "ops/common/util.h"
+
+enum {
+    TAPS_MAX = 4 /* along one axis */
+};
+
+enum padding {
+    PAD_ZEROS,
+    PAD_BORDER,
+    PAD_REFLECTION
+};
+
+typedef struct sampler {
+    int axes;
+    int n_taps; /* 1: nearest, 2: linear, 4: cubic */
+    enum padding padding;
+    bool corners;
+    int64_t size[MD_RANK_MAX], stride[MD_RANK_MAX];
+} sampler;
+
+static md_status read_attributes(sampler *s, const md_infer *c, md_error *err)
+{
+    const char *mode =
+        md_node_attr_s(c->node, "mode", c->opset < 20 ? "bilinear" : "linear");
+    const char *padding = md_node_attr_s(c->node, "padding_mode", "zeros");
+
+    *s = (sampler){ .corners =
+                        md_node_attr_i(c->node, "align_corners", 0) != 0 };
+    if (strcmp(mode, "nearest") == 0)
+        s->n_taps = 1;
+    else if (strcmp(mode, c->opset < 20 ? "bilinear" : "linear") == 0)
+        s->n_taps = 2;
+    else if (strcmp(mode, c->opset < 20 ? "bicubic" : "cubic") == 0)
+        s->n_taps = 4;
+    else
+        return md_fail(err, MD_INVALID,
+                       "mode is '%s', which opset %lld does not name", mode,
+                       (long long)c->opset);
+    if (strcmp(padding, "border") == 0)
+        s->padding = PAD_BORDER;
+    else if (strcmp(padding, "reflection") == 0)
+        s->padding = PAD_REFLECTION;
+    else if (strcmp(padding, "zeros") != 0)
+        return md_fail(err, MD_INVALID,
+                       "padding_mode is '%s', zeros, border or reflection "
+                       "expected",
+                       padding);
+    return MD_OK;
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    const md_type *x = c->in[0], *grid = c->in[1];
+    md_type t = { 0 };
+    sampler s;
+
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_NUMBER | MD_T(BOOL), err));
+    MD_TRY(md_infer__need(c, 1, MD_TYPES_FLOAT, err));
+    MD_TRY(read_attributes(&s, c, err));
+    MD_TRY(md_infer__rank(c, 0, c->opset < 20 ? 4 : 3,
+                          c->opset < 20 ? 4 : MD_RANK_MAX, err));
+    t.dtype = x->dtype;
+    if (x->has_rank) {
+        MD_TRY(md_infer__rank(c, 1, x->rank, x->rank, err));
+        MD_TRY(md_infer__fresh_type(c, &t, t.dtype, x->rank, err));
+        t.dim[0] = x->dim[0];
+        t.dim[1] = x->dim[1];
+        if (grid->has_rank) {
+            MD_TRY(md_infer__same_dim(grid->dim[0], x->dim[0],
+                                      "the grid's batch", err));
+            MD_TRY(md_infer__same_dim(grid->dim[x->rank - 1],
+                                      MD_DIM(x->rank - 2),
+                                      "the grid's last axis", err));
+            for (int i = 2; i < x->rank; i++)
+                t.dim[i] = grid->dim[i - 1];
+        }
+    }
+    md_infer__give(c, 0, &t);
+    return MD_OK;
+}
+
+/* v mirrored at lo and hi until it lies between them. */
+static double reflect(double v, double lo, double hi)
+{
+    double span = hi - lo, rest;
+
+    if (span <= 0.0)
+        return lo;
+    rest = fmod(fabs(v - lo), 2.0 * span);
+    return lo + (rest > span ? 2.0 * span - rest : rest);
+}
+
+/* Index of tap i along an axis of n; -1 where the input counts as 0. */
+static int64_t clamp_tap(const sampler *s, double i, int64_t n)
+{
+    double last = (double)n - 1.0;
+
+    if (i >= 0.0 && i <= last)
+        return (int64_t)i;
+    if (s->padding == PAD_ZEROS || isnan(i))
+        return -1;
+    if (s->padding == PAD_REFLECTION)
+        i = s->corners ? reflect(i, 0.0, last) : reflect(i, -0.5, last + 0.5);
+    i = i < 0.0 ? 0.0 : i;
+    return (int64_t)(i > last ? last : i);
+}
+
+/* Weights of the taps around a place, `t` behind the second (of two the
+ * first).  Cubic: Keys with a = -0.75. */
+static void weigh(double w[TAPS_MAX], int n, double t)
+{
+    const double a = -0.75;
+
+    if (n == 1) {
+        w[0] = 1.0;
+    } else if (n == 2) {
+        w[0] = 1.0 - t;
+        w[1] = t;
+    } else {
+        double u = t + 1.0, v = 1.0 - t, z = 2.0 - t;
+
+        w[0] = ((a * u - 5.0 * a) * u + 8.0 * a) * u - 4.0 * a;
+        w[1] = ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0;
+        w[2] = ((a + 2.0) * v - (a + 3.0)) * v * v + 1.0;
+        w[3] = ((a * z - 5.0 * a) * z + 8.0 * a) * z - 4.0 * a;
+    }
+}
+
+/* Taps and weights along axis d for the normalized coordinate g. */
+static void place(const sampler *s, int d, double g, int64_t *tap, double *w)
+{
+    double n = (double)s->size[d], v, first;
+    double lo = s->corners ? 0.0 : -0.5, hi = s->corners ? n - 1.0 : n - 0.5;
+
+    v = s->corners ? (g + 1.0) / 2.0 * (n - 1.0) : ((g + 1.0) * n - 1.0) / 2.0;
+    if (s->n_taps == 1)
+        v = rint(v);
+    if (s->padding == PAD_BORDER && (v < lo || v > hi))
+        v = v < 0.0 ? 0.0 : n - 1.0;
+    if (s->padding == PAD_REFLECTION && (v < lo || v > hi))
+        v = reflect(v, lo, hi);
+    first = s->n_taps == 1 ? v : floor(v) - (s->n_taps == 4 ? 1.0 : 0.0);
+    weigh(w, s->n_taps, s->n_taps == 1 ? 0.0 : v - floor(v));
+    for (int i = 0; i < s->n_taps; i++)
+        tap[i] = clamp_tap(s, first + i, s->size[d]);
+}
+
+/* The plane that begins at `base` at these taps of each axis. */
+static double sample(const sampler *s, const md_tensor *in, int64_t base,
+                     int64_t tap[][TAPS_MAX], double w[][TAPS_MAX])
+{
+    int64_t k[MD_RANK_MAX] = { 0 }, n[MD_RANK_MAX];
+    double sum = 0.0;
+
+    for (int d = 0; d < s->axes; d++)
+        n[d] = s->n_taps;
+    do {
+        int64_t at = base;
+        double weight = 1.0, v;
+        bool inside = true;
+
+        for (int d = 0; d < s->axes; d++) {
+            inside = inside && tap[d][k[d]] >= 0;
+            at += tap[d][k[d]] * s->stride[d];
+            weight *= w[d][k[d]];
+        }
+        if (inside) {
+            md_load_f64(&v, in, at, 1);
+            sum += weight * v;
+        }
+    } while (md_step_index(k, n, s->axes));
+    return sum;
+}
+
+static md_status prepare(sampler *s, md_exec *x, md_arena *ar, md_error *err)
+{
+    const md_shape *in = &x->in[0]->shape;
+    int64_t stride[MD_RANK_MAX];
+    md_infer c;
+
+    MD_TRY(md_exec__infer_view(x, &c, ar, err));
+    MD_TRY(read_attributes(s, &c, err));
+    md_shape_strides(stride, in);
+    s->axes = in->rank - 2;
+    for (int d = 0; d < s->axes; d++) {
+        s->size[d] = in->dim[2 + d];
+        s->stride[d] = stride[2 + d];
+    }
+    return MD_OK;
+}
+
+static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    const md_shape *in = &x->in[0]->shape, *o = &out->shape;
+    int64_t plane = md_shape_span(in, 2, in->rank);
+    int64_t places = md_shape_span(o, 2, o->rank), channels = o->dim[1];
+    int64_t tap[MD_RANK_MAX][TAPS_MAX] = { { 0 } };
+    double w[MD_RANK_MAX][TAPS_MAX] = { { 0 } }, g, v;
+    sampler s;
+
+    MD_TRY(prepare(&s, x, ar, err));
+    if (plane == 0)
+        return md_fail(err, MD_INVALID, "the input has no elements to sample");
+    for (int64_t i = 0; i < o->dim[0] * places; i++) {
+        int64_t n = i / places;
+
+        for (int d = 0; d < s.axes; d++) {
+            md_load_f64(&g, x->in[1], i * s.axes + s.axes - 1 - d, 1);
+            place(&s, d, g, tap[d], w[d]);
+        }
+        for (int64_t c = 0; c < channels; c++) {
+            v = sample(&s, x->in[0], (n * channels + c) * plane, tap, w);
+            md_store_f64(out, (n * channels + c) * places + i % places, &v, 1);
+        }
+    }
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, infer, compute, err);
+}
+
+const md_op md_op_grid_sample = {
+    .domain = "",
+    .name = "GridSample",
+    .since = 16,
+    .in_min = 2,
+    .in_max = 2,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+};
