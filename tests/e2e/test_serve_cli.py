@@ -1,6 +1,7 @@
 """`modeld serve` as a process: start, answer, stop; what it refuses."""
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -59,6 +60,23 @@ def test_several_models_and_their_names(net, tmp_path):
         assert p.wait(30) == 0
         for line in p.stderr.read().splitlines():
             json.loads(line)
+
+
+@pytest.mark.parametrize("listen,shown", [
+    ("[::1]:0", r"http://\[::1\]:\d+"), ("localhost:0", r"http://.+:\d+"),
+    (":0", r"http://0\.0\.0\.0:\d+"),
+    ("127.0.0.2:0", r"http://127\.0\.0\.2:\d+")])
+def test_listens_where_it_is_told(net, listen, shown):
+    if listen.startswith("["):
+        with socket.socket(socket.AF_INET6) as s:
+            try:
+                s.bind(("::1", 0))
+            except OSError:
+                pytest.skip("this machine has no IPv6")
+    with server(net, "--listen", listen) as (url, _):
+        assert re.fullmatch(shown, url)
+        url = url.replace("0.0.0.0", "127.0.0.1")
+        assert ask(url + "/v2/health/live") == {"live": True}
 
 
 def test_outlives_clients_that_go_away(net):
