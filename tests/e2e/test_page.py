@@ -98,6 +98,15 @@ def test_predicts_from_a_picture(page):
     assert page.until("el('picture').naturalWidth") > 0  # blob: is allowed
 
 
+def test_numbers_take_the_place_of_a_picture(page):
+    predict(page, "fashion", file=FASHION / "boot.png")
+    page.value("el('text').focus()")
+    page.call("Input.insertText", text='{"input_data": [1, 2]}')
+    answer = predict(page, "fashion")
+    assert answer.startswith("400: ") and "[2] given" in answer
+    assert page.value("el('picture').hidden")
+
+
 def test_shows_errors(page):
     answer = predict(page, "fashion", "{")
     assert answer.startswith("400: JSON at byte 1")
