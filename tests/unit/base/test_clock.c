@@ -45,7 +45,7 @@ static void test_clock__every_day(void **state)
             int n = lengths[month] + (month == 1 && is_leap(year));
 
             for (int i = 1; i <= n; i++, day++) {
-                char want[MD_CLOCK_ISO_SIZE], got[MD_CLOCK_ISO_SIZE];
+                char want[64], got[MD_CLOCK_ISO_SIZE];
 
                 snprintf(want, sizeof(want), "%04d-%02d-%02dT00:00:00.000Z",
                          year, month + 1, i);
@@ -64,7 +64,7 @@ static void test_clock__every_millisecond(void **state)
 {
     (void)state;
     for (int64_t ms = 0; ms < 3000; ms++) {
-        char want[MD_CLOCK_ISO_SIZE], got[MD_CLOCK_ISO_SIZE];
+        char want[64], got[MD_CLOCK_ISO_SIZE];
 
         snprintf(want, sizeof(want), "1970-01-01T00:00:%02d.%03dZ",
                  (int)(ms / 1000), (int)(ms % 1000));
