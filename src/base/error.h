@@ -46,7 +46,9 @@ int md_status_http(md_status s);
 int md_status_grpc(md_status s);
 
 /* Record s and a formatted reason in err (may be NULL); returns s.  Texts are
- * lower case without a final period: thing, value, expectation. */
+ * lower case without a final period: thing, value, expectation.  Whatever is
+ * formatted in, the message is one line of UTF-8: control characters and other
+ * bytes become '?'. */
 md_status md_fail(md_error *err, md_status s, const char *fmt, ...)
     MD_PRINTF(3, 4);
 
