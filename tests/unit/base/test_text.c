@@ -88,6 +88,82 @@ static void test_text__in_list(void **state)
     assert_false(md_text_in_list("ab", "a|abc", '|'));
 }
 
+/* By the definition: the least of what may be done with the last letters. */
+static unsigned slow_distance(const char *a, size_t n_a, const char *b,
+                              size_t n_b)
+{
+    unsigned best, d;
+
+    if (n_a == 0 || n_b == 0)
+        return (unsigned)(n_a + n_b);
+    best = slow_distance(a, n_a - 1, b, n_b) + 1;
+    d = slow_distance(a, n_a, b, n_b - 1) + 1;
+    best = d < best ? d : best;
+    d = slow_distance(a, n_a - 1, b, n_b - 1) + (a[n_a - 1] != b[n_b - 1]);
+    best = d < best ? d : best;
+    if (n_a > 1 && n_b > 1 && a[n_a - 1] == b[n_b - 2] &&
+        a[n_a - 2] == b[n_b - 1]) {
+        d = slow_distance(a, n_a - 2, b, n_b - 2) + 1;
+        best = d < best ? d : best;
+    }
+    return best;
+}
+
+/* Word number i over a, b and c: all of up to four letters are 121. */
+static size_t make_word(char word[8], unsigned i)
+{
+    size_t n = 0;
+
+    for (; i > 0; i = (i - 1) / 3)
+        word[n++] = (char)('a' + (i - 1) % 3);
+    word[n] = '\0';
+    return n;
+}
+
+static void test_text__distance_of_all_short_words(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 121; i++) {
+        for (unsigned k = 0; k < 121; k++) {
+            char a[8], b[8];
+            size_t n_a = make_word(a, i), n_b = make_word(b, k);
+            unsigned want = slow_distance(a, n_a, b, n_b);
+
+            if (md_text_distance(a, b) != want)
+                fail_msg("%s to %s: %u, expected %u", a, b,
+                         md_text_distance(a, b), want);
+        }
+    }
+}
+
+/* At every size what is shown is the beginning of the whole, and is marked. */
+static void test_text__quote_at_every_size(void **state)
+{
+    static const char text[] = "ab\n\xc3\xa4\x01\xe4\xb8\xad'\xff\\z";
+    static const char want[] = "'ab\\n\xc3\xa4\\x01\xe4\xb8\xad\\'\\xff\\\\z'";
+    size_t n = sizeof(text) - 1;
+
+    (void)state;
+    for (size_t size = 8; size < sizeof(want) + 2; size++) {
+        char buf[64];
+        size_t shown;
+
+        memset(buf, '!', sizeof(buf));
+        md_text_quote(buf, size, text, n);
+        assert_int_equal(buf[size], '!');
+        shown = strlen(buf);
+        assert_true(shown < size);
+        if (size >= sizeof(want)) {
+            assert_string_equal(buf, want);
+            continue;
+        }
+        assert_string_equal(buf + shown - 4, "'...");
+        assert_memory_equal(buf, want, shown - 4);
+        /* an escape or a character takes at most four bytes */
+        assert_true(shown + 4 >= size - 1);
+    }
+}
+
 static void test_text__quote(void **state)
 {
     static const struct {
@@ -144,6 +220,8 @@ int main(void)
         cmocka_unit_test(test_text__distance),
         cmocka_unit_test(test_text__nearest),
         cmocka_unit_test(test_text__in_list),
+        cmocka_unit_test(test_text__distance_of_all_short_words),
+        cmocka_unit_test(test_text__quote_at_every_size),
         cmocka_unit_test(test_text__quote),
         cmocka_unit_test(test_text__trim),
     };
