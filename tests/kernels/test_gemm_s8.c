@@ -120,7 +120,7 @@ static void pack(problem *p, const md_gemm_s8_kernel *k)
 
 static void run(const problem *p, const md_gemm_s8_kernel *k, void *c)
 {
-    const md_gemm_s8_args g = {
+    md_gemm_s8_args g = {
         .kernel = k,
         .requant = md_requant_s8_select(md_cpu_flags()),
         .m = p->m,
@@ -140,7 +140,12 @@ static void run(const problem *p, const md_gemm_s8_kernel *k, void *c)
     const size_t size = md_gemm_s8_scratch_size(&g);
     void *scratch = md_guard_alloc(size);
 
-    for (int64_t i = 0; i < md_gemm_s8_n_chunks(&g); i++)
+    if (g.res && g.rq.out == MD_QOUT_Q8 && p->how & 1) { /* in place */
+        for (int64_t i = 0; i < p->m; i++) /* not what lies between rows */
+            memcpy((char *)c + i * p->ldc, p->res + i * p->ldc, (size_t)p->n);
+        g.res = c;
+    }
+    for (int64_t i = md_gemm_s8_n_chunks(&g); i-- > 0;)
         md_gemm_s8_run(&g, i, scratch);
     md_guard_free(scratch, size);
 }

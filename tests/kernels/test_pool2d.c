@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/attr.h"
 #include "base/size.h"
 #include "kernels/pool2d.h"
 #include "support/guard.h"
@@ -172,6 +173,78 @@ static void test_pool2d__rows_equal_definition(void **state)
                 one_case(&shapes[i], (md_pool2d_type)type, how);
 }
 
+/* What the header promises to the bit: sums of rows, then of these, in order;
+ * of values that are unordered the later one is the maximum. */
+static float expected_bits(const md_pool2d_args *p, int64_t nb, int64_t oy,
+                           int64_t ox, int64_t c)
+{
+    const md_conv_shape *s = &p->shape;
+    float top = -INFINITY, sum = 0;
+    int64_t n = 0;
+
+    for (int64_t i = 0; i < s->kh; i++) {
+        const int64_t y = oy * s->stride_h - s->pad_top + i * s->dilation_h;
+        float row = 0;
+
+        if (y < 0 || y >= s->ih)
+            continue;
+        for (int64_t j = 0; j < s->kw; j++) {
+            const int64_t x =
+                ox * s->stride_w - s->pad_left + j * s->dilation_w;
+            float v;
+
+            if (x < 0 || x >= s->iw)
+                continue;
+            v = ((const float *)
+                     p->x)[((nb * s->ih + y) * s->iw + x) * MD_LANES + c];
+            n++;
+            row += v;
+            if (!(top > v))
+                top = v;
+        }
+        sum += row;
+    }
+    if (!p->average)
+        return top;
+    return n ? sum / (float)n : 0;
+}
+
+static void test_pool2d__bits_and_specials(void **state)
+{
+    static const float specials[] = { NAN,      -0.0f,     0.0f,
+                                      INFINITY, -INFINITY, 1e-42f };
+
+    (void)state;
+    for (const md_pool2d_kernel *k = md_pool2d_kernels; k->max_f32; k++) {
+        if (k->required & ~md_cpu_flags())
+            continue;
+        for (size_t i = 0; i < 2 * MD_COUNT(shapes); i++) {
+            const md_conv_shape *s = &shapes[i / 2];
+            uint32_t seed = 11;
+            problem t;
+
+            problem_init(&t, s, MD_POOL2D_F32, i % 2);
+            for (size_t j = 0; j < t.x_size / 4; j += 5)
+                ((float *)t.x)[j] =
+                    specials[md_guard_random(&seed) % MD_COUNT(specials)];
+            run(&t, k);
+            for (int64_t j = 0; j < (int64_t)t.y_size / 4; j++) {
+                const int64_t pixel = j / MD_LANES;
+                const float got = ((float *)t.y)[j];
+                const float want = expected_bits(&t.p, pixel / (s->oh * s->ow),
+                                                 pixel / s->ow % s->oh,
+                                                 pixel % s->ow, j % MD_LANES);
+
+                if (!(isnan(got) && isnan(want)) &&
+                    memcmp(&got, &want, sizeof(got)) != 0)
+                    fail_msg("%s: shape %zu [%d]: %.9g, expected %.9g", k->name,
+                             i / 2, (int)j, (double)got, (double)want);
+            }
+            problem_release(&t);
+        }
+    }
+}
+
 /* Global: [n][c] output without the lanes that fill the block up. */
 static void test_pool2d__global_rows(void **state)
 {
@@ -232,6 +305,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pool2d__rows_equal_definition),
+        cmocka_unit_test(test_pool2d__bits_and_specials),
         cmocka_unit_test(test_pool2d__global_rows),
         cmocka_unit_test(test_pool2d__nchw),
     };
