@@ -25,7 +25,8 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
             md_load_f64(&v, x->in[0], i * size + j, 1);
             acc += v;
         }
-        md_tensor_set_f64(out, i, acc / (double)size);
+        /* of no pixels 0, as a window of AveragePool that has none */
+        md_tensor_set_f64(out, i, size > 0 ? acc / (double)size : 0.0);
     }
     return MD_OK;
 }

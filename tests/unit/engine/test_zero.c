@@ -40,6 +40,10 @@ static const char *const nets[] = {
     "x f32[N,16,6,6]; y = MaxPool(x) kernel_shape=[2,2]; "
     "z = AveragePool(y) kernel_shape=[2,2]; -> z",
     "x f32[N,16,6,6]; y = GlobalAveragePool(x); -> y",
+    "x f32[2,16,N,6]; y = GlobalAveragePool(x); -> y",
+    "x f32[2,16,N,6]; y = GlobalMaxPool(x); -> y",
+    "x f32[2,16,N,6]; c = Conv(x, f32[16,16,1,1]~1); "
+    "y = GlobalAveragePool(c); -> y",
     "x f32[2,16,N,6]; c = Conv(x, f32[16,16,1,1]~1); "
     "y = MaxPool(c) kernel_shape=[3,3] pads=[1,1,1,1]; -> y",
     "x f32[2,16,6,N]; y = AveragePool(x) kernel_shape=[3,3] pads=[1,1,1,1]; "
