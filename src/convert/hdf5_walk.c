@@ -50,7 +50,8 @@ static md_status fail_lib(walk *w, const char *what)
     const char *text = NULL;
 
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, first_message, &text);
-    return md_fail(w->err, MD_CORRUPT, "'%s': %s: %s", w->path, what,
+    return md_fail(w->err, MD_CORRUPT, "'%s': %s: %s",
+                   w->path_len > 0 ? w->path : "/", what,
                    text ? text : "unknown reason");
 }
 
@@ -536,7 +537,8 @@ static herr_t context_free(void *ctx)
     return 0;
 }
 
-static hid_t open_image(const void *bytes, size_t size)
+static md_status open_image(hid_t *file, walk *w, const void *bytes,
+                            size_t size)
 {
     /* libhdf5's interface is not const; the file is opened for reading. */
     union {
@@ -548,15 +550,18 @@ static hid_t open_image(const void *bytes, size_t size)
                                           context_copy, context_free,
                                           image.out };
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    hid_t file = -1;
+    md_status s = MD_OK;
 
+    *file = -1;
     if (access >= 0 && H5Pset_fapl_core(access, (size_t)64 << 10, 0) >= 0 &&
         H5Pset_file_image_callbacks(access, &calls) >= 0 &&
         H5Pset_file_image(access, image.out, size) >= 0)
-        file = H5Fopen("image", H5F_ACC_RDONLY, access);
+        *file = H5Fopen("image", H5F_ACC_RDONLY, access);
+    if (*file < 0) /* before the next call forgets why */
+        s = fail_lib(w, "not a readable HDF5 file");
     if (access >= 0)
         H5Pclose(access);
-    return file;
+    return s;
 }
 
 void md_hdf5_prepare(void *unused)
@@ -571,12 +576,11 @@ md_status md_hdf5_walk(const void *bytes, size_t size, const md_hdf5_opts *opts,
                        md_child_out *out, md_error *err)
 {
     walk w = { .opts = opts, .out = out, .err = err };
-    hid_t file = open_image(bytes, size);
+    hid_t file;
     hid_t root;
     md_status s;
 
-    if (file < 0)
-        return fail_lib(&w, "not a readable HDF5 file");
+    MD_TRY(open_image(&file, &w, bytes, size));
     root = H5Gopen2(file, "/", H5P_DEFAULT);
     if (root < 0) {
         s = fail_lib(&w, "root group");

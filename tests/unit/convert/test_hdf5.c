@@ -528,6 +528,42 @@ static void test_hdf5__not_hdf5_at_all(void **state)
     assert_null(h);
 }
 
+/* What libhdf5 says of a file that it cannot even open reaches the user. */
+static void test_hdf5__the_reason_is_told(void **state)
+{
+    static const struct {
+        size_t at; /* byte of the superblock that changes */
+        unsigned char to;
+        const char *reason;
+    } cases[] = {
+        { 8, 99, "'/': not a readable HDF5 file: bad superblock version" },
+        { 13, 7, "not a readable HDF5 file: bad byte number in an address" },
+        { 14, 3, "not a readable HDF5 file: bad byte number for object size" },
+    };
+    const hsize_t dim = 4;
+    const float data[4] = { 1, 2, 3, 4 };
+    hid_t file = h5_new();
+    md_buf bytes;
+
+    (void)state;
+    h5_floats(file, "x", 1, &dim, data);
+    md_buf_init(&bytes, md_alloc_default(), 1 << 20);
+    h5_finish(file, &bytes);
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        md_error err = MD_ERROR_INIT;
+        md_hdf5 *h = NULL;
+        unsigned char was = bytes.data[cases[i].at];
+
+        bytes.data[cases[i].at] = cases[i].to;
+        assert_md_fails(md_hdf5_read(&h, bytes.data, bytes.size, NULL,
+                                     md_alloc_default(), &err),
+                        MD_CORRUPT, &err, cases[i].reason);
+        assert_null(strstr(err.msg, "unknown reason"));
+        bytes.data[cases[i].at] = was;
+    }
+    md_buf_release(&bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -546,6 +582,7 @@ int main(void)
         cmocka_unit_test(test_hdf5__bit_flips),
         cmocka_unit_test(test_hdf5__parse_believes_nothing),
         cmocka_unit_test(test_hdf5__not_hdf5_at_all),
+        cmocka_unit_test(test_hdf5__the_reason_is_told),
     };
 
     md_hdf5_prepare(NULL);
