@@ -336,6 +336,15 @@ static md_status run_walk(void *ctx, md_child_out *out, md_error *err)
     return md_hdf5_walk(j->bytes, j->size, j->opts, out, err);
 }
 
+unsigned md_hdf5_cpu_s(size_t size, unsigned most)
+{
+    size_t mega = size >> 20;
+
+    if (most < 5 || mega > (most - 5) / 3)
+        return most;
+    return 5 + 3 * (unsigned)mega;
+}
+
 md_status md_hdf5_read(md_hdf5 **out, const void *bytes, size_t size,
                        const md_hdf5_opts *opts, const md_alloc *alloc,
                        md_error *err)
@@ -346,6 +355,7 @@ md_status md_hdf5_read(md_hdf5 **out, const void *bytes, size_t size,
                          .prepare = md_hdf5_prepare,
                          .run = run_walk,
                          .ctx = &walk };
+    md_child_limits limits = walk.opts->limits;
     md_buf result;
     md_status s;
 
@@ -354,7 +364,8 @@ md_status md_hdf5_read(md_hdf5 **out, const void *bytes, size_t size,
                        "hdf5: %zu bytes without the signature of an HDF5 file",
                        size);
     md_buf_init(&result, alloc, walk.opts->size_limit);
-    s = md_child_run(&result, &job, &walk.opts->limits, err);
+    limits.cpu_s = md_hdf5_cpu_s(size, limits.cpu_s);
+    s = md_child_run(&result, &job, &limits, err);
     if (s == MD_OK)
         return md_hdf5_parse(out, &result, alloc, err);
     md_buf_release(&result);

@@ -2,6 +2,7 @@
 #include "support/test.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -564,6 +565,25 @@ static void test_hdf5__the_reason_is_told(void **state)
     md_buf_release(&bytes);
 }
 
+/* Five seconds and three per megabyte, up to what the options allow. */
+static void test_hdf5__processor_time_follows_the_file(void **state)
+{
+    static const struct {
+        size_t size;
+        unsigned most, want;
+    } cases[] = {
+        { 0, 60, 5 },         { (1 << 20) - 1, 60, 5 },
+        { 1 << 20, 60, 8 },   { 18 << 20, 60, 59 },
+        { 19 << 20, 60, 60 }, { 0, 3, 3 },
+        { SIZE_MAX, 60, 60 }, { SIZE_MAX, UINT_MAX, UINT_MAX },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++)
+        assert_int_equal(md_hdf5_cpu_s(cases[i].size, cases[i].most),
+                         cases[i].want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -583,6 +603,7 @@ int main(void)
         cmocka_unit_test(test_hdf5__parse_believes_nothing),
         cmocka_unit_test(test_hdf5__not_hdf5_at_all),
         cmocka_unit_test(test_hdf5__the_reason_is_told),
+        cmocka_unit_test(test_hdf5__processor_time_follows_the_file),
     };
 
     md_hdf5_prepare(NULL);
