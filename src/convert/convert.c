@@ -69,6 +69,30 @@ static md_status finish(md_model *model, const md_convert_opts *opts,
     return md_convert_self_check(model, &report->ran, report->self_check, err);
 }
 
+/* Append a title to the list of them in text. */
+static void add_title(char text[TITLES_SIZE], const char *title)
+{
+    size_t n = strlen(text);
+
+    snprintf(text + n, TITLES_SIZE - n, "%s%s", n ? ", " : "", title);
+}
+
+static void add_converters(char text[TITLES_SIZE])
+{
+    for (size_t i = 0; list[i]; i++)
+        add_title(text, list[i]->title);
+}
+
+static md_status fail_no_converter(const char *name, md_error *err)
+{
+    char titles[TITLES_SIZE] = "";
+
+    add_converters(titles);
+    return md_fail(err, MD_UNSUPPORTED,
+                   "'%s' is nothing that can be converted, expected %s", name,
+                   titles);
+}
+
 md_status md_convert_bytes(md_model **out, const void *bytes, size_t size,
                            const char *name, const md_convert_opts *opts,
                            md_convert_report *report, const md_alloc *alloc,
@@ -84,9 +108,7 @@ md_status md_convert_bytes(md_model **out, const void *bytes, size_t size,
         report = &mine;
     memset(report, 0, sizeof(*report));
     if (!c)
-        return md_fail(err, MD_UNSUPPORTED,
-                       "'%s': no converter reads this file (%zu bytes)", name,
-                       size);
+        return fail_no_converter(name, err);
     report->format = c->name;
     MD_TRY(md_model_new(&model, alloc, 0, err));
     s = c->convert(model, report, bytes, size, err);
@@ -114,14 +136,6 @@ md_status md_convert(md_model **out, const char *path,
     return s;
 }
 
-/* Append a title to the list of them in text. */
-static void add_title(char text[TITLES_SIZE], const char *title)
-{
-    size_t n = strlen(text);
-
-    snprintf(text + n, TITLES_SIZE - n, "%s%s", n ? ", " : "", title);
-}
-
 static md_status fail_unknown(const char *name, md_error *err)
 {
     char titles[TITLES_SIZE] = "";
@@ -130,8 +144,7 @@ static md_status fail_unknown(const char *name, md_error *err)
         if ((*f)->load_model)
             add_title(titles, (*f)->title);
     }
-    for (size_t i = 0; list[i]; i++)
-        add_title(titles, list[i]->title);
+    add_converters(titles);
     return md_fail(err, MD_UNSUPPORTED,
                    "'%s' is no model of a known format, expected %s", name,
                    titles);

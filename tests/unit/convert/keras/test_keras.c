@@ -783,7 +783,9 @@ static void test_keras__not_a_model(void **state)
     (void)state;
     assert_md_fails(md_convert_bytes(&m, "hello", 5, "greeting", NULL, NULL,
                                      md_alloc_default(), &err),
-                    MD_UNSUPPORTED, &err, "'greeting': no converter reads");
+                    MD_UNSUPPORTED, &err,
+                    "'greeting' is nothing that can be converted, expected "
+                    "Keras .keras and .h5");
     assert_md_fails(
         md_convert(&m, "/nowhere", NULL, NULL, md_alloc_default(), &err),
         MD_NOT_FOUND, &err, "/nowhere");
