@@ -179,8 +179,8 @@ md_status md_keras_emit_activation(md_keras_build *b, const md_keras_value *in,
                                    md_error *err)
 {
     (void)n_in;
-    return md_keras_activate(
-        out, b, in, md_keras_activation(b->layer->config, "activation"), err);
+    return md_keras_activate(out, b, in, md_keras_activation(b->layer->config),
+                             err);
 }
 
 md_status md_keras_emit_identity(md_keras_build *b, const md_keras_value *in,
@@ -285,8 +285,7 @@ md_status md_keras_emit_softmax(md_keras_build *b, const md_keras_value *in,
     if (json_is_array(v) && json_array_size(v) == 1)
         v = json_array_get(v, 0);
     if (v && !json_is_integer(v))
-        return md_keras_fail(b, err, MD_UNSUPPORTED,
-                             "softmax over several axes");
+        return md_keras_refuse(b, err, "axis");
     *out = *in;
     MD_TRY(md_keras_unify(out, b, 1, err));
     MD_TRY(

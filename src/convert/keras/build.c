@@ -41,6 +41,16 @@ md_status md_keras_fail(const md_keras_build *b, md_error *err, md_status s,
                    b->layer->cls, text);
 }
 
+md_status md_keras_refuse(const md_keras_build *b, md_error *err,
+                          const char *key)
+{
+    char text[MD_KERAS_SHOWN];
+
+    return md_keras_fail(
+        b, err, MD_UNSUPPORTED, "%s %s has no conversion", key,
+        md_keras_show(text, json_object_get(b->layer->config, key)));
+}
+
 int64_t md_keras_span(const md_keras_value *v, int from, int to)
 {
     int64_t n = 1;
@@ -206,22 +216,35 @@ md_status md_keras_weight_copy(md_tensor *out, const md_keras_build *b,
     return MD_OK;
 }
 
+/* The order of a weight's axes in one number, 0 for as they are. */
+static uint32_t order_of(const md_tensor *w, const int *perm)
+{
+    uint32_t order = 0;
+
+    for (int i = 0; perm && i < w->shape.rank; i++)
+        order = order << 4 | (uint32_t)(perm[i] ^ i);
+    return order;
+}
+
 md_status md_keras_weight_const(md_value_id *out, md_keras_build *b, uint32_t i,
                                 const char *stem, const int *perm,
                                 const md_shape *as, md_error *err)
 {
+    uint32_t order = order_of(b->layer->w[i], perm);
     md_tensor t = MD_TENSOR_INIT;
 
-    if (b->layer->made[i] != 0) {
+    if (b->layer->made[i] != 0 && b->layer->made_order[i] == order) {
         *out = b->layer->made[i] - 1;
         return MD_OK;
     }
     MD_TRY(md_keras_weight_copy(&t, b, b->layer->w[i], perm, err));
-    b->n_parameters += (uint64_t)md_tensor_n(&t);
+    if (b->layer->made[i] == 0)
+        b->n_parameters += (uint64_t)md_tensor_n(&t);
     if (as)
         t.shape = *as;
     MD_TRY(md_keras_const(out, b, stem, t, err));
     b->layer->made[i] = *out + 1;
+    b->layer->made_order[i] = order;
     return MD_OK;
 }
 

@@ -107,8 +107,7 @@ md_status md_keras_emit_dense(md_keras_build *b, const md_keras_value *x,
     else
         MD_TRY(dense_nd(&y, b, x, has_bias ? &bias : NULL, err));
     y.dim[y.rank - 1] = dim[1];
-    return md_keras_activate(out, b, &y, md_keras_activation(c, "activation"),
-                             err);
+    return md_keras_activate(out, b, &y, md_keras_activation(c), err);
 }
 
 md_status md_keras_emit_embedding(md_keras_build *b, const md_keras_value *x,

@@ -63,6 +63,10 @@ bool md_keras_knows_activation(const char *name);
 md_status md_keras_fail(const md_keras_build *b, md_error *err, md_status s,
                         const char *fmt, ...) MD_PRINTF(4, 5);
 
+/* MD_UNSUPPORTED that names the layer, a setting and its value. */
+md_status md_keras_refuse(const md_keras_build *b, md_error *err,
+                          const char *key);
+
 /* Append `op` with one output; *node (may be NULL) takes its attributes. */
 md_status md_keras_op(md_value_id *out, md_keras_build *b, const char *op,
                       const md_value_id *in, uint32_t n_in, md_node **node,
@@ -95,7 +99,8 @@ md_status md_keras_expect_weights(const md_keras_build *b, uint32_t n,
                                   md_error *err);
 
 /* Weight i as float32 constant with its axes in the order perm (NULL: as they
- * are) and then the shape `as` (NULL: what results).  One per layer. */
+ * are) and then the shape `as` (NULL: what results).  Calls of a shared layer
+ * that want the same get the same one. */
 md_status md_keras_weight_const(md_value_id *out, md_keras_build *b, uint32_t i,
                                 const char *stem, const int *perm,
                                 const md_shape *as, md_error *err);
@@ -135,7 +140,7 @@ md_status md_keras_activate(md_keras_value *out, md_keras_build *b,
                             const md_keras_value *v, const char *name,
                             md_error *err);
 
-/* x / sqrt(max(sum(x^2), 1e-12)) along an axis of the ONNX value. */
+/* x / sqrt(max(sum(x^2), epsilon)) along an axis of the ONNX value. */
 md_status md_keras_unit(md_value_id *out, md_keras_build *b, md_value_id x,
                         int64_t axis, md_error *err);
 

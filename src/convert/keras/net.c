@@ -2,9 +2,11 @@
 #include "convert/keras/net.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "convert/keras/layer.h"
+#include "convert/keras/settings.h"
 
 enum {
     CALLS_MAX = 100000, /* of all layers of a model */
@@ -55,6 +57,8 @@ bool md_keras_bool(const json_t *config, const char *key, bool otherwise)
 {
     const json_t *v = json_object_get(config, key);
 
+    if (json_is_integer(v))
+        return json_integer_value(v) != 0;
     return json_is_boolean(v) ? json_is_true(v) : otherwise;
 }
 
@@ -80,10 +84,8 @@ md_status md_keras_ints(int64_t *out, uint32_t n, const md_keras_layer *layer,
     return MD_OK;
 }
 
-const char *md_keras_activation(const json_t *config, const char *key)
+const char *md_keras_function_name(const json_t *v)
 {
-    const json_t *v = json_object_get(config, key);
-
     if (!v || json_is_null(v))
         return "linear";
     /* Functions may be wrapped: {"class_name":"function","config":"relu"}. */
@@ -93,16 +95,51 @@ const char *md_keras_activation(const json_t *config, const char *key)
     return json_string_value(v);
 }
 
+const char *md_keras_activation(const json_t *config)
+{
+    return md_keras_function_name(json_object_get(config, "activation"));
+}
+
+/* What has room of a value's JSON, and how much there was. */
+typedef struct shown {
+    char *text;
+    size_t n;
+} shown;
+
+static int show_part(const char *part, size_t n, void *ctx)
+{
+    shown *s = ctx;
+    size_t room = s->n < MD_KERAS_SHOWN ? MD_KERAS_SHOWN - s->n : 0;
+
+    if (room > 0)
+        memcpy(s->text + s->n, part, n < room ? n : room);
+    s->n += n;
+    return 0;
+}
+
+const char *md_keras_show(char text[MD_KERAS_SHOWN], const json_t *v)
+{
+    shown s = { text, 0 };
+
+    json_dump_callback(v, show_part, &s, JSON_ENCODE_ANY | JSON_COMPACT);
+    if (s.n >= MD_KERAS_SHOWN)
+        memcpy(text + MD_KERAS_SHOWN - 4, "...", 4);
+    else
+        text[s.n] = '\0';
+    return text;
+}
+
 static md_status nomem(const parser *p, size_t size)
 {
     return md_fail_nomem(p->err, size);
 }
 
-static md_status refuse(parser *p, const md_keras_layer *l, const char *why)
+static md_status refuse(parser *p, md_keras_layer *l, const char *why)
 {
     refusal **at = &p->refusals;
 
-    p->n_refused++;
+    p->n_refused += !l->refused;
+    l->refused = true;
     while (*at &&
            (strcmp((*at)->cls, l->cls) != 0 || strcmp((*at)->why, why) != 0))
         at = &(*at)->next;
@@ -114,6 +151,17 @@ static md_status refuse(parser *p, const md_keras_layer *l, const char *why)
     }
     (*at)->n++;
     return MD_OK;
+}
+
+/* The same because of a value, which is shown as JSON. */
+static md_status refuse_value(parser *p, md_keras_layer *l, const char *what,
+                              const json_t *v, const char *where)
+{
+    char text[MD_KERAS_SHOWN];
+    const char *why = md_arena_printf(p->ar, "%.60s %s%s", what,
+                                      md_keras_show(text, v), where);
+
+    return why ? refuse(p, l, why) : nomem(p, sizeof(text));
 }
 
 /* One message with every class that was refused. */
@@ -162,27 +210,71 @@ static bool is_model(const json_t *item)
            json_is_array(json_object_get(config, "layers"));
 }
 
-/* Settings that every layer of a class has and no emitter looks at. */
-static md_status check_settings(parser *p, const md_keras_layer *l)
+/*
+ * A class of someone else that is called like one of Keras: the package
+ * before '>' in its registered name, or its module, tells.
+ */
+static md_status check_origin(parser *p, md_keras_layer *l, const json_t *item)
 {
-    const json_t *c = l->config;
-    const char *activation = md_keras_activation(c, "activation");
+    static const char *const own[] = { "keras", "tf_keras", "tensorflow" };
+    const json_t *registered = json_object_get(item, "registered_name");
+    const json_t *module = json_object_get(item, "module");
+    bool known = !json_is_string(module);
 
-    if (!activation)
-        MD_TRY(refuse(p, l, "an activation that is a layer"));
-    else if (!md_keras_knows_activation(activation))
-        MD_TRY(refuse(p, l, activation));
-    if (strcmp(md_keras_text(c, "data_format", ""), "channels_first") == 0)
-        MD_TRY(refuse(p, l, "channels_first"));
-    if (md_keras_bool(c, "mask_zero", false))
-        MD_TRY(refuse(p, l, "mask_zero"));
+    for (size_t i = 0; !known && i < MD_COUNT(own); i++) {
+        const char *text = json_string_value(module);
+        size_t n = strlen(own[i]);
+
+        known = strncmp(text, own[i], n) == 0 && (!text[n] || text[n] == '.');
+    }
+    if (!known)
+        return refuse_value(p, l, "module", module, "");
+    if (json_is_string(registered) &&
+        strchr(json_string_value(registered), '>'))
+        return refuse_value(p, l, "registered_name", registered, "");
+    return MD_OK;
+}
+
+/* Of a function or layer that is a value, its name. */
+static const json_t *short_form(const json_t *v)
+{
+    const json_t *config = json_object_get(v, "config");
+    const json_t *cls = json_object_get(v, "class_name");
+
+    return json_is_string(config) ? config : cls ? cls : v;
+}
+
+static md_status check_settings(parser *p, md_keras_layer *l, json_t *config)
+{
+    const char *key;
+    json_t *v;
+
+    json_object_foreach(config, key, v)
+    {
+        if (!md_keras_setting_fits(l->row, key, v))
+            MD_TRY(refuse_value(p, l, key, short_form(v), ""));
+    }
+    return MD_OK;
+}
+
+/* Inputs that are more than a dense tensor that is always given.  A sparse
+ * one computes the same when it is dense. */
+static md_status check_input(parser *p, md_keras_layer *l)
+{
+    static const char *const key[] = { "ragged", "optional" };
+
+    for (size_t i = 0; i < MD_COUNT(key); i++) {
+        if (md_keras_bool(l->config, key[i], false))
+            MD_TRY(refuse_value(p, l, key[i],
+                                json_object_get(l->config, key[i]), ""));
+    }
     return MD_OK;
 }
 
 static md_status read_layer(md_keras_layer *l, parser *p, const json_t *item,
                             const char *prefix)
 {
-    const json_t *config = json_object_get(item, "config");
+    json_t *config = json_object_get(item, "config");
     const char *name = md_keras_text(item, "name", NULL);
 
     l->cls = md_keras_text(item, "class_name", NULL);
@@ -201,7 +293,7 @@ static md_status read_layer(md_keras_layer *l, parser *p, const json_t *item,
         return nomem(p, strlen(name));
     if (strcmp(l->cls, "InputLayer") == 0) {
         l->is_input = true;
-        return MD_OK;
+        return check_input(p, l);
     }
     if (is_operation(item))
         return refuse(p, l, "keras.ops");
@@ -211,7 +303,10 @@ static md_status read_layer(md_keras_layer *l, parser *p, const json_t *item,
         return inner ? read_net(&l->net, p, item, inner) : nomem(p, 1);
     }
     l->row = md_keras_row_find(l->cls);
-    return l->row ? check_settings(p, l) : refuse(p, l, "");
+    if (!l->row)
+        return refuse(p, l, "");
+    MD_TRY(check_origin(p, l, item));
+    return check_settings(p, l, config);
 }
 
 static md_status find_layer(uint32_t *out, const parser *p,
@@ -227,9 +322,20 @@ static md_status find_layer(uint32_t *out, const parser *p,
                    net->name, name ? name : "(not a name)");
 }
 
+/*
+ * A model's own graph counts as its first call: in Keras 2 always, in Keras 3
+ * where a model's outputs are told, and not for Sequential.
+ */
+static int own_graph(const parser *p, const md_keras_layer *l, bool is_end)
+{
+    if (!l->net)
+        return 0;
+    return p->file->major < 3 || (is_end && strcmp(l->cls, "Sequential") != 0);
+}
+
 /* [layer, node, tensor, ...] */
 static md_status read_ref(md_keras_ref *out, const parser *p,
-                          const md_keras_net *net, const json_t *a)
+                          const md_keras_net *net, const json_t *a, bool is_end)
 {
     json_int_t node = json_integer_value(json_array_get(a, 1));
     json_int_t index = json_integer_value(json_array_get(a, 2));
@@ -238,9 +344,7 @@ static md_status read_ref(md_keras_ref *out, const parser *p,
     MD_TRY(find_layer(&out->layer, p, net,
                       json_string_value(json_array_get(a, 0))));
     l = &net->layers[out->layer];
-    /* In Keras 2 a model's own graph counts as its first call. */
-    if (l->net && p->file->major < 3)
-        node--;
+    node -= own_graph(p, l, is_end);
     if (node < 0 || node >= (json_int_t)l->n_calls || index < 0 ||
         index >= (l->net ? (json_int_t)l->net->n_outputs : 1))
         return md_fail(p->err, MD_CORRUPT,
@@ -263,6 +367,7 @@ static bool is_ref(const json_t *v)
 typedef struct ref_list {
     md_keras_ref *v;
     uint32_t n, cap;
+    bool is_end; /* of a model's inputs or outputs */
 } ref_list;
 
 static md_status add_ref(ref_list *list, const parser *p,
@@ -270,7 +375,7 @@ static md_status add_ref(ref_list *list, const parser *p,
 {
     md_keras_ref ref;
 
-    MD_TRY(read_ref(&ref, p, net, v));
+    MD_TRY(read_ref(&ref, p, net, v, list->is_end));
     if (list->n == list->cap) {
         uint32_t cap = list->cap ? list->cap * 2 : 2;
         md_keras_ref *grown = md_arena_calloc(p->ar, cap, sizeof(*grown));
@@ -286,11 +391,39 @@ static md_status add_ref(ref_list *list, const parser *p,
     return MD_OK;
 }
 
+static bool is_tensor(const json_t *v)
+{
+    return json_is_object(v) &&
+           strcmp(md_keras_text(v, "class_name", ""), "__keras_tensor__") == 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Keras flattens a dictionary in the order of its sorted keys. */
+static md_status sorted_keys(const char ***out, const parser *p, json_t *v)
+{
+    size_t n = json_object_size(v);
+    const char **keys = md_arena_calloc(p->ar, n + 1, sizeof(*keys));
+    const char *key;
+    json_t *e;
+    size_t i = 0;
+
+    if (!keys)
+        return nomem(p, (n + 1) * sizeof(*keys));
+    json_object_foreach(v, key, e) keys[i++] = key;
+    qsort(keys, n, sizeof(*keys), by_text);
+    *out = keys;
+    return MD_OK;
+}
+
 /* Every tensor in v, whatever lists and dictionaries it is wrapped in. */
 static md_status collect_refs(ref_list *list, const parser *p,
                               const md_keras_net *net, json_t *v, int depth)
 {
-    const char *key;
+    const char **keys = NULL;
     json_t *e;
     size_t i;
 
@@ -307,7 +440,7 @@ static md_status collect_refs(ref_list *list, const parser *p,
     }
     if (!json_is_object(v))
         return MD_OK;
-    if (strcmp(md_keras_text(v, "class_name", ""), "__keras_tensor__") == 0) {
+    if (is_tensor(v)) {
         v = json_object_get(json_object_get(v, "config"), "keras_history");
         return is_ref(v) ? add_ref(list, p, net, v)
                          : md_fail(p->err, MD_CORRUPT,
@@ -315,8 +448,141 @@ static md_status collect_refs(ref_list *list, const parser *p,
                                    "history",
                                    net->name);
     }
+    MD_TRY(sorted_keys(&keys, p, v));
+    for (i = 0; keys[i]; i++)
+        MD_TRY(
+            collect_refs(list, p, net, json_object_get(v, keys[i]), depth + 1));
+    return MD_OK;
+}
+
+/* A model whose inputs have no keys finds them by the names of its inputs. */
+static md_status refs_by_name(ref_list *list, parser *p,
+                              const md_keras_net *net, md_keras_layer *l,
+                              json_t *v)
+{
+    const md_keras_net *inner = l->net;
+
+    for (uint32_t i = 0; i < inner->n_inputs; i++) {
+        const char *name = inner->layers[inner->inputs[i].layer].name;
+        json_t *e = json_object_get(v, name);
+
+        if (!e)
+            return md_fail(p->err, MD_CORRUPT,
+                           "keras: layer '%s' is called without its input '%s'",
+                           l->path, name);
+        MD_TRY(collect_refs(list, p, net, e, 0));
+    }
+    return MD_OK;
+}
+
+/* Tensors that a layer is called with. */
+static md_status read_tensors(ref_list *list, parser *p,
+                              const md_keras_net *net, md_keras_layer *l,
+                              json_t *v)
+{
+    bool keyed = json_is_object(v) && !is_tensor(v);
+
+    if (keyed && !l->net)
+        return refuse(p, l, "a dictionary in a call");
+    if (keyed && !l->net->keyed)
+        return refs_by_name(list, p, net, l, v);
+    return collect_refs(list, p, net, v, 0);
+}
+
+/* An argument that is as good as not given. */
+static bool is_idle(json_t *v)
+{
+    const char *key;
+    json_t *e;
+    size_t i;
+
+    json_array_foreach(v, i, e)
+    {
+        if (!is_idle(e))
+            return false;
+    }
     json_object_foreach(v, key, e)
-        MD_TRY(collect_refs(list, p, net, e, depth + 1));
+    {
+        if (!is_idle(e))
+            return false;
+    }
+    return json_is_null(v) || json_is_false(v) || json_is_array(v) ||
+           json_is_object(v);
+}
+
+/* Where training changes what is computed; others only take the argument. */
+static bool minds_training(const md_keras_layer *l)
+{
+    return l->net || l->row->emit == md_keras_emit_identity ||
+           l->row->emit == md_keras_emit_batch_norm;
+}
+
+/* Arguments beside the tensors would change what the layer computes. */
+static md_status check_arguments(parser *p, md_keras_layer *l, json_t *kwargs,
+                                 const char *tensors)
+{
+    const char *key;
+    json_t *v;
+
+    json_object_foreach(kwargs, key, v)
+    {
+        if (is_idle(v) || strcmp(key, tensors) == 0 ||
+            (strcmp(key, "training") == 0 && !minds_training(l)))
+            continue;
+        MD_TRY(refuse_value(p, l, key, v, " in a call"));
+    }
+    return MD_OK;
+}
+
+/* {"args": [tensors, ...], "kwargs": {...}} */
+static md_status read_node3(ref_list *list, parser *p, const md_keras_net *net,
+                            md_keras_layer *l, const json_t *node)
+{
+    const json_t *args = json_object_get(node, "args");
+    json_t *kwargs = json_object_get(node, "kwargs");
+    json_t *tensors = json_array_get(args, 0);
+
+    MD_TRY(check_arguments(p, l, kwargs, tensors ? "" : "inputs"));
+    for (size_t i = 1; i < json_array_size(args); i++) {
+        if (!is_idle(json_array_get(args, i)))
+            MD_TRY(refuse_value(p, l, "second argument",
+                                json_array_get(args, i), " in a call"));
+    }
+    if (!tensors)
+        tensors = json_object_get(kwargs, "inputs");
+    return read_tensors(list, p, net, l, tensors);
+}
+
+/* The arguments behind each [layer, node, tensor, {...}] of Keras 2. */
+static md_status check_node2(parser *p, md_keras_layer *l, json_t *v, int depth)
+{
+    const char *key;
+    json_t *e;
+    size_t i;
+
+    if (is_ref(v))
+        return check_arguments(p, l, json_array_get(v, 3), "");
+    if (depth == JSON_DEPTH_MAX)
+        return MD_OK; /* refused by collect_refs */
+    json_array_foreach(v, i, e) MD_TRY(check_node2(p, l, e, depth + 1));
+    json_object_foreach(v, key, e) MD_TRY(check_node2(p, l, e, depth + 1));
+    return MD_OK;
+}
+
+static md_status read_node(md_keras_call *call, parser *p,
+                           const md_keras_net *net, md_keras_layer *l,
+                           json_t *node)
+{
+    ref_list refs = { NULL, 0, 0, false };
+
+    if (json_object_get(node, "args") || json_object_get(node, "kwargs")) {
+        MD_TRY(read_node3(&refs, p, net, l, node));
+    } else {
+        MD_TRY(check_node2(p, l, node, 0));
+        MD_TRY(read_tensors(&refs, p, net, l, node));
+    }
+    call->in = refs.v;
+    call->n_in = refs.n;
     return MD_OK;
 }
 
@@ -350,16 +616,10 @@ static md_status read_calls(parser *p, md_keras_net *net, const json_t *items)
     {
         md_keras_layer *l = &net->layers[i];
 
-        if (l->is_input)
+        if (l->is_input || l->refused)
             continue;
         json_array_foreach(json_object_get(item, "inbound_nodes"), j, node)
-        {
-            ref_list refs = { NULL, 0, 0 };
-
-            MD_TRY(collect_refs(&refs, p, net, node, 0));
-            l->calls[j].in = refs.v;
-            l->calls[j].n_in = refs.n;
-        }
+            MD_TRY(read_node(&l->calls[j], p, net, l, node));
     }
     return MD_OK;
 }
@@ -368,7 +628,7 @@ static md_status read_ends(md_keras_ref **out, uint32_t *n, const parser *p,
                            const md_keras_net *net, const json_t *config,
                            const char *key)
 {
-    ref_list refs = { NULL, 0, 0 };
+    ref_list refs = { NULL, 0, 0, true };
 
     MD_TRY(collect_refs(&refs, p, net, json_object_get(config, key), 0));
     if (refs.n == 0)
@@ -382,6 +642,7 @@ static md_status read_ends(md_keras_ref **out, uint32_t *n, const parser *p,
 static md_status read_functional(md_keras_net *net, parser *p,
                                  const json_t *config, const json_t *items)
 {
+    net->keyed = json_is_object(json_object_get(config, "input_layers"));
     MD_TRY(read_calls(p, net, items));
     MD_TRY(read_ends(&net->inputs, &net->n_inputs, p, net, config,
                      "input_layers"));

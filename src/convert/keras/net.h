@@ -14,7 +14,8 @@
 enum {
     MD_KERAS_LAYERS_MAX = 5000, /* of one net */
     MD_KERAS_NEST_MAX = 16,     /* models in models */
-    MD_KERAS_WEIGHTS_MAX = 8    /* of one layer */
+    MD_KERAS_WEIGHTS_MAX = 8,   /* of one layer */
+    MD_KERAS_SHOWN = 44         /* characters of a value in a text, with NUL */
 };
 
 typedef struct md_keras_net md_keras_net;
@@ -42,10 +43,13 @@ typedef struct md_keras_layer {
     md_keras_call *calls;
     uint32_t n_calls;
     bool is_input;
+    bool refused; /* named in the error of md_keras_net_read */
     const md_tensor *w[MD_KERAS_WEIGHTS_MAX];
     uint32_t n_w;
-    /* Constants made of the weights, for later calls; 0: none, else id + 1. */
+    /* Constants made of the weights, for later calls; 0: none, else id + 1.
+     * And the order of their axes (build.c). */
     md_value_id made[MD_KERAS_WEIGHTS_MAX];
+    uint32_t made_order[MD_KERAS_WEIGHTS_MAX];
 } md_keras_layer;
 
 struct md_keras_net {
@@ -53,11 +57,13 @@ struct md_keras_net {
     md_keras_layer *layers;
     md_keras_ref *inputs, *outputs;
     uint32_t n_layers, n_inputs, n_outputs;
+    bool keyed; /* inputs have keys, by whose order they are counted */
 };
 
 /*
- * Read the model's structure.  Layers that have no row, or whose settings no
- * row understands, are all named in one MD_UNSUPPORTED.
+ * Read the model's structure.  Layers that have no row, or that have settings
+ * or calls that their row does not understand, are all named in one
+ * MD_UNSUPPORTED.
  */
 md_status md_keras_net_read(md_keras_net **out, const md_keras_file *f,
                             md_arena *ar, md_error *err);
@@ -66,20 +72,27 @@ md_status md_keras_net_read(md_keras_net **out, const md_keras_file *f,
 md_status md_keras_net_bind(md_keras_net *net, const md_keras_file *f,
                             md_arena *ar, md_error *err);
 
-/* Settings with defaults; a value of another type is the default too. */
+/* Settings with defaults; null and a value of another type are the default
+ * too (settings.h has refused what must not be).  A bool may be a number. */
 const char *md_keras_text(const json_t *config, const char *key,
                           const char *otherwise);
 double md_keras_number(const json_t *config, const char *key, double otherwise);
 int64_t md_keras_int(const json_t *config, const char *key, int64_t otherwise);
 bool md_keras_bool(const json_t *config, const char *key, bool otherwise);
 
+/* A value as JSON, cut with "..." where it is long.  Returns text. */
+const char *md_keras_show(char text[MD_KERAS_SHOWN], const json_t *v);
+
 /* n whole numbers: a list of n, or one that stands for all.  Absent or null:
  * `otherwise` n times.  MD_CORRUPT for anything else. */
 md_status md_keras_ints(int64_t *out, uint32_t n, const md_keras_layer *layer,
                         const char *key, int64_t otherwise, md_error *err);
 
-/* Name of the activation under `key` ("linear" when absent); NULL when it is
- * more than a name. */
-const char *md_keras_activation(const json_t *config, const char *key);
+/* Name of the activation ("linear" when absent); NULL when it is more than a
+ * name. */
+const char *md_keras_activation(const json_t *config);
+
+/* The same of the setting's value, which may be NULL. */
+const char *md_keras_function_name(const json_t *v);
 
 #endif

@@ -169,8 +169,9 @@ static void print_ints(char *buf, size_t size, const char *key, int n,
 static const char *config_of(char buf[2048], const window_case *c)
 {
     char layer[1024];
-    char part[5][128] = { "" };
+    char part[7][128] = { "" };
     bool is_pool = strstr(c->cls, "Pooling");
+    bool depthwise = strncmp(c->cls, "Depthwise", 9) == 0;
     int64_t dim[KERAS_RANK] = { BATCH };
 
     memcpy(dim + 1, c->in, sizeof(c->in));
@@ -184,15 +185,20 @@ static const char *config_of(char buf[2048], const window_case *c)
     if (c->grow[0])
         print_ints(part[3], sizeof(part[3]), "output_padding", c->n, c->grow,
                    1);
-    snprintf(part[4], sizeof(part[4]),
-             ",\"filters\":%lld,\"groups\":%lld,\"depth_multiplier\":%lld",
-             (long long)c->filters, (long long)c->groups,
-             (long long)(c->mid ? c->mid : c->filters));
+    if (!is_pool)
+        snprintf(part[4], sizeof(part[4]), ",\"use_bias\":%s,\"groups\":%lld",
+                 c->bias ? "true" : "false", (long long)c->groups);
+    if (!is_pool && !depthwise)
+        snprintf(part[5], sizeof(part[5]), ",\"filters\":%lld",
+                 (long long)c->filters);
+    if (depthwise || c->mid)
+        snprintf(part[6], sizeof(part[6]), ",\"depth_multiplier\":%lld",
+                 (long long)(c->mid ? c->mid : c->filters));
     snprintf(layer, sizeof(layer),
              "{\"class_name\":\"%s\",\"config\":{\"name\":\"y\",\"padding\":"
-             "\"%s\",\"use_bias\":%s%s%s%s%s%s}}",
-             c->cls, c->padding, c->bias ? "true" : "false", part[0], part[1],
-             part[2], part[3], part[4]);
+             "\"%s\"%s%s%s%s%s%s%s}}",
+             c->cls, c->padding, part[0], part[1], part[2], part[3], part[4],
+             part[5], part[6]);
     return keras_sequential(buf, 2048, c->n + 2, dim, layer);
 }
 

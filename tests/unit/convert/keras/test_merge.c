@@ -382,12 +382,199 @@ static void test_merge__channels_lie_first_behind_a_convolution(void **state)
     }
 }
 
+#define IN3(name)                                                              \
+    "{\"class_name\":\"InputLayer\",\"name\":\"" name                          \
+    "\",\"config\":{\"batch_shape\":[null,2]},\"inbound_nodes\":[]},"
+#define T3(layer, call, index)                                                 \
+    "{\"class_name\":\"__keras_tensor__\",\"config\":{\"keras_history\":["     \
+    "\"" layer "\"," call "," index "]}}"
+#define LAYER3(cls, name, args, kwargs)                                        \
+    "{\"class_name\":\"" cls "\",\"name\":\"" name "\",\"config\":{},"         \
+    "\"inbound_nodes\":[{\"args\":[" args "],\"kwargs\":{" kwargs "}}]}"
+/* zz - aa, by inputs that are counted as `in` says. */
+#define INNER(in, out, call)                                                   \
+    "{\"class_name\":\"Functional\",\"name\":\"inner\",\"config\":{\"name\":"  \
+    "\"inner\",\"layers\":[" IN3("zz") IN3("aa")                               \
+        LAYER3("Subtract", "sub",                                              \
+               "[" T3("zz", "0", "0") "," T3("aa", "0", "0") "]",              \
+               "") "],\"input_layers\":" in ",\"output_layers\":" out "},"     \
+                   "\"inbound_nodes\":[{\"args\":[" call "],\"kwargs\":{}}]}"
+#define OUTER(inner, out) NET(IN3("a") IN3("b") inner, ENDS_AB, out)
+#define A3 T3("a", "0", "0")
+#define B3 T3("b", "0", "0")
+#define LIST3 "[[\"zz\",0,0],[\"aa\",0,0]]"
+#define KEYS3 "{\"q\":[\"zz\",0,0],\"p\":[\"aa\",0,0]}"
+#define SUB3 "[[\"sub\",0,0]]"
+
+/*
+ * a = 1 2, b = 10 20; the inner model takes zz - aa.  What Keras 3.15 gives:
+ * names find inputs that have none of their own, keys count by their order,
+ * and a model that ends a model has its own graph as call 0.
+ */
+static void test_merge__arguments_find_their_inputs(void **state)
+{
+    static const struct {
+        const char *config;
+        float want[2];
+    } cases[] = {
+        /* By place. */
+        { OUTER(INNER(LIST3, SUB3, "[" A3 "," B3 "]"), "[\"inner\",1,0]"),
+          { -9, -18 } },
+        /* By name, in another order. */
+        { OUTER(INNER(LIST3, SUB3, "{\"aa\":" A3 ",\"zz\":" B3 "}"),
+                "[\"inner\",1,0]"),
+          { 9, 18 } },
+        { OUTER(INNER(LIST3, SUB3, "{\"zz\":" A3 ",\"aa\":" B3 "}"),
+                "[\"inner\",1,0]"),
+          { -9, -18 } },
+        /* By key: p is aa, q is zz. */
+        { OUTER(INNER(KEYS3, SUB3, "{\"q\":" A3 ",\"p\":" B3 "}"),
+                "[\"inner\",1,0]"),
+          { -9, -18 } },
+        /* By place among the sorted keys: a is p, which is aa. */
+        { OUTER(INNER(KEYS3, SUB3, "[" A3 "," B3 "]"), "[\"inner\",1,0]"),
+          { 9, 18 } },
+        /* The model's result inside the graph counts from 0. */
+        { OUTER(INNER(LIST3, SUB3, "[" A3 "," B3 "]") "," LAYER3(
+                    "ReLU", "r", T3("inner", "0", "0"), ""),
+                "[\"r\",0,0]"),
+          { 0, 0 } },
+        /* Outputs with keys count in their order: 0 is aa, 1 is sub. */
+        { OUTER(INNER(LIST3, "{\"s\":[\"sub\",0,0],\"i\":[\"aa\",0,0]}",
+                      "[" A3 "," B3
+                      "]") "," LAYER3("ReLU", "r", T3("inner", "0", "0"), ""),
+                "[\"r\",0,0]"),
+          { 10, 20 } },
+        /* Preprocessing layers are called so, and do not mind. */
+        { OUTER(LAYER3("ReLU", "r", A3, "\"training\":true"), "[\"r\",0,0]"),
+          { 1, 2 } },
+        /* Idle arguments are no arguments; inputs may be named. */
+        { OUTER(LAYER3("Subtract", "s", "[" A3 "," B3 "],null",
+                       "\"mask\":[null,null],\"training\":false"),
+                "[\"s\",0,0]"),
+          { -9, -18 } },
+        { OUTER(LAYER3("Subtract", "s", "", "\"inputs\":[" A3 "," B3 "]"),
+                "[\"s\",0,0]"),
+          { -9, -18 } },
+    };
+    static const float a[] = { 1, 2 };
+    static const float b[] = { 10, 20 };
+    static const int64_t dim[] = { 1, 2 };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        keras_net_def net = { .config = cases[i].config };
+        keras_array in[2] = { array_of(2, dim, a), array_of(2, dim, b) };
+        md_tensor out = MD_TENSOR_INIT;
+
+        keras_net_run(&out, 1, &net, in, 2);
+        expect(&out, cases[i].config, 2, dim, cases[i].want);
+        md_tensor_release(&out);
+    }
+}
+
+/* What a call asks for beyond its tensors is refused, never left out. */
+static void test_merge__arguments_that_change_the_result(void **state)
+{
+    static const struct {
+        const char *version, *config;
+        md_status status;
+        const char *text;
+    } cases[] = {
+        { "3.5.0",
+          OUTER(LAYER3("Dropout", "d", A3, "\"training\":true"), "[\"d\",0,0]"),
+          MD_UNSUPPORTED, "Dropout with training true in a call ('d')" },
+        { "3.5.0", OUTER(LAYER3("Dropout", "d", A3 ",true", ""), "[\"d\",0,0]"),
+          MD_UNSUPPORTED, "Dropout with second argument true in a call" },
+        { "2.15.0",
+          NET(IN3("a") "{\"class_name\":\"Dropout\",\"name\":\"d\","
+                       "\"config\":{},\"inbound_nodes\":[[[\"a\",0,0,{"
+                       "\"training\":true}]]]}",
+              "[\"a\",0,0]", "[\"d\",0,0]"),
+          MD_UNSUPPORTED, "Dropout with training true in a call ('d')" },
+        /* x + 1 is written like a layer, in .h5 without its module. */
+        { "3.5.0", OUTER(LAYER3("Add", "s", A3 ",1", ""), "[\"s\",0,0]"),
+          MD_UNSUPPORTED, "Add with second argument 1 in a call ('s')" },
+        { "3.5.0", OUTER(LAYER3("Add", "s", A3 "," B3, ""), "[\"s\",0,0]"),
+          MD_UNSUPPORTED, "Add with second argument {\"class_name\":\"" },
+        { "3.5.0",
+          OUTER(LAYER3("Softmax", "s", A3, "\"mask\":" B3), "[\"s\",0,0]"),
+          MD_UNSUPPORTED, "Softmax with mask {\"class_name\":\"__keras_ten" },
+        { "3.5.0",
+          OUTER(LAYER3("Add", "s", "{\"x\":" A3 ",\"y\":" B3 "}", ""),
+                "[\"s\",0,0]"),
+          MD_UNSUPPORTED, "Add with a dictionary in a call ('s')" },
+        { "3.5.0",
+          OUTER(INNER(LIST3, SUB3, "{\"zz\":" A3 ",\"b\":" B3 "}"),
+                "[\"inner\",1,0]"),
+          MD_CORRUPT, "layer 'inner' is called without its input 'aa'" },
+        { "3.5.0",
+          OUTER(INNER(LIST3, SUB3, "[" A3 "," B3 "]"), "[\"inner\",2,0]"),
+          MD_CORRUPT, "tensor 0 of call 1 of layer 'inner'" },
+        /* Two reasons in one layer: one layer, both named. */
+        { "3.5.0",
+          OUTER(LAYER3("Dropout", "d", A3 ",3", "\"training\":true"),
+                "[\"d\",0,0]"),
+          MD_UNSUPPORTED,
+          "keras: 1 layers have no conversion: Dropout with "
+          "training true in a call ('d'), Dropout with second argument 3" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        keras_net_def net = { .version = cases[i].version,
+                              .config = cases[i].config };
+        md_error err = MD_ERROR_INIT;
+        md_model *m = NULL;
+
+        assert_md_fails(keras_net_convert(&m, &net, &err), cases[i].status,
+                        &err, cases[i].text);
+        assert_null(m);
+    }
+}
+
+/* One kernel, as Gemm wants it for rank 2 and as MatMul does for rank 3. */
+static void test_merge__a_shared_dense_of_two_ranks(void **state)
+{
+    static const float kernel[] = { 1, 2, 3, 4 }; /* not symmetric */
+    static const float a[] = { 1, 10 };
+    static const int64_t dim[2][3] = { { 1, 2 }, { 1, 1, 2 } };
+    static const float want[] = { 31, 42 };
+    const keras_array w = {
+        .layer = "y", .rank = 2, .dim = { 2, 2 }, .data = kernel
+    };
+    keras_net_def net = {
+        .version = "2.15.0",
+        .w = &w,
+        .n_w = 1,
+        .config = NET(
+            IN("a", "[null,2]") IN(
+                "b",
+                "[null,1,2]") "{\"class_name\":\"Dense\",\"name\":\"y\",\"config\":{"
+                              "\"units\":2,\"use_bias\":false},\"inbound_nodes\":["
+                              "[[\"a\",0,0,{}]],[[\"b\",0,0,{}]]]}",
+            ENDS_AB, "[\"y\",0,0],[\"y\",1,0]")
+    };
+    keras_array in[2] = { array_of(2, dim[0], a), array_of(3, dim[1], a) };
+    md_tensor out[2] = { MD_TENSOR_INIT, MD_TENSOR_INIT };
+
+    (void)state;
+    keras_net_run(out, 2, &net, in, 2);
+    for (int i = 0; i < 2; i++) {
+        expect(&out[i], "shared dense", 2 + i, dim[i], want);
+        md_tensor_release(&out[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_merge__two_inputs),
         cmocka_unit_test(test_merge__what_does_not_fit_is_named),
         cmocka_unit_test(test_merge__a_shared_layer_has_one_set_of_weights),
+        cmocka_unit_test(test_merge__arguments_find_their_inputs),
+        cmocka_unit_test(test_merge__arguments_that_change_the_result),
+        cmocka_unit_test(test_merge__a_shared_dense_of_two_ranks),
         cmocka_unit_test(test_merge__models_nest),
         cmocka_unit_test(test_merge__channels_lie_first_behind_a_convolution),
     };

@@ -138,8 +138,8 @@ static void test_net__all_unsupported_layers_in_one_message(void **state)
                       "{\"class_name\":\"Lambda\",\"config\":{\"name\":\"l\"}}]}}"),
         MD_UNSUPPORTED, &f.err,
         "6 layers have no conversion: Mystery ('m1' and 1 more), Dense with "
-        "wiggle ('d'), Conv2D with channels_first ('c'), Add with keras.ops "
-        "('op'), Lambda ('l')");
+        "activation \"wiggle\" ('d'), Conv2D with data_format "
+        "\"channels_first\" ('c'), Add with keras.ops ('op'), Lambda ('l')");
     end(&f);
 }
 
