@@ -194,8 +194,8 @@ static md_status finish(md_keras_value *out, md_keras_build *b, md_error *err)
 {
     md_keras_value y = *out;
 
-    return md_keras_activate(
-        out, b, &y, md_keras_activation(b->layer->config, "activation"), err);
+    return md_keras_activate(out, b, &y, md_keras_activation(b->layer->config),
+                             err);
 }
 
 /* Channels and rank of the input, channels first. */
@@ -210,6 +210,17 @@ static md_status begin(md_keras_value *out, int64_t *channels,
         return md_keras_fail(b, err, MD_CORRUPT,
                              "number of input channels is not fixed");
     return md_keras_first(out, b, x, err);
+}
+
+/* Keras 2 writes groups for layers that do not look at them. */
+static md_status expect_one_group(const md_keras_build *b, md_error *err)
+{
+    int64_t groups = md_keras_int(b->layer->config, "groups", 1);
+
+    if (groups == 1)
+        return MD_OK;
+    return md_keras_fail(b, err, MD_UNSUPPORTED, "groups %lld, 1 expected",
+                         (long long)groups);
 }
 
 static md_status filters(int64_t *out, const md_keras_build *b, int64_t groups,
@@ -293,6 +304,7 @@ md_status md_keras_emit_depthwise(md_keras_build *b, const md_keras_value *x,
     window w;
 
     (void)n_x;
+    MD_TRY(expect_one_group(b, err));
     MD_TRY(begin(out, &c, b, x, err));
     MD_TRY(read_window(&w, b, x, err));
     MD_TRY(read_padding(&w, b, x, err));
@@ -338,6 +350,7 @@ md_status md_keras_emit_separable(md_keras_build *b, const md_keras_value *x,
     window w;
 
     (void)n_x;
+    MD_TRY(expect_one_group(b, err));
     MD_TRY(begin(out, &c, b, x, err));
     MD_TRY(read_window(&w, b, x, err));
     MD_TRY(read_padding(&w, b, x, err));
@@ -420,6 +433,7 @@ md_status md_keras_emit_conv_transpose(md_keras_build *b,
     window w;
 
     (void)n_x;
+    MD_TRY(expect_one_group(b, err));
     MD_TRY(begin(out, &c, b, x, err));
     MD_TRY(read_window(&w, b, x, err));
     MD_TRY(transpose_pads(&w, extra, grow, b, err));

@@ -1,4 +1,5 @@
 /* Padding, cropping and resizing of images. */
+#include <math.h>
 #include <string.h>
 
 #include "base/size.h"
@@ -13,17 +14,19 @@ static md_status read_pairs(int64_t (*out)[2], int n, const md_keras_build *b,
                             const char *key, md_error *err)
 {
     const json_t *v = json_object_get(b->layer->config, key);
-    bool list = json_is_array(v);
     /* Over one axis a bare pair is the pair. */
     bool bare = n == 1 && json_array_size(v) == 2;
+    bool list = json_is_array(v) && !bare;
+    bool fits = !list || json_array_size(v) == (size_t)n;
 
     for (int i = 0; i < n; i++) {
-        const json_t *e = list && !bare ? json_array_get(v, (size_t)i) : v;
+        const json_t *e = list ? json_array_get(v, (size_t)i) : v;
 
+        fits = fits && (!json_is_array(e) || json_array_size(e) == 2);
         for (size_t k = 0; k < 2; k++) {
             const json_t *x = json_is_array(e) ? json_array_get(e, k) : e;
 
-            if (!json_is_integer(x) || json_integer_value(x) < 0 ||
+            if (!fits || !json_is_integer(x) || json_integer_value(x) < 0 ||
                 json_integer_value(x) > INT32_MAX)
                 return md_keras_fail(b, err, MD_CORRUPT,
                                      "'%s' is not a pair per axis", key);
@@ -175,7 +178,7 @@ md_status md_keras_emit_up_sampling(md_keras_build *b, const md_keras_value *x,
 
     (void)n_x;
     if (!nearest && strcmp(how, "bilinear") != 0)
-        return md_keras_fail(b, err, MD_UNSUPPORTED, "interpolation '%s'", how);
+        return md_keras_refuse(b, err, "interpolation");
     MD_TRY(begin(out, &n, b, x, err));
     MD_TRY(md_keras_ints(size, (uint32_t)n, b->layer, "size", 2, err));
     for (int i = 0; i < n; i++) {
@@ -194,35 +197,59 @@ md_status md_keras_emit_up_sampling(md_keras_build *b, const md_keras_value *x,
                    : resize_mode(b, node, "linear", "half_pixel", "floor", err);
 }
 
+/*
+ * The factor from `in` to exactly `out` elements, floor(in * factor) of which
+ * Resize makes: a rounded quotient may be too small for that.
+ */
+static float scale_to(int64_t in, int64_t out)
+{
+    float scale = (float)out / (float)in;
+
+    while ((int64_t)floorf((float)in * scale) < out ||
+           (int64_t)floor((double)in * (double)scale) < out)
+        scale = nextafterf(scale, INFINITY);
+    return scale;
+}
+
+/* What would change the picture in another way than bilinear. */
+static md_status check_resizing(const md_keras_build *b, md_error *err)
+{
+    static const char *const off[] = { "antialias", "crop_to_aspect_ratio",
+                                       "pad_to_aspect_ratio" };
+    const json_t *c = b->layer->config;
+
+    if (strcmp(md_keras_text(c, "interpolation", "bilinear"), "bilinear") != 0)
+        return md_keras_refuse(b, err, "interpolation");
+    for (size_t i = 0; i < MD_COUNT(off); i++) {
+        if (md_keras_bool(c, off[i], false))
+            return md_keras_refuse(b, err, off[i]);
+    }
+    return MD_OK;
+}
+
 md_status md_keras_emit_resizing(md_keras_build *b, const md_keras_value *x,
                                  uint32_t n_x, md_keras_value *out,
                                  md_error *err)
 {
-    const json_t *c = b->layer->config;
-    const char *how = md_keras_text(c, "interpolation", "bilinear");
-    md_value_id in[4] = { 0, MD_VALUE_NONE, MD_VALUE_NONE };
+    md_value_id in[3] = { 0, MD_VALUE_NONE };
+    float scale[4] = { 1, 1 };
+    md_shape shape = { 1, { 4 } };
     int64_t size[2];
-    static const int64_t axes[] = { 2, 3 };
     md_node *node;
     int n;
 
     (void)n_x;
-    if (strcmp(how, "bilinear") != 0 ||
-        md_keras_bool(c, "crop_to_aspect_ratio", false) ||
-        md_keras_bool(c, "pad_to_aspect_ratio", false) ||
-        md_keras_bool(c, "antialias", false))
-        return md_keras_fail(b, err, MD_UNSUPPORTED,
-                             "interpolation '%s', or antialias or aspect ratio",
-                             how);
+    MD_TRY(check_resizing(b, err));
     MD_TRY(read_size(size, b, x, err));
     MD_TRY(begin(out, &n, b, x, err));
+    for (int i = 0; i < 2; i++) {
+        scale[i + 2] = scale_to(x->dim[i + 1], size[i]);
+        out->dim[i + 1] = size[i];
+    }
+    /* Sizes would need the batch, which is free, or `axes`, with which
+     * onnxruntime's layout changes break the node. */
     in[0] = out->id;
-    /* Sizes of all axes need the batch, which is free: scales instead would
-     * round; opset 18 lets the axes be named. */
-    MD_TRY(md_keras_const_ints(&in[3], b, "sizes", size, 2, err));
-    MD_TRY(md_keras_op(&out->id, b, "Resize", in, 4, &node, err));
-    MD_TRY(md_node_set_attr_is(b->g, node, "axes", axes, 2, err));
-    out->dim[1] = size[0];
-    out->dim[2] = size[1];
+    MD_TRY(md_keras_const_floats(&in[2], b, "scales", scale, &shape, err));
+    MD_TRY(md_keras_op(&out->id, b, "Resize", in, 3, &node, err));
     return resize_mode(b, node, "linear", "half_pixel", "floor", err);
 }

@@ -14,8 +14,7 @@ static md_status read_axis(int *axis, int64_t *n, const md_keras_build *b,
     if (json_is_array(v) && json_array_size(v) == 1)
         v = json_array_get(v, 0);
     if (v && !json_is_integer(v))
-        return md_keras_fail(b, err, MD_UNSUPPORTED,
-                             "axis that is not one number");
+        return md_keras_refuse(b, err, "axis");
     MD_TRY(md_keras_norm_axis(axis, b, x, v ? json_integer_value(v) : -1, err));
     *n = x->dim[*axis];
     if (*n < 1)
@@ -153,9 +152,10 @@ md_status md_keras_emit_layer_norm(md_keras_build *b, const md_keras_value *x,
 
     (void)n_x;
     MD_TRY(read_axis(&axis, &n, b, x, err));
-    if (axis != x->rank - 1 || md_keras_bool(c, "rms_scaling", false))
-        return md_keras_fail(b, err, MD_UNSUPPORTED,
-                             "rms_scaling, or an axis before the last");
+    if (axis != x->rank - 1)
+        return md_keras_refuse(b, err, "axis");
+    if (md_keras_bool(c, "rms_scaling", false))
+        return md_keras_refuse(b, err, "rms_scaling");
     MD_TRY(md_keras_last(out, b, x, err));
     in[0] = out->id;
     MD_TRY(gamma_beta(&in[1], b, n, err));
@@ -199,7 +199,8 @@ md_status md_keras_emit_group_norm(md_keras_build *b, const md_keras_value *x,
 md_status md_keras_unit(md_value_id *out, md_keras_build *b, md_value_id x,
                         int64_t axis, md_error *err)
 {
-    static const float epsilon = 1e-12f;
+    /* Keras 3 bounds the norm itself, Keras 2 the sum of squares. */
+    float epsilon = b->major < 3 ? 1e-12f : 1e-24f;
     md_value_id in[2] = { x, x };
 
     MD_TRY(md_keras_op(&in[0], b, "Mul", in, 2, NULL, err));

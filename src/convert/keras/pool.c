@@ -35,7 +35,8 @@ md_status md_keras_emit_pool(md_keras_build *b, const md_keras_value *in,
                              uint32_t n_in, md_keras_value *out, md_error *err)
 {
     const json_t *c = b->layer->config;
-    bool same = strcmp(md_keras_text(c, "padding", "valid"), "same") == 0;
+    const char *padding = md_keras_text(c, "padding", "valid");
+    bool same = strcmp(padding, "same") == 0;
     bool max = b->layer->cls[0] == 'M';
     int64_t kernel[AXES_MAX];
     int64_t stride[AXES_MAX];
@@ -47,6 +48,8 @@ md_status md_keras_emit_pool(md_keras_build *b, const md_keras_value *in,
     (void)n_in;
     if (n < 1 || n > AXES_MAX)
         return md_keras_fail(b, err, MD_CORRUPT, "input of rank %d", in->rank);
+    if (!same && strcmp(padding, "valid") != 0)
+        return md_keras_fail(b, err, MD_UNSUPPORTED, "padding '%s'", padding);
     MD_TRY(md_keras_ints(kernel, (uint32_t)n, b->layer, "pool_size", 2, err));
     MD_TRY(md_keras_ints(stride, (uint32_t)n, b->layer, "strides", -1, err));
     MD_TRY(md_keras_first(out, b, in, err));
