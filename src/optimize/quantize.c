@@ -4,12 +4,18 @@
  */
 #include "optimize/quantize.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/size.h"
 #include "engine/pass.h"
+
+enum {
+    /* The largest code of a bias: as much again is left for the products. */
+    BIAS_MAX = 1 << 30
+};
 
 typedef struct quantizer {
     md_graph *g;
@@ -46,6 +52,13 @@ static bool is_product(const md_graph *g, const md_node *n)
     return w->shape.rank == 2 && !md_node_attr_i(n, "transA", 0) &&
            md_node_attr_f(n, "alpha", 1.0f) == 1.0f &&
            md_node_attr_f(n, "beta", 1.0f) == 1.0f;
+}
+
+/* What could have been a product: counted when it stays in float. */
+static bool is_costly(const md_node *n)
+{
+    return is_op(n, "Conv") || is_op(n, "ConvTranspose") || is_op(n, "Gemm") ||
+           is_op(n, "MatMul");
 }
 
 /* Moves elements or drops some: out and in have the same parameters. */
@@ -240,6 +253,12 @@ static md_status insert_pair(quantizer *q, md_value_id id, md_error *err)
     return MD_OK;
 }
 
+/* The scale of the codes of a chosen value. */
+static float scale_of(const quantizer *q, md_value_id id)
+{
+    return q->params[q->index[q->source[id]]].scale;
+}
+
 /* Largest magnitude of channel c; a channel of zeros counts as 1. */
 static float channel_max(const md_tensor *w, int64_t c, int64_t channels,
                          bool rows)
@@ -275,6 +294,18 @@ static md_status dequantized(md_value_id *real, md_graph *g,
     return md_node_set_attr_i(g, dq, "axis", axis, err);
 }
 
+/*
+ * The least scale for the weights of channel c at which the code of its bias,
+ * bias / (scale_x * scale_w), fits.  Weights may be that small where a
+ * normalization with next to no variance was folded in.
+ */
+static float least_scale(const md_tensor *bias, int64_t c, float scale_x)
+{
+    float b = bias ? fabsf(((const float *)bias->data)[c]) : 0.0f;
+
+    return fmaxf(b / (float)BIAS_MAX, FLT_MIN) / scale_x;
+}
+
 /* codes = round(w / scale), one scale per channel: 127 is the largest. */
 static void fill_weights(int8_t *codes, float *scale, const md_tensor *w,
                          int64_t channels, bool rows)
@@ -283,7 +314,7 @@ static void fill_weights(int8_t *codes, float *scale, const md_tensor *w,
     const float *p = w->data;
 
     for (int64_t c = 0; c < channels; c++) {
-        float s = channel_max(w, c, channels, rows) / 127.0f;
+        float s = fmaxf(channel_max(w, c, channels, rows) / 127.0f, scale[c]);
 
         scale[c] = s;
         for (int64_t i = 0; i < each; i++) {
@@ -295,10 +326,24 @@ static void fill_weights(int8_t *codes, float *scale, const md_tensor *w,
     }
 }
 
+static md_status check_finite(const md_graph *g, md_value_id id, md_error *err)
+{
+    const md_tensor *t = g->values[id].cdata;
+    const float *p = t->data;
+
+    for (int64_t i = 0; i < md_tensor_n(t); i++) {
+        if (!isfinite(p[i]))
+            return md_fail(err, MD_INVALID, "weights '%s' hold %g",
+                           g->values[id].name, (double)p[i]);
+    }
+    return MD_OK;
+}
+
 /* int8 weights with a scale per channel behind a DequantizeLinear; *scales
- * belongs to the graph. */
+ * belongs to the graph.  bias may be NULL. */
 static md_status quantize_weights(quantizer *q, md_node *n, bool rows,
-                                  const float **scales, md_error *err)
+                                  const md_tensor *bias, const float **scales,
+                                  md_error *err)
 {
     md_graph *g = q->g;
     const md_tensor *w = g->values[n->in[1]].cdata;
@@ -314,6 +359,8 @@ static md_status quantize_weights(quantizer *q, md_node *n, bool rows,
                      &per_channel, err));
     MD_TRY(new_const(&ids[2], &zero, g, name, "zero", MD_DTYPE_I8, &per_channel,
                      err));
+    for (int64_t c = 0; c < channels; c++)
+        ((float *)scale.data)[c] = least_scale(bias, c, scale_of(q, n->in[0]));
     fill_weights(codes.data, scale.data, w, channels, rows);
     q->report->weights_float += md_tensor_size(w);
     q->report->weights_int += md_tensor_size(&codes) + md_tensor_size(&scale);
@@ -321,7 +368,7 @@ static md_status quantize_weights(quantizer *q, md_node *n, bool rows,
     return dequantized(&n->in[1], g, ids, rows ? 0 : 1, "weights_dq", err);
 }
 
-/* int32 bias at scale_x * scale_w. */
+/* int32 bias at scale_x * scale_w, the codes within BIAS_MAX. */
 static md_status quantize_bias(quantizer *q, md_node *n, float scale_x,
                                const float *scales, md_error *err)
 {
@@ -366,16 +413,21 @@ static md_status rewrite_product(quantizer *q, md_node *n, md_error *err)
     const md_tensor *w = g->values[n->in[1]].cdata;
     bool rows = is_op(n, "Conv") || md_node_attr_i(n, "transB", 0);
     md_value_id x = n->in[0];
+    const md_tensor *bias = NULL;
     const float *scales;
 
     if (!q->chosen[x] || !bias_fits(g, n, w->shape.dim[rows ? 0 : 1])) {
         q->report->n_left++;
         return MD_OK;
     }
-    MD_TRY(quantize_weights(q, n, rows, &scales, err));
-    if (n->n_in > 2 && n->in[2] != MD_VALUE_NONE)
-        MD_TRY(quantize_bias(q, n, q->params[q->index[q->source[x]]].scale,
-                             scales, err));
+    MD_TRY(check_finite(g, n->in[1], err));
+    if (n->n_in > 2 && n->in[2] != MD_VALUE_NONE) {
+        MD_TRY(check_finite(g, n->in[2], err));
+        bias = g->values[n->in[2]].cdata;
+    }
+    MD_TRY(quantize_weights(q, n, rows, bias, &scales, err));
+    if (bias)
+        MD_TRY(quantize_bias(q, n, scale_of(q, x), scales, err));
     q->report->n_nodes++;
     return MD_OK;
 }
@@ -404,6 +456,8 @@ static md_status rewrite(quantizer *q, md_error *err)
     for (uint32_t i = 0; i < n_old; i++) {
         if (is_product(g, old[i]))
             MD_TRY(rewrite_product(q, old[i], err));
+        else
+            q->report->n_left += is_costly(old[i]);
     }
     for (uint32_t i = 0; i < n_values; i++) {
         if (q->chosen[i])
