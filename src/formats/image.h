@@ -28,7 +28,8 @@ bool md_image_probe(const void *data, size_t size);
 
 /*
  * Decode with 1 or 3 channels; color becomes gray by ITU-R 601, alpha is
- * dropped.  MD_MEDIA_TYPE when it is no PNG or JPEG, MD_TOO_LARGE beyond
+ * dropped, 16 bits become 8.  Samples are taken as they are stored: no gamma,
+ * no color profile, no EXIF orientation.  MD_MEDIA_TYPE when it is no PNG or JPEG, MD_TOO_LARGE beyond
  * pixels_max, MD_INVALID when it is damaged.
  */
 md_status md_image_decode(md_image *out, const void *data, size_t size,
