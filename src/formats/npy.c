@@ -124,6 +124,8 @@ static md_status take_shape(md_shape *shape, text *t, md_error *err)
                            "npy header: rank larger than %d", MD_RANK_MAX);
         skip_blanks(t);
         MD_TRY(take_number(&shape->dim[shape->rank++], t, INT64_MAX, err));
+        if (t->p < t->end && *t->p == 'L') /* a long of Python 2 */
+            t->p++;
         if (!take(t, ',') && (t->p == t->end || *t->p != ')'))
             return fail_header(t, "',' or ')'", err);
     }

@@ -181,6 +181,32 @@ static void test_npy__strings_lose_their_padding(void **state)
     md_tensor_release(&t);
 }
 
+/* Spellings of one header by the versions of Python and by hand. */
+static void test_npy__headers_as_python_writes_them(void **state)
+{
+    static const char *const dicts[] = {
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }\n",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }      \n",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1L,), }\n",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1L, 1L), }\n",
+        "{'shape':(1,),'fortran_order':True,'descr':'<f4'}",
+        "{\"descr\":\"<f4\",\"fortran_order\":False,\"shape\":( 1 , 1 ,)}",
+        "{'descr': '=f4', 'fortran_order': False, 'shape': ()}\n",
+        "{'descr': '|f4', 'fortran_order': False, 'shape': ()}\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(dicts); i++) {
+        md_error err = MD_ERROR_INIT;
+        md_tensor t;
+
+        assert_md_ok(parse(&t, dicts[i], "\0\0\200\77", 4, &err), &err);
+        assert_int_equal(t.dtype, MD_DTYPE_F32);
+        assert_true(*(const float *)t.data == 1.0f);
+        md_tensor_release(&t);
+    }
+}
+
 static void test_npy__refuses_bad_headers(void **state)
 {
     static const struct {
@@ -216,6 +242,8 @@ static void test_npy__refuses_bad_headers(void **state)
         { "{'shape':(-1,)}", MD_CORRUPT, "a number is expected" },
         { "{'shape':(1", MD_CORRUPT, "',' or ')'" },
         { "{'shape':(,)}", MD_CORRUPT, "a number is expected" },
+        { "{'shape':(L,)}", MD_CORRUPT, "a number is expected" },
+        { "{'shape':(1LL,)}", MD_CORRUPT, "',' or ')'" },
         { "{'shape':3}", MD_CORRUPT, "a shape is expected" },
         { "{'shape':(1,1,1,1,1,1,1,1,1)}", MD_UNSUPPORTED, "rank larger" },
         { "{'shape':(99999999999999999999,)}", MD_TOO_LARGE, "larger than" },
@@ -440,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_npy__complex_numbers_are_swapped_by_half),
         cmocka_unit_test(test_npy__fortran_order_is_turned_round),
         cmocka_unit_test(test_npy__strings_lose_their_padding),
+        cmocka_unit_test(test_npy__headers_as_python_writes_them),
         cmocka_unit_test(test_npy__refuses_bad_headers),
         cmocka_unit_test(test_npy__refuses_what_is_no_npy_file),
         cmocka_unit_test(test_npy__every_truncation_is_refused),

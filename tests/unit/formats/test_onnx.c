@@ -19,6 +19,32 @@ enum {
 
 static const int64_t shape_22[] = { 2, 2 };
 
+/* Written and read again it is the same model: the same counts, and the same
+ * bytes when it is written once more. */
+static void check_rewritten(const md_model *m, const char *path)
+{
+    md_error err = MD_ERROR_INIT;
+    md_model *again = NULL;
+    md_buf a;
+    md_buf b;
+
+    md_buf_init(&a, md_alloc_default(), 1 << 26);
+    md_buf_init(&b, md_alloc_default(), 1 << 26);
+    assert_md_ok(md_onnx_write(m, &a, &err), &err);
+    if (md_onnx_parse(&again, a.data, a.size, NULL, md_alloc_default(), &err) !=
+        MD_OK)
+        fail_msg("%s: %s", path, err.msg);
+    assert_int_equal(again->graph->n_nodes, m->graph->n_nodes);
+    assert_int_equal(again->graph->n_inputs, m->graph->n_inputs);
+    assert_int_equal(again->graph->n_outputs, m->graph->n_outputs);
+    assert_md_ok(md_onnx_write(again, &b, &err), &err);
+    if (a.size != b.size || memcmp(a.data, b.data, a.size) != 0)
+        fail_msg("%s: written again it differs", path);
+    md_model_free(again);
+    md_buf_release(&a);
+    md_buf_release(&b);
+}
+
 /* Loads every model of one suite; how many there were. */
 static unsigned load_suite(const char *data, const char *suite)
 {
@@ -45,6 +71,7 @@ static unsigned load_suite(const char *data, const char *suite)
         assert_md_ok(s, &err);
         assert_true(m->graph->n_nodes > 0);
         assert_true(m->graph->n_outputs > 0);
+        check_rewritten(m, path);
         md_model_free(m);
         n++;
     }
