@@ -16,16 +16,25 @@ md_status md_model_copy(md_model **out, const md_model *model, md_error *err)
     return s;
 }
 
-/* Samples that one execution may take: what a fixed batch allows. */
-static int64_t batch_of(const md_session *s, int64_t wanted)
+/* Samples that one execution takes: a fixed batch, which n must be a multiple
+ * of, or those wanted. */
+static md_status batch_of(int64_t *batch, const md_session *s, int64_t n,
+                          md_error *err)
 {
     for (uint32_t i = 0; i < md_session_n_inputs(s); i++) {
-        const md_type *t = &md_session_input(s, i)->type;
+        const md_io *v = md_session_input(s, i);
+        const md_type *t = &v->type;
 
-        if (t->rank > 0 && md_dim_is_const(t->dim[0]))
-            wanted = md_min_i64(wanted, t->dim[0].k);
+        if (t->rank < 1 || !md_dim_is_const(t->dim[0]))
+            continue;
+        *batch = t->dim[0].k;
+        if (*batch < 1 || n % *batch != 0)
+            return md_fail(err, MD_INVALID,
+                           "data for '%s': %lld samples given, a multiple of "
+                           "the model's batch of %lld expected",
+                           v->name, (long long)n, (long long)*batch);
     }
-    return wanted;
+    return MD_OK;
 }
 
 static md_status run_some(md_session *s, const md_dataset *data,
@@ -51,13 +60,13 @@ static md_status run_some(md_session *s, const md_dataset *data,
 md_status md_run_over(md_session *s, const md_dataset *data, int64_t batch,
                       md_visit_fn *visit, void *ctx, md_error *err)
 {
-    md_shape *shapes =
-        md_calloc(data->alloc, data->n_inputs + 1u, sizeof(*shapes));
+    md_shape *shapes;
     md_status st = MD_OK;
 
+    MD_TRY(batch_of(&batch, s, data->n, err));
+    shapes = md_calloc(data->alloc, data->n_inputs + 1u, sizeof(*shapes));
     if (!shapes)
         return md_fail_nomem(err, data->n_inputs * sizeof(*shapes));
-    batch = md_max_i64(batch_of(s, batch), 1);
     for (int64_t at = 0; at < data->n && st == MD_OK; at += batch)
         st = run_some(s, data, shapes, at, md_min_i64(batch, data->n - at),
                       visit, ctx, err);
@@ -93,8 +102,17 @@ static md_status visit_score(void *ctx, const md_run *r, int64_t from,
         return md_fail(err, MD_UNSUPPORTED,
                        "accuracy needs one row of scores per sample");
     classes = md_tensor_n(y) / n;
-    for (int64_t i = 0; i < n; i++)
-        sc->right += argmax(y, i, classes) == sc->labels[from + i];
+    for (int64_t i = 0; i < n; i++) {
+        int64_t label = sc->labels[from + i];
+
+        if (label < 0 || label >= classes)
+            return md_fail(err, MD_INVALID,
+                           "labels 'y': %lld given for sample %lld, 0 to %lld "
+                           "expected",
+                           (long long)label, (long long)(from + i),
+                           (long long)classes - 1);
+        sc->right += argmax(y, i, classes) == label;
+    }
     return MD_OK;
 }
 
