@@ -276,9 +276,10 @@ void text_attr(text_reader *t, md_graph *g, md_node *n, const char *name)
     if (*t->p == '"') {
         char value[TEXT_WORD];
 
-        t->p++;
-        text_word(t, value);
-        t->p += strspn(t->p, "\"");
+        size_t length = strcspn(++t->p, "\"");
+
+        snprintf(value, sizeof(value), "%.*s", (int)length, t->p);
+        t->p += length + (t->p[length] == '"');
         s = md_node_set_attr_s(g, n, name, value, NULL);
     } else {
         size_t size = strcspn(t->p, " ;\n");
