@@ -95,7 +95,9 @@ static md_status run(md_graph *g, md_precision precision, md_error *err)
         md_node *conv;
         bn b;
 
-        if (n->dead || n->domain[0] || strcmp(n->op, "BatchNormalization") != 0)
+        if (n->dead || n->domain[0] ||
+            strcmp(n->op, "BatchNormalization") != 0 ||
+            md_node_attr_i(n, "training_mode", 0))
             continue;
         conv = conv_before(g, n, uses);
         if (!conv ||

@@ -1,8 +1,30 @@
-/* Inference only: scale * (x - mean) / sqrt(var + epsilon) + bias. */
+/* scale * (x - mean) / sqrt(var + epsilon) + bias.  In training mode mean and
+ * variance are those of x, and what is given only runs along. */
 #include <math.h>
 
 #include "base/size.h"
 #include "ops/common/util.h"
+
+static bool is_training(const md_node *n, int64_t opset)
+{
+    return opset >= 14 && md_node_attr_i(n, "training_mode", 0) != 0;
+}
+
+/* Statistics are an output of training, which before opset 14 has no
+ * attribute and other outputs. */
+static md_status check_outputs(const md_infer *c, md_error *err)
+{
+    for (uint32_t i = 1; i < c->node->n_out; i++) {
+        if (c->node->out[i] == MD_VALUE_NONE ||
+            (i < 3 && is_training(c->node, c->opset)))
+            continue;
+        return md_fail(err, MD_UNSUPPORTED,
+                       "output %u of BatchNormalization in opset %lld%s",
+                       (unsigned)i, (long long)c->opset,
+                       i < 3 ? " without training_mode" : "");
+    }
+    return MD_OK;
+}
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -10,9 +32,7 @@ static md_status infer(const md_infer *c, md_error *err)
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT, err));
     MD_TRY(md_infer__rank(c, 0, 1, MD_RANK_MAX, err));
-    if (md_node_attr_i(c->node, "training_mode", 0))
-        return md_fail(err, MD_UNSUPPORTED,
-                       "BatchNormalization in training mode");
+    MD_TRY(check_outputs(c, err));
     for (uint32_t i = 1; i < 5; i++) {
         md_dim channels = MD_DIM(1);
 
@@ -25,33 +45,77 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__same_dtype(c, 1, 2, err));
     MD_TRY(md_infer__same_dtype(c, 3, 4, err));
     md_infer__give(c, 0, c->in[0]);
+    md_infer__give(c, 1, c->in[3]);
+    md_infer__give(c, 2, c->in[4]);
     return MD_OK;
 }
 
-static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+/* Of one channel over all batch elements. */
+static void find_moments(const md_tensor *t, int64_t c, int64_t channels,
+                         int64_t plane, double *mean, double *var)
+{
+    int64_t n = md_tensor_n(t) / channels;
+    double sum = 0.0, squares = 0.0;
+
+    for (int64_t i = 0; i < n; i++)
+        sum += md_tensor_get_f64(t, (i / plane * channels + c) * plane +
+                                        i % plane);
+    *mean = sum / (double)n;
+    for (int64_t i = 0; i < n; i++) {
+        double d = md_tensor_get_f64(t, (i / plane * channels + c) * plane +
+                                            i % plane) -
+                   *mean;
+
+        squares += d * d;
+    }
+    *var = squares / (double)n;
+}
+
+/* Replace the statistics by those of x; the running ones go to out. */
+static void train(md_exec *x, md_tensor *const *out, double *mean, double *var,
+                  int64_t channels, int64_t plane)
+{
+    double keep = md_node_attr_f(x->node, "momentum", 0.9f);
+
+    for (int64_t c = 0; c < channels; c++) {
+        double m, v;
+
+        find_moments(x->in[0], c, channels, plane, &m, &v);
+        if (out[1])
+            md_tensor_set_f64(out[1], c, mean[c] * keep + m * (1.0 - keep));
+        if (out[2])
+            md_tensor_set_f64(out[2], c, var[c] * keep + v * (1.0 - keep));
+        mean[c] = m;
+        var[c] = v;
+    }
+}
+
+static md_status compute(md_exec *x, md_tensor *const *outs, md_arena *ar,
                          md_error *err)
 {
     const md_shape *s = &x->in[0]->shape;
     double epsilon = md_node_attr_f(x->node, "epsilon", 1e-5f);
     int64_t channels = s->rank > 1 ? s->dim[1] : 1;
     int64_t plane = s->rank > 1 ? md_shape_span(s, 2, s->rank) : 1;
-    int64_t n = md_tensor_n(out);
-    double v[MD_CHUNK];
+    int64_t n = md_shape_n(s);
+    double v[MD_CHUNK], *mean, *var;
 
-    (void)ar;
-    (void)err;
-    for (int64_t at = 0; at < n;) {
+    MD_TRY(md_exec__scratch(&mean, ar, channels, sizeof(*mean), err));
+    MD_TRY(md_exec__scratch(&var, ar, channels, sizeof(*var), err));
+    md_load_f64(mean, x->in[3], 0, channels);
+    md_load_f64(var, x->in[4], 0, channels);
+    if (is_training(x->node, x->opset))
+        train(x, outs, mean, var, channels, plane);
+    for (int64_t at = 0; outs[0] && at < n;) {
         int64_t c = at / plane % channels;
         int64_t m = md_min_i64(plane - at % plane, MD_CHUNK);
-        double mul = md_tensor_get_f64(x->in[1], c) /
-                     sqrt(md_tensor_get_f64(x->in[4], c) + epsilon);
-        double mean = md_tensor_get_f64(x->in[3], c);
+        double mul = md_tensor_get_f64(x->in[1], c) / sqrt(var[c] + epsilon);
         double bias = md_tensor_get_f64(x->in[2], c);
 
         md_load_f64(v, x->in[0], at, m);
         for (int64_t i = 0; i < m; i++)
-            v[i] = (v[i] - mean) * mul + bias;
-        md_store_f64(out, at, v, m);
+            v[i] = (v[i] - mean[c]) * mul + bias;
+        md_store_f64(outs[0], at, v, m);
         at += m;
     }
     return MD_OK;
@@ -59,7 +123,15 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
 
 static md_status run(md_exec *x, md_error *err)
 {
-    return md_exec__single(x, infer, compute, err);
+    md_tensor *out[3];
+    md_arena ar;
+    md_status s;
+
+    MD_TRY(md_exec__outputs(x, infer, out, 3, err));
+    md_arena_init(&ar, x->alloc, 0);
+    s = compute(x, out, &ar, err);
+    md_arena_release(&ar);
+    return s;
 }
 
 const md_op md_op_batch_normalization = {
