@@ -1,0 +1,147 @@
+/* Each channel convolved along its length with the past in front; the last
+ * places are the state for the next call. */
+#include <math.h>
+#include <string.h>
+
+#include "ops/common/util.h"
+
+#define TYPES (MD_T(F32) | MD_T(F16) | MD_T(BF16))
+
+enum { /* inputs */
+    IN_X,
+    IN_W,
+    IN_BIAS,
+    IN_PAST
+};
+
+static md_status find_activation(const md_node *n, bool *silu, md_error *err)
+{
+    const char *a = md_node_attr_s(n, "activation", "none");
+
+    *silu = strcmp(a, "silu") == 0 || strcmp(a, "swish") == 0;
+    if (*silu || strcmp(a, "none") == 0)
+        return MD_OK;
+    return md_fail(err, MD_INVALID,
+                   "activation is '%s', none, silu or swish expected", a);
+}
+
+static md_status check_types(const md_infer *c, md_error *err)
+{
+    MD_TRY(md_infer__need(c, IN_X, TYPES, err));
+    MD_TRY(md_infer__need(c, IN_W, TYPES, err));
+    MD_TRY(md_infer__rank(c, IN_X, 3, 3, err));
+    for (uint32_t i = IN_W; i <= IN_PAST; i++) {
+        MD_TRY(md_infer__may(c, i, TYPES, err));
+        MD_TRY(md_infer__same_dtype(c, IN_X, i, err));
+        if (i != IN_BIAS)
+            MD_TRY(md_infer__rank(c, i, 3, 3, err));
+    }
+    return MD_OK;
+}
+
+/* The weight is [channels, 1, taps]; the state has a place less. */
+static md_status check_weight(const md_type *w, md_type *state, md_error *err)
+{
+    MD_TRY(md_infer__same_dim(w->dim[0], state->dim[1], "axis 0 of the weight",
+                              err));
+    MD_TRY(
+        md_infer__same_dim(w->dim[1], MD_DIM(1), "axis 1 of the weight", err));
+    if (md_dim_is_const(w->dim[2]) && w->dim[2].k < 1)
+        return md_fail(err, MD_INVALID, "the weight has no taps");
+    return md_dim__affine(&state->dim[2], w->dim[2], 1, -1, err);
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    const md_type *x = c->in[IN_X];
+    md_type state = { 0 };
+    bool silu;
+
+    MD_TRY(find_activation(c->node, &silu, err));
+    MD_TRY(check_types(c, err));
+    MD_TRY(md_infer__fresh_type(c, &state, x->dtype, 3, err));
+    if (x->has_rank) {
+        state.dim[0] = x->dim[0];
+        state.dim[1] = x->dim[1];
+        if (md_infer_has(c, IN_BIAS))
+            MD_TRY(md_infer__length(c->in[IN_BIAS], x->dim[1], "bias", err));
+    }
+    if (c->in[IN_W]->has_rank)
+        MD_TRY(check_weight(c->in[IN_W], &state, err));
+    for (int d = 0; d < 3 && md_infer_has(c, IN_PAST); d++) {
+        if (c->in[IN_PAST]->has_rank)
+            MD_TRY(md_infer__same_dim(c->in[IN_PAST]->dim[d], state.dim[d],
+                                      "a dimension of the past", err));
+    }
+    md_infer__give(c, 0, x);
+    md_infer__give(c, 1, &state);
+    return MD_OK;
+}
+
+/* `all` is the past and a row of the input, n_all places; w has n_taps. */
+static void convolve(double *y, const double *all, int64_t n_all,
+                     const double *w, int64_t n_taps, double bias, bool silu)
+{
+    for (int64_t i = 0; i + n_taps <= n_all; i++) {
+        double sum = bias;
+
+        for (int64_t k = 0; k < n_taps; k++)
+            sum += w[k] * all[i + k];
+        y[i] = silu ? sum / (1.0 + exp(-sum)) : sum;
+    }
+}
+
+static md_status compute(md_exec *x, md_tensor *const *out, md_arena *ar,
+                         md_error *err)
+{
+    const md_shape *s = &x->in[IN_X]->shape;
+    int64_t n = s->dim[2], taps = x->in[IN_W]->shape.dim[2], keep = taps - 1;
+    double *all, *w, *y, bias = 0.0;
+    bool silu;
+
+    MD_TRY(find_activation(x->node, &silu, err));
+    MD_TRY(md_exec__scratch(&all, ar, keep + n, sizeof(*all), err));
+    MD_TRY(md_exec__scratch(&w, ar, taps, sizeof(*w), err));
+    MD_TRY(md_exec__scratch(&y, ar, n, sizeof(*y), err));
+    for (int64_t row = 0; row < s->dim[0] * s->dim[1]; row++) {
+        int64_t c = row % s->dim[1];
+
+        if (md_exec_has(x, IN_PAST))
+            md_load_f64(all, x->in[IN_PAST], row * keep, keep);
+        md_load_f64(all + keep, x->in[IN_X], row * n, n);
+        md_load_f64(w, x->in[IN_W], c * taps, taps);
+        if (md_exec_has(x, IN_BIAS))
+            md_load_f64(&bias, x->in[IN_BIAS], c, 1);
+        convolve(y, all, keep + n, w, taps, bias, silu);
+        if (out[0])
+            md_store_f64(out[0], row * n, y, n);
+        if (out[1])
+            md_store_f64(out[1], row * keep, all + n, keep);
+    }
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    md_tensor *out[2];
+    md_arena ar;
+    md_status s;
+
+    MD_TRY(md_exec__outputs(x, infer, out, 2, err));
+    md_arena_init(&ar, x->alloc, 0);
+    s = compute(x, out, &ar, err);
+    md_arena_release(&ar);
+    return s;
+}
+
+const md_op md_op_causal_conv_with_state = {
+    .domain = "",
+    .name = "CausalConvWithState",
+    .since = 27,
+    .in_min = 2,
+    .in_max = 4,
+    .out_min = 1,
+    .out_max = 2,
+    .infer = infer,
+    .run = run,
+};
