@@ -3,6 +3,25 @@
 #include "ops/common/quantize.h"
 #include "ops/lower.h"
 
+/* What there is one of for each channel of the weight, or one for all. */
+static md_status check_channels(const md_infer *c, md_error *err)
+{
+    const md_type *s = c->in[4];
+    md_dim oc;
+
+    if (!c->in[3]->has_rank || c->in[3]->rank == 0)
+        return MD_OK;
+    oc = c->in[3]->dim[0];
+    if (s->rank == 1 && !(md_dim_is_const(s->dim[0]) && s->dim[0].k == 1))
+        MD_TRY(md_infer__length(s, oc, "scale of w", err));
+    if (md_infer_has(c, 5) &&
+        md_infer__length(c->in[5], MD_DIM(1), "", NULL) != MD_OK)
+        MD_TRY(md_infer__length(c->in[5], oc, "zero point of w", err));
+    if (md_infer_has(c, 8))
+        MD_TRY(md_infer__length(c->in[8], oc, "bias", err));
+    return MD_OK;
+}
+
 static md_status infer(const md_infer *c, md_error *err)
 {
     MD_TRY(md_infer__need(c, 0, MD_TYPES_Q8, err));
@@ -17,18 +36,7 @@ static md_status infer(const md_infer *c, md_error *err)
             MD_TRY(md_infer__length(c->in[i], MD_DIM(1),
                                     "scale or zero point of x or y", err));
     }
-    if (c->in[3]->has_rank && c->in[3]->rank > 0) {
-        const md_type *s = c->in[4];
-        md_dim oc = c->in[3]->dim[0];
-
-        if (s->rank == 1 && !(md_dim_is_const(s->dim[0]) && s->dim[0].k == 1))
-            MD_TRY(md_infer__length(s, oc, "scale of w", err));
-        if (md_infer_has(c, 5) &&
-            md_infer__length(c->in[5], MD_DIM(1), "", NULL) != MD_OK)
-            MD_TRY(md_infer__length(c->in[5], oc, "zero point of w", err));
-        if (md_infer_has(c, 8))
-            MD_TRY(md_infer__length(c->in[8], oc, "bias", err));
-    }
+    MD_TRY(check_channels(c, err));
     return md_convolve__infer(c, 0, 3, c->in[7]->dtype, err);
 }
 
