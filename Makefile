@@ -26,7 +26,7 @@ lint: ## every lint
 	@tools/deps.sh lint
 	@tools/lint/run.sh
 
-bench: all ## compare with onnxruntime, interleaved
+bench: all ## compare with onnxruntime, interleaved; requests under load
 	@tools/deps.sh test
 	@bench/run
 
