@@ -418,6 +418,21 @@ static md_status set_grown(md_keras_value *out, const md_keras_build *b,
     return MD_OK;
 }
 
+/* Kernel and bias behind the input in in[0]; n filters over c channels. */
+static md_status transpose_weights(md_value_id in[3], uint32_t *n_in,
+                                   int64_t *n, md_keras_build *b,
+                                   const window *w, int64_t c, md_error *err)
+{
+    int perm[MD_RANK_MAX];
+
+    *n_in = 2;
+    MD_TRY(filters(n, b, 1, err));
+    MD_TRY(check_kernel(b, 0, w, *n, c, err));
+    kernel_perm(perm, w->n);
+    MD_TRY(md_keras_weight_const(&in[1], b, 0, "kernel", perm, NULL, err));
+    return add_bias(in, n_in, b, 1, *n, err);
+}
+
 md_status md_keras_emit_conv_transpose(md_keras_build *b,
                                        const md_keras_value *x, uint32_t n_x,
                                        md_keras_value *out, md_error *err)
@@ -425,8 +440,7 @@ md_status md_keras_emit_conv_transpose(md_keras_build *b,
     int64_t extra[AXES_MAX] = { 0 };
     int64_t grow[AXES_MAX] = { 0 };
     md_value_id in[3];
-    int perm[MD_RANK_MAX];
-    uint32_t n_in = 2;
+    uint32_t n_in;
     int64_t c = 0;
     int64_t n = 0;
     md_node *node;
@@ -437,12 +451,8 @@ md_status md_keras_emit_conv_transpose(md_keras_build *b,
     MD_TRY(begin(out, &c, b, x, err));
     MD_TRY(read_window(&w, b, x, err));
     MD_TRY(transpose_pads(&w, extra, grow, b, err));
-    MD_TRY(filters(&n, b, 1, err));
-    MD_TRY(check_kernel(b, 0, &w, n, c, err));
-    kernel_perm(perm, w.n);
     in[0] = out->id;
-    MD_TRY(md_keras_weight_const(&in[1], b, 0, "kernel", perm, NULL, err));
-    MD_TRY(add_bias(in, &n_in, b, 1, n, err));
+    MD_TRY(transpose_weights(in, &n_in, &n, b, &w, c, err));
     MD_TRY(md_keras_op(&out->id, b, "ConvTranspose", in, n_in, &node, err));
     MD_TRY(set_window(b, node, &w, 1, err));
     MD_TRY(md_node_set_attr_is(b->g, node, "output_padding", extra,

@@ -137,7 +137,7 @@ static void check_weights(const fixture *f, const md_node *dq,
         assert_int_equal(((const int8_t *)zero->data)[c], 0);
         assert_true(at(scale, c) == most / 127.0f);
         for (int64_t i = 0; i < md_tensor_n(w); i++) {
-            int code = ((const int8_t *)codes->data)[i];
+            int code = (int)md_tensor_get_i64(codes, i);
 
             if (i / inner % n != c)
                 continue;

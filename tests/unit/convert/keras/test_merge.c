@@ -94,10 +94,14 @@ static keras_array array_of(int rank, const int64_t *dim, const float *data)
 static void expect(const md_tensor *got, const char *what, int rank,
                    const int64_t *dim, const float *want)
 {
+    int64_t n = 1;
+
     assert_int_equal(got->shape.rank, rank);
-    for (int i = 0; i < rank; i++)
+    for (int i = 0; i < rank; i++) {
         assert_int_equal(got->shape.dim[i], dim[i]);
-    for (int64_t i = 0; i < md_tensor_n(got); i++) {
+        n *= dim[i];
+    }
+    for (int64_t i = 0; i < n; i++) {
         double v = md_tensor_get_f64(got, i);
 
         /* A few roundings of values below 128. */
