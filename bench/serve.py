@@ -4,9 +4,10 @@
 The int8 seed_cnn is asked with JSON and with PNG bodies.  wrk finds the highest
 rate; then h2load sends half of it at a constant rate, over so many connections
 that each is idle for longer than an answer takes: a late answer does not hold
-back the requests after it.  `kept` is the share of the wanted rate that was
-sent; latencies mean little when it is far from 1.  The best round counts, the
-others tell how calm the machine was.
+back the requests after it.  Connections begin one after the other, since those
+that begin together also ask together, and wait for each other.  `kept` is the
+share of the wanted rate that was sent; latencies mean little when it is far
+from 1.  The best round counts, the others tell how calm the machine was.
 """
 
 import contextlib
@@ -26,8 +27,9 @@ BODIES = [("JSON", "boot.json", "application/json"),
           ("PNG", "boot.png", "image/png")]
 ROUNDS = 3
 SECONDS = 4
-WARM_CONNECTIONS = 8
+FULL_CONNECTIONS = 8
 CONSTANT_CONNECTIONS = 16
+STAGGER = "11ms"  # beside the milliseconds between two of a connection
 
 
 def pinned(core, *words):
@@ -66,7 +68,7 @@ def highest(url, folder, path, kind):
                       f'wrk.headers["Content-Type"] = "{kind}"\n'
                       f'wrk.body = io.open("{path}", "rb"):read("*a")\n')
     text = subprocess.run(
-        pinned(1, "wrk", "-t1", f"-c{WARM_CONNECTIONS}", f"-d{SECONDS}s", "-s",
+        pinned(1, "wrk", "-t1", f"-c{FULL_CONNECTIONS}", f"-d{SECONDS}s", "-s",
                script, url + "/predict"),
         check=True, capture_output=True, text=True).stdout
     assert "Non-2xx" not in text, text
@@ -83,8 +85,8 @@ def constant(url, folder, path, kind, rate):
     start = time.monotonic()
     subprocess.run(
         pinned(1, "h2load", "--h1", "-c", CONSTANT_CONNECTIONS, "-t1", "-n",
-               wanted, "--rps", each, "-d", path, "-H",
-               f"Content-Type: {kind}", f"--log-file={log}",
+               wanted, "-r", 1, "--rate-period", STAGGER, "--rps", each,
+               "-d", path, "-H", f"Content-Type: {kind}", f"--log-file={log}",
                url + "/predict"),
         check=True, stdout=subprocess.DEVNULL)
     took = time.monotonic() - start
