@@ -11,7 +11,37 @@ static const md_binary binary = {
     .u = row_u64,
 };
 
-MD_BINARY_FUNCTIONS
+/* The slope spreads over the input, never the input over the slope. */
+static md_status check_slope(const md_type *in, const md_type *slope,
+                             md_error *err)
+{
+    if (!in->has_rank || !slope->has_rank)
+        return MD_OK;
+    if (slope->rank > in->rank)
+        return md_fail(err, MD_INVALID,
+                       "the slope has rank %d, at most %d expected",
+                       slope->rank, in->rank);
+    for (int i = 0; i < slope->rank; i++) {
+        md_dim a = in->dim[in->rank - slope->rank + i], b = slope->dim[i];
+
+        if (md_dim_is_const(a) && md_dim_is_const(b) && b.k != 1 && b.k != a.k)
+            return md_fail(err, MD_INVALID,
+                           "the slope has %lld elements along an axis of %lld",
+                           (long long)b.k, (long long)a.k);
+    }
+    return MD_OK;
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    MD_TRY(md_binary__infer(c, &binary, err));
+    return check_slope(c->in[0], c->in[1], err);
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_binary__run(x, &binary, infer, err);
+}
 
 const md_op md_op_prelu = {
     .domain = "",
