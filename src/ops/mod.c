@@ -16,14 +16,6 @@ static int64_t modulo(int64_t x, int64_t y)
     return r != 0 && (r < 0) != (y < 0) ? r + y : r;
 }
 
-static double modulo_f64(double x, double y)
-{
-    double r = fmod(x, y);
-
-    return r != 0.0 && (r < 0.0) != (y < 0.0) ? r + y : r;
-}
-
-MD_ROW(row_f64, double, modulo_f64(x, y))
 MD_ROW(row_fmod, double, fmod(x, y))
 MD_ROW(row_i64, int64_t, modulo(x, y))
 MD_ROW(row_rest, int64_t, rest(x, y))
@@ -31,7 +23,6 @@ MD_ROW(row_u64, uint64_t, y ? x % y : 0)
 
 static const md_binary divisor_sign = {
     .types = MD_TYPES_NUMBER,
-    .f = row_f64,
     .i = row_i64,
     .u = row_u64,
 };
@@ -43,9 +34,21 @@ static const md_binary dividend_sign = {
     .u = row_u64,
 };
 
+/* Floats have the dividend's sign only. */
 static md_status infer(const md_infer *c, md_error *err)
 {
-    return md_binary__infer(c, &divisor_sign, err);
+    int64_t rule = md_node_attr_i(c->node, "fmod", 0);
+    md_dtype dtype;
+
+    MD_TRY(md_binary__infer(c, &divisor_sign, err));
+    dtype = c->in[0]->dtype ? c->in[0]->dtype : c->in[1]->dtype;
+    if (rule != 0 && rule != 1)
+        return md_fail(err, MD_INVALID, "fmod is %lld, 0 or 1 expected",
+                       (long long)rule);
+    if (rule == 0 && dtype && md_dtype_is_float(dtype))
+        return md_fail(err, MD_INVALID, "fmod is 0, 1 expected for %s",
+                       md_dtype_name(dtype));
+    return MD_OK;
 }
 
 static md_status run(md_exec *x, md_error *err)
