@@ -1,31 +1,39 @@
-/* The result has the base's type; of two types the power is a float's. */
+/* The result has the base's type; with integers on both
+ * sides it is exact, wrapping, else a float's. */
 #include <math.h>
 
 #include "ops/common/elementwise.h"
 
-/* By squaring, wrapping; a negative exponent truncates to 0 unless the base
- * is 1 or -1. */
-static int64_t power(int64_t x, int64_t y)
+/* x to the y by squaring, wrapping. */
+static uint64_t raise_to(uint64_t x, uint64_t y)
 {
-    uint64_t r = 1, b = (uint64_t)x;
+    uint64_t r = 1;
 
-    if (y < 0)
-        return x == 1 ? 1 : x == -1 ? (y % 2 ? -1 : 1) : 0;
     for (; y; y >>= 1) {
         if (y & 1)
-            r *= b;
-        b *= b;
+            r *= x;
+        x *= x;
     }
-    return (int64_t)r;
+    return r;
+}
+
+/* A negative exponent truncates to 0 unless the base is 1 or -1. */
+static int64_t power(int64_t x, int64_t y)
+{
+    if (y < 0)
+        return x == 1 ? 1 : x == -1 ? (y % 2 ? -1 : 1) : 0;
+    return (int64_t)raise_to((uint64_t)x, (uint64_t)y);
 }
 
 MD_ROW(row_f64, double, pow(x, y))
 MD_ROW(row_i64, int64_t, power(x, y))
+MD_ROW(row_u64, uint64_t, raise_to(x, y))
 
 static const md_binary binary = {
     .types = MD_TYPES_NUMBER,
     .f = row_f64,
     .i = row_i64,
+    .u = row_u64,
     .mixed = true,
 };
 

@@ -132,7 +132,7 @@ static void chunk_i64(md_tensor *out, const md_rows *r,
 
     row_i64(a, r, 0, in[0], from, n);
     row_i64(b, r, 1, in[1], from, n);
-    if (op->u && in[0]->dtype == MD_DTYPE_U64)
+    if (op->u && in[1]->dtype == MD_DTYPE_U64)
         op->u((uint64_t *)a, (const uint64_t *)a, (const uint64_t *)b, n);
     else
         op->i(a, a, b, n);
@@ -144,7 +144,7 @@ void md_binary__apply(md_tensor *out, const md_tensor *a, const md_tensor *b,
 {
     const md_tensor *in[2] = { a, b };
     bool floats = !op->i || md_dtype_is_float(a->dtype) ||
-                  (op->mixed && a->dtype != b->dtype);
+                  (op->mixed && md_dtype_is_float(b->dtype));
     md_rows r;
 
     assert(floats ? op->f != NULL : op->i != NULL);

@@ -65,9 +65,9 @@ typedef struct md_binary {
     uint32_t types;
     md_row_f64 *f;   /* floats */
     md_row_i64 *i;   /* integers and bool; wraps by itself */
-    md_row_u64 *u;   /* uint64 where it differs from i; NULL: i */
+    md_row_u64 *u;   /* by a uint64 where it differs from i; NULL: i */
     md_dtype result; /* MD_DTYPE_NONE: the inputs' */
-    bool mixed;      /* inputs may differ in type: computed in double */
+    bool mixed;      /* inputs may differ in type; double if one is a float */
 } md_binary;
 
 md_status md_binary__infer(const md_infer *c, const md_binary *b,
