@@ -1,10 +1,9 @@
 #include "kernels/gemm_s8.h"
 
-#include <assert.h>
 #include <string.h>
 
-#include "base/attr.h"
 #include "base/size.h"
+#include "kernels/gemm_dot.h"
 
 const md_gemm_s8_kernel md_gemm_s8_kernels[] = {
 #define K(isa, need, rows, wide, row_unit, quad_unit, macs, use)               \
@@ -24,20 +23,14 @@ const md_gemm_s8_kernel *md_gemm_s8_select(uint32_t cpu_flags)
     return k;
 }
 
-/* The rows of A of a chunk (48 or 128, times some hundred bytes) stay in L1 or
- * near it while B streams from L2; 256 columns, or 128 where that gives few
- * pieces, leave some for a few threads at M = 1. */
+/* 256 columns of B stay in L2 while rows of A pass. */
 enum {
-    CHUNK_TILES = 4,
     CHUNK_N = 256,
-    CHUNKS_MIN = 8,
 };
 
 int64_t md_gemm_s8_packed_k(const md_gemm_s8_kernel *kernel, int64_t k)
 {
-    const int64_t unit = (int64_t)kernel->quad_unit * 4;
-
-    return md_div_up(k, unit) * unit;
+    return md_gemm_dot__k_size(kernel, k);
 }
 
 size_t md_gemm_s8_packed_size(const md_gemm_s8_kernel *kernel, int64_t n,
@@ -81,32 +74,6 @@ void md_gemm_s8_start(int32_t *start, const int8_t *packed, int64_t n,
     }
 }
 
-/* How C is cut: m_step rows by n_step columns. */
-typedef struct grid {
-    int64_t m_step, n_step;
-    int64_t m_chunks, n_chunks;
-} grid;
-
-static grid cut(const md_gemm_s8_args *g)
-{
-    grid s = { (int64_t)CHUNK_TILES * g->kernel->rows, CHUNK_N, 0, 0 };
-
-    s.m_chunks = md_div_up(g->m, s.m_step);
-    s.n_chunks = md_div_up(g->n, s.n_step);
-    if (s.m_chunks * s.n_chunks < CHUNKS_MIN) {
-        s.n_step = CHUNK_N / 2;
-        s.n_chunks = md_div_up(g->n, s.n_step);
-    }
-    return s;
-}
-
-int64_t md_gemm_s8_n_chunks(const md_gemm_s8_args *g)
-{
-    const grid s = cut(g);
-
-    return s.m_chunks * s.n_chunks;
-}
-
 /* Whether tiles cannot read A itself: they take unsigned whole quads, and
  * rows in units. */
 static bool copies_a(const md_gemm_s8_args *g)
@@ -115,21 +82,11 @@ static bool copies_a(const md_gemm_s8_args *g)
                         g->m % g->kernel->row_unit != 0);
 }
 
-size_t md_gemm_s8_scratch_size(const md_gemm_s8_args *g)
-{
-    const int64_t unit = g->kernel->row_unit;
-
-    if (!copies_a(g))
-        return 0;
-    return (size_t)(md_div_up(md_min_i64(g->m, cut(g).m_step), unit) * unit *
-                    md_gemm_s8_packed_k(g->kernel, g->k));
-}
-
 /* Rows m0 .. m1 of A as whole quads of unsigned bytes; the fill meets zero
  * weights. */
-static void copy_a(const md_gemm_s8_args *g, int64_t m0, int64_t m1,
-                   uint8_t *to)
+static void copy_a(const void *ctx, int64_t m0, int64_t m1, uint8_t *to)
 {
+    const md_gemm_s8_args *g = ctx;
     const uint8_t flip = g->a_signed ? 0x80 : 0;
     const int64_t width = md_gemm_s8_packed_k(g->kernel, g->k);
 
@@ -143,14 +100,14 @@ static void copy_a(const md_gemm_s8_args *g, int64_t m0, int64_t m1,
 }
 
 /* Requantize a tile at row i, column j. */
-static void finish(const md_gemm_s8_args *g, const md_dot_tile *t, int64_t i,
-                   int64_t j)
+static void finish(const void *ctx, const md_dot_tile *t, int64_t i, int64_t j)
 {
+    const md_gemm_s8_args *g = ctx;
     const int64_t size = md_qout_size(g->rq.out);
 
     for (int b = 0; b < t->blocks; b++, j += MD_LANES) {
         const md_requant_tile r = {
-            .acc = t->acc + (size_t)b * MD_LANES,
+            .acc = (const int32_t *)t->acc + (size_t)b * MD_LANES,
             .acc_stride = (int64_t)t->blocks * MD_LANES,
             .out = (char *)g->c + (i * g->ldc + j) * size,
             .out_stride = g->ldc * size,
@@ -164,55 +121,39 @@ static void finish(const md_gemm_s8_args *g, const md_dot_tile *t, int64_t i,
     }
 }
 
-/* Rows of `t` from row i0 on, m of them, for its columns from j on. */
-static void run_strip(const md_gemm_s8_args *g, md_dot_tile *t, int64_t i0,
-                      int64_t m, int64_t j)
+static md_gemm_dot driver(const md_gemm_s8_args *g)
 {
-    const uint8_t *a = t->a;
+    return (md_gemm_dot){ .kernel = g->kernel,
+                          .m = g->m,
+                          .n = g->n,
+                          .k_size = md_gemm_s8_packed_k(g->kernel, g->k),
+                          .n_step = CHUNK_N,
+                          .a = g->a,
+                          .a_stride = g->lda,
+                          .copy = copies_a(g) ? copy_a : NULL,
+                          .b = g->b,
+                          .start = g->start,
+                          .finish = finish,
+                          .ctx = g };
+}
 
-    for (int64_t i = 0; i < m; i += t->rows) {
-        t->rows = (int)md_min_i64(
-            t->blocks > 2 ? g->kernel->rows_wide : g->kernel->rows, m - i);
-        t->a = a + i * t->a_stride;
-        g->kernel->dot(t);
-        finish(g, t, i0 + i, j);
-    }
-    t->a = a;
+int64_t md_gemm_s8_n_chunks(const md_gemm_s8_args *g)
+{
+    const md_gemm_dot d = driver(g);
+
+    return md_gemm_dot__n_chunks(&d);
+}
+
+size_t md_gemm_s8_scratch_size(const md_gemm_s8_args *g)
+{
+    const md_gemm_dot d = driver(g);
+
+    return md_gemm_dot__scratch_size(&d);
 }
 
 void md_gemm_s8_run(const md_gemm_s8_args *g, int64_t chunk, void *scratch)
 {
-    const md_gemm_s8_kernel *kernel = g->kernel;
-    const grid s = cut(g);
-    const int64_t m0 = chunk % s.m_chunks * s.m_step;
-    const int64_t m1 = md_min_i64(m0 + s.m_step, g->m);
-    const int64_t n0 = chunk / s.m_chunks * s.n_step;
-    const int64_t n1 = md_min_i64(n0 + s.n_step, g->n);
-    const int64_t tap = 0, k_padded = md_gemm_s8_packed_k(kernel, g->k);
-    const int64_t step = MD_LANES * (m1 - m0 > kernel->rows_wide ? 2 : 4);
-    _Alignas(MD_CACHE_LINE) int32_t acc[MD_DOT_SUMS];
-    md_dot_tile t = { .acc = acc,
-                      .a = (const uint8_t *)g->a + m0 * g->lda,
-                      .a_stride = g->lda,
-                      .taps = &tap,
-                      .n_taps = 1,
-                      .n_quads = k_padded / 4,
-                      .b_stride = k_padded * MD_LANES };
+    const md_gemm_dot d = driver(g);
 
-    assert(chunk >= 0 && chunk < s.m_chunks * s.n_chunks);
-    if (copies_a(g)) {
-        copy_a(g, m0, m1, scratch);
-        t.a = scratch;
-        t.a_stride = k_padded;
-    }
-    if (kernel->use)
-        kernel->use(true);
-    for (int64_t j = n0; j < n1; j += step) {
-        t.blocks = (int)md_div_up(md_min_i64(step, n1 - j), MD_LANES);
-        t.b = g->b + j / MD_LANES * t.b_stride;
-        t.start = g->start + j;
-        run_strip(g, &t, m0, m1 - m0, j);
-    }
-    if (kernel->use)
-        kernel->use(false);
+    md_gemm_dot__run(&d, chunk, scratch);
 }

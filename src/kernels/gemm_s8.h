@@ -19,58 +19,18 @@
 #include <stdint.h>
 
 #include "base/cpu.h"
+#include "kernels/dot_tile.h"
 #include "kernels/requant_s8.h"
 
-enum {
-    MD_DOT_BLOCKS = 4,  /* most 16-column blocks of a tile */
-    MD_DOT_SUMS = 1024, /* most sums of a tile, rows up to row_unit included */
-};
-
-/*
- * One tile of sums, shared by gemm_s8 and conv_s8:
- *   acc[r][c] = start[c] + sum over taps t, bytes i < 4 * n_quads of
- *               a[r * a_stride + taps[t] + i] * b[...]
- * with b walking through [t][quad][16][4] of each block.  Nothing outside
- * these bytes is read, rows up to a multiple of the kernel's row_unit
- * included: they may hold anything and get sums that mean nothing.
- */
-typedef struct md_dot_tile {
-    int32_t *acc; /* [rows up to row_unit][16 * blocks] */
-    const uint8_t *a;
-    int64_t a_stride;
-    const int64_t *taps; /* byte offsets */
-    int64_t n_taps;
-    int64_t n_quads; /* a multiple of quad_unit */
-    const int8_t *b;
-    int64_t b_stride; /* bytes from block to block */
-    const int32_t *start;
-    int rows;   /* 1 .. the kernel's rows */
-    int blocks; /* 1 .. 2; .. MD_DOT_BLOCKS where rows <= rows_wide */
-} md_dot_tile;
-
-typedef void md_dot_s8_fn(const md_dot_tile *t);
-
-/* Make the thread ready for tiles, or give what that took back. */
-typedef void md_dot_s8_use_fn(bool on);
-
-typedef struct md_gemm_s8_kernel {
-    const char *name;
-    uint32_t required;     /* enum md_cpu_flags */
-    int rows;              /* most rows of a tile of up to 2 blocks */
-    int rows_wide;         /* most rows of a tile of more blocks */
-    int row_unit;          /* rows are computed in multiples of this */
-    int quad_unit;         /* quads of a tap come in multiples of this */
-    int64_t chunk_macs;    /* multiplications worth handing out: about 2 us */
-    md_dot_s8_use_fn *use; /* around the tiles of a chunk; NULL: nothing */
-    md_dot_s8_fn *dot;
-} md_gemm_s8_kernel;
+/* The rows of the list: tiles of int8 quads, see dot_tile.h. */
+typedef md_dot_kernel md_gemm_s8_kernel;
 
 #define K(isa, need, rows, wide, row_unit, quad_unit, macs, use)               \
-    md_dot_s8_fn md_dot_s8__##isa;
+    md_dot_fn md_dot_s8__##isa;
 #include "kernels/gemm_s8.def"
 #undef K
 
-md_dot_s8_use_fn md_dot_s8_use__amx_int8;
+md_dot_use_fn md_dot_s8_use__amx_int8;
 
 extern const md_gemm_s8_kernel md_gemm_s8_kernels[]; /* dot NULL ends */
 

@@ -19,6 +19,8 @@ static uint32_t dot(const md_dot_tile *t, const uint8_t *a, const int8_t *b,
 void md_dot_s8__ref(const md_dot_tile *t)
 {
     const int width = t->blocks * MD_LANES;
+    const int32_t *start = t->start;
+    int32_t *acc = t->acc;
 
     assert(t->rows >= 1 && t->rows <= 12);
     assert(t->blocks >= 1 && t->blocks <= MD_DOT_BLOCKS);
@@ -27,8 +29,8 @@ void md_dot_s8__ref(const md_dot_tile *t)
             const int8_t *b =
                 t->b + c / MD_LANES * t->b_stride + (size_t)(c % MD_LANES) * 4;
 
-            t->acc[r * width + c] = (int32_t)dot(t, t->a + r * t->a_stride, b,
-                                                 (uint32_t)t->start[c]);
+            acc[r * width + c] =
+                (int32_t)dot(t, t->a + r * t->a_stride, b, (uint32_t)start[c]);
         }
     }
 }

@@ -43,7 +43,8 @@ __attribute__((always_inline)) static inline void tile(const md_dot_tile *t,
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
         for (int c = 0; c < blocks; c++)
-            acc[r][c] = _mm512_loadu_si512(t->start + c * MD_LANES);
+            acc[r][c] =
+                _mm512_loadu_si512((const int32_t *)t->start + c * MD_LANES);
     for (int64_t k = 0; k < t->n_taps; k++) {
         const uint8_t *a = t->a + t->taps[k];
 
@@ -67,7 +68,7 @@ __attribute__((always_inline)) static inline void tile(const md_dot_tile *t,
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
         for (int c = 0; c < blocks; c++)
-            _mm512_storeu_si512(t->acc + (r * blocks + c) * MD_LANES,
+            _mm512_storeu_si512((int32_t *)t->acc + (r * blocks + c) * MD_LANES,
                                 acc[r][c]);
 }
 
@@ -97,12 +98,12 @@ TILES_6(TILE, 4)
 void md_dot_s8__avx512vnni(const md_dot_tile *t)
 {
 #define NAME(rows, blocks) tile_##rows##x##blocks,
-    static md_dot_s8_fn *const one[] = { TILES_12(NAME, 1) };
-    static md_dot_s8_fn *const two[] = { TILES_12(NAME, 2) };
-    static md_dot_s8_fn *const three[] = { TILES_6(NAME, 3) };
-    static md_dot_s8_fn *const four[] = { TILES_6(NAME, 4) };
+    static md_dot_fn *const one[] = { TILES_12(NAME, 1) };
+    static md_dot_fn *const two[] = { TILES_12(NAME, 2) };
+    static md_dot_fn *const three[] = { TILES_6(NAME, 3) };
+    static md_dot_fn *const four[] = { TILES_6(NAME, 4) };
 #undef NAME
-    static md_dot_s8_fn *const *const by_blocks[] = { one, two, three, four };
+    static md_dot_fn *const *const by_blocks[] = { one, two, three, four };
 
     by_blocks[t->blocks - 1][t->rows - 1](t);
 }

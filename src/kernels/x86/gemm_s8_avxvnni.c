@@ -30,9 +30,9 @@ __attribute__((always_inline)) static inline void tile(const md_dot_tile *t,
 {
     __m256i acc[ROWS][2];
     const int8_t *b = t->b + c * t->b_stride;
-    const int32_t *start = t->start + (size_t)c * MD_LANES;
+    const int32_t *start = (const int32_t *)t->start + (size_t)c * MD_LANES;
     const int64_t stride = t->a_stride;
-    int32_t *out = t->acc + ((size_t)r0 * t->blocks + c) * MD_LANES;
+    int32_t *out = (int32_t *)t->acc + ((size_t)r0 * t->blocks + c) * MD_LANES;
 
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++) {
