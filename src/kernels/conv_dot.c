@@ -17,7 +17,8 @@
 #include "kernels/window_s8.h"
 
 enum {
-    LANES = 16
+    LANES = 16,
+    SUM_SIZE = 4, /* int32_t or float */
 };
 
 /* The input window of a chunk should stay in L2 beside the weights; chunks
@@ -163,6 +164,7 @@ static void make_plan(plan *p, const md_conv_dot *c)
         p->s.iw *= p->s.ih;
         p->s.ow = p->s.iw;
         p->s.ih = p->s.oh = 1;
+        p->s.stride_w = 1; /* it had no second pixel to go to */
     }
     p->joined =
         c->kernel->row_unit > 1 && p->s.stride_h == 1 && p->s.stride_w == 1;
@@ -307,6 +309,7 @@ static void find_area(area *o, md_conv_dot_window *v, int64_t *b0, int64_t *b1,
 void md_conv_dot__run(const md_conv_dot *c, int64_t chunk, void *scratch)
 {
     static const int32_t zeros[MD_DOT_BLOCKS * LANES];
+    const char *start = c->start;
     const md_dot_kernel *kernel = c->kernel;
     _Alignas(MD_CACHE_LINE) md_dot_sums acc;
     md_dot_tile t = { .acc = &acc };
@@ -337,7 +340,7 @@ void md_conv_dot__run(const md_conv_dot *c, int64_t chunk, void *scratch)
 
         t.blocks = (int)md_min_i64(step, b1 - b0);
         t.b = c->w + b0 * t.b_stride;
-        t.start = c->start ? c->start + b0 * LANES : zeros;
+        t.start = start ? start + b0 * LANES * SUM_SIZE : (const char *)zeros;
         if (p.joined)
             run_joined(c, &p, &v, &o, &t, b0, rows);
         else
