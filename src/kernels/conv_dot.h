@@ -52,7 +52,7 @@ typedef struct md_conv_dot {
     md_conv_dot_copy_fn *copy; /* NULL: tiles read x itself */
     const uint8_t *x;          /* [n][planes][ih][iw][pixel]; if no copy */
     const int8_t *w;
-    const int32_t *start; /* bits, [oc up to 16]; NULL: zeros */
+    const void *start; /* sums to begin with, [oc up to 16]; NULL: 0 */
     md_conv_dot_finish_fn *finish;
     const void *ctx;
 } md_conv_dot;

@@ -10,6 +10,7 @@
  * gives few pieces, leave some for a few threads at M = 1. */
 enum {
     LANES = 16,
+    SUM_SIZE = 4, /* int32_t or float */
     CHUNK_TILES = 4,
     CHUNKS_MIN = 8,
 };
@@ -76,6 +77,7 @@ static void run_strip(const md_gemm_dot *g, md_dot_tile *t, int64_t i0,
 void md_gemm_dot__run(const md_gemm_dot *g, int64_t chunk, void *scratch)
 {
     static const int32_t zeros[MD_DOT_BLOCKS * LANES];
+    const char *start = g->start;
     const md_dot_kernel *kernel = g->kernel;
     const grid s = cut(g);
     const int64_t m0 = chunk % s.m_chunks * s.m_step;
@@ -104,7 +106,7 @@ void md_gemm_dot__run(const md_gemm_dot *g, int64_t chunk, void *scratch)
     for (int64_t j = n0; j < n1; j += step) {
         t.blocks = (int)md_div_up(md_min_i64(step, n1 - j), LANES);
         t.b = g->b + j / LANES * t.b_stride;
-        t.start = g->start ? g->start + j : zeros;
+        t.start = start ? start + j * SUM_SIZE : (const char *)zeros;
         run_strip(g, &t, m0, m1 - m0, j);
     }
     if (kernel->use)

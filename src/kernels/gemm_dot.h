@@ -27,7 +27,7 @@ typedef struct md_gemm_dot {
     int64_t a_stride;          /* bytes */
     md_gemm_dot_copy_fn *copy; /* NULL: tiles read A itself */
     const int8_t *b;           /* [n/16][k_size/4][16][4] */
-    const int32_t *start;      /* bits, [n up to 16]; NULL: zeros */
+    const void *start;         /* sums to begin with, [n up to 16]; NULL: 0 */
     md_gemm_dot_finish_fn *finish;
     const void *ctx;
 } md_gemm_dot;

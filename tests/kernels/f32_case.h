@@ -55,21 +55,28 @@ static inline md_epilogue f32_epilogue(int i)
     return ep;
 }
 
-/*
- * Fail unless got is act(sum) up to rounding: n terms, whose magnitudes add up
- * to mag, were added in any order of at least eight partial sums or one after
- * the other (ref).  No activation is steeper than 1.2.
- */
-static inline void f32_check(const char *who, float got, const md_epilogue *ep,
-                             double sum, double mag, int64_t n)
+/* Fail unless got is act(sum), where the roundings of the sum are `terms` of
+ * the share 2^-24 of what its magnitudes add up to.  No activation is steeper
+ * than 1.2. */
+static inline void f32_check_terms(const char *who, float got,
+                                   const md_epilogue *ep, double sum,
+                                   double mag, double terms)
 {
     const double want = md_act_apply(ep->act, ep->a, ep->b, (float)sum);
-    const double terms = (double)md_min_i64(n + 4, 64 + n / 8);
     const double bound = 1.2 * terms * mag / (1 << 24) + 6e-7;
 
     if (!(fabs(got - want) <= bound))
         fail_msg("%s: act %d: %.9g, expected %.9g (bound %.3g)", who, ep->act,
                  (double)got, want, bound);
+}
+
+/* The same for n terms that were added in any order of at least eight partial
+ * sums or one after the other (ref). */
+static inline void f32_check(const char *who, float got, const md_epilogue *ep,
+                             double sum, double mag, int64_t n)
+{
+    f32_check_terms(who, got, ep, sum, mag,
+                    (double)md_min_i64(n + 4, 64 + n / 8));
 }
 
 #endif

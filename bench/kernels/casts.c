@@ -1,0 +1,64 @@
+/* Into bf16 operands and out of sums: a FLOP is an element. */
+#include "base/attr.h"
+#include "kernels/bench.h"
+#include "kernels/cast_bf16.h"
+#include "kernels/finish_f32.h"
+
+enum {
+    N = 56 * 56 * 64,
+    ROWS = 32,
+    LANES = 16,
+    TILE = ROWS * LANES
+};
+
+typedef struct job {
+    const md_cast_bf16_kernel *cast;
+    const md_finish_f32_kernel *finish;
+    md_epilogue ep;
+    float *x, *y;
+} job;
+
+/* As a convolution calls it: a row of pixels of one block of channels. */
+static void run_cast(void *ctx)
+{
+    const job *j = ctx;
+
+    for (int64_t i = 0; i < N; i += 56 * LANES)
+        j->cast->run((uint16_t *)(void *)j->y, 64, j->x + i, 56 * LANES);
+}
+
+static void run_finish(void *ctx)
+{
+    const job *j = ctx;
+
+    for (int64_t i = 0; i < N; i += TILE)
+        j->finish->run(&j->ep, &(md_finish_tile){ .sum = j->x + i,
+                                                  .sum_stride = LANES,
+                                                  .out = j->y + i,
+                                                  .out_stride = LANES,
+                                                  .rows = ROWS,
+                                                  .lanes = LANES });
+}
+
+void md_bench_casts(md_arena *arena)
+{
+    static const struct {
+        md_act act;
+        const char *name;
+    } acts[] = { { MD_ACT_RELU, "relu" }, { MD_ACT_GELU_ERF, "gelu" } };
+    job j = { .x = md_bench_floats(arena, N), .y = md_bench_floats(arena, N) };
+
+    for (j.cast = md_cast_bf16_kernels; j.cast->run; j.cast++) {
+        if (md_bench_wanted(j.cast->name, j.cast->required))
+            md_bench_time(&(md_bench_case){ j.cast->name, "to 64 channels", N,
+                                            run_cast, &j });
+    }
+    for (j.finish = md_finish_f32_kernels; j.finish->run; j.finish++) {
+        for (size_t i = 0; i < MD_COUNT(acts); i++) {
+            j.ep.act = acts[i].act;
+            if (md_bench_wanted(j.finish->name, j.finish->required))
+                md_bench_time(&(md_bench_case){ j.finish->name, acts[i].name, N,
+                                                run_finish, &j });
+        }
+    }
+}
