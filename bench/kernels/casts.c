@@ -8,7 +8,8 @@ enum {
     N = 56 * 56 * 64,
     ROWS = 32,
     LANES = 16,
-    TILE = ROWS * LANES
+    TILE = ROWS * LANES,
+    LINE = 56 * LANES
 };
 
 typedef struct job {
@@ -23,8 +24,8 @@ static void run_cast(void *ctx)
 {
     const job *j = ctx;
 
-    for (int64_t i = 0; i < N; i += 56 * LANES)
-        j->cast->run((uint16_t *)(void *)j->y, 64, j->x + i, 56 * LANES);
+    for (int64_t i = 0; i < N; i += LINE)
+        j->cast->run((uint16_t *)(void *)j->y, 64, j->x + i, LINE);
 }
 
 static void run_finish(void *ctx)

@@ -52,7 +52,7 @@ static void bench(md_arena *arena, const md_gemm_bf16_kernel *kernel,
     if (!md_conv_bf16_packed_size(&packed_size, kernel, s))
         return;
     packed = md_bench_alloc(arena, packed_size);
-    md_conv_bf16_pack(packed, kernel,
+    md_conv_bf16_pack(packed, kernel, md_cast_bf16_select(md_cpu_flags()),
                       md_bench_floats(arena, s->oc * s->ic * s->kh * s->kw), s,
                       0, oc / 16);
     j.c.w = packed;

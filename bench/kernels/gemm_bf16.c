@@ -43,7 +43,8 @@ static void bench(md_arena *arena, const md_gemm_bf16_kernel *kernel, int64_t m,
     if (!md_gemm_bf16_packed_size(&packed_size, kernel, k, n))
         return;
     packed = md_bench_alloc(arena, packed_size);
-    md_gemm_bf16_pack(packed, kernel, &b, 0, n);
+    md_gemm_bf16_pack(packed, kernel, md_cast_bf16_select(md_cpu_flags()), &b,
+                      0, n);
     j.g.b = packed;
     j.scratch = md_bench_alloc(arena, md_gemm_bf16_scratch_size(&j.g));
     (void)snprintf(shape, sizeof(shape), "%dx%dx%d", (int)m, (int)n, (int)k);

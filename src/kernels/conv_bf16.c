@@ -9,7 +9,6 @@
 
 #include "base/size.h"
 #include "kernels/conv_dot.h"
-#include "tensor/float.h"
 
 enum {
     LANES = 16,
@@ -52,8 +51,8 @@ bool md_conv_bf16_packed_size(size_t *out, const md_gemm_bf16_kernel *kernel,
 }
 
 void md_conv_bf16_pack(uint16_t *out, const md_gemm_bf16_kernel *kernel,
-                       const float *w, const md_conv_shape *s, int64_t b0,
-                       int64_t b1)
+                       const md_cast_bf16_kernel *cast, const float *w,
+                       const md_conv_shape *s, int64_t b0, int64_t b1)
 {
     const int64_t window = s->kh * s->kw, column = s->ic * window;
     md_conv_dot_taps t;
@@ -70,9 +69,14 @@ void md_conv_bf16_pack(uint16_t *out, const md_gemm_bf16_kernel *kernel,
             const int64_t at =
                 md_conv_dot__at(&t, s, i / window * SIZE, i % window);
             uint16_t *to = out + b * LANES * k + at / SIZE;
+            uint16_t bits[LANES];
+            float row[LANES];
 
             for (int64_t c = 0; c < n; c++)
-                to[c * 2] = md_f32_to_bf16(from[c * column + i]);
+                row[c] = from[c * column + i];
+            cast->run(bits, LANES, row, n);
+            for (int64_t c = 0; c < n; c++)
+                to[c * 2] = bits[c];
         }
     }
 }

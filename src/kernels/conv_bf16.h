@@ -33,8 +33,8 @@ bool md_conv_bf16_packed_size(size_t *out, const md_gemm_bf16_kernel *kernel,
 /* Pack w[oc][ic][kh][kw]: blocks b0 .. b1 of 16 output channels to their
  * places in out. */
 void md_conv_bf16_pack(uint16_t *out, const md_gemm_bf16_kernel *kernel,
-                       const float *w, const md_conv_shape *s, int64_t b0,
-                       int64_t b1);
+                       const md_cast_bf16_kernel *cast, const float *w,
+                       const md_conv_shape *s, int64_t b0, int64_t b1);
 
 /* Independent pieces of work; any order, any thread. */
 int64_t md_conv_bf16_n_chunks(const md_conv_bf16_args *c);

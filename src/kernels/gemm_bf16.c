@@ -4,7 +4,6 @@
 
 #include "base/size.h"
 #include "kernels/gemm_dot.h"
-#include "tensor/float.h"
 
 const md_gemm_bf16_kernel md_gemm_bf16_kernels[] = {
 #define K(isa, need, rows, wide, row_unit, quad_unit, size, use)               \
@@ -43,31 +42,43 @@ bool md_gemm_bf16_packed_size(size_t *out, const md_gemm_bf16_kernel *kernel,
     return md_mul_size(out, columns, size);
 }
 
-/* Rows i and i + 1 of at most 16 columns. */
-static void pack_pair(uint16_t *out, const md_gemm_bf16_b *b, int64_t i,
-                      int64_t j, int64_t n)
+/* Row i of at most 16 columns; zeros where there is none. */
+static void pack_row(uint16_t out[LANES], const md_cast_bf16_kernel *cast,
+                     const md_gemm_bf16_b *b, int64_t i, int64_t j, int64_t n)
 {
-    const float *at = b->b + i * b->rs + j * b->cs;
+    const float *at = b->b;
+    float row[LANES];
 
-    memset(out, 0, PAIR * SIZE);
-    for (int64_t c = 0; c < n; c++)
-        out[2 * c] = md_f32_to_bf16(at[c * b->cs]);
-    for (int64_t c = 0; c < n && i + 1 < b->k; c++)
-        out[2 * c + 1] = md_f32_to_bf16(at[c * b->cs + b->rs]);
+    memset(out, 0, LANES * SIZE);
+    if (i >= b->k)
+        return;
+    at += i * b->rs + j * b->cs;
+    if (b->cs != 1) {
+        for (int64_t c = 0; c < n; c++)
+            row[c] = at[c * b->cs];
+        at = row;
+    }
+    cast->run(out, LANES, at, n);
 }
 
 void md_gemm_bf16_pack(uint16_t *out, const md_gemm_bf16_kernel *kernel,
-                       const md_gemm_bf16_b *b, int64_t n0, int64_t n1)
+                       const md_cast_bf16_kernel *cast, const md_gemm_bf16_b *b,
+                       int64_t n0, int64_t n1)
 {
     const int64_t k = md_gemm_dot__k_size(kernel, b->k * SIZE) / SIZE;
 
     for (int64_t j = n0; j < n1; j += LANES) {
-        uint16_t *block = out + j * k;
+        const int64_t n = md_min_i64(LANES, n1 - j);
+        uint16_t *to = out + j * k;
 
-        for (int64_t i = 0; i < b->k; i += 2)
-            pack_pair(block + i * LANES, b, i, j, md_min_i64(LANES, n1 - j));
-        memset(block + md_div_up(b->k, 2) * PAIR, 0,
-               (size_t)(k / 2 - md_div_up(b->k, 2)) * PAIR * SIZE);
+        for (int64_t i = 0; i < k; i += 2, to += PAIR) {
+            uint16_t even[LANES], odd[LANES];
+
+            pack_row(even, cast, b, i, j, n);
+            pack_row(odd, cast, b, i + 1, j, n);
+            for (int c = 0; c < LANES; c++)
+                to[2 * c] = even[c], to[2 * c + 1] = odd[c];
+        }
     }
 }
 

@@ -51,7 +51,8 @@ bool md_gemm_bf16_packed_size(size_t *out, const md_gemm_bf16_kernel *kernel,
 /* Pack columns n0 .. n1 to their places in out; n0 is a multiple of 16, n1
  * too or n. */
 void md_gemm_bf16_pack(uint16_t *out, const md_gemm_bf16_kernel *kernel,
-                       const md_gemm_bf16_b *b, int64_t n0, int64_t n1);
+                       const md_cast_bf16_kernel *cast, const md_gemm_bf16_b *b,
+                       int64_t n0, int64_t n1);
 
 /* Everything is borrowed.  c must not overlap a or b; it may be the
  * residual. */

@@ -62,7 +62,8 @@ static void pack(problem *p, const md_gemm_bf16_kernel *k)
     p->packed = md_guard_alloc(p->packed_size);
     memset(p->packed, 0xff, p->packed_size);
     for (int64_t b = md_div_up(p->s.oc, BLOCK); b-- > 0;)
-        md_conv_bf16_pack(p->packed, k, p->w, &p->s, b, b + 1);
+        md_conv_bf16_pack(p->packed, k, md_cast_bf16_select(md_cpu_flags()),
+                          p->w, &p->s, b, b + 1);
 }
 
 static void run(problem *p, const md_gemm_bf16_kernel *k, bool in_place)

@@ -58,7 +58,8 @@ static void pack(problem *p, const md_gemm_bf16_kernel *k)
     p->packed = md_guard_alloc(p->packed_size);
     memset(p->packed, 0xff, p->packed_size);
     for (int64_t j = (p->n - 1) / 32 * 32; j >= 0; j -= 32)
-        md_gemm_bf16_pack(p->packed, k, &b, j, md_min_i64(j + 32, p->n));
+        md_gemm_bf16_pack(p->packed, k, md_cast_bf16_select(md_cpu_flags()), &b,
+                          j, md_min_i64(j + 32, p->n));
 }
 
 static void run(problem *p, const md_gemm_bf16_kernel *k, bool in_place)
