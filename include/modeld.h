@@ -102,10 +102,11 @@ typedef enum modeld_type {
 typedef enum modeld_precision {
     MODELD_PRECISION_FP32 = 0,   /* any kernel whose error is that of fp32 */
     MODELD_PRECISION_STRICT = 1, /* fp32 multiply and add only */
-    MODELD_PRECISION_BF16 = 2,   /* bfloat16 products, fp32 sums; so far
-                                  * MODELD_UNSUPPORTED */
-    MODELD_PRECISION_AUTO = 3    /* bfloat16 only where a check run allows; so
-                                  * far always as FP32 */
+    MODELD_PRECISION_BF16 = 2,   /* bfloat16 products, fp32 sums, where the
+                                  * CPU has instructions for them */
+    MODELD_PRECISION_AUTO = 3    /* BF16 when made-up samples, run while the
+                                  * model is opened, show next to no
+                                  * difference; else FP32 */
 } modeld_precision;
 
 enum {

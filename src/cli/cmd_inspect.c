@@ -28,6 +28,8 @@ typedef struct costs {
     int64_t macs;
     size_t memory;
     char why[MD_ERROR_MSG_SIZE]; /* there are none */
+    md_precision_choice choice;  /* without its text */
+    char chosen[MD_ERROR_MSG_SIZE];
 } costs;
 
 static md_status count_node(facts *f, const md_node *n, md_error *err)
@@ -81,6 +83,10 @@ static md_status find_costs(costs *c, const md_cli_session *s, const md_args *a,
 
     if (!shapes)
         return md_fail_nomem(err, n * sizeof(*shapes));
+    c->choice = *md_session_precision(s->session);
+    snprintf(c->chosen, sizeof(c->chosen), "%s",
+             c->choice.why ? c->choice.why : "");
+    c->choice.why = NULL;
     MD_TRY(md_cli_shapes(shapes, s, 1, a, err));
     if (md_run_acquire(&r, s->session, shapes, &why) == MD_OK) {
         c->macs = md_run_macs(r);
@@ -137,6 +143,8 @@ static void put_costs(FILE *f, const costs *c)
         fprintf(f, "%-12s%s\n", "cannot run", c->why);
         return;
     }
+    fprintf(f, "%-12s%s\n", "precision",
+            c->chosen[0] ? c->chosen : md_precision_name(c->choice.used));
     md_cli_format_count(count, sizeof(count), (double)c->macs);
     md_cli_format_size(size, sizeof(size), (double)c->memory);
     fprintf(f, "%-12s%s (%lld)\n", "MACs", count, (long long)c->macs);
@@ -203,6 +211,33 @@ static void json_facts(md_json_writer *w, const md_model *m, const facts *x)
     md_json_put_end(w);
 }
 
+static void json_choice(md_json_writer *w, const costs *c)
+{
+    const md_precision_choice *p = &c->choice;
+
+    md_json_put_name(w, "precision");
+    md_json_put_object(w);
+    md_json_put_name(w, "asked");
+    md_json_put_str(w, md_precision_name(p->asked));
+    md_json_put_name(w, "used");
+    md_json_put_str(w, md_precision_name(p->used));
+    if (p->n_samples > 0) {
+        md_json_put_name(w, "samples");
+        md_json_put_i64(w, p->n_samples);
+        md_json_put_name(w, "error");
+        md_json_put_f32(w, (float)p->error);
+        md_json_put_name(w, "rows");
+        md_json_put_i64(w, p->n_top);
+        md_json_put_name(w, "rows_same");
+        md_json_put_i64(w, p->n_same);
+    }
+    if (c->chosen[0]) {
+        md_json_put_name(w, "why");
+        md_json_put_str(w, c->chosen);
+    }
+    md_json_put_end(w);
+}
+
 static void json_costs(md_json_writer *w, const costs *c)
 {
     if (c->why[0]) {
@@ -210,6 +245,7 @@ static void json_costs(md_json_writer *w, const costs *c)
         md_json_put_str(w, c->why);
         return;
     }
+    json_choice(w, c);
     md_json_put_name(w, "macs");
     md_json_put_i64(w, c->macs);
     md_json_put_name(w, "memory_bytes");
@@ -281,7 +317,7 @@ static const md_flag flags[] = { MD_FLAG_SHAPE, MD_FLAG_THREADS,
                                  MD_FLAG_PRECISION, MD_FLAG_JSON };
 
 const md_cmd md_cmd_inspect = {
-    .usage = "MODEL [--shape NAME=D,D,...]... [--json]",
+    .usage = "MODEL [--shape NAME=D,D,...]... [--precision P] [--json]",
     .text = "Shows what goes in and out of a model, what it is made of, and "
             "what one run\ntakes.  Dims that are open count as 1 unless "
             "--shape says otherwise.",

@@ -105,6 +105,7 @@ static md_status add_session(serving *v, const char *name, md_session *session,
 
 static md_status add_model(serving *v, const char *text, md_error *err)
 {
+    const md_precision_choice *choice;
     md_session *session = NULL;
     char name[NAME_SIZE];
     md_model *model = NULL;
@@ -118,10 +119,14 @@ static md_status add_model(serving *v, const char *text, md_error *err)
         md_model_free(model);
         return md_wrap(err, s, "model '%s': ", path);
     }
+    choice = md_session_precision(session); /* lives as long as the server */
     MD_TRY(add_session(v, name, session, err));
     v->n_models++;
     MD_LOG(MD_LOG_INFO, "model loaded", md_log_str("model", name),
-           md_log_str("file", path));
+           md_log_str("file", path),
+           md_log_str("precision", choice->why
+                                       ? choice->why
+                                       : md_precision_name(choice->used)));
     return MD_OK;
 }
 

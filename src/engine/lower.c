@@ -121,6 +121,14 @@ static md_status make_frame(frame *f, md_arena *ar, md_session *s,
     return MD_OK;
 }
 
+/* Free what `lower` made. */
+static void release_state(const md_inst *inst, const md_op *op,
+                          const md_alloc *alloc)
+{
+    if (inst->kind == MD_INST_FAST && op->fast->release)
+        op->fast->release(inst->state, alloc);
+}
+
 /* Offer the node to its operator's fast side.  MD_OK with inst->kind set, or
  * the failure of an allocation. */
 static md_status offer(md_session *s, md_node *n, md_inst *inst, frame *f,
@@ -134,6 +142,7 @@ static md_status offer(md_session *s, md_node *n, md_inst *inst, frame *f,
                     .opset = md_node_opset(s->model, n),
                     .cpu = s->cpu,
                     .precision = s->precision,
+                    .why_fp32 = s->choice.why,
                     .in = f->in,
                     .out = f->out,
                     .cin = f->cin,
@@ -187,10 +196,11 @@ static md_status offer_staged(md_session *s, md_node *n, md_inst *inst,
     if (!staged)
         return offer(s, n, inst, f, err);
     f->cin[1] = staged;
-    st = offer(s, n, inst, f, err);
+    MD_TRY(offer(s, n, inst, f, err));
+    st = md_session__unstage(s, n, f->packed[1], err);
     if (st != MD_OK)
-        return st;
-    return md_session__unstage(s, n, f->packed[1], err);
+        release_state(inst, op, s->alloc);
+    return st;
 }
 
 static bool is_view(const md_graph *g, const md_node *n)
@@ -205,17 +215,64 @@ static bool is_view(const md_graph *g, const md_node *n)
  * loading needs the memory of one packed tensor on top of the model. */
 static void forget_packed(md_session *s, const md_node *n, const frame *f)
 {
-    for (uint32_t i = 0; i < n->n_in; i++) {
+    for (uint32_t i = 0; i < n->n_in && !s->keeps_constants; i++) {
         if (f->packed[i] && --s->reads[n->in[i]] == 0)
             md_graph_forget_const(s->graph, n->in[i]);
     }
 }
 
+/* Slots of the inputs, in the layouts that are wanted, and of the outputs. */
+static md_status bind_slots(md_session *s, md_inst *inst, const frame *f,
+                            md_error *err)
+{
+    const md_node *n = inst->node;
+
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        inst->in[i] = MD_SLOT_NONE;
+        if (n->in[i] != MD_VALUE_NONE)
+            MD_TRY(slot_of(&inst->in[i], s, n->in[i],
+                           s->graph->values[n->in[i]].cdata ? MD_LAYOUT_ROW
+                                                            : f->want[i],
+                           err));
+    }
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        inst->out[i] = MD_SLOT_NONE;
+        if (n->out[i] != MD_VALUE_NONE)
+            MD_TRY(slot_of(&inst->out[i], s, n->out[i], f->give[i], err));
+    }
+    return MD_OK;
+}
+
+/* Append the instruction behind the reorders that it needs.  Only then does
+ * the session own the draft's state. */
+static md_status append(md_session *s, md_node *n, const md_inst *draft,
+                        const frame *f, md_error *err)
+{
+    md_inst *inst;
+
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        uint32_t slot;
+
+        if (n->in[i] != MD_VALUE_NONE && !s->graph->values[n->in[i]].cdata)
+            MD_TRY(ensure(&slot, s, n->in[i], f->want[i], err));
+    }
+    MD_TRY(new_inst(&inst, s, n->n_in, n->n_out, err));
+    inst->kind = draft->kind;
+    inst->state = draft->state;
+    inst->kernel = draft->kernel;
+    inst->why = draft->why;
+    inst->node = n;
+    inst->op = n->impl;
+    MD_TRY(bind_slots(s, inst, f, err));
+    s->n_insts++; /* unlower finds its state from here on */
+    return MD_OK;
+}
+
 static md_status lower_node(md_session *s, md_node *n, md_arena *ar,
                             md_error *err)
 {
-    md_inst *inst;
     md_inst draft = { 0 };
+    md_status st;
     frame f;
 
     MD_TRY(make_frame(&f, ar, s, n, err));
@@ -226,35 +283,10 @@ static md_status lower_node(md_session *s, md_node *n, md_arena *ar,
         MD_TRY(offer_staged(s, n, &draft, &f, err));
     }
     forget_packed(s, n, &f);
-    /* Reorders come first, then the instruction itself. */
-    for (uint32_t i = 0; i < n->n_in; i++) {
-        uint32_t slot;
-
-        if (n->in[i] != MD_VALUE_NONE && !s->graph->values[n->in[i]].cdata)
-            MD_TRY(ensure(&slot, s, n->in[i], f.want[i], err));
-    }
-    MD_TRY(new_inst(&inst, s, n->n_in, n->n_out, err));
-    inst->kind = draft.kind;
-    inst->state = draft.state;
-    inst->kernel = draft.kernel;
-    inst->why = draft.why;
-    inst->node = n;
-    inst->op = n->impl;
-    s->n_insts++; /* unlower finds its state from here on */
-    for (uint32_t i = 0; i < n->n_in; i++) {
-        inst->in[i] = MD_SLOT_NONE;
-        if (n->in[i] != MD_VALUE_NONE)
-            MD_TRY(slot_of(&inst->in[i], s, n->in[i],
-                           s->graph->values[n->in[i]].cdata ? MD_LAYOUT_ROW
-                                                            : f.want[i],
-                           err));
-    }
-    for (uint32_t i = 0; i < n->n_out; i++) {
-        inst->out[i] = MD_SLOT_NONE;
-        if (n->out[i] != MD_VALUE_NONE)
-            MD_TRY(slot_of(&inst->out[i], s, n->out[i], f.give[i], err));
-    }
-    return MD_OK;
+    st = append(s, n, &draft, &f, err);
+    if (st != MD_OK)
+        release_state(&draft, n->impl, s->alloc);
+    return st;
 }
 
 /* Uses of every value; those in subgraphs, which read by name, keep all.
@@ -275,7 +307,7 @@ static md_status count_reads(md_session *s, md_error *err)
     return MD_OK;
 }
 
-md_status md_session__lower(md_session *s, md_error *err)
+static md_status lower_all(md_session *s, md_error *err)
 {
     md_graph *g = s->graph;
     uint32_t slot;
@@ -303,13 +335,22 @@ md_status md_session__lower(md_session *s, md_error *err)
     return st;
 }
 
+md_status md_session__lower(md_session *s, md_error *err)
+{
+    md_status st = lower_all(s, err);
+
+    md_free(s->model->alloc, s->reads);
+    s->reads = NULL;
+    md_free(s->alloc, s->staging);
+    s->staging = NULL;
+    s->staging_size = 0;
+    return st;
+}
+
 void md_session__unlower(md_session *s)
 {
-    for (uint32_t i = 0; i < s->n_insts; i++) {
-        md_inst *inst = &s->insts[i];
-
-        if (inst->kind == MD_INST_FAST && inst->op->fast->release)
-            inst->op->fast->release(inst->state, s->alloc);
-    }
+    for (uint32_t i = 0; i < s->n_insts; i++)
+        release_state(&s->insts[i], s->insts[i].op, s->alloc);
     s->n_insts = 0;
+    s->n_slots = 0;
 }

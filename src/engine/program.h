@@ -43,7 +43,9 @@ struct md_session {
     md_model *model;
     md_graph *graph;
     md_pool *pool;
-    md_precision precision;
+    md_precision precision; /* that nodes are lowered with */
+    md_precision_choice choice;
+    bool keeps_constants; /* for another lowering, though they were packed */
     uint32_t cpu;
     bool reference;
     md_arena arena; /* instructions, slots, small state of kernels */
@@ -96,6 +98,13 @@ md_status md_session__lower(md_session *s, md_error *err);
 
 /* Release kernel states. */
 void md_session__unlower(md_session *s);
+
+/* precision.c: lower in the precision asked for, after deciding which that is;
+ * the outputs must be known. */
+md_status md_session__choose(md_session *s, md_error *err);
+
+/* session.c: free the runs that nobody uses. */
+void md_session__drop_runs(md_session *s);
 
 /* plan.c */
 md_status md_run__new(md_run **out, md_session *s, const md_shape *shapes,

@@ -47,13 +47,6 @@ md_status md_session_new(md_session **out, md_model *model,
     md_session *s = md_calloc(alloc, 1, sizeof(*s));
     md_status st;
 
-    /* Without bf16 kernels `auto` finds nothing to choose and is fp32. */
-    if (o->precision == MD_PRECISION_BF16) {
-        md_free(alloc, s);
-        return md_fail(err, MD_UNSUPPORTED,
-                       "precision 'bf16': there is no kernel for it yet, "
-                       "expected fp32, strict or auto");
-    }
     if (!s)
         return md_fail_nomem(err, sizeof(*s));
     *s = (md_session){ .alloc = alloc,
@@ -62,7 +55,7 @@ md_status md_session_new(md_session **out, md_model *model,
                        .model = model,
                        .graph = model->graph,
                        .pool = o->pool,
-                       .precision = o->precision,
+                       .choice = { .asked = o->precision },
                        .cpu = md_cpu_flags(),
                        .reference = o->reference,
                        .idle_max = o->runs_kept ? o->runs_kept : 8 };
@@ -74,14 +67,10 @@ md_status md_session_new(md_session **out, md_model *model,
     if (st == MD_OK)
         st = md_session__compile(s, err);
     if (st == MD_OK)
-        st = md_session__lower(s, err);
-    md_free(model->alloc, s->reads);
-    s->reads = NULL;
-    md_free(s->alloc, s->staging);
-    s->staging = NULL;
-    if (st == MD_OK)
         st = fill_io(s, &s->outputs, s->graph->outputs, s->graph->n_outputs,
                      err);
+    if (st == MD_OK)
+        st = md_session__choose(s, err);
     if (st != MD_OK) {
         s->model = NULL; /* stays the caller's */
         md_session_free(s);
@@ -91,16 +80,22 @@ md_status md_session_new(md_session **out, md_model *model,
     return MD_OK;
 }
 
-void md_session_free(md_session *s)
+void md_session__drop_runs(md_session *s)
 {
-    if (!s)
-        return;
     while (s->idle) {
         md_run *r = s->idle;
 
         s->idle = *md_run__next(r);
         md_run__free(r);
     }
+    s->n_idle = 0;
+}
+
+void md_session_free(md_session *s)
+{
+    if (!s)
+        return;
+    md_session__drop_runs(s);
     md_session__unlower(s);
     md_model_free(s->model);
     md_arena_release(&s->arena);
@@ -111,6 +106,11 @@ void md_session_free(md_session *s)
 const md_model *md_session_model(const md_session *s)
 {
     return s->model;
+}
+
+const md_precision_choice *md_session_precision(const md_session *s)
+{
+    return &s->choice;
 }
 
 uint32_t md_session_n_inputs(const md_session *s)

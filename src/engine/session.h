@@ -34,6 +34,20 @@ typedef struct md_session_opts {
         NULL, NULL, MD_PRECISION_FP32, false, 0                                \
     }
 
+/* How the precision in effect came about. */
+typedef struct md_precision_choice {
+    md_precision asked;
+    md_precision used; /* never AUTO */
+    /* Of the check run that AUTO makes, with made-up inputs, bf16 beside fp32;
+     * 0 when it made none. */
+    int n_samples;
+    double error;          /* largest |bf16 - fp32| / |fp32| of an output, as
+                            * Euclidean norms */
+    int64_t n_top, n_same; /* rows of outputs of rank 1 and 2, and those whose
+                            * largest element is the same one */
+    const char *why;       /* in words; NULL unless AUTO was asked for */
+} md_precision_choice;
+
 /* An input or output; owned by the session. */
 typedef struct md_io {
     const char *name;
@@ -41,7 +55,10 @@ typedef struct md_io {
 } md_io;
 
 /*
- * Make a session.  On success it owns the model; on failure the caller still
+ * Make a session.  Precision AUTO decides here between FP32 and BF16, for the
+ * whole model: it makes it ready in both and runs some samples, see ADR 0016.
+ *
+ * On success it owns the model; on failure the caller still
  * does, though passes may have changed it.  MD_UNSUPPORTED lists every
  * operator that is missing.
  */
@@ -52,6 +69,7 @@ md_status md_session_new(md_session **out, md_model *model,
 void md_session_free(md_session *s);
 
 const md_model *md_session_model(const md_session *s);
+const md_precision_choice *md_session_precision(const md_session *s);
 uint32_t md_session_n_inputs(const md_session *s);
 uint32_t md_session_n_outputs(const md_session *s);
 const md_io *md_session_input(const md_session *s, uint32_t i);
@@ -86,6 +104,12 @@ const md_tensor *md_run_output(const md_run *r, uint32_t i);
 
 /* Bytes of the run's activation memory. */
 size_t md_run_memory(const md_run *r);
+
+/* Fill a tensor of input i with numbers that the model can digest, always the
+ * same for a seed: floats in [0, 1), bytes below 128, indices into a table
+ * below its size, other integers 1; strings are left empty. */
+void md_session_sample(const md_session *s, uint32_t i, uint32_t seed,
+                       md_tensor *t);
 
 /* Multiply-accumulates of one execution. */
 int64_t md_run_macs(const md_run *r);

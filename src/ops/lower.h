@@ -29,7 +29,8 @@ typedef enum md_precision {
     MD_PRECISION_FP32 = 0, /* any kernel whose error is that of fp32 */
     MD_PRECISION_STRICT,   /* fp32 multiply-add only, and a request alone has
                             * the bits that it has in a batch */
-    MD_PRECISION_BF16,     /* bf16 products, fp32 sums */
+    MD_PRECISION_BF16,     /* bf16 products, fp32 sums, where the CPU has
+                            * instructions for them */
     MD_PRECISION_AUTO,     /* bf16 only where a check run allows */
 } md_precision;
 
@@ -54,8 +55,9 @@ typedef struct md_lower {
     const md_node *node;
     const md_fused *fused; /* NULL: nothing */
     int64_t opset;
-    uint32_t cpu; /* enum md_cpu_flags that may be used */
-    md_precision precision;
+    uint32_t cpu;           /* enum md_cpu_flags that may be used */
+    md_precision precision; /* never AUTO: that is decided before */
+    const char *why_fp32;   /* why it is not BF16 though that was allowed */
     const md_type *const *in;
     const md_type *const *out;
     const md_tensor *const *cin;

@@ -76,6 +76,26 @@ def test_outputs_are_onnxruntime_s(folder, tmp_path, name, precision):
         assert worst <= TOLERANCE * np.abs(want[y]).max(), y
 
 
+def norm(x):
+    return np.sqrt((x.astype(np.float64) ** 2).sum())
+
+
+@pytest.mark.parametrize("precision", ["bf16", "auto"])
+@pytest.mark.parametrize("name", NETS)
+def test_bf16_is_near_onnxruntime(folder, tmp_path, name, precision):
+    """Operands of bf16 are off by 2^-9 of themselves at most, and sums of
+    such errors with random signs by less; layers pass them on."""
+    model = folder / f"{name}.onnx"
+    session = ort.InferenceSession(str(model),
+                                   providers=["CPUExecutionProvider"])
+    given = feeds(session, 7)
+    names = [y.name for y in session.get_outputs()]
+    want = dict(zip(names, session.run(names, given)))
+    got = predict(model, given, tmp_path, "--precision", precision)
+    for y in names:
+        assert norm(got[y] - want[y]) <= 2 ** -7 * norm(want[y]), y
+
+
 def test_another_input_gives_another_output(folder, tmp_path):
     """The comparison above would not see outputs that ignore their inputs."""
     model = folder / "mbv2.onnx"

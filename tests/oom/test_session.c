@@ -29,6 +29,7 @@ static const net nets[] = {
 /* A model, its inputs and results for each size of the free dimension. */
 typedef struct scene {
     const net *net;
+    md_precision precision;
     fail_alloc fa;
     md_pool *pool;
     uint32_t n_in, n_out;
@@ -37,15 +38,16 @@ typedef struct scene {
 
 /* The results that count are those of a session that is let alone: they must
  * come out again to the bit. */
-static void begin(scene *sc, const net *n, md_pool *pool)
+static void begin(scene *sc, const net *n, md_precision p, md_pool *pool)
 {
     md_session_opts o = MD_SESSION_OPTS_INIT;
     md_error err = MD_ERROR_INIT;
     md_session *s;
 
-    *sc = (scene){ .net = n, .pool = pool };
+    *sc = (scene){ .net = n, .precision = p, .pool = pool };
     fail_alloc_init(&sc->fa);
     o.pool = pool;
+    o.precision = p;
     s = net_open(n->text, &o);
     sc->n_in = md_session_n_inputs(s);
     sc->n_out = md_session_n_outputs(s);
@@ -76,6 +78,7 @@ static md_status open_session(md_session **s, scene *sc, int64_t fail_at,
 
     o.alloc = &sc->fa.alloc;
     o.pool = sc->pool;
+    o.precision = sc->precision;
     fail_alloc_arm(&sc->fa, fail_at);
     st = md_session_new(s, m, &o, err);
     if (st != MD_OK)
@@ -178,7 +181,7 @@ static void fail_later_runs(scene *sc)
     md_session_free(s);
 }
 
-static void every_net(void (*fn)(scene *sc))
+static void every_net(md_precision p, void (*fn)(scene *sc))
 {
     for (int width = 1; width <= THREADS_MAX; width++) {
         md_error err = MD_ERROR_INIT;
@@ -188,7 +191,7 @@ static void every_net(void (*fn)(scene *sc))
         for (size_t i = 0; i < MD_COUNT(nets); i++) {
             scene sc;
 
-            begin(&sc, &nets[i], pool);
+            begin(&sc, &nets[i], p, pool);
             fn(&sc);
             end(&sc);
         }
@@ -199,25 +202,33 @@ static void every_net(void (*fn)(scene *sc))
 static void test_session__creation_out_of_memory(void **state)
 {
     (void)state;
-    every_net(fail_creation);
+    every_net(MD_PRECISION_FP32, fail_creation);
+}
+
+/* Lowering twice and running samples first, where the CPU gives a choice. */
+static void test_session__choosing_out_of_memory(void **state)
+{
+    (void)state;
+    every_net(MD_PRECISION_AUTO, fail_creation);
 }
 
 static void test_session__first_run_out_of_memory(void **state)
 {
     (void)state;
-    every_net(fail_first_run);
+    every_net(MD_PRECISION_FP32, fail_first_run);
 }
 
 static void test_session__later_runs_out_of_memory(void **state)
 {
     (void)state;
-    every_net(fail_later_runs);
+    every_net(MD_PRECISION_FP32, fail_later_runs);
 }
 
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_session__creation_out_of_memory),
+        cmocka_unit_test(test_session__choosing_out_of_memory),
         cmocka_unit_test(test_session__first_run_out_of_memory),
         cmocka_unit_test(test_session__later_runs_out_of_memory),
     };

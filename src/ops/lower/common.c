@@ -158,11 +158,20 @@ md_epilogue md_step__epilogue(const md_step *st, const float *bias)
     return ep;
 }
 
-const char *md_lower__why_fp32(const md_lower *lo)
+bool md_lower__takes_bf16(md_lower_bf16 *out, md_lower *lo)
 {
-    return lo->precision == MD_PRECISION_AUTO
-               ? "auto is fp32: no bf16 kernel yet"
-               : NULL;
+    *out = (md_lower_bf16){ .kernel = md_gemm_bf16_select(lo->cpu),
+                            .cast = md_cast_bf16_select(lo->cpu),
+                            .finish = md_finish_f32_select(lo->cpu) };
+    if (lo->precision != MD_PRECISION_BF16) {
+        lo->why = lo->why_fp32;
+        return false;
+    }
+    if (out->kernel->required == MD_CPU_NONE) {
+        lo->why = "this CPU has no bf16 products";
+        return false;
+    }
+    return true;
 }
 
 int md_lower__residual_input(const md_node *n)

@@ -3,6 +3,7 @@
 #define MD_OPS_LOWER_COMMON_H
 
 #include "kernels/conv_shape.h"
+#include "kernels/gemm_bf16.h"
 #include "ops/lower.h"
 
 /* Input i is there, a tensor of this type and rank (-1: any rank). */
@@ -46,9 +47,17 @@ int64_t md_step__chunks(int64_t cost, int64_t max, int width);
 /* The fused epilogue for an output whose bias is `bias` (padded). */
 md_epilogue md_step__epilogue(const md_step *st, const float *bias);
 
-/* lo->why of float products under `auto`, which takes bf16 where a check run
- * allows: there is no such kernel, so they are fp32.  NULL otherwise. */
-const char *md_lower__why_fp32(const md_lower *lo);
+/* The kernels of bf16 products. */
+typedef struct md_lower_bf16 {
+    const md_gemm_bf16_kernel *kernel;
+    const md_cast_bf16_kernel *cast;
+    const md_finish_f32_kernel *finish;
+} md_lower_bf16;
+
+/* Whether float products are bf16: lo->precision says so and the CPU has
+ * instructions for them.  If not, lo->why becomes the reason, where bf16 was
+ * allowed. */
+bool md_lower__takes_bf16(md_lower_bf16 *out, md_lower *lo);
 
 /* Input index of the fused residual, or -1; as md_fast.inplace. */
 int md_lower__residual_input(const md_node *n);

@@ -1,11 +1,12 @@
 /*
- * Conv in float32, into NC16, by one of three kernels: conv_stem_f32 for few
+ * Conv in float32, into NC16, by one of four kernels: conv_stem_f32 for few
  * input channels (it reads them row-major), dwconv_f32 for one filter per
- * channel, conv_f32 for the rest.
+ * channel, conv_f32 or conv_bf16 for the rest.
  */
 #include <string.h>
 
 #include "base/size.h"
+#include "kernels/conv_bf16.h"
 #include "kernels/conv_f32.h"
 #include "kernels/conv_stem_f32.h"
 #include "kernels/dwconv_f32.h"
@@ -17,6 +18,7 @@ enum {
 
 typedef enum kind {
     DENSE,
+    DENSE_BF16,
     STEM,
     DEPTHWISE,
 } kind;
@@ -25,12 +27,13 @@ typedef struct state {
     kind kind;
     union {
         const md_conv_f32_kernel *dense;
+        md_lower_bf16 bf16;
         const md_conv_stem_f32_kernel *stem;
         const md_dwconv_f32_kernel *depthwise;
     } kernel;
     int64_t groups;
     md_conv_shape shape; /* channels and window; sizes come with the plan */
-    float *packed;
+    void *packed;
     float *bias;
 } state;
 
@@ -45,6 +48,8 @@ static void release(void *p, const md_alloc *alloc)
 static bool packed_size(size_t *size, const state *s)
 {
     switch (s->kind) {
+    case DENSE_BF16:
+        return md_conv_bf16_packed_size(size, s->kernel.bf16.kernel, &s->shape);
     case STEM:
         return md_conv_stem_f32_packed_size(size, &s->shape);
     case DEPTHWISE:
@@ -68,8 +73,14 @@ static void pack_blocks(void *ctx, int64_t chunk, int worker)
     int64_t from = chunk * MD_BLOCK;
 
     (void)worker;
+    if (j->s->kind == DENSE_BF16) {
+        md_conv_bf16_pack(j->s->packed, j->s->kernel.bf16.kernel,
+                          j->s->kernel.bf16.cast, j->w, &part, chunk,
+                          chunk + 1);
+        return;
+    }
     part.oc = md_min_i64(part.oc - from, MD_BLOCK);
-    md_conv_f32_pack(j->s->packed +
+    md_conv_f32_pack((float *)j->s->packed +
                          from * md_div_up(part.ic, MD_BLOCK) * MD_BLOCK * taps,
                      j->w + from * part.ic * taps, &part, 1);
 }
@@ -127,6 +138,7 @@ static md_status check(const md_lower *lo, md_error *err)
 static md_status choose(state *s, md_lower *lo, md_error *err)
 {
     const md_conv_shape *c = &s->shape;
+    md_lower_bf16 bf16;
 
     if (s->groups > 1 && c->oc == s->groups && c->ic == s->groups) {
         s->kind = DEPTHWISE;
@@ -137,6 +149,13 @@ static md_status choose(state *s, md_lower *lo, md_error *err)
         s->kind = STEM;
         s->kernel.stem = md_conv_stem_f32_select(lo->cpu);
         lo->kernel = s->kernel.stem->name;
+        lo->why = lo->precision == MD_PRECISION_BF16
+                      ? "few input channels: fp32"
+                      : lo->why_fp32;
+    } else if (s->groups == 1 && md_lower__takes_bf16(&bf16, lo)) {
+        s->kind = DENSE_BF16;
+        s->kernel.bf16 = bf16;
+        lo->kernel = bf16.kernel->name;
     } else if (s->groups == 1 || (c->ic / s->groups % MD_BLOCK == 0 &&
                                   c->oc / s->groups % MD_BLOCK == 0)) {
         s->kind = DENSE;
@@ -164,10 +183,10 @@ static md_status lower(md_lower *lo, md_error *err)
                                 .ic = w->shape.dim[1] * s->groups,
                                 .oc = w->shape.dim[0],
                                 .kh = w->shape.dim[2],
-                                .kw = w->shape.dim[3] };
+                                .kw = w->shape.dim[3],
+                                .dilation_w = md_lower__ints_at(
+                                    lo->node, "dilations", 1, 1) };
     MD_TRY(choose(s, lo, err));
-    if (s->kind != DEPTHWISE)
-        lo->why = md_lower__why_fp32(lo);
     if (s->kind != STEM)
         lo->want[0] = MD_LAYOUT_NC16;
     if (residual >= 0)
@@ -186,6 +205,7 @@ typedef struct args {
             md_conv_f32_args a;
             md_conv_f32_grid grid;
         } dense;
+        md_conv_bf16_args bf16;
         struct {
             md_conv_stem_f32_args a;
             md_conv_stem_f32_grid grid;
@@ -208,6 +228,19 @@ static bool plan_dense(md_step *st, args *a, const md_conv_shape *shape,
     st->n_chunks = a->u.dense.grid.n_chunks;
     st->scratch_size = a->u.dense.grid.scratch_size;
     return true;
+}
+
+static void plan_bf16(md_step *st, args *a, const md_conv_shape *shape)
+{
+    const state *s = st->state;
+
+    a->u.bf16 = (md_conv_bf16_args){ .kernel = s->kernel.bf16.kernel,
+                                     .cast = s->kernel.bf16.cast,
+                                     .finish = s->kernel.bf16.finish,
+                                     .shape = *shape,
+                                     .w = s->packed };
+    st->n_chunks = md_conv_bf16_n_chunks(&a->u.bf16);
+    st->scratch_size = md_conv_bf16_scratch_size(&a->u.bf16);
 }
 
 static bool plan_stem(md_step *st, args *a, const md_conv_shape *shape,
@@ -240,6 +273,8 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     MD_TRY(md_step__args(st, arena, (void *)&a, sizeof(*a), err));
     if (s->kind == DENSE) {
         fits = plan_dense(st, a, &shape, width);
+    } else if (s->kind == DENSE_BF16) {
+        plan_bf16(st, a, &shape);
     } else if (s->kind == STEM) {
         fits = plan_stem(st, a, &shape, width);
     } else {
@@ -260,6 +295,11 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
         a.u.dense.a.ep = md_step__epilogue(st, s->bias);
         md_conv_f32_run(s->kernel.dense, &a.u.dense.a, &a.u.dense.grid, chunk,
                         scratch);
+    } else if (s->kind == DENSE_BF16) {
+        a.u.bf16.x = st->in[0];
+        a.u.bf16.y = st->out[0];
+        a.u.bf16.ep = md_step__epilogue(st, s->bias);
+        md_conv_bf16_run(&a.u.bf16, chunk, scratch);
     } else if (s->kind == STEM) {
         a.u.stem.a.x = st->in[0];
         a.u.stem.a.y = st->out[0];

@@ -1,6 +1,6 @@
 /*
- * Gemm and MatMul over gemm_f32.  Constant right sides are packed at load;
- * others (attention) once per run and matrix, into scratch.
+ * Gemm and MatMul over gemm_f32 or gemm_bf16.  Constant right sides are packed
+ * at load; others (attention) once per run and matrix, into scratch.
  */
 #include <string.h>
 
@@ -10,8 +10,10 @@
 
 typedef struct state {
     const md_gemm_f32_kernel *kernel;
-    float *packed; /* NULL: the right side is no constant */
-    float *bias;   /* padded, or NULL */
+    bool is_bf16; /* then `bf16` in place of `kernel` */
+    md_lower_bf16 bf16;
+    void *packed; /* NULL: the right side is no constant */
+    float *bias;  /* padded, or NULL */
     int64_t k, n;
     bool strict; /* rows of C alone have the bits that they have together */
 } state;
@@ -21,8 +23,9 @@ typedef struct args {
     int64_t batch;               /* matrices; 1 for a constant right side */
     int64_t a_step[MD_RANK_MAX]; /* elements per leading output index */
     int64_t b_step[MD_RANK_MAX];
-    md_shape lead; /* leading dims of the output */
-    md_gemm_f32_grid grid;
+    md_shape lead;         /* leading dims of the output */
+    md_gemm_f32_grid grid; /* of gemm_f32 */
+    size_t b_size;         /* bytes of a right side packed in every run */
 } args;
 
 static void release(void *p, const md_alloc *alloc)
@@ -42,15 +45,38 @@ typedef struct pack_job {
     const md_gemm_f32_b *from;
 } pack_job;
 
+/* Columns that the kernel packs as one. */
+static int64_t panel(const state *s)
+{
+    return s->is_bf16 ? MD_BLOCK : s->kernel->nr;
+}
+
+static bool packed_size(size_t *size, const state *s, int64_t k, int64_t n)
+{
+    return s->is_bf16 ? md_gemm_bf16_packed_size(size, s->bf16.kernel, k, n)
+                      : md_gemm_f32_packed_size(size, k, n);
+}
+
+static void pack_columns(const state *s, void *to, const md_gemm_f32_b *b,
+                         int64_t n0, int64_t n1)
+{
+    if (s->is_bf16)
+        md_gemm_bf16_pack(to, s->bf16.kernel, s->bf16.cast,
+                          &(md_gemm_bf16_b){ b->b, b->rs, b->cs, b->k, b->n },
+                          n0, n1);
+    else
+        s->kernel->pack_b(to, b, n0, n1);
+}
+
 static void pack_panels(void *ctx, int64_t chunk, int worker)
 {
     const pack_job *j = ctx;
-    int64_t step = (int64_t)j->s->kernel->nr * PACK_PANELS;
+    int64_t step = panel(j->s) * PACK_PANELS;
     int64_t at = chunk * step;
 
     (void)worker;
-    j->s->kernel->pack_b(j->s->packed, j->from, at,
-                         md_min_i64(at + step, j->from->n));
+    pack_columns(j->s, j->s->packed, j->from, at,
+                 md_min_i64(at + step, j->from->n));
 }
 
 /* Pack alpha * B, element (i, j) at b[i * rs + j * cs]. */
@@ -63,7 +89,7 @@ static md_status pack(state *s, const md_lower *lo, const md_gemm_f32_b *b,
 
     s->k = b->k;
     s->n = b->n;
-    if (!md_gemm_f32_packed_size(&size, b->k, b->n))
+    if (!packed_size(&size, s, b->k, b->n))
         return md_fail_nomem(err, SIZE_MAX);
     s->packed = md_malloc_aligned(lo->alloc, size ? size : MD_CACHE_LINE);
     if (!s->packed)
@@ -77,8 +103,8 @@ static md_status pack(state *s, const md_lower *lo, const md_gemm_f32_b *b,
         from.b = scaled;
     }
     md_pool_run(lo->pool, MD_POOL_WIDTH_MAX,
-                md_div_up(b->n, (int64_t)s->kernel->nr * PACK_PANELS),
-                pack_panels, &(pack_job){ s, &from });
+                md_div_up(b->n, panel(s) * PACK_PANELS), pack_panels,
+                &(pack_job){ s, &from });
     md_free(lo->alloc, scaled);
     return MD_OK;
 }
@@ -111,6 +137,14 @@ static bool is_row(const md_tensor *c, int64_t n)
            c->shape.dim[c->shape.rank - 1] == n;
 }
 
+static void choose(state *s, md_lower *lo)
+{
+    s->kernel = md_gemm_f32_select(lo->cpu);
+    s->is_bf16 = md_lower__takes_bf16(&s->bf16, lo);
+    s->strict = lo->precision == MD_PRECISION_STRICT;
+    lo->kernel = s->is_bf16 ? s->bf16.kernel->name : s->kernel->name;
+}
+
 static md_status lower_gemm(md_lower *lo, md_error *err)
 {
     const md_node *n = lo->node;
@@ -134,10 +168,7 @@ static md_status lower_gemm(md_lower *lo, md_error *err)
     if (has_c && (!c || !is_row(c, from.n)))
         return md_fail(err, MD_UNSUPPORTED, "C is no constant row");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
-    s->kernel = md_gemm_f32_select(lo->cpu);
-    s->strict = lo->precision == MD_PRECISION_STRICT;
-    lo->kernel = s->kernel->name;
-    lo->why = md_lower__why_fp32(lo);
+    choose(s, lo);
     st = pack(s, lo, &from, md_node_attr_f(n, "alpha", 1.0f), err);
     if (st == MD_OK)
         st = make_bias(s, lo, c, md_node_attr_f(n, "beta", 1.0f), err);
@@ -159,10 +190,7 @@ static md_status lower_matmul(md_lower *lo, md_error *err)
         return md_fail(err, MD_UNSUPPORTED,
                        "needs float32 operands of rank 2 or more");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
-    s->kernel = md_gemm_f32_select(lo->cpu);
-    s->strict = lo->precision == MD_PRECISION_STRICT;
-    lo->kernel = s->kernel->name;
-    lo->why = md_lower__why_fp32(lo);
+    choose(s, lo);
     if (!b || b->shape.rank != 2)
         return MD_OK; /* packed in every run */
     st = pack(s, lo,
@@ -180,6 +208,19 @@ static md_status lower_matmul(md_lower *lo, md_error *err)
     return st;
 }
 
+/* The product of `a`, without addresses. */
+static md_gemm_bf16_args bf16_args(const state *s, const args *a)
+{
+    return (md_gemm_bf16_args){ .kernel = s->bf16.kernel,
+                                .cast = s->bf16.cast,
+                                .finish = s->bf16.finish,
+                                .m = a->m,
+                                .n = a->n,
+                                .k = a->k,
+                                .lda = a->k,
+                                .ldc = a->n };
+}
+
 /* One matrix: all leading dims of A are rows. */
 static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
 {
@@ -192,9 +233,28 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     a->n = s->n;
     a->m = md_shape_span(x, 0, x->rank - 1);
     a->batch = 1;
+    if (s->is_bf16) {
+        const md_gemm_bf16_args g = bf16_args(s, a);
+
+        st->n_chunks = md_gemm_bf16_n_chunks(&g);
+        st->scratch_size = md_gemm_bf16_scratch_size(&g);
+        return MD_OK;
+    }
     md_gemm_f32_split(&a->grid, s->kernel, a->m, a->n, a->k, width);
     st->n_chunks = a->grid.m_chunks * a->grid.n_chunks;
     return MD_OK;
+}
+
+static void run_bf16(const md_step *st, int64_t chunk, void *scratch)
+{
+    const state *s = st->state;
+    md_gemm_bf16_args g = bf16_args(s, st->args);
+
+    g.a = st->in[0];
+    g.b = s->packed;
+    g.c = st->out[0];
+    g.ep = md_step__epilogue(st, s->bias);
+    md_gemm_bf16_run(&g, chunk, scratch);
 }
 
 static void run(const md_step *st, int64_t chunk, void *scratch)
@@ -212,7 +272,10 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
                            .ep = md_step__epilogue(st, s->bias),
                            .strict = s->strict };
 
-    (void)scratch;
+    if (s->is_bf16) {
+        run_bf16(st, chunk, scratch);
+        return;
+    }
     md_gemm_f32_chunk_run(s->kernel, &g, &a->grid, chunk);
 }
 
@@ -232,6 +295,7 @@ static void lead_steps(int64_t step[MD_RANK_MAX], const md_shape *s,
 /* Batched with a right side that is packed in every run: chunk = matrix. */
 static md_status plan_batched(md_step *st, md_arena *arena, md_error *err)
 {
+    const state *s = st->state;
     const md_shape *x = &st->in_shape[0], *y = &st->in_shape[1];
     const md_shape *out = &st->out_shape[0];
     args *a;
@@ -246,8 +310,15 @@ static md_status plan_batched(md_step *st, md_arena *arena, md_error *err)
     lead_steps(a->a_step, x, &a->lead);
     lead_steps(a->b_step, y, &a->lead);
     st->n_chunks = a->batch;
-    if (!md_gemm_f32_packed_size(&st->scratch_size, a->k, a->n))
+    if (!packed_size(&a->b_size, s, a->k, a->n))
         return md_fail_nomem(err, SIZE_MAX);
+    a->b_size = md_round_up(a->b_size, MD_CACHE_LINE);
+    st->scratch_size = a->b_size;
+    if (s->is_bf16) {
+        const md_gemm_bf16_args g = bf16_args(s, a);
+
+        st->scratch_size += md_gemm_bf16_scratch_size(&g);
+    }
     return MD_OK;
 }
 
@@ -260,18 +331,47 @@ static md_status plan_matmul(md_step *st, int width, md_arena *arena,
                      : plan_batched(st, arena, err);
 }
 
+/* Matrix i of a batch: C[i] = epilogue(A[..] B[..]), B packed into scratch. */
+static void run_matrix(const md_step *st, const float *x, const float *y,
+                       int64_t i, void *scratch)
+{
+    const state *s = st->state;
+    const args *a = st->args;
+    float *out = (float *)st->out[0] + i * a->m * a->n;
+    const md_epilogue ep = md_step__epilogue(st, NULL);
+
+    pack_columns(
+        s, scratch,
+        &(md_gemm_f32_b){ .b = y, .rs = a->n, .cs = 1, .k = a->k, .n = a->n },
+        0, a->n);
+    if (s->is_bf16) {
+        md_gemm_bf16_args g = bf16_args(s, a);
+
+        g.a = x;
+        g.b = scratch;
+        g.c = out;
+        g.ep = ep;
+        for (int64_t c = 0; c < md_gemm_bf16_n_chunks(&g); c++)
+            md_gemm_bf16_run(&g, c, (char *)scratch + a->b_size);
+        return;
+    }
+    s->kernel->run(&(md_gemm_f32_args){ .m = a->m,
+                                        .n = a->n,
+                                        .k = a->k,
+                                        .a = x,
+                                        .lda = a->k,
+                                        .b = scratch,
+                                        .c = out,
+                                        .ldc = a->n,
+                                        .ep = ep,
+                                        .strict = s->strict },
+                   0, a->m, 0, a->n);
+}
+
 static void run_matmul(const md_step *st, int64_t chunk, void *scratch)
 {
     const state *s = st->state;
     const args *a = st->args;
-    md_gemm_f32_args g = { .m = a->m,
-                           .n = a->n,
-                           .k = a->k,
-                           .lda = a->k,
-                           .b = scratch,
-                           .ldc = a->n,
-                           .ep = md_step__epilogue(st, NULL),
-                           .strict = s->strict };
     int64_t ia = 0, ib = 0, rest = chunk;
 
     if (s->packed) {
@@ -285,16 +385,8 @@ static void run_matmul(const md_step *st, int64_t chunk, void *scratch)
         ia += at * a->a_step[i];
         ib += at * a->b_step[i];
     }
-    g.a = (const float *)st->in[0] + ia;
-    g.c = (float *)st->out[0] + chunk * a->m * a->n;
-    s->kernel->pack_b(scratch,
-                      &(md_gemm_f32_b){ .b = (const float *)st->in[1] + ib,
-                                        .rs = a->n,
-                                        .cs = 1,
-                                        .k = a->k,
-                                        .n = a->n },
-                      0, a->n);
-    s->kernel->run(&g, 0, a->m, 0, a->n);
+    run_matrix(st, (const float *)st->in[0] + ia, (const float *)st->in[1] + ib,
+               chunk, scratch);
 }
 
 const md_fast md_fast_gemm = { lower_gemm, plan, run, release,

@@ -288,46 +288,6 @@ static void test_session__missing_operators_are_listed_once(void **state)
     md_model_free(m);
 }
 
-static void test_session__a_precision_without_kernels_is_refused(void **state)
-{
-    md_session_opts opts = MD_SESSION_OPTS_INIT;
-    md_model *m = small_net(16);
-    md_error err = MD_ERROR_INIT;
-    md_session *s;
-
-    (void)state;
-    opts.precision = MD_PRECISION_BF16;
-    assert_md_fails(md_session_new(&s, m, &opts, &err), MD_UNSUPPORTED, &err,
-                    "precision 'bf16'");
-    md_model_free(m);
-}
-
-/* `auto` has nothing to choose from so far and says so; fp32 needs no word. */
-static void test_session__auto_says_that_it_is_fp32(void **state)
-{
-    static const md_precision precisions[] = { MD_PRECISION_FP32,
-                                               MD_PRECISION_AUTO };
-
-    (void)state;
-    for (size_t i = 0; i < MD_COUNT(precisions); i++) {
-        md_session_opts opts = MD_SESSION_OPTS_INIT;
-        md_model *m = small_net(16);
-        md_error err = MD_ERROR_INIT;
-        md_session *s;
-        md_buf text;
-        bool says;
-
-        opts.precision = precisions[i];
-        md_buf_init(&text, md_alloc_default(), 1 << 20);
-        assert_md_ok(md_session_new(&s, m, &opts, &err), &err);
-        assert_md_ok(md_session_explain(s, false, &text, &err), &err);
-        says = strstr((char *)text.data, "auto is fp32: no bf16") != NULL;
-        assert_int_equal(says, precisions[i] == MD_PRECISION_AUTO);
-        md_buf_release(&text);
-        md_session_free(s);
-    }
-}
-
 static void test_session__a_bad_node_is_named(void **state)
 {
     const int64_t dims[] = { 1, 3, 8, 8 }, w[] = { 4, 5, 3, 3 };
@@ -489,8 +449,6 @@ int main(void)
         cmocka_unit_test(test_session__wrong_shapes_are_named),
         cmocka_unit_test(test_session__an_empty_batch_runs),
         cmocka_unit_test(test_session__missing_operators_are_listed_once),
-        cmocka_unit_test(test_session__a_precision_without_kernels_is_refused),
-        cmocka_unit_test(test_session__auto_says_that_it_is_fp32),
         cmocka_unit_test(test_session__a_bad_node_is_named),
         cmocka_unit_test(test_session__degenerate_graphs),
         cmocka_unit_test(test_session__shape_arithmetic_is_planned),
