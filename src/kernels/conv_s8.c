@@ -39,19 +39,26 @@ size_t md_conv_s8_packed_size(const md_gemm_s8_kernel *kernel,
 }
 
 void md_conv_s8_pack(int8_t *out, const md_gemm_s8_kernel *kernel,
-                     const int8_t *w, const md_conv_shape *s, int x_block)
+                     const int8_t *w, const md_conv_shape *s, int x_block,
+                     int64_t b0, int64_t b1)
 {
-    const int64_t k = md_conv_s8_packed_k(kernel, s, x_block);
+    const int64_t k = md_conv_s8_packed_k(kernel, s, x_block) * MD_LANES;
+    const int64_t window = s->kh * s->kw, column = s->ic * window;
     md_conv_dot_taps t;
 
     set_taps(&t, kernel, s, x_block);
-    memset(out, 0, md_conv_dot__packed_size(&t, s->oc));
-    for (int64_t oc = 0; oc < s->oc; oc++) {
-        int8_t *column = out + oc / MD_LANES * MD_LANES * k + oc % MD_LANES * 4;
+    memset(out + b0 * k, 0, (size_t)((b1 - b0) * k));
+    for (int64_t b = b0; b < b1; b++) {
+        const int8_t *from = w + b * MD_LANES * column;
+        const int64_t n = md_min_i64(MD_LANES, s->oc - b * MD_LANES);
 
-        for (int64_t ic = 0; ic < s->ic; ic++)
-            for (int64_t j = 0; j < s->kh * s->kw; j++, w++)
-                column[md_conv_dot__at(&t, s, ic, j)] = *w;
+        for (int64_t i = 0; i < column; i++) {
+            int8_t *to =
+                out + b * k + md_conv_dot__at(&t, s, i / window, i % window);
+
+            for (int64_t c = 0; c < n; c++)
+                to[c * 4] = from[c * column + i];
+        }
     }
 }
 

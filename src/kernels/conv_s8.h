@@ -44,9 +44,11 @@ int64_t md_conv_s8_packed_k(const md_gemm_s8_kernel *kernel,
 size_t md_conv_s8_packed_size(const md_gemm_s8_kernel *kernel,
                               const md_conv_shape *s, int x_block);
 
-/* Pack w[oc][ic][kh][kw]. */
+/* Pack w[oc][ic][kh][kw]: blocks b0 .. b1 of 16 output channels to their
+ * places in out. */
 void md_conv_s8_pack(int8_t *out, const md_gemm_s8_kernel *kernel,
-                     const int8_t *w, const md_conv_shape *s, int x_block);
+                     const int8_t *w, const md_conv_shape *s, int x_block,
+                     int64_t b0, int64_t b1);
 
 /* Independent pieces of work; any order, any thread. */
 int64_t md_conv_s8_n_chunks(const md_conv_s8_args *c);

@@ -41,18 +41,33 @@ size_t md_gemm_s8_packed_size(const md_gemm_s8_kernel *kernel, int64_t n,
 }
 
 void md_gemm_s8_pack(int8_t *out, const md_gemm_s8_kernel *kernel,
-                     const md_gemm_s8_b *b)
+                     const md_gemm_s8_b *b, int64_t n0, int64_t n1)
 {
     const int64_t k_padded = md_gemm_s8_packed_k(kernel, b->k);
 
-    memset(out, 0, md_gemm_s8_packed_size(kernel, b->n, b->k));
-    for (int64_t j = 0; j < b->n; j++) {
-        int8_t *column =
-            out + j / MD_LANES * MD_LANES * k_padded + j % MD_LANES * 4;
+    for (int64_t j = n0; j < n1; j += MD_LANES) {
+        const int64_t n = md_min_i64(MD_LANES, n1 - j);
+        int8_t *block = out + j * k_padded;
 
-        for (int64_t i = 0; i < b->k; i++)
-            column[i / 4 * MD_LANES * 4 + i % 4] =
-                b->b[i * b->stride_k + j * b->stride_n];
+        memset(block, 0, (size_t)(k_padded * MD_LANES));
+        for (int64_t i = 0; i < b->k; i++) {
+            const int8_t *from = b->b + i * b->stride_k + j * b->stride_n;
+            int8_t *to = block + i / 4 * MD_LANES * 4 + i % 4;
+
+            for (int64_t c = 0; c < n; c++)
+                to[c * 4] = from[c * b->stride_n];
+        }
+    }
+}
+
+/* sums[c] += the sum of column c of a block; modulo 2^32. */
+static void add_columns(uint32_t sums[MD_LANES], const int8_t *block,
+                        int64_t k_padded)
+{
+    for (int64_t q = 0; q < k_padded; q += 4, block += MD_LANES * 4) {
+        for (int c = 0; c < MD_LANES; c++)
+            sums[c] += (uint32_t)(block[c * 4] + block[c * 4 + 1] +
+                                  block[c * 4 + 2] + block[c * 4 + 3]);
     }
 }
 
@@ -60,17 +75,16 @@ void md_gemm_s8_start(int32_t *start, const int8_t *packed, int64_t n,
                       int64_t k_padded, const int32_t *bias, int32_t zero,
                       bool a_signed)
 {
-    const int32_t shift = zero + (a_signed ? 128 : 0);
+    const uint32_t shift = (uint32_t)zero + (a_signed ? 128 : 0);
 
-    for (int64_t j = 0; j < md_div_up(n, MD_LANES) * MD_LANES; j++) {
-        const int8_t *column =
-            packed + j / MD_LANES * MD_LANES * k_padded + j % MD_LANES * 4;
-        uint32_t sum = 0;
+    for (int64_t j = 0; j < n; j += MD_LANES) {
+        uint32_t sums[MD_LANES] = { 0 };
 
-        for (int64_t i = 0; i < k_padded; i++)
-            sum += (uint32_t)column[i / 4 * MD_LANES * 4 + i % 4];
-        start[j] = (int32_t)((bias && j < n ? (uint32_t)bias[j] : 0) -
-                             (uint32_t)shift * sum);
+        add_columns(sums, packed + j * k_padded, k_padded);
+        for (int64_t c = 0; c < MD_LANES; c++)
+            start[j + c] =
+                (int32_t)((bias && j + c < n ? (uint32_t)bias[j + c] : 0) -
+                          shift * sums[c]);
     }
 }
 

@@ -68,9 +68,10 @@ typedef struct md_gemm_s8_b {
     int64_t stride_n, stride_k;
 } md_gemm_s8_b;
 
-/* Pack B for this kernel. */
+/* Pack columns n0 .. n1 of B to their places in out; n0 is a multiple of 16,
+ * n1 too or n. */
 void md_gemm_s8_pack(int8_t *out, const md_gemm_s8_kernel *kernel,
-                     const md_gemm_s8_b *b);
+                     const md_gemm_s8_b *b, int64_t n0, int64_t n1);
 
 /* start[n up to 16] of packed b whose columns have k_padded bytes; bias
  * (NULL: 0) has n entries. */

@@ -76,7 +76,7 @@ static void problem_init(problem *p, const md_conv_shape *s, int x_block,
 static void pack(problem *p, const md_gemm_s8_kernel *k)
 {
     p->packed = md_guard_alloc(md_conv_s8_packed_size(k, &p->s, p->x_block));
-    md_conv_s8_pack(p->packed, k, p->w, &p->s, p->x_block);
+    md_conv_s8_pack(p->packed, k, p->w, &p->s, p->x_block, 0, blocks(p->s.oc));
     md_gemm_s8_start(p->start, p->packed, p->s.oc,
                      md_conv_s8_packed_k(k, &p->s, p->x_block), p->bias,
                      p->zero, p->x_signed);

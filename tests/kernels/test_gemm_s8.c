@@ -113,7 +113,7 @@ static void pack(problem *p, const md_gemm_s8_kernel *k)
     const md_gemm_s8_b b = { p->b, p->n, p->k, 1, p->n };
 
     p->packed = md_guard_alloc(md_gemm_s8_packed_size(k, p->n, p->k));
-    md_gemm_s8_pack(p->packed, k, &b);
+    md_gemm_s8_pack(p->packed, k, &b, 0, p->n);
     md_gemm_s8_start(p->start, p->packed, p->n, md_gemm_s8_packed_k(k, p->k),
                      p->bias, p->zero, p->a_signed);
 }
@@ -265,7 +265,8 @@ static void test_gemm_s8__extremes(void **state)
 
             if (r->required & ~md_cpu_flags())
                 continue;
-            md_gemm_s8_pack(packed, r, &(md_gemm_s8_b){ b, 16, K_, 1, 16 });
+            md_gemm_s8_pack(packed, r, &(md_gemm_s8_b){ b, 16, K_, 1, 16 }, 0,
+                            16);
             assert_true(md_gemm_s8_scratch_size(&g) <= sizeof(scratch));
             md_gemm_s8_run(&g, 0, scratch);
             assert_int_equal(c[9], sign ? -128 * 255 * K_ : 127 * 255 * K_);

@@ -128,8 +128,10 @@ static void check_gemm_s8(const md_gemm_s8_kernel *r, int64_t n, int64_t k,
     memset(got, 0x77, size);
     assert_int_equal(md_gemm_s8_packed_k(r, k), kp);
     assert_int_equal(md_gemm_s8_packed_size(r, n, k), size);
-    md_gemm_s8_pack(got, r,
-                    &(md_gemm_s8_b){ b, n, k, trans ? k : 1, trans ? 1 : n });
+    for (int64_t j = (n - 1) / 16 * 16; j >= 0; j -= 16) /* in any order */
+        md_gemm_s8_pack(
+            got, r, &(md_gemm_s8_b){ b, n, k, trans ? k : 1, trans ? 1 : n }, j,
+            md_min_i64(j + 16, n));
     for (int64_t i = 0; i < n * k; i++) {
         const int64_t j = i % n, l = i / n;
 
@@ -280,7 +282,8 @@ static void check_conv_s8(const md_gemm_s8_kernel *r, const md_conv_shape *s,
     assert_true(k >= per);
     md_guard_fill(w, (size_t)(s->oc * per), seed);
     memset(got, 0x77, size);
-    md_conv_s8_pack(got, r, w, s, x_block);
+    for (int64_t i = up(s->oc, 16) / 16; i-- > 0;) /* in any order */
+        md_conv_s8_pack(got, r, w, s, x_block, i, i + 1);
     for (int64_t o = 0; o < up(s->oc, 16); o++) {
         int64_t counts[256] = { 0 };
 

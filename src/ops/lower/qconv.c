@@ -75,6 +75,28 @@ static md_status check(const md_lower *lo, md_error *err)
     return MD_OK;
 }
 
+/* Packing, shared by blocks of output channels. */
+typedef struct pack_job {
+    const state *s;
+    const md_conv_shape *shape;
+    const int8_t *w;
+    const int32_t *bias;
+} pack_job;
+
+static void pack_block(void *ctx, int64_t b, int worker)
+{
+    const pack_job *j = ctx;
+    const state *s = j->s;
+    const int64_t k = md_conv_s8_packed_k(s->kernel, j->shape, s->x_block);
+    const int64_t first = b * MD_BLOCK;
+
+    (void)worker;
+    md_conv_s8_pack(s->packed, s->kernel, j->w, j->shape, s->x_block, b, b + 1);
+    md_gemm_s8_start(s->start + first, (int8_t *)s->packed + first * k,
+                     md_min_i64(MD_BLOCK, s->oc - first), k,
+                     j->bias ? j->bias + first : NULL, s->x_zero, s->x_signed);
+}
+
 static md_status pack(state *s, const md_lower *lo, md_error *err)
 {
     const md_conv_shape shape = {
@@ -90,22 +112,19 @@ static md_status pack(state *s, const md_lower *lo, md_error *err)
                       ? md_dwconv_s8_packed_size(&shape)
                       : md_conv_s8_packed_size(s->kernel, &shape, s->x_block);
     size_t channels = (size_t)md_div_up(s->oc, MD_BLOCK) * MD_BLOCK;
+    pack_job j = { s, &shape, lo->cin[3]->data, bias ? bias->data : NULL };
 
     s->packed = md_malloc_aligned(lo->alloc, size + MD_CACHE_LINE);
     s->start = md_malloc_aligned(lo->alloc,
                                  channels * sizeof(int32_t) + MD_CACHE_LINE);
     if (!s->packed || !s->start)
         return md_fail_nomem(err, size);
-    if (s->depthwise) {
-        md_dwconv_s8_pack(s->packed, s->start, lo->cin[3]->data,
-                          bias ? bias->data : NULL, s->x_zero, s->x_signed,
-                          &shape);
-        return MD_OK;
-    }
-    md_conv_s8_pack(s->packed, s->kernel, lo->cin[3]->data, &shape, s->x_block);
-    md_gemm_s8_start(s->start, s->packed, s->oc,
-                     md_conv_s8_packed_k(s->kernel, &shape, s->x_block),
-                     bias ? bias->data : NULL, s->x_zero, s->x_signed);
+    if (s->depthwise)
+        md_dwconv_s8_pack(s->packed, s->start, j.w, j.bias, s->x_zero,
+                          s->x_signed, &shape);
+    else
+        md_pool_run(lo->pool, MD_POOL_WIDTH_MAX, md_div_up(s->oc, MD_BLOCK),
+                    pack_block, &j);
     return MD_OK;
 }
 

@@ -63,6 +63,32 @@ static md_status set_requant(state *s, const md_lower *lo, const places *at,
     return MD_OK;
 }
 
+/* Packing, shared by blocks of columns. */
+typedef struct pack_job {
+    const state *s;
+    const md_gemm_s8_b *from;
+    const int32_t *bias;
+    int32_t zero;
+} pack_job;
+
+enum {
+    PACK_COLUMNS = 4 * MD_BLOCK /* that one thread packs at a time */
+};
+
+static void pack_columns(void *ctx, int64_t chunk, int worker)
+{
+    const pack_job *j = ctx;
+    const state *s = j->s;
+    const int64_t k = md_gemm_s8_packed_k(s->kernel, s->k);
+    const int64_t n0 = chunk * PACK_COLUMNS;
+    const int64_t n1 = md_min_i64(n0 + PACK_COLUMNS, s->n);
+
+    (void)worker;
+    md_gemm_s8_pack(s->packed, s->kernel, j->from, n0, n1);
+    md_gemm_s8_start(s->start + n0, (int8_t *)s->packed + n0 * k, n1 - n0, k,
+                     j->bias ? j->bias + n0 : NULL, j->zero, s->a_signed);
+}
+
 static md_status pack(state *s, const md_lower *lo, const md_tensor *b,
                       bool trans, const int32_t *bias, md_error *err)
 {
@@ -79,10 +105,9 @@ static md_status pack(state *s, const md_lower *lo, const md_tensor *b,
         md_malloc_aligned(lo->alloc, columns * sizeof(int32_t) + MD_CACHE_LINE);
     if (!s->packed || !s->start)
         return md_fail_nomem(err, size);
-    md_gemm_s8_pack(s->packed, s->kernel, &from);
-    md_gemm_s8_start(s->start, s->packed, s->n,
-                     md_gemm_s8_packed_k(s->kernel, s->k), bias,
-                     md_lower__scalar_i(lo, 2, 0), s->a_signed);
+    md_pool_run(lo->pool, MD_POOL_WIDTH_MAX, md_div_up(s->n, PACK_COLUMNS),
+                pack_columns,
+                &(pack_job){ s, &from, bias, md_lower__scalar_i(lo, 2, 0) });
     return MD_OK;
 }
 
