@@ -237,8 +237,16 @@ md_status md_infer__moved_ints(const md_infer *c, const char *name,
                                int64_t since, uint32_t i, md_ints *out,
                                md_error *err)
 {
+    if (c->opset < since && md_infer_has(c, i))
+        return md_fail(err, MD_INVALID,
+                       "%s is an attribute before opset %lld, not input %u",
+                       name, (long long)since, (unsigned)i);
     if (c->opset < since)
         return md_infer__attr_ints(c->node, name, out, err);
+    if (md_node_attr(c->node, name))
+        return md_fail(err, MD_INVALID,
+                       "%s is input %u from opset %lld on, not an attribute",
+                       name, (unsigned)i, (long long)since);
     return md_infer__input_ints(c, i, out, err);
 }
 
