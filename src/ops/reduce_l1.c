@@ -12,6 +12,11 @@ static int64_t step_int(int64_t acc, int64_t v)
     return (int64_t)((uint64_t)acc + (v < 0 ? 0 - (uint64_t)v : (uint64_t)v));
 }
 
+static uint64_t step_u64(uint64_t acc, uint64_t v)
+{
+    return acc + v;
+}
+
 static const md_reduce reduce = {
     .types = MD_TYPES_NUMBER,
     .axes_input = 18,
@@ -19,6 +24,7 @@ static const md_reduce reduce = {
     .step = step,
     .start_int = 0,
     .step_int = step_int,
+    .step_u64 = step_u64,
 };
 
 MD_REDUCE_FUNCTIONS

@@ -103,12 +103,15 @@ static void reduce_i64(const md_reduce *r, const parts *p, md_tensor *out,
                        int64_t o, const md_tensor *in, int64_t base)
 {
     int64_t index[MD_RANK_MAX] = { 0 }, n = md_shape_n(&p->gone);
-    int64_t acc = r->start_int;
+    int64_t acc = r->start_of ? r->start_of(in->dtype) : r->start_int;
+    bool wide = r->step_u64 && in->dtype == MD_DTYPE_U64;
 
     for (int64_t i = 0; i < n; i++) {
-        acc = r->step_int(
-            acc, md_tensor_get_i64(
-                     in, base + offset(index, p->gone_stride, p->gone.rank)));
+        int64_t v = md_tensor_get_i64(
+            in, base + offset(index, p->gone_stride, p->gone.rank));
+
+        acc = wide ? (int64_t)r->step_u64((uint64_t)acc, (uint64_t)v)
+                   : r->step_int(acc, v);
         (void)md_step_index(index, p->gone.dim, p->gone.rank);
     }
     md_tensor_set_i64(out, o, acc);

@@ -11,7 +11,9 @@ typedef struct md_reduce {
     double (*step)(double acc, double v);
     double (*finish)(double acc, int64_t n); /* NULL: acc */
     int64_t start_int;
-    int64_t (*step_int)(int64_t acc, int64_t v); /* NULL: in double */
+    int64_t (*start_of)(md_dtype t);                /* NULL: start_int */
+    int64_t (*step_int)(int64_t acc, int64_t v);    /* NULL: in double */
+    uint64_t (*step_u64)(uint64_t acc, uint64_t v); /* NULL: step_int */
 } md_reduce;
 
 md_status md_reduce__infer(const md_infer *c, const md_reduce *r,
