@@ -129,7 +129,7 @@ static md_status read_wanted(wanted *w, const md_infer *c, int rank,
 }
 
 /* One scale for all axes, so that none comes out larger (or smaller) than
- * wanted. */
+ * wanted; 0 where each axis has its own, -1 where it cannot be told. */
 static md_status keep_ratio(const md_infer *c, const wanted *w, double *scale,
                             md_error *err)
 {
@@ -147,8 +147,10 @@ static md_status keep_ratio(const md_infer *c, const wanted *w, double *scale,
         md_dim d = c->in[0]->dim[w->axes.v[i]];
         double s;
 
-        if (!md_dim_is_const(d) || d.k == 0)
+        if (!md_dim_is_const(d) || d.k == 0) {
+            *scale = md_dim_is_const(d) ? 0.0 : -1.0;
             return MD_OK;
+        }
         s = (double)w->sizes.v[i] / (double)d.k;
         if (*scale == 0.0 || (larger ? s > *scale : s < *scale))
             *scale = s;
@@ -175,6 +177,10 @@ static md_status resolve(const md_infer *c, const wanted *w, md_type *t,
 
             MD_TRY(md_resample__dim(c, &t->dim[d], in, scale, err));
             r->scale[d] = scale;
+            continue;
+        }
+        if (ratio < 0.0) {
+            MD_TRY(md_infer__fresh(c, &t->dim[d], err));
             continue;
         }
         t->dim[d] = MD_DIM(w->sizes.v[i]);

@@ -80,7 +80,8 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
     MD_TRY(read_bounds(&b, c, err));
     t = *in;
-    if (!in->has_rank || !b.axes.known || b.starts.n < 0) {
+    if (!in->has_rank || !b.axes.known || b.starts.n < 0 || b.ends.n < 0 ||
+        b.steps.n < 0) {
         for (int i = 0; in->has_rank && i < in->rank; i++)
             MD_TRY(md_infer__fresh(c, &t.dim[i], err));
         md_infer__give(c, 0, &t);

@@ -150,9 +150,34 @@ static bool holds(const md_type *t, const md_tensor *v)
     return true;
 }
 
+/* What inference is told about an input. */
+enum knowledge {
+    KNOW_SHAPE,    /* its type */
+    KNOW_RANK,     /* element type and rank; each dimension is a symbol */
+    KNOW_NOTHING,  /* that it is there */
+    KNOW_CONTENTS, /* everything */
+};
+
+static md_type type_as_known(md_model *m, const md_tensor *t,
+                             enum knowledge know)
+{
+    md_type type = md_type_of_tensor(t->dtype, &t->shape);
+
+    if (know == KNOW_NOTHING)
+        return (md_type){ .dtype = MD_DTYPE_NONE };
+    for (int d = 0; know == KNOW_RANK && d < type.rank; d++) {
+        uint32_t sym = 0;
+
+        (void)md_model_symbol(&sym, m, NULL, NULL);
+        type.dim[d] = (md_dim){ .scale = 1, .sym = sym };
+    }
+    return type;
+}
+
+/* Of input `one` so much is known, of all others `know`. */
 static bool infer_once(md_model *m, const md_node *n, int64_t opset,
                        const md_tensor *const *in, const md_tensor *out,
-                       int how)
+                       enum knowledge know, uint32_t one, enum knowledge of_one)
 {
     const md_op *op = md_op_find(n->domain, n->op, opset);
     md_type *types = md_arena_calloc(&m->arena, n->n_in + 1u, sizeof(*types));
@@ -168,21 +193,17 @@ static bool infer_once(md_model *m, const md_node *n, int64_t opset,
     if (!op || !types || !pt || !cin || !got)
         return false;
     for (uint32_t i = 0; i < n->n_in; i++) {
+        enum knowledge k = i == one ? of_one : know;
+
         if (!in[i])
             continue;
-        types[i] = md_type_of_tensor(in[i]->dtype, &in[i]->shape);
-        for (int d = 0; how >= 1 && d < types[i].rank; d++) {
-            uint32_t sym = 0;
-
-            (void)md_model_symbol(&sym, m, NULL, NULL);
-            types[i].dim[d] = (md_dim){ .scale = 1, .sym = sym };
-        }
-        if (how == 2)
-            types[i] = (md_type){ .dtype = MD_DTYPE_NONE };
+        types[i] = type_as_known(m, in[i], k);
         pt[i] = &types[i];
+        cin[i] = k == KNOW_CONTENTS ? in[i] : NULL;
     }
     if (md_op_infer(op, &c, &err) != MD_OK) {
-        print_error("inference %d fails: %s\n", how, err.msg);
+        print_error("inference %d, input %u %d, fails: %s\n", know,
+                    (unsigned)one, of_one, err.msg);
         return false;
     }
     for (uint32_t i = 0; i < n->n_out; i++) {
@@ -190,7 +211,9 @@ static bool infer_once(md_model *m, const md_node *n, int64_t opset,
 
         if (n->out[i] == MD_VALUE_NONE || holds(&got[i], &out[i]))
             continue;
-        print_error("inference %d gives %s for output %u, which is %s%s\n", how,
+        print_error("inference %d, input %u %d, gives %s for output %u, which "
+                    "is %s%s\n",
+                    know, (unsigned)one, of_one,
                     md_type_format(a, sizeof(a), m, &got[i]), (unsigned)i,
                     md_dtype_name(out[i].dtype),
                     md_shape_format(b, sizeof(b), &out[i].shape));
@@ -202,8 +225,17 @@ static bool infer_once(md_model *m, const md_node *n, int64_t opset,
 bool opeval_infer_agrees(md_model *m, const md_node *n, int64_t opset,
                          const md_tensor *const *in, const md_tensor *out)
 {
-    for (int how = 0; how < 3; how++) {
-        if (!infer_once(m, n, opset, in, out, how))
+    for (int know = KNOW_SHAPE; know <= KNOW_CONTENTS; know++) {
+        for (int of = KNOW_SHAPE; of <= KNOW_CONTENTS; of++) {
+            for (uint32_t i = 0; i < n->n_in; i++) {
+                if (!infer_once(m, n, opset, in, out, (enum knowledge)know, i,
+                                (enum knowledge)of))
+                    return false;
+            }
+        }
+        if (n->n_in == 0 &&
+            !infer_once(m, n, opset, in, out, (enum knowledge)know, 0,
+                        (enum knowledge)know))
             return false;
     }
     return true;
