@@ -1,14 +1,31 @@
 #include "ops/common/product.h"
 #include "ops/common/quantize.h"
 
+/* Input `zero` is one number, or one for each row or column along `axis` (from
+ * behind) of input i; a vector is one row on the left, one column on the
+ * right. */
+static md_status check_zero(const md_infer *c, uint32_t zero, uint32_t i,
+                            int axis, const char *what, md_error *err)
+{
+    const md_type *t = c->in[i];
+    md_dim n = MD_DIM(1);
+
+    if (!md_infer_has(c, zero) || !t->has_rank || t->rank == 0 ||
+        md_infer__length(c->in[zero], n, what, NULL) == MD_OK)
+        return MD_OK;
+    if (t->rank > 1)
+        n = t->dim[t->rank - axis];
+    return md_infer__length(c->in[zero], n, what, err);
+}
+
 static md_status infer(const md_infer *c, md_error *err)
 {
     MD_TRY(md_infer__need(c, 0, MD_TYPES_Q8, err));
     MD_TRY(md_infer__need(c, 1, MD_TYPES_Q8, err));
     MD_TRY(md_infer__same_dtype(c, 0, 2, err));
     MD_TRY(md_infer__same_dtype(c, 1, 3, err));
-    MD_TRY(md_infer__rank(c, 2, 0, 1, err));
-    MD_TRY(md_infer__rank(c, 3, 0, 1, err));
+    MD_TRY(check_zero(c, 2, 0, 2, "zero point of a", err));
+    MD_TRY(check_zero(c, 3, 1, 1, "zero point of b", err));
     return md_matmul__infer(c, 0, 1, MD_DTYPE_I32, err);
 }
 
