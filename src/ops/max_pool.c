@@ -6,6 +6,12 @@
 
 static md_status infer(const md_infer *c, md_error *err)
 {
+    int64_t order = md_node_attr_i(c->node, "storage_order", 0);
+
+    if (order != 0 && order != 1)
+        return md_fail(err, MD_INVALID,
+                       "storage_order is %lld, 0 or 1 expected",
+                       (long long)order);
     MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT | MD_TYPES_Q8, err));
     return md_pool__infer(c, c->in[0]->dtype, MD_DTYPE_I64, err);
 }
@@ -61,12 +67,14 @@ static void pool(const md_exec *x, const md_pool_plan *p, md_tensor **out)
 static md_status run(md_exec *x, md_error *err)
 {
     md_tensor *out[2];
+    const md_tensor *any;
     md_pool_plan p;
 
     MD_TRY(md_exec__outputs(x, infer, out, 2, err));
-    if (!out[0] || md_tensor_n(out[0]) == 0)
+    any = out[0] ? out[0] : out[1];
+    if (!any || md_tensor_n(any) == 0)
         return MD_OK;
-    MD_TRY(md_pool__plan(&p, x->node, &x->in[0]->shape, &out[0]->shape, err));
+    MD_TRY(md_pool__plan(&p, x->node, &x->in[0]->shape, &any->shape, err));
     pool(x, &p, out);
     return MD_OK;
 }
