@@ -12,6 +12,29 @@ const md_attr *md_node_attr(const md_node *n, const char *name)
     return NULL;
 }
 
+const char *md_attr_type_name(md_attr_type type)
+{
+    static const char *const names[] = {
+        [MD_ATTR_NONE] = "NONE",
+        [MD_ATTR_FLOAT] = "FLOAT",
+        [MD_ATTR_INT] = "INT",
+        [MD_ATTR_STRING] = "STRING",
+        [MD_ATTR_TENSOR] = "TENSOR",
+        [MD_ATTR_GRAPH] = "GRAPH",
+        [MD_ATTR_FLOATS] = "FLOATS",
+        [MD_ATTR_INTS] = "INTS",
+        [MD_ATTR_STRINGS] = "STRINGS",
+        [MD_ATTR_TENSORS] = "TENSORS",
+        [MD_ATTR_GRAPHS] = "GRAPHS",
+        [MD_ATTR_SPARSE_TENSOR] = "SPARSE_TENSOR",
+        [MD_ATTR_SPARSE_TENSORS] = "SPARSE_TENSORS",
+        [MD_ATTR_TYPE_PROTO] = "TYPE_PROTO",
+        [MD_ATTR_TYPE_PROTOS] = "TYPE_PROTOS",
+    };
+
+    return (size_t)type < MD_COUNT(names) ? names[type] : "UNKNOWN";
+}
+
 int64_t md_node_attr_i(const md_node *n, const char *name, int64_t otherwise)
 {
     const md_attr *a = md_node_attr(n, name);

@@ -299,7 +299,7 @@ md_status md_node_set_input(md_graph *g, md_node *n, uint32_t i, md_value_id id,
                             md_error *err);
 
 /* Attributes: the named one or NULL, and typed getters with a default (also
- * given when the attribute has another type; the verifier checks types). */
+ * given when the attribute has another type; md_op_check checks types). */
 const md_attr *md_node_attr(const md_node *n, const char *name);
 int64_t md_node_attr_i(const md_node *n, const char *name, int64_t otherwise);
 float md_node_attr_f(const md_node *n, const char *name, float otherwise);
@@ -311,6 +311,9 @@ const int64_t *md_node_attr_is(const md_node *n, const char *name,
                                uint32_t *n_out);
 const float *md_node_attr_fs(const md_node *n, const char *name,
                              uint32_t *n_out);
+
+/* "INT" for MD_ATTR_INT, as in ONNX. */
+const char *md_attr_type_name(md_attr_type type);
 
 /* Number of subgraphs in a (0 for what holds none), *list are they. */
 uint32_t md_attr_graphs(const md_attr *a, md_graph *const **list);

@@ -229,10 +229,11 @@ static md_status copy_attr(inliner *in, md_node *n, const scope *s,
             return MD_OK;
         if (a.type != MD_ATTR_NONE && a.type != given->type)
             return md_fail(err, MD_CORRUPT,
-                           "function '%s': attribute '%s' is of type %d, %d "
+                           "function '%s': attribute '%s' is of type %s, %s "
                            "expected",
-                           s->function->name, a.ref, (int)given->type,
-                           (int)a.type);
+                           s->function->name, a.ref,
+                           md_attr_type_name(given->type),
+                           md_attr_type_name(a.type));
         a = *given;
         a.name = from->name;
     } else if (md_attr_graphs(&a, &graphs) > 0) {

@@ -77,7 +77,12 @@ const md_op *md_op_find(const char *domain, const char *name, int64_t opset);
 /* All rows, NULL-terminated, in the order of ops.def. */
 const md_op *const *md_op_list(void);
 
-/* The node has as many inputs and outputs as the operator takes. */
+/* Each attribute of the node has the standard's type (attrs.def); MD_INVALID
+ * names it, its type and the one expected.  Unknown names pass. */
+md_status md_op_check_attrs(const md_node *n, md_error *err);
+
+/* The node has as many inputs and outputs as the operator takes, and
+ * attributes of the right types. */
 md_status md_op_check(const md_op *op, const md_node *n, md_error *err);
 
 /* md_op_check, then op->infer or op->run. */

@@ -49,8 +49,9 @@ md_status md_op_check(const md_op *op, const md_node *n, md_error *err)
 {
     MD_TRY(
         check_count(op->name, "inputs", n->n_in, op->in_min, op->in_max, err));
-    return check_count(op->name, "outputs", n->n_out, op->out_min, op->out_max,
-                       err);
+    MD_TRY(check_count(op->name, "outputs", n->n_out, op->out_min, op->out_max,
+                       err));
+    return md_op_check_attrs(n, err);
 }
 
 md_status md_op_infer(const md_op *op, const md_infer *c, md_error *err)

@@ -1,5 +1,6 @@
 #include "support/test.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "ops/op.h"
@@ -76,6 +77,57 @@ static void test_registry__checks_counts(void **state)
                     "at least 1 expected");
 }
 
+/* Every row of attrs.def, with each other type in its place. */
+static void test_registry__checks_types_of_attributes(void **state)
+{
+    static const struct {
+        const char *op, *name;
+        md_attr_type type;
+    } rows[] = {
+#define ATTR(name, type) { "Any", #name, MD_ATTR_##type },
+#define ATTR_OF(op, name, type) { #op, #name, MD_ATTR_##type },
+#include "ops/attrs.def"
+#undef ATTR
+#undef ATTR_OF
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(rows); i++) {
+        for (int t = MD_ATTR_FLOAT; t <= MD_ATTR_TYPE_PROTOS; t++) {
+            md_attr a = { .name = rows[i].name, .type = (md_attr_type)t };
+            md_node n = { .op = rows[i].op, .attr = &a, .n_attr = 1 };
+            md_error err = MD_ERROR_INIT;
+            char want[128];
+
+            if (a.type == rows[i].type) {
+                assert_md_ok(md_op_check_attrs(&n, &err), &err);
+                continue;
+            }
+            snprintf(want, sizeof(want),
+                     "attribute '%s' has type %s, %s expected", a.name,
+                     md_attr_type_name(a.type),
+                     md_attr_type_name(rows[i].type));
+            assert_md_fails(md_op_check_attrs(&n, &err), MD_INVALID, &err,
+                            want);
+        }
+    }
+}
+
+static void test_registry__knows_where_the_standard_differs(void **state)
+{
+    md_attr a = { .name = "value", .type = MD_ATTR_FLOAT };
+    md_node n = { .op = "Pad", .attr = &a, .n_attr = 1 };
+    md_error err = MD_ERROR_INIT;
+
+    (void)state;
+    assert_md_ok(md_op_check_attrs(&n, &err), &err);
+    n.op = "Constant";
+    assert_md_fails(md_op_check_attrs(&n, &err), MD_INVALID, &err,
+                    "attribute 'value' has type FLOAT, TENSOR expected");
+    a.name = "valu"; /* no attribute of the standard */
+    assert_md_ok(md_op_check_attrs(&n, &err), &err);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -83,6 +135,8 @@ int main(void)
         cmocka_unit_test(test_registry__rows_are_complete),
         cmocka_unit_test(test_registry__versions_do_not_overlap),
         cmocka_unit_test(test_registry__checks_counts),
+        cmocka_unit_test(test_registry__checks_types_of_attributes),
+        cmocka_unit_test(test_registry__knows_where_the_standard_differs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

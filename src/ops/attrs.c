@@ -1,0 +1,47 @@
+/* The types of attributes.  What reads one takes its default when the type is
+ * another, so here such an attribute is refused. */
+#include <string.h>
+
+#include "ops/op.h"
+
+typedef struct attr_row {
+    const char *op; /* NULL: any */
+    const char *name;
+    md_attr_type type;
+} attr_row;
+
+static const attr_row attr_rows[] = {
+#define ATTR(name, type) { NULL, #name, MD_ATTR_##type },
+#define ATTR_OF(op, name, type) { #op, #name, MD_ATTR_##type },
+#include "ops/attrs.def"
+#undef ATTR
+#undef ATTR_OF
+};
+
+/* The row of an attribute, NULL for one that the standard does not have. */
+static const attr_row *find(const char *op, const char *name)
+{
+    for (size_t i = 0; i < MD_COUNT(attr_rows); i++) {
+        const attr_row *r = &attr_rows[i];
+
+        if (r->name[0] == name[0] && strcmp(r->name, name) == 0 &&
+            (!r->op || strcmp(r->op, op) == 0))
+            return r;
+    }
+    return NULL;
+}
+
+md_status md_op_check_attrs(const md_node *n, md_error *err)
+{
+    for (uint32_t i = 0; i < n->n_attr; i++) {
+        const md_attr *a = &n->attr[i];
+        const attr_row *r = find(n->op, a->name);
+
+        if (r && r->type != a->type)
+            return md_fail(err, MD_INVALID,
+                           "attribute '%s' has type %s, %s expected", a->name,
+                           md_attr_type_name(a->type),
+                           md_attr_type_name(r->type));
+    }
+    return MD_OK;
+}
