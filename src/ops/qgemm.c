@@ -6,6 +6,14 @@
 
 static md_status check_types(const md_infer *c, md_error *err)
 {
+    static const struct {
+        uint32_t input;
+        const char *what;
+    } single[] = { { 1, "scale of a" },
+                   { 2, "zero point of a" },
+                   { 7, "scale of y" },
+                   { 8, "zero point of y" } };
+
     MD_TRY(md_infer__need(c, 0, MD_TYPES_Q8, err));
     MD_TRY(md_infer__need(c, 3, MD_TYPES_Q8, err));
     MD_TRY(md_qlinear__check(c, 1, 2, 0, err));
@@ -15,10 +23,16 @@ static md_status check_types(const md_infer *c, md_error *err)
     MD_TRY(md_infer__may(c, 8, MD_TYPES_Q8, err));
     MD_TRY(md_infer__rank(c, 0, 2, 2, err));
     MD_TRY(md_infer__rank(c, 3, 2, 2, err));
-    return md_infer__length(c->in[1], MD_DIM(1), "scale of a", err);
+    for (size_t i = 0; i < MD_COUNT(single); i++) {
+        if (md_infer_has(c, single[i].input))
+            MD_TRY(md_infer__length(c->in[single[i].input], MD_DIM(1),
+                                    single[i].what, err));
+    }
+    return MD_OK;
 }
 
-/* Scale of b: one, or one for each column; c broadcasts to the result. */
+/* Scale and zero point of b: one, or one for each column; c broadcasts to the
+ * result. */
 static md_status check_columns(const md_infer *c, const md_type *t,
                                md_error *err)
 {
@@ -27,6 +41,9 @@ static md_status check_columns(const md_infer *c, const md_type *t,
 
     if (s->rank == 1 && !(md_dim_is_const(s->dim[0]) && s->dim[0].k == 1))
         MD_TRY(md_infer__length(s, t->dim[1], "scale of b", err));
+    if (md_infer_has(c, 5) &&
+        md_infer__length(c->in[5], MD_DIM(1), "", NULL) != MD_OK)
+        MD_TRY(md_infer__length(c->in[5], t->dim[1], "zero point of b", err));
     if (!md_infer_has(c, 6))
         return MD_OK;
     MD_TRY(md_infer__rank(c, 6, 0, 2, err));
