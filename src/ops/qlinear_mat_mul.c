@@ -25,8 +25,9 @@ static md_status infer(const md_infer *c, md_error *err)
         if (!many)
             MD_TRY(md_infer__length(s, MD_DIM(1), "scale or zero point", err));
         else if (b->has_rank && b->rank > 0)
-            MD_TRY(md_infer__length(s, b->dim[b->rank - 1],
-                                    "scale or zero point of b", err));
+            MD_TRY(md_infer__length(
+                s, b->rank > 1 ? b->dim[b->rank - 1] : MD_DIM(1),
+                "scale or zero point of b", err));
     }
     return md_matmul__infer(c, 0, 3, c->in[7]->dtype, err);
 }
