@@ -30,6 +30,9 @@ static md_status infer(const md_infer *c, md_error *err)
                        "output_dtype %s is not a type to "
                        "quantize to",
                        md_dtype_name(dtype));
+    if (given && dtype != MD_DTYPE_NONE && dtype != (md_dtype)given)
+        return md_fail(err, MD_INVALID, "output_dtype is %s, the zero point %s",
+                       md_dtype_name((md_dtype)given), md_dtype_name(dtype));
     MD_TRY(md_qmap__infer(c, err));
     md_infer__like(c, 0, 0, dtype);
     return MD_OK;

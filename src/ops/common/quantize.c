@@ -1,22 +1,25 @@
 #include "ops/common/quantize.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "base/size.h"
 #include "kernels/requant_s8.h"
 #include "tensor/float.h"
 
-/* Scale of a blocked axis: like x but for ceil(n / block) on the axis. */
-static md_status check_blocks(const md_infer *c, int axis, int64_t block,
-                              md_error *err)
+/* Scale or zero point `s` of a blocked axis: like x but for ceil(n / block) on
+ * the axis. */
+static md_status check_blocks(const md_type *x, const md_type *s, int axis,
+                              int64_t block, const char *what, md_error *err)
 {
-    const md_type *x = c->in[0], *s = c->in[1];
+    char dim[48];
 
-    if (block < 0 || block > INT32_MAX)
-        return md_fail(err, MD_INVALID, "block_size is %lld", (long long)block);
+    if (!s->has_rank)
+        return MD_OK;
     if (s->rank != x->rank)
-        return md_fail(err, MD_INVALID, "scale has rank %d, %d expected",
+        return md_fail(err, MD_INVALID, "%s has rank %d, %d expected", what,
                        s->rank, x->rank);
+    snprintf(dim, sizeof(dim), "a dimension of %s", what);
     for (int i = 0; i < x->rank; i++) {
         md_dim want = x->dim[i];
 
@@ -24,8 +27,7 @@ static md_status check_blocks(const md_infer *c, int axis, int64_t block,
             continue;
         if (i == axis)
             want.k = md_div_up(want.k, block);
-        MD_TRY(
-            md_infer__same_dim(s->dim[i], want, "a dimension of scale", err));
+        MD_TRY(md_infer__same_dim(s->dim[i], want, dim, err));
     }
     return MD_OK;
 }
@@ -45,8 +47,14 @@ md_status md_qmap__infer(const md_infer *c, md_error *err)
         return MD_OK; /* one scale for all, or it may be */
     MD_TRY(md_axis_normalize(&axis, md_node_attr_i(c->node, "axis", 1), x->rank,
                              err));
-    if (block)
-        return check_blocks(c, axis, block, err);
+    if (block < 0 || block > INT32_MAX)
+        return md_fail(err, MD_INVALID, "block_size is %lld", (long long)block);
+    if (block) {
+        MD_TRY(check_blocks(x, s, axis, block, "scale", err));
+        if (md_infer_has(c, 2))
+            MD_TRY(check_blocks(x, c->in[2], axis, block, "zero point", err));
+        return MD_OK;
+    }
     MD_TRY(md_infer__length(s, x->dim[axis], "scale", err));
     if (md_infer_has(c, 2))
         MD_TRY(md_infer__length(c->in[2], x->dim[axis], "zero point", err));
