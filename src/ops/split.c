@@ -62,6 +62,8 @@ static md_status infer(const md_infer *c, md_error *err)
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
     MD_TRY(md_infer__moved_ints(c, "split", 13, 1, &sizes, err));
+    if (sizes.given && md_node_attr(c->node, "num_outputs"))
+        return md_fail(err, MD_INVALID, "both split and num_outputs given");
     if (in->has_rank) {
         MD_TRY(md_axis_normalize(&axis, md_node_attr_i(c->node, "axis", 0),
                                  in->rank, err));
