@@ -5,14 +5,14 @@
 
 static md_status find_depth(const md_infer *c, md_dim *out, md_error *err)
 {
-    int64_t depth;
+    double depth;
 
     if (!c->cin[1])
         return md_infer__fresh(c, out, err);
-    depth = md_tensor_get_i64(c->cin[1], 0);
-    if (depth < 0)
-        return md_fail(err, MD_INVALID, "depth is %lld", (long long)depth);
-    *out = MD_DIM(depth);
+    depth = md_tensor_get_f64(c->cin[1], 0);
+    if (!(depth >= 0.0 && depth < 0x1p63))
+        return md_fail(err, MD_INVALID, "depth is %g", depth);
+    *out = MD_DIM(md_tensor_get_i64(c->cin[1], 0));
     return MD_OK;
 }
 
