@@ -37,10 +37,13 @@ fuzz: ## each fuzz target for FUZZ_SECONDS
 deps: ## install everything that building, testing and linting need
 	@tools/deps.sh build test lint
 
-install: all ## into $(DESTDIR)$(PREFIX): program, library, completion, unit
+install: all ## into $(DESTDIR)$(PREFIX): program, library, manual page, unit
 	@cmake build/release -DCMAKE_INSTALL_PREFIX="$(PREFIX)" >/dev/null
 	@tools/build.sh release --target product
 	@DESTDIR="$(DESTDIR)" cmake --install build/release
+
+uninstall: ## remove from $(DESTDIR) what the last install put there
+	@tools/uninstall.sh build/release "$(DESTDIR)"
 
 conformance: ## the standard's operator cases, and why some do not pass
 	@tools/deps.sh test
@@ -60,4 +63,4 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 13
 
-.PHONY: all run test coverage lint bench fuzz deps install conformance reference fmt clean help
+.PHONY: all run test coverage lint bench fuzz deps install uninstall conformance reference fmt clean help

@@ -1,5 +1,5 @@
-# `make install`: program, library, completion, systemd unit at their
-# FHS places under CMAKE_INSTALL_PREFIX, which installed files also name.  The
+# `make install`: program, library, manual page, completion, systemd unit with
+# its configuration at their FHS places under CMAKE_INSTALL_PREFIX, which installed files also name.  The
 # target `product` builds what is installed and nothing else.
 include(GNUInstallDirs)
 add_custom_target(product)
@@ -12,12 +12,28 @@ if(TARGET modeld)
   configure_file(share/modeld.bash gen/modeld.bash @ONLY)
   configure_file(share/modeld.service gen/modeld.service @ONLY)
 
-  add_dependencies(product modeld)
+  set(page ${CMAKE_BINARY_DIR}/gen/modeld.1)
+  set(conf ${CMAKE_BINARY_DIR}/gen/modeld.conf)
+  add_custom_command(OUTPUT ${page} ${conf}
+    COMMAND mkshare man ${page}
+    COMMAND mkshare conf ${conf} VERBATIM)
+  add_custom_target(md_share ALL DEPENDS ${page} ${conf})
+
+  add_dependencies(product modeld md_share)
   install(TARGETS modeld)
   install(FILES ${CMAKE_BINARY_DIR}/gen/modeld.bash RENAME modeld
     DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
   install(FILES ${CMAKE_BINARY_DIR}/gen/modeld.service
     DESTINATION lib/systemd/system)
+  install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  # What the administrator wrote stays.
+  install(CODE "
+    set(dir \"${CMAKE_INSTALL_FULL_SYSCONFDIR}/modeld\")
+    if(NOT EXISTS \"\$ENV{DESTDIR}\${dir}/modeld.conf\")
+      file(INSTALL \"${conf}\" DESTINATION \"\${dir}\")
+    else()
+      list(APPEND CMAKE_INSTALL_MANIFEST_FILES \"\${dir}/modeld.conf\")
+    endif()")
   install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 endif()
 
