@@ -13,12 +13,14 @@ static md_status infer(const md_infer *c, md_error *err)
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_NUMBER, err));
     MD_TRY(md_infer__rank(c, 0, 1, MD_RANK_MAX, err));
+    MD_TRY(md_infer__moved(c, "k", 10, 1, err));
     k.v[0] = md_node_attr_i(c->node, "k", -1);
     if (c->opset >= 10) {
         MD_TRY(md_infer__need(c, 1, MD_T(I64), err));
         MD_TRY(md_infer__input_ints(c, 1, &k, err));
+        MD_TRY(md_infer__length(c->in[1], MD_DIM(1), "k", err));
     }
-    if (k.known && (k.n != 1 || k.v[0] < 0))
+    if (k.known && k.v[0] < 0)
         return md_fail(err, MD_INVALID, "k is %lld", (long long)k.v[0]);
     t = *in;
     if (in->has_rank) {
@@ -39,34 +41,35 @@ static md_status infer(const md_infer *c, md_error *err)
 }
 
 typedef struct entry {
-    double v;    /* floats; sign turned so that larger comes first */
-    int64_t key; /* integers, the same way */
+    int64_t key; /* integers, turned so that larger comes first; NaN's place */
+    double v;    /* other floats, the same way */
     int64_t i;
 } entry;
 
-/* NaN counts as the largest. */
 static int descending(const void *pa, const void *pb)
 {
     const entry *a = pa, *b = pb;
 
-    if (isnan(a->v) != isnan(b->v))
-        return isnan(a->v) ? -1 : 1;
-    if (!isnan(a->v) && a->v != b->v)
-        return a->v > b->v ? -1 : 1;
     if (a->key != b->key)
         return a->key > b->key ? -1 : 1;
+    if (a->v != b->v)
+        return a->v > b->v ? -1 : 1;
     return a->i < b->i ? -1 : a->i > b->i;
 }
 
-/* ~v turns the order of integers without overflow; adding 2^63 orders uint64
+/* NaN counts as the largest.  ~v turns the order of integers without overflow; adding 2^63 orders uint64
  * as int64. */
 static entry read(const md_tensor *t, int64_t at, int64_t i, bool largest)
 {
     entry e = { .i = i };
 
     if (md_dtype_is_float(t->dtype)) {
-        e.v = md_tensor_get_f64(t, at);
-        e.v = largest ? e.v : -e.v;
+        double v = md_tensor_get_f64(t, at);
+
+        if (isnan(v))
+            e.key = largest ? 1 : -1;
+        else
+            e.v = largest ? v : -v;
         return e;
     }
     e.key = md_tensor_get_i64(t, at);

@@ -233,20 +233,27 @@ md_status md_infer__input_ints(const md_infer *c, uint32_t i, md_ints *out,
     return MD_OK;
 }
 
-md_status md_infer__moved_ints(const md_infer *c, const char *name,
-                               int64_t since, uint32_t i, md_ints *out,
-                               md_error *err)
+md_status md_infer__moved(const md_infer *c, const char *name, int64_t since,
+                          uint32_t i, md_error *err)
 {
     if (c->opset < since && md_infer_has(c, i))
         return md_fail(err, MD_INVALID,
                        "%s is an attribute before opset %lld, not input %u",
                        name, (long long)since, (unsigned)i);
-    if (c->opset < since)
-        return md_infer__attr_ints(c->node, name, out, err);
-    if (md_node_attr(c->node, name))
+    if (c->opset >= since && md_node_attr(c->node, name))
         return md_fail(err, MD_INVALID,
                        "%s is input %u from opset %lld on, not an attribute",
                        name, (unsigned)i, (long long)since);
+    return MD_OK;
+}
+
+md_status md_infer__moved_ints(const md_infer *c, const char *name,
+                               int64_t since, uint32_t i, md_ints *out,
+                               md_error *err)
+{
+    MD_TRY(md_infer__moved(c, name, since, i, err));
+    if (c->opset < since)
+        return md_infer__attr_ints(c->node, name, out, err);
     return md_infer__input_ints(c, i, out, err);
 }
 

@@ -105,6 +105,11 @@ md_status md_infer__attr_ints(const md_node *n, const char *name, md_ints *out,
 md_status md_infer__input_ints(const md_infer *c, uint32_t i, md_ints *out,
                                md_error *err);
 
+/* What was attribute `name` before opset `since` and is input i since then is
+ * not given in the other way. */
+md_status md_infer__moved(const md_infer *c, const char *name, int64_t since,
+                          uint32_t i, md_error *err);
+
 /* From the attribute before opset `since`, then from input i; MD_INVALID for
  * the other one. */
 md_status md_infer__moved_ints(const md_infer *c, const char *name,
