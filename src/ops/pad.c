@@ -16,21 +16,24 @@ typedef struct pads {
     int64_t lo[MD_RANK_MAX], hi[MD_RANK_MAX];
 } pads;
 
-static md_status read_mode(pads *p, const md_node *n, md_error *err)
+static md_status read_mode(pads *p, const md_node *n, int64_t opset,
+                           md_error *err)
 {
     static const char *const names[] = { "constant", "reflect", "edge",
                                          "wrap" };
     const char *mode = md_node_attr_s(n, "mode", "constant");
 
-    for (size_t i = 0; i < MD_COUNT(names); i++) {
+    size_t n_names = MD_COUNT(names) - (opset < 19);
+
+    for (size_t i = 0; i < n_names; i++) {
         if (strcmp(mode, names[i]) == 0) {
             p->mode = (enum pad_mode)i;
             return MD_OK;
         }
     }
     return md_fail(err, MD_INVALID,
-                   "mode is '%s', constant, reflect, edge or wrap expected",
-                   mode);
+                   "mode is '%s', constant, reflect%s expected", mode,
+                   opset < 19 ? " or edge" : ", edge or wrap");
 }
 
 static md_status read_pads(pads *p, const md_infer *c, int rank, md_error *err)
@@ -38,8 +41,11 @@ static md_status read_pads(pads *p, const md_infer *c, int rank, md_error *err)
     md_ints sizes, axes = { .known = true };
 
     *p = (pads){ .known = true };
-    MD_TRY(read_mode(p, c->node, err));
+    MD_TRY(read_mode(p, c->node, c->opset, err));
     MD_TRY(md_infer__moved_ints(c, "pads", 11, 1, &sizes, err));
+    MD_TRY(md_infer__moved(c, "value", 11, 2, err));
+    if (c->opset < 18 && md_infer_has(c, 3))
+        return md_fail(err, MD_INVALID, "axes is an input from opset 18 on");
     if (c->opset >= 11)
         MD_TRY(md_infer__input_ints(c, 3, &axes, err));
     if (!sizes.given)
