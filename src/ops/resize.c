@@ -92,6 +92,10 @@ static md_status read_wanted(wanted *w, const md_infer *c, int rank,
     int64_t n = 0;
 
     *w = (wanted){ .known = true };
+    if (c->opset < 11 && c->node->n_in > 2)
+        return md_fail(err, MD_INVALID,
+                       "Resize has %u inputs, 2 expected before opset 11",
+                       (unsigned)c->node->n_in);
     MD_TRY(md_infer__attr_ints(c->node, "axes", &w->axes, err));
     if (!w->axes.given) {
         w->axes.n = rank;
@@ -102,6 +106,7 @@ static md_status read_wanted(wanted *w, const md_infer *c, int rank,
     if (c->opset >= 11)
         MD_TRY(md_infer__may(c, 1, MD_TYPES_FLOAT, err));
     MD_TRY(md_infer__may(c, at, MD_T(F32), err));
+    MD_TRY(md_infer__rank(c, at, 1, 1, err));
     if (scales && sizes && (uncertain(c, at) || uncertain(c, 3))) {
         w->known = false;
         return MD_OK;

@@ -16,6 +16,7 @@ static md_status scale_of(const md_infer *c, int i, int rank, float *out,
         v = md_node_attr_fs(c->node, "scales", &n);
     } else {
         MD_TRY(md_infer__need(c, 1, MD_T(F32), err));
+        MD_TRY(md_infer__rank(c, 1, 1, 1, err));
         *known = c->cin[1] != NULL;
         if (!*known)
             return MD_OK;
@@ -25,6 +26,10 @@ static md_status scale_of(const md_infer *c, int i, int rank, float *out,
     if (n != (uint32_t)rank)
         return md_fail(err, MD_INVALID, "%u scales for rank %d", (unsigned)n,
                        rank);
+    if (!(v[i] >= 1.0f))
+        return md_fail(err, MD_INVALID,
+                       "scale %g of axis %d, at least 1 expected", (double)v[i],
+                       i);
     *out = v[i];
     return MD_OK;
 }
@@ -38,6 +43,7 @@ static md_status infer(const md_infer *c, md_error *err)
     if (strcmp(mode, "nearest") != 0 && strcmp(mode, "linear") != 0 &&
         strcmp(mode, "bilinear") != 0)
         return md_fail(err, MD_INVALID, "mode is '%s'", mode);
+    MD_TRY(md_infer__moved(c, "scales", 9, 1, err));
     t = *c->in[0];
     for (int i = 0; t.has_rank && i < t.rank; i++) {
         bool known;
