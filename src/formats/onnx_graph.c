@@ -220,10 +220,6 @@ static md_status read_node_names(node_names *x, md_onnx_reader *r, md_pb bytes,
     }
     if (x->op[0] == '\0')
         return md_fail(err, MD_CORRUPT, "node '%s' names no operator", x->name);
-    if (x->overload[0])
-        return md_fail(err, MD_UNSUPPORTED,
-                       "node '%s' (%s): function overload '%s'", x->name, x->op,
-                       x->overload);
     if (strcmp(x->domain, "ai.onnx") == 0)
         x->domain = "";
     return MD_OK;
@@ -268,6 +264,7 @@ static md_status add_node(md_graph *g, md_onnx_reader *r, const node_names *x,
     out = r->ids ? r->ids + n_in : NULL;
     MD_TRY(md_graph_add_node(&n, g, x->domain, x->op, x->name, r->ids, n_in,
                              out, r->n_ids - n_in, err));
+    n->overload = x->overload;
     return read_attrs(g, n, r, bytes, err);
 }
 

@@ -206,6 +206,8 @@ static void put_node(md_onnx_writer *w, uint32_t number, const md_graph *g,
         put_attr(w, MD_ONNX_NODE_ATTRIBUTE, g->model, &n->attr[i]);
     if (n->domain[0])
         md_pb_put_text(&w->pb, MD_ONNX_NODE_DOMAIN, n->domain);
+    if (n->overload[0])
+        md_pb_put_text(&w->pb, MD_ONNX_NODE_OVERLOAD, n->overload);
     md_pb_end(&w->pb, mark);
 }
 

@@ -256,6 +256,7 @@ static md_status fill_node(md_graph *g, md_node *n, const char *domain,
     md_arena *ar = &g->model->arena;
 
     n->domain = md_arena_strdup(ar, domain ? domain : "");
+    n->overload = "";
     n->op = md_arena_strdup(ar, op);
     n->name = "";
     if (!n->domain || !n->op)

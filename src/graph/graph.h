@@ -103,8 +103,9 @@ typedef struct md_attr {
 struct md_node {
     const char *name; /* may be "" */
     const char *op;
-    const char *domain; /* "" is ai.onnx */
-    md_value_id *in;    /* n_in, MD_VALUE_NONE where absent */
+    const char *domain;   /* "" is ai.onnx */
+    const char *overload; /* of the model's functions of that name; or "" */
+    md_value_id *in;      /* n_in, MD_VALUE_NONE where absent */
     md_value_id *out;
     md_attr *attr;
     uint32_t n_in, n_out, n_attr;

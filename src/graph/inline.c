@@ -23,7 +23,7 @@ enum {
 
 typedef struct inliner {
     md_model *model;
-    const md_function **sorted; /* by domain and name */
+    const md_function **sorted; /* by domain, name and overload */
     md_arena scratch;
     uint32_t n_nodes; /* made */
 } inliner;
@@ -40,18 +40,20 @@ typedef struct scope {
 } scope;
 
 static int compare_names(const char *a_domain, const char *a_name,
-                         const md_function *b)
+                         const char *a_overload, const md_function *b)
 {
     int order = strcmp(a_domain, b->domain);
 
-    return order ? order : strcmp(a_name, b->name);
+    if (order == 0)
+        order = strcmp(a_name, b->name);
+    return order ? order : strcmp(a_overload, b->overload);
 }
 
 static int compare_functions(const void *a, const void *b)
 {
     const md_function *const *x = a;
 
-    return compare_names((*x)->domain, (*x)->name,
+    return compare_names((*x)->domain, (*x)->name, (*x)->overload,
                          *(const md_function *const *)b);
 }
 
@@ -59,7 +61,7 @@ static int compare_call(const void *key, const void *element)
 {
     const md_node *n = key;
 
-    return compare_names(n->domain, n->op,
+    return compare_names(n->domain, n->op, n->overload,
                          *(const md_function *const *)element);
 }
 
@@ -68,7 +70,7 @@ static md_status sort_functions(inliner *in, md_error *err)
     md_model *m = in->model;
 
     in->sorted =
-        md_arena_calloc(&in->scratch, m->n_functions, sizeof(*in->sorted));
+        md_arena_calloc(&in->scratch, m->n_functions + 1u, sizeof(*in->sorted));
     if (!in->sorted)
         return md_fail_nomem(err, m->n_functions * sizeof(*in->sorted));
     for (uint32_t i = 0; i < m->n_functions; i++)
@@ -78,19 +80,29 @@ static md_status sort_functions(inliner *in, md_error *err)
     for (uint32_t i = 1; i < m->n_functions; i++) {
         if (compare_functions(&in->sorted[i - 1], &in->sorted[i]) == 0)
             return md_fail(err, MD_CORRUPT,
-                           "function '%s' of domain '%s' is defined twice",
-                           in->sorted[i]->name, in->sorted[i]->domain);
+                           "function '%s%s%s' of domain '%s' is defined twice",
+                           in->sorted[i]->name,
+                           in->sorted[i]->overload[0] ? ":" : "",
+                           in->sorted[i]->overload, in->sorted[i]->domain);
     }
     return MD_OK;
 }
 
-static const md_function *find_function(const inliner *in, const md_node *call)
+/* The function that n calls, NULL when n is an operator. */
+static md_status find_function(const md_function **out, const inliner *in,
+                               const md_node *n, md_error *err)
 {
     const md_function **f =
-        bsearch(call, (const void *)in->sorted, in->model->n_functions,
+        bsearch(n, (const void *)in->sorted, in->model->n_functions,
                 sizeof(*in->sorted), compare_call);
 
-    return f ? *f : NULL;
+    if (!f && n->overload[0])
+        return md_fail(err, MD_CORRUPT,
+                       "node '%s' (%s): the model has no function '%s' of "
+                       "domain '%s' with overload '%s'",
+                       n->name, n->op, n->op, n->domain, n->overload);
+    *out = f ? *f : NULL;
+    return MD_OK;
 }
 
 /* "call/name"; calls without a name go by their function's. */
@@ -292,9 +304,10 @@ static md_status copy_node(inliner *in, const scope *s, const md_node *n,
     MD_TRY(md_graph_add_node(&copy, s->to, n->domain, n->op, name, ins, n->n_in,
                              outs, n->n_out, err));
     copy->opset = opset_of(s, n);
+    copy->overload = n->overload;
     for (uint32_t i = 0; i < n->n_attr; i++)
         MD_TRY(copy_attr(in, copy, s, &n->attr[i], depth, err));
-    f = find_function(in, copy);
+    MD_TRY(find_function(&f, in, copy, err));
     return f ? expand(in, s->to, copy, f, depth + 1, err) : MD_OK;
 }
 
@@ -395,8 +408,9 @@ static md_status walk(inliner *in, md_graph *g, md_error *err)
 
     for (uint32_t i = 0; i < n_nodes; i++) {
         md_node *n = g->nodes[i];
-        const md_function *f = find_function(in, n);
+        const md_function *f;
 
+        MD_TRY(find_function(&f, in, n, err));
         for (uint32_t k = 0; k < n->n_attr; k++) {
             md_graph *const *subs;
             uint32_t n_subs = md_attr_graphs(&n->attr[k], &subs);
@@ -416,8 +430,6 @@ md_status md_model_inline(md_model *m, md_error *err)
     inliner in = { .model = m };
     md_status s;
 
-    if (m->n_functions == 0)
-        return MD_OK;
     md_arena_init(&in.scratch, m->alloc, 0);
     s = sort_functions(&in, err);
     if (s == MD_OK)

@@ -317,8 +317,9 @@ md_status md_graph_print(const md_graph *g, md_buf *out, md_error *err)
 
         MD_TRY(md_buf_puts(out, "  ", err));
         MD_TRY(print_list(g, n->out, n->n_out, out, err));
-        MD_TRY(md_buf_printf(out, err, " = %s%s%s(", n->domain,
-                             n->domain[0] ? "." : "", n->op));
+        MD_TRY(md_buf_printf(out, err, " = %s%s%s%s%s(", n->domain,
+                             n->domain[0] ? "." : "", n->op,
+                             n->overload[0] ? ":" : "", n->overload));
         MD_TRY(print_list(g, n->in, n->n_in, out, err));
         MD_TRY(md_buf_puts(out, ")\n", err));
     }

@@ -157,6 +157,31 @@ def test_results(tmp_path, name):
         np.testing.assert_allclose(got, w, rtol=1e-5, atol=1e-6)
 
 
+OVERLOADS = """
+    g (float[2,3] x) => (float[2,3] y) { t = my.f(x)  y = my.f(t) }
+    <domain: "my", opset_import: ["" : 21]>
+    f (a) => (b) { b = Neg(a) }
+    <domain: "my", opset_import: ["" : 21]>
+    f (a) => (b) { b = Exp(a) }"""
+
+
+def test_overloads(tmp_path):
+    """y = exp(-x)."""
+    model = parser.parse_model(HEAD + OVERLOADS)
+    model.functions[1].overload = model.graph.node[1].overload = "exp"
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.SerializeToString())
+    x = np.float32([[1, 2, 3], [-1, -2, 0]])
+    np.save(tmp_path / "x.npy", x)
+    modeld("predict", path, "--input", tmp_path / "x.npy", "--output",
+           tmp_path / "out")
+    np.testing.assert_allclose(np.load(tmp_path / "out" / "y.npy"),
+                               np.exp(-x), rtol=1e-6)
+    model.graph.node[0].overload = "no such"
+    path.write_bytes(model.SerializeToString())
+    assert "with overload 'no such'" in modeld("explain", path, rc=1)
+
+
 REFUSED = {
     "calls itself": ("""
         g (float[2,3] x) => (float[2,3] y) { y = my.f(x) }

@@ -49,6 +49,22 @@ static void test_onnx_write__the_model_s_head_is_kept(void **state)
     md_model_free(sample);
 }
 
+static void test_onnx_write__overloads_are_kept(void **state)
+{
+    md_model *sample = md_test_sample();
+    md_model *m;
+
+    (void)state;
+    assert_string_equal(sample->graph->nodes[1]->op, "Leaky");
+    sample->graph->nodes[1]->overload = sample->functions[0].overload = "v2";
+    m = reread(sample);
+    assert_string_equal(m->graph->nodes[0]->overload, "");
+    assert_string_equal(m->graph->nodes[1]->overload, "v2");
+    assert_string_equal(m->functions[0].overload, "v2");
+    md_model_free(m);
+    md_model_free(sample);
+}
+
 static void test_onnx_write__attributes_are_kept(void **state)
 {
     md_model *sample = md_test_sample();
@@ -354,6 +370,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_onnx_write__the_model_s_head_is_kept),
+        cmocka_unit_test(test_onnx_write__overloads_are_kept),
         cmocka_unit_test(test_onnx_write__attributes_are_kept),
         cmocka_unit_test(test_onnx_write__types_and_captures_are_kept),
         cmocka_unit_test(test_onnx_write__writing_again_gives_the_same_bytes),

@@ -182,6 +182,71 @@ static void test_inline__arguments_left_out_are_not_read(void **state)
     md_model_free(m);
 }
 
+/* y = my.f:overload(x), where f:"" is Neg and f:"fast" is Exp. */
+static md_model *build_overloads(const char *overload)
+{
+    static const char *const op[] = { "Neg", "Exp" };
+    static const char *const overloads[] = { "", "fast" };
+    md_error err = MD_ERROR_INIT;
+    md_model *m = NULL;
+
+    assert_md_ok(md_model_new(&m, md_alloc_default(), 0, &err), &err);
+    m->functions = md_arena_calloc(&m->arena, 2, sizeof(*m->functions));
+    assert_non_null(m->functions);
+    m->n_functions = m->cap_functions = 2;
+    for (uint32_t i = 0; i < 2; i++) {
+        md_graph *body = function(m, i, "f");
+
+        m->functions[i].overload = overloads[i];
+        node(body, "", op[i], "a", "b");
+        output(body, "b");
+    }
+    assert_md_ok(md_graph_add_input(m->graph, value(m->graph, "x"), &err),
+                 &err);
+    node(m->graph, "my", "f", "x", "y")->overload = overload;
+    output(m->graph, "y");
+    return m;
+}
+
+static void test_inline__overloads_are_functions_of_their_own(void **state)
+{
+    static const char *const cases[][2] = { { "", "Neg" }, { "fast", "Exp" } };
+    md_error err = MD_ERROR_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        md_model *m = build_overloads(cases[i][0]);
+
+        assert_md_ok(md_model_inline(m, &err), &err);
+        assert_int_equal(m->graph->n_nodes, 1);
+        assert_string_equal(m->graph->nodes[0]->op, cases[i][1]);
+        md_model_free(m);
+    }
+}
+
+static void test_inline__overloads_that_nobody_has(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_model *m = build_overloads("slow");
+
+    (void)state;
+    assert_md_fails(md_model_inline(m, &err), MD_CORRUPT, &err,
+                    "node 'y' (f): the model has no function 'f' of domain "
+                    "'my' with overload 'slow'");
+    md_model_free(m);
+    /* Not even one function: it is no operator either. */
+    m = build_overloads("slow");
+    m->n_functions = 0;
+    assert_md_fails(md_model_inline(m, &err), MD_CORRUPT, &err,
+                    "with overload 'slow'");
+    md_model_free(m);
+    m = build_overloads("");
+    m->functions[0].overload = "fast";
+    assert_md_fails(md_model_inline(m, &err), MD_CORRUPT, &err,
+                    "function 'f:fast' of domain 'my' is defined twice");
+    md_model_free(m);
+}
+
 static void test_inline__graphs_in_graphs_are_bounded(void **state)
 {
     md_error err = MD_ERROR_INIT;
@@ -227,6 +292,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_inline__branches_read_what_they_read),
         cmocka_unit_test(test_inline__arguments_left_out_are_not_read),
+        cmocka_unit_test(test_inline__overloads_are_functions_of_their_own),
+        cmocka_unit_test(test_inline__overloads_that_nobody_has),
         cmocka_unit_test(test_inline__graphs_in_graphs_are_bounded),
         cmocka_unit_test(test_inline__out_of_memory),
     };
