@@ -129,6 +129,15 @@ static void leave_locale(locale_t old)
         uselocale(old);
 }
 
+double md_num_strtod(const char *text, char **end)
+{
+    locale_t old = enter_locale();
+    double v = strtod(text, end);
+
+    leave_locale(old);
+    return v;
+}
+
 /* What the quick ways cannot decide is for the library, on a terminated copy
  * of the n bytes at p. */
 static bool copy_text(char text[MD_NUM_LENGTH_MAX + 1], const unsigned char *p,
@@ -144,13 +153,10 @@ static bool copy_text(char text[MD_NUM_LENGTH_MAX + 1], const unsigned char *p,
 static bool convert_f64_slowly(double *out, const unsigned char *p, size_t n)
 {
     char text[MD_NUM_LENGTH_MAX + 1];
-    locale_t old;
 
     if (!copy_text(text, p, n))
         return false;
-    old = enter_locale();
-    *out = strtod(text, NULL);
-    leave_locale(old);
+    *out = md_num_strtod(text, NULL);
     return isfinite(*out);
 }
 

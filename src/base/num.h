@@ -36,6 +36,9 @@ md_num_status md_num_i64(int64_t *out, const unsigned char **after,
 md_num_status md_num_u64(uint64_t *out, const unsigned char **after,
                          const unsigned char *p, const unsigned char *end);
 
+/* strtod, with a point as in the C locale whatever the process's is. */
+double md_num_strtod(const char *text, char **end);
+
 /* Skip a number of any kind: md_num_f64 without its value. */
 md_num_status md_num_skip(const unsigned char **after, const unsigned char *p,
                           const unsigned char *end);

@@ -3,29 +3,41 @@
 #include "ops/common/convert.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "base/num.h"
 #include "tensor/float.h"
 
 enum {
-    NUMBER_TEXT = 40
+    SHOWN_TEXT = 40 /* of a string that is no number */
 };
+
+/* Digits and what stands between them, or inf or nan with or without a sign:
+ * strtod would take hexadecimal digits and spaces, too. */
+static bool may_be_number(const char *text)
+{
+    const char *word = text + (*text == '-' || *text == '+');
+
+    return text[strspn(text, "0123456789+-.eE")] == '\0' ||
+           strcasecmp(word, "inf") == 0 || strcasecmp(word, "infinity") == 0 ||
+           strcasecmp(word, "nan") == 0;
+}
 
 /* Decimal text (also inf and nan) of a string element. */
 static md_status parse(double *out, md_str s, md_error *err)
 {
-    char text[NUMBER_TEXT], *end;
+    char text[MD_NUM_LENGTH_MAX + 1], *end;
 
     if (s.n > 0 && s.n < sizeof(text)) {
         memcpy(text, s.p, s.n);
         text[s.n] = '\0';
-        *out = strtod(text, &end);
-        if (*end == '\0')
+        *out = md_num_strtod(text, &end);
+        if (end == text + s.n && may_be_number(text))
             return MD_OK;
     }
     return md_fail(err, MD_INVALID, "string '%.*s' is not a number",
-                   (int)(s.n < NUMBER_TEXT ? s.n : NUMBER_TEXT), s.p);
+                   (int)(s.n < SHOWN_TEXT ? s.n : SHOWN_TEXT), s.p);
 }
 
 /* A decimal integer; false for any other text and beyond 64 bits. */

@@ -388,6 +388,18 @@ static void test_num__put_reads_back(void **state)
     assert_true(n_longer < n_all / 100);
 }
 
+static void test_num__strtod_tells_where_it_ended(void **state)
+{
+    const char *text = "-1.25e2x";
+    char *end;
+
+    (void)state;
+    assert_true(md_num_strtod(text, &end) == -125.0);
+    assert_ptr_equal(end, text + 7);
+    assert_true(md_num_strtod("x", &end) == 0.0);
+    assert_string_equal(end, "x");
+}
+
 /* A program that embeds the library may have set a locale with commas. */
 static void test_num__locale_does_not_matter(void **state)
 {
@@ -407,6 +419,7 @@ static void test_num__locale_does_not_matter(void **state)
         skip();
     md_num_put_f64(buf, 0.5);
     assert_string_equal(buf, "0.5");
+    assert_true(md_num_strtod("1.5", NULL) == 1.5);
     s = md_num_f64(&d, &after, text, text + 22);
     setlocale(LC_ALL, "C");
     assert_int_equal(s, MD_NUM_OK);
@@ -426,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_num__too_long),
         cmocka_unit_test(test_num__put_texts),
         cmocka_unit_test(test_num__put_reads_back),
+        cmocka_unit_test(test_num__strtod_tells_where_it_ended),
         cmocka_unit_test(test_num__locale_does_not_matter),
     };
 
