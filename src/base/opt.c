@@ -61,7 +61,7 @@ static void format_number(char *buf, size_t size, md_opt_type type, int64_t n)
         type == MD_OPT_SIZE ? MD_COUNT(size_units) : MD_COUNT(duration_units);
     size_t i = 0;
 
-    if (type == MD_OPT_INT || n == 0) {
+    if (type == MD_OPT_INT || type == MD_OPT_REAL || n == 0) {
         snprintf(buf, size, "%lld", (long long)n);
         return;
     }
@@ -75,6 +75,7 @@ void md_opt_expected(char *buf, size_t size, const md_opt_row *row)
 {
     static const char *const kinds[] = {
         [MD_OPT_INT] = "a number",
+        [MD_OPT_REAL] = "a number, also a fraction,",
         [MD_OPT_SIZE] = "a size",
         [MD_OPT_DURATION] = "a duration",
     };
@@ -136,6 +137,22 @@ static bool parse_number(const char *text, md_opt_type type, const unit *units,
     return false;
 }
 
+bool md_opt_real(double *out, const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    const unsigned char *end = p + strlen(text);
+
+    return md_num_f64(out, &p, p, end) == MD_NUM_OK && p == end;
+}
+
+static bool parse_real(const md_opt_row *row, const char *text)
+{
+    double x;
+
+    return md_opt_real(&x, text) && x >= (double)row->min &&
+           x <= (double)row->max;
+}
+
 static bool parse_any(const md_opt_row *row, const char *text, int64_t *num)
 {
     switch (row->type) {
@@ -143,6 +160,8 @@ static bool parse_any(const md_opt_row *row, const char *text, int64_t *num)
         return parse_bool(text, num);
     case MD_OPT_INT:
         return parse_number(text, row->type, size_units, 1, num);
+    case MD_OPT_REAL:
+        return parse_real(row, text);
     case MD_OPT_SIZE:
         return parse_number(text, row->type, size_units, MD_COUNT(size_units),
                             num);

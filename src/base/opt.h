@@ -18,7 +18,8 @@
 typedef enum md_opt_type {
     MD_OPT_BOOL, /* true, false; also yes/no, on/off, 1/0 */
     MD_OPT_INT,
-    MD_OPT_SIZE,     /* bytes: 4096, 64k, 16M, 2GiB; k, M, G and T are powers of
+    MD_OPT_REAL, /* 2, 0.5, 1e-4; the text is its value, md_opt_real parses */
+    MD_OPT_SIZE, /* bytes: 4096, 64k, 16M, 2GiB; k, M, G and T are powers of
                       * 1024, alone or with B or iB, in any case */
     MD_OPT_DURATION, /* milliseconds: 250ms, 30s, 5m, 1h; 0 */
     MD_OPT_CHOICE,   /* one word of `choices` */
@@ -86,8 +87,11 @@ md_status md_opts_print(const md_opts *o, bool json, md_buf *out,
 /* "true or false", "a size, 0 to 64k", ... of a row, into buf. */
 void md_opt_expected(char *buf, size_t size, const md_opt_row *row);
 
-/* Parse text as a value of the row's type: *num for all but text. */
+/* Parse text as a value of the row's type: *num for all but real and text. */
 md_status md_opt_parse(const md_opt_row *row, const char *text, int64_t *num,
                        md_error *err);
+
+/* The number that text is, as a real option has it; false when it is none. */
+bool md_opt_real(double *out, const char *text);
 
 #endif

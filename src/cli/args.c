@@ -243,6 +243,15 @@ int64_t md_args_int(const md_args *a, const char *name, int64_t otherwise)
     return g ? g->num : otherwise;
 }
 
+double md_args_real(const md_args *a, const char *name, double otherwise)
+{
+    const md_given *g = find_given(a, name);
+
+    if (g)
+        md_opt_real(&otherwise, g->text);
+    return otherwise;
+}
+
 static bool is_given(const md_args *a, const char *name)
 {
     return find_flag(a->row->cmd, name, strlen(name)) && find_given(a, name);

@@ -41,6 +41,7 @@ bool md_args_has(const md_args *a, const char *name);
 const char *md_args_text(const md_args *a, const char *name,
                          const char *otherwise);
 int64_t md_args_int(const md_args *a, const char *name, int64_t otherwise);
+double md_args_real(const md_args *a, const char *name, double otherwise);
 
 /* The value of the command's flag when it has one that was given, else of the
  * program's option of that name. */

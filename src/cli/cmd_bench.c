@@ -68,8 +68,9 @@ static int by_value(const void *a, const void *b)
 }
 
 static md_status run_often(result *out, md_run *r, const md_args *a,
-                           int64_t seconds, md_error *err)
+                           double seconds, md_error *err)
 {
+    const int64_t until_ns = (int64_t)(seconds * 1e9);
     int64_t start, now;
     md_progress p;
 
@@ -79,7 +80,7 @@ static md_status run_often(result *out, md_run *r, const md_args *a,
     md_progress_begin(&p, a->cli->err, "running");
     start = now = md_clock_ns();
     while (out->n < N_RUNS_MAX &&
-           (out->n < N_RUNS_MIN || now - start < seconds * 1000000000)) {
+           (out->n < N_RUNS_MIN || now - start < until_ns)) {
         int64_t before = now;
 
         MD_TRY(md_run_execute(r, 0, err));
@@ -186,7 +187,7 @@ static md_status measure(result *out, md_cli_session *s, const md_args *a,
     MD_TRY(md_run_acquire(&r, s->session, shapes, err));
     for (uint32_t i = 0; i < n; i++)
         md_session_sample(s->session, i, 1, md_run_input(r, i));
-    st = run_often(out, r, a, md_args_int(a, "seconds", 3), err);
+    st = run_often(out, r, a, md_args_real(a, "seconds", 3), err);
     out->macs = md_run_macs(r);
     out->memory = md_run_memory(r);
     out->load_ns = s->load_ns;
@@ -238,7 +239,7 @@ static const md_flag flags[] = {
     MD_FLAG_PRECISION,
     { .name = "seconds",
       .letter = 's',
-      .type = MD_OPT_INT,
+      .type = MD_OPT_REAL,
       .arg = "S",
       .min = 0,
       .max = 3600,

@@ -1,27 +1,10 @@
-#include <string.h>
-
-#include "base/num.h"
 #include "cli/model.h"
 #include "cli/print.h"
 #include "cli/vectors.h"
 
-static md_status read_number(double *out, const md_args *a, const char *name,
-                             double otherwise, md_error *err)
-{
-    const char *text = md_args_text(a, name, NULL);
-    const unsigned char *p = (const unsigned char *)text;
-    const unsigned char *end;
-
-    *out = otherwise;
-    if (!text)
-        return MD_OK;
-    end = p + strlen(text);
-    if (md_num_f64(out, &p, p, end) != MD_NUM_OK || p != end || *out < 0)
-        return md_fail(err, MD_INVALID,
-                       "--%s: '%.80s' given, expected a number of at least 0",
-                       name, text);
-    return MD_OK;
-}
+enum {
+    TOLERANCE_MAX = 1000000
+};
 
 static md_status check(const md_args *a, md_cli_session *cli, double atol,
                        double rtol, md_error *err)
@@ -51,11 +34,10 @@ static md_status check(const md_args *a, md_cli_session *cli, double atol,
 static md_status run(const md_args *a, md_error *err)
 {
     md_cli_session s;
-    double atol, rtol;
+    double atol = md_args_real(a, "atol", 1e-5);
+    double rtol = md_args_real(a, "rtol", 1e-4);
     md_status st;
 
-    MD_TRY(read_number(&atol, a, "atol", 1e-5, err));
-    MD_TRY(read_number(&rtol, a, "rtol", 1e-4, err));
     MD_TRY(md_cli_session_open(&s, a->pos[0], a, err));
     st = check(a, &s, atol, rtol, err);
     md_cli_session_close(&s);
@@ -64,12 +46,14 @@ static md_status run(const md_args *a, md_error *err)
 
 static const md_flag flags[] = {
     { .name = "atol",
-      .type = MD_OPT_TEXT,
+      .type = MD_OPT_REAL,
       .arg = "X",
+      .max = TOLERANCE_MAX,
       .help = "error that is allowed (1e-5), plus" },
     { .name = "rtol",
-      .type = MD_OPT_TEXT,
+      .type = MD_OPT_REAL,
       .arg = "X",
+      .max = TOLERANCE_MAX,
       .help = "this times the output's greatest value (1e-4)" },
     MD_FLAG_THREADS,
     MD_FLAG_PRECISION,

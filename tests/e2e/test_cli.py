@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import subprocess
+import time
 
 import pytest
 
@@ -65,6 +66,9 @@ def test_help_of_every_command():
     (["bench", "m", "--threads", "x"], "expected a number from 0 to 256"),
     (["bench", "m", "--precision", "fp8"], "expected one of fp32|strict"),
     (["check", "m"], "1 of 2 arguments given: MODEL DIR"),
+    (["bench", "m", "--seconds", "-0.5"], "also a fraction, from 0 to 3600"),
+    (["check", "m", "d", "--atol", "x"], "--atol: 'x' given, expected a num"),
+    (["check", "m", "d", "--rtol", "nan"], "--rtol: 'nan' given"),
     (["inspect", "a", "b"], "'b' is one too many"),
     (["convert", "a"], "--output FILE is missing"),
     (["config", "--lisen", "x"], "did you mean '--listen'?"),
@@ -173,8 +177,6 @@ def test_check_without_vectors(net, tmp_path):
     assert "no input_0.pb" in modeld("check", net, tmp_path, rc=1)[1]
     np.save(tmp_path / "input_0.npy", np.zeros((1, 32, 32, 3), "f"))
     assert "no output_0.pb" in modeld("check", net, tmp_path, rc=1)[1]
-    assert "expected a number" in modeld("check", net, tmp_path, "--atol", "x",
-                                         rc=1)[1]
 
 
 def test_predict_from_every_kind_of_file(net, image, tmp_path):
@@ -260,7 +262,9 @@ def test_bench(net):
     assert 0 < got["min_ms"] <= got["p50_ms"] <= got["p90_ms"] <= got["p99_ms"]
     for key in ("load_ms", "rss_mb", "macs", "gflops", "peak_share"):
         assert got[key] > 0
-    assert "latency" in modeld("bench", net, "--seconds", 0)[0]
+    start = time.monotonic()
+    assert "latency" in modeld("bench", net, "--seconds", 0.25)[0]
+    assert 0.25 <= time.monotonic() - start < 10
 
 
 def test_convert_leaves_nothing_half_done(tmp_path):
@@ -292,14 +296,6 @@ def test_options_and_their_sources(tmp_path):
     conf.write_text("threads = 2\nlissten = x\n")
     _, err = modeld("config", "--config", conf, rc=1)
     assert f"{conf}:2" in err and "did you mean 'listen'?" in err
-
-
-def test_output_that_cannot_be_written():
-    with open("/dev/full", "w") as full:
-        p = subprocess.run([MODELD, "help"], stdout=full, text=True,
-                           stderr=subprocess.PIPE)
-    assert p.returncode == 1
-    assert "cannot write the output" in p.stderr
 
 
 def test_quantize(net, tmp_path):

@@ -99,6 +99,7 @@ static void write_options(FILE *f)
     static const char *const types[] = {
         [MD_OPT_BOOL] = "true or false",
         [MD_OPT_INT] = "number",
+        [MD_OPT_REAL] = "number: 2, 0.5, 1e-4",
         [MD_OPT_SIZE] = "size: 4096, 64k, 16M, 2GiB",
         [MD_OPT_DURATION] = "duration: 250ms, 30s, 5m, 1h",
         [MD_OPT_CHOICE] = "one of ",

@@ -268,6 +268,40 @@ static void test_opt__durations(void **state)
     }
 }
 
+/* Its limits are whole numbers, its value is not. */
+static void test_opt__reals(void **state)
+{
+    static const md_opt_row row = { "s",  MD_OPT_REAL, "0",   0,
+                                    3600, NULL,        false, "" };
+    static const struct {
+        const char *text;
+        double want; /* -1: refused */
+    } cases[] = {
+        { "0", 0 },       { "0.5", 0.5 },  { "1e-4", 1e-4 }, { "3.6e3", 3600 },
+        { "3600.5", -1 }, { "-0.1", -1 },  { "", -1 },       { "nan", -1 },
+        { "inf", -1 },    { "1e400", -1 }, { "0x1", -1 },    { "1s", -1 },
+        { "1,5", -1 },    { " 1", -1 },    { ".5", -1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        md_error err = MD_ERROR_INIT;
+        int64_t num;
+        double x;
+
+        if (cases[i].want < 0) {
+            assert_md_fails(md_opt_parse(&row, cases[i].text, &num, &err),
+                            MD_INVALID, &err,
+                            "expected a number, also a fraction, from 0 to "
+                            "3600");
+            continue;
+        }
+        assert_md_ok(md_opt_parse(&row, cases[i].text, &num, &err), &err);
+        assert_true(md_opt_real(&x, cases[i].text));
+        assert_true(x == cases[i].want);
+    }
+}
+
 /* What is shown of a bad value can neither forge a line nor fill one. */
 static void test_opt__bad_values_are_quoted(void **state)
 {
@@ -517,6 +551,7 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test(test_opt__sizes),
         cmocka_unit_test(test_opt__durations),
+        cmocka_unit_test(test_opt__reals),
         cmocka_unit_test_setup_teardown(test_opt__bad_values_are_quoted, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_opt__unknown_has_a_hint, setup,

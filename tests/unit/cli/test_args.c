@@ -13,6 +13,7 @@ static const md_opt_row options[] = {
 static const md_flag flags[] = {
     { .name = "input", .letter = 'i', .type = MD_OPT_TEXT, .arg = "FILE" },
     { .name = "batch", .type = MD_OPT_INT, .arg = "N", .min = 1, .max = 64 },
+    { .name = "seconds", .type = MD_OPT_REAL, .arg = "S", .max = 60 },
     { .name = "json", .type = MD_OPT_BOOL },
     { .name = "precision",
       .type = MD_OPT_CHOICE,
@@ -79,11 +80,12 @@ static void test_args__forms(void **state)
     int i = 0;
 
     (void)state;
-    assert_md_ok(parse(&a, &row,
-                       "m --input a -i b --input=c=d --batch 8 --json "
-                       "--precision=bf16 -- --dir",
-                       &err),
-                 &err);
+    assert_md_ok(
+        parse(&a, &row,
+              "m --input a -i b --input=c=d --batch 8 --seconds 0.5 --json "
+              "--precision=bf16 -- --dir",
+              &err),
+        &err);
     assert_int_equal(a.n_pos, 2);
     assert_string_equal(a.pos[0], "m");
     assert_string_equal(a.pos[1], "--dir");
@@ -93,6 +95,7 @@ static void test_args__forms(void **state)
     assert_null(md_args_next(&a, "input", &i));
     assert_string_equal(md_args_text(&a, "input", ""), "c=d");
     assert_int_equal(md_args_int(&a, "batch", 1), 8);
+    assert_true(md_args_real(&a, "seconds", 3) == 0.5);
     assert_true(md_args_has(&a, "json"));
     assert_string_equal(md_args_text(&a, "precision", "fp32"), "bf16");
 }
@@ -106,6 +109,7 @@ static void test_args__defaults(void **state)
     assert_md_ok(parse(&a, &row, "m -", &err), &err);
     assert_int_equal(a.n_pos, 2); /* "-" is an argument */
     assert_int_equal(md_args_int(&a, "batch", 5), 5);
+    assert_true(md_args_real(&a, "seconds", 2.5) == 2.5);
     assert_false(md_args_has(&a, "json"));
     assert_false(md_args_has(&a, "input"));
     assert_string_equal(md_args_text(&a, "precision", "fp32"), "fp32");
@@ -130,6 +134,9 @@ static void test_args__usage_errors(void **state)
         { "m -ix", "option '-ix' is unknown" },
         { "m --batch 0", "--batch: '0' given, expected a number from 1 to 64" },
         { "m --batch=many", "'many' given" },
+        { "m --seconds -0.5",
+          "--seconds: '-0.5' given, expected a number, also a fraction, from "
+          "0 to 60" },
         { "m --batch", "--batch needs a value" },
         { "m --json=perhaps", "expected true or false" },
         { "m --precision fp8", "expected one of fp32|bf16" },
