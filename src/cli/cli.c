@@ -35,13 +35,21 @@ static md_status apply_options(const md_opts *opts, md_error *err)
     return MD_OK;
 }
 
-static md_status run(const md_args *a, md_error *err)
+static md_status run_prepared(const md_args *a, md_error *err)
 {
     MD_TRY(md_opts_read_env(a->opts, err));
     if (a->row->cmd->takes_options && md_args_has(a, "config"))
         MD_TRY(md_opts_read_file(a->opts, md_args_text(a, "config", ""), err));
     MD_TRY(apply_options(a->opts, err));
-    MD_TRY(a->row->cmd->run(a, err));
+    return a->row->cmd->run(a, err);
+}
+
+static md_status run(const md_args *a, md_error *err)
+{
+    if (a->help)
+        md_cmd_help_page(a->cli->out, a->row, a->cli);
+    else
+        MD_TRY(run_prepared(a, err));
     if (fflush(a->cli->out) != 0 || ferror(a->cli->out))
         return md_fail(err, MD_IO, "cannot write the output");
     return MD_OK;
@@ -55,10 +63,6 @@ static int run_command(const md_cli *cli, const md_cmd_row *row, md_opts *opts,
 
     if (md_args_parse(&args, cli, row, opts, arena, argc, argv, &err) != MD_OK)
         return usage_failure(cli, row, &err);
-    if (args.help) {
-        md_cmd_help_page(cli->out, row, cli);
-        return EXIT_DONE;
-    }
     if (run(&args, &err) == MD_OK)
         return EXIT_DONE;
     fflush(cli->out);
