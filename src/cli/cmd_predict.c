@@ -3,24 +3,32 @@
 #include "cli/model.h"
 #include "cli/print.h"
 #include "cli/tensor_file.h"
+#include "formats/npy.h"
 
 enum {
     SHAPE_SIZE = MD_SHAPE_TEXT,
     N_SHOWN = 8 /* elements of an output on a terminal */
 };
 
-/* "NAME=FILE" or "FILE"; a '=' behind a '/' belongs to the file's name. */
+/* "NAME=FILE" or "FILE".  Names of inputs may hold '=' and '/'; where none is
+ * met, a '=' behind a '/' belongs to the file's name. */
 static md_status read_input(md_cli_inputs *in, const char *text, md_error *err)
 {
-    const char *equals = strchr(text, '=');
     const char *slash = strchr(text, '/');
-    char *name;
+    const char *equals = strchr(text, '=');
+    char *name = md_arena_strdup(in->arena, text);
 
+    if (!name)
+        return md_fail_nomem(err, strlen(text) + 1);
+    for (const char *e = equals; e; e = strchr(e + 1, '=')) {
+        name[e - text] = '\0';
+        if (md_session_find_input(in->session, name) >= 0)
+            return md_cli_inputs_read(in, name, e + 1, err);
+        name[e - text] = '=';
+    }
     if (!equals || (slash && slash < equals))
         return md_cli_inputs_read(in, NULL, text, err);
-    name = md_arena_strndup(in->arena, text, (size_t)(equals - text));
-    if (!name)
-        return md_fail_nomem(err, strlen(text));
+    name[equals - text] = '\0';
     return md_cli_inputs_read(in, name, equals + 1, err);
 }
 
@@ -33,14 +41,45 @@ static md_status read_inputs(md_cli_inputs *in, const md_args *a, md_error *err)
     return md_cli_inputs_check(in, err);
 }
 
-static md_status save(const md_args *a, const md_session *s,
-                      const md_tensor *outputs, md_error *err)
+/* One file for each output into *out; NULL without --output.  Two names that
+ * differ may make one file's name. */
+static md_status name_files(char ***out, const md_args *a, const md_session *s,
+                            md_error *err)
 {
     const char *dir = md_args_text(a, "output", NULL);
+    uint32_t n = md_session_n_outputs(s);
+    char **files;
 
-    for (uint32_t i = 0; dir && i < md_session_n_outputs(s); i++)
-        MD_TRY(md_cli_tensor_save(
-            &outputs[i], dir, md_session_output(s, i)->name, a->arena, err));
+    *out = NULL;
+    if (!dir)
+        return MD_OK;
+    files = md_arena_calloc(a->arena, n + 1u, sizeof(*files));
+    if (!files)
+        return md_fail_nomem(err, n * sizeof(*files));
+    for (uint32_t i = 0; i < n; i++) {
+        const char *name = md_session_output(s, i)->name;
+
+        MD_TRY(md_cli_output_path(&files[i], dir, name, a->arena, err));
+        for (uint32_t k = 0; k < i; k++) {
+            if (strcmp(files[k], files[i]) == 0)
+                return md_fail(err, MD_UNSUPPORTED,
+                               "outputs '%.60s' and '%.60s' would both be "
+                               "written to '%s', expected names that differ",
+                               md_session_output(s, k)->name, name, files[i]);
+        }
+    }
+    *out = files;
+    return MD_OK;
+}
+
+static md_status save(char **files, const md_args *a, const md_session *s,
+                      const md_tensor *outputs, md_error *err)
+{
+    if (!files)
+        return MD_OK;
+    MD_TRY(md_cli_output_folder(md_args_text(a, "output", ""), err));
+    for (uint32_t i = 0; i < md_session_n_outputs(s); i++)
+        MD_TRY(md_npy_save(&outputs[i], files[i], err));
     return MD_OK;
 }
 
@@ -76,6 +115,21 @@ static md_status put_json(const md_args *a, const md_session *s,
     return md_cli_json_end(&w, &b, a->cli->out, err);
 }
 
+static void put_element(FILE *f, const md_tensor *t, int64_t i)
+{
+    if (t->dtype == MD_DTYPE_STRING) {
+        const md_str *s = (const md_str *)t->data + i;
+
+        fprintf(f, " \"%.*s\"", (int)(s->n < 80 ? s->n : 80), s->p);
+    } else if (t->dtype == MD_DTYPE_U64) {
+        fprintf(f, " %llu", (unsigned long long)md_tensor_get_i64(t, i));
+    } else if (md_dtype_is_integer(t->dtype)) {
+        fprintf(f, " %lld", (long long)md_tensor_get_i64(t, i));
+    } else {
+        fprintf(f, " %.7g", md_tensor_get_f64(t, i));
+    }
+}
+
 static void put_text(FILE *f, const char *name, const md_tensor *t)
 {
     char shape[SHAPE_SIZE];
@@ -83,15 +137,8 @@ static void put_text(FILE *f, const char *name, const md_tensor *t)
 
     fprintf(f, "%s %s%s", name, md_dtype_name(t->dtype),
             md_shape_format(shape, sizeof(shape), &t->shape));
-    for (int64_t i = 0; i < n && i < N_SHOWN; i++) {
-        if (t->dtype == MD_DTYPE_STRING) {
-            const md_str *s = (const md_str *)t->data + i;
-
-            fprintf(f, " \"%.*s\"", (int)(s->n < 80 ? s->n : 80), s->p);
-        } else {
-            fprintf(f, " %.7g", md_tensor_get_f64(t, i));
-        }
-    }
+    for (int64_t i = 0; i < n && i < N_SHOWN; i++)
+        put_element(f, t, i);
     fputs(n > N_SHOWN ? " ...\n" : "\n", f);
 }
 
@@ -151,17 +198,19 @@ static md_status predict(const md_args *a, md_cli_session *cli, md_error *err)
     uint32_t n = md_session_n_outputs(s);
     md_tensor *outputs = md_arena_calloc(a->arena, n + 1u, sizeof(*outputs));
     md_cli_inputs in;
+    char **files;
     md_status st;
 
     if (!outputs)
         return md_fail_nomem(err, n * sizeof(*outputs));
+    MD_TRY(name_files(&files, a, s, err));
     MD_TRY(md_cli_inputs_init(&in, cli, a->arena, err));
     st = read_inputs(&in, a, err);
     if (st == MD_OK)
         st = md_session_run(s, in.tensors, outputs, md_alloc_default(), err);
     md_cli_inputs_release(&in);
     if (st == MD_OK)
-        st = save(a, s, outputs, err);
+        st = save(files, a, s, outputs, err);
     if (st == MD_OK)
         st = put(a, s, outputs, err);
     for (uint32_t i = 0; i < n; i++)

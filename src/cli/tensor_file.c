@@ -40,18 +40,55 @@ static bool same_kind(md_dtype a, md_dtype b)
            (md_dtype_is_integer(a) && md_dtype_is_integer(b));
 }
 
-static md_status convert(md_tensor *t, md_dtype to, md_error *err)
+/* Integer i of `from` is the same in `to`, which may have fewer bits. */
+static bool is_kept(const md_tensor *to, const md_tensor *from, int64_t i)
 {
+    int64_t v = md_tensor_get_i64(from, i);
+    bool wraps =
+        v < 0 && (to->dtype == MD_DTYPE_U64) != (from->dtype == MD_DTYPE_U64);
+
+    return md_tensor_get_i64(to, i) == v && !wraps;
+}
+
+static md_status convert_integers(md_tensor *out, const md_tensor *t,
+                                  const char *input, md_error *err)
+{
+    int64_t n = md_tensor_n(t);
+
+    for (int64_t i = 0; i < n; i++) {
+        int64_t v = md_tensor_get_i64(t, i);
+
+        md_tensor_set_i64(out, i, v);
+        if (is_kept(out, t, i))
+            continue;
+        if (t->dtype == MD_DTYPE_U64)
+            return md_fail(err, MD_INVALID,
+                           "input '%s': %llu given, which does not fit %s",
+                           input, (unsigned long long)v,
+                           md_dtype_name(out->dtype));
+        return md_fail(err, MD_INVALID,
+                       "input '%s': %lld given, which does not fit %s", input,
+                       (long long)v, md_dtype_name(out->dtype));
+    }
+    return MD_OK;
+}
+
+static md_status convert(md_tensor *t, const md_io *io, md_error *err)
+{
+    md_dtype to = io->type.dtype;
     bool via_int = !md_dtype_is_float(t->dtype) && !md_dtype_is_float(to);
     int64_t n = md_tensor_n(t);
+    md_status s = MD_OK;
     md_tensor out;
 
     MD_TRY(md_tensor_alloc(&out, to, &t->shape, md_alloc_default(), err));
-    for (int64_t i = 0; i < n; i++) {
-        if (via_int)
-            md_tensor_set_i64(&out, i, md_tensor_get_i64(t, i));
-        else
-            md_tensor_set_f64(&out, i, md_tensor_get_f64(t, i));
+    if (via_int)
+        s = convert_integers(&out, t, io->name, err);
+    for (int64_t i = 0; !via_int && i < n; i++)
+        md_tensor_set_f64(&out, i, md_tensor_get_f64(t, i));
+    if (s != MD_OK) {
+        md_tensor_release(&out);
+        return s;
     }
     md_tensor_release(t);
     *t = out;
@@ -67,7 +104,7 @@ md_status md_cli_fit(md_tensor *t, const md_session *s, const md_io *io,
     if (t->dtype != io->type.dtype && t->dtype != MD_DTYPE_STRING &&
         io->type.dtype != MD_DTYPE_STRING &&
         (any_type || same_kind(t->dtype, io->type.dtype)))
-        MD_TRY(convert(t, io->type.dtype, err));
+        MD_TRY(convert(t, io, err));
     if (t->dtype != io->type.dtype)
         return md_fail(err, MD_INVALID, "input '%s': %s given, expected %s",
                        io->name, md_dtype_name(t->dtype),
@@ -254,7 +291,11 @@ static md_status read_npz(md_cli_inputs *in, const char *name, const char *path,
 {
     md_npz *npz;
     md_status s = MD_OK;
+    uint32_t only;
+    bool found = !name;
 
+    if (name)
+        MD_TRY(find_input(&only, in, name, err));
     MD_TRY(md_npz_open(&npz, path, 0, md_alloc_default(), err));
     for (uint32_t k = 0; s == MD_OK && k < md_npz_count(npz); k++) {
         md_tensor t;
@@ -262,6 +303,7 @@ static md_status read_npz(md_cli_inputs *in, const char *name, const char *path,
 
         if (name && strcmp(name, md_npz_name(npz, k)) != 0)
             continue;
+        found = true;
         s = find_input(&i, in, md_npz_name(npz, k), err);
         if (s == MD_OK)
             s = md_npz_read(&t, npz, k, err);
@@ -269,6 +311,8 @@ static md_status read_npz(md_cli_inputs *in, const char *name, const char *path,
             s = give(in, i, &t, false, err);
     }
     md_npz_free(npz);
+    if (s == MD_OK && !found)
+        return md_fail(err, MD_NOT_FOUND, "no array is called '%s'", name);
     return s;
 }
 
@@ -353,14 +397,19 @@ static bool is_plain(char c)
            (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
 }
 
-md_status md_cli_tensor_save(const md_tensor *t, const char *dir,
-                             const char *name, md_arena *arena, md_error *err)
+md_status md_cli_output_folder(const char *dir, md_error *err)
 {
-    char *path, *p;
-
     if (mkdir(dir, 0777) != 0 && errno != EEXIST)
         return md_fail(err, MD_IO, "cannot make folder '%s': %s", dir,
                        strerror(errno));
+    return MD_OK;
+}
+
+md_status md_cli_output_path(char **out, const char *dir, const char *name,
+                             md_arena *arena, md_error *err)
+{
+    char *path, *p;
+
     path = md_arena_printf(arena, "%s/%s.npy", dir, name);
     if (!path)
         return md_fail_nomem(err, strlen(dir) + strlen(name) + 6);
@@ -368,7 +417,8 @@ md_status md_cli_tensor_save(const md_tensor *t, const char *dir,
         if (!is_plain(*p))
             *p = '_';
     }
-    return md_npy_save(t, path, err);
+    *out = path;
+    return MD_OK;
 }
 
 static void put_element(md_json_writer *w, const md_tensor *t, int64_t i)

@@ -32,15 +32,19 @@ md_status md_cli_inputs_check(const md_cli_inputs *in, md_error *err);
 /*
  * Make t what input io takes: floats and integers change to another width of
  * their kind, values that were read from JSON to any type, and a missing
- * batch dim of 1 is put in front.  MD_INVALID tells both types.
+ * batch dim of 1 is put in front.  MD_INVALID tells both types, or the integer
+ * that does not fit.
  */
 md_status md_cli_fit(md_tensor *t, const md_session *s, const md_io *io,
                      bool any_type, md_error *err);
 
-/* DIR/NAME.npy, every character of the name but letters, digits, '.', '_' and
- * '-' as '_'. */
-md_status md_cli_tensor_save(const md_tensor *t, const char *dir,
-                             const char *name, md_arena *arena, md_error *err);
+/* Make the folder that outputs go to, unless it is there. */
+md_status md_cli_output_folder(const char *dir, md_error *err);
+
+/* DIR/NAME.npy, in the arena: what is no letter, digit, '.', '_' or '-' in
+ * the name becomes '_'. */
+md_status md_cli_output_path(char **out, const char *dir, const char *name,
+                             md_arena *arena, md_error *err);
 
 /* The elements as nested JSON arrays. */
 void md_cli_tensor_json(md_json_writer *w, const md_tensor *t);
