@@ -202,7 +202,7 @@ static md_status fold(md_session *s, md_node *n, md_error *err)
             in[i] = &hollow;
         }
     }
-    st = md_exec_node(g, n, in, out, s->alloc, s->pool, err);
+    st = md_exec_node(g, n, in, out, s->alloc, &g->model->arena, s->pool, err);
     for (uint32_t i = 0; i < n->n_out; i++) {
         if (st == MD_OK && n->out[i] != MD_VALUE_NONE) {
             st = md_graph_set_const(g, n->out[i], out[i], err);

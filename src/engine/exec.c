@@ -86,7 +86,8 @@ static void clamp_fused(const md_node *n, const md_tensor *const *in,
 
 md_status md_exec_node(const md_graph *g, const md_node *n,
                        const md_tensor *const *in, md_tensor *out,
-                       const md_alloc *alloc, md_pool *pool, md_error *err)
+                       const md_alloc *alloc, md_arena *text, md_pool *pool,
+                       md_error *err)
 {
     const md_op *op = n->impl;
     const md_fused *f = n->fused;
@@ -95,6 +96,7 @@ md_status md_exec_node(const md_graph *g, const md_node *n,
                   .opset = md_node_opset(g->model, n),
                   .in = in,
                   .alloc = alloc,
+                  .text = text,
                   .pool = pool,
                   .output = give_output,
                   .ctx = &k };

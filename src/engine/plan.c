@@ -151,7 +151,8 @@ static md_status compute_now(md_run *r, const md_node *n, md_error *err)
             in[i] = &hollow;
         }
     }
-    s = md_exec_node(r->s->graph, n, in, out, r->s->alloc, NULL, err);
+    s = md_exec_node(r->s->graph, n, in, out, r->s->alloc, &r->arena, NULL,
+                     err);
     for (uint32_t i = 0; i < n->n_out; i++) {
         if (s == MD_OK && n->out[i] != MD_VALUE_NONE)
             s = keep(r, n->out[i], &out[i], err);
@@ -659,6 +660,7 @@ md_status md_run__new(md_run **out, md_session *session, const md_shape *shapes,
     r->s = session;
     md_arena_init(&r->arena, session->alloc, 0);
     md_arena_init(&r->step_scratch, session->alloc, 0);
+    md_arena_init(&r->text, session->run_alloc, 0);
     md_recycle_init(&r->recycle, session->run_alloc);
     MD_GOTO(start_types(r, shapes, err));
     MD_GOTO(infer_all(r, err));
@@ -685,6 +687,7 @@ void md_run__free(md_run *r)
     md_free(r->s->run_alloc, r->memory);
     md_free(r->s->run_alloc, r->scratch);
     md_arena_release(&r->step_scratch);
+    md_arena_release(&r->text);
     md_arena_release(&r->arena);
     md_free(r->s->alloc, r);
 }
@@ -730,10 +733,10 @@ void md_run__reorder(const md_run *r, const md_run_step *st)
         md_nc16_unpack(st->out[0].data, x->data, &a);
 }
 
-static md_status run_ref(const md_run *r, md_run_step *st, md_error *err)
+static md_status run_ref(md_run *r, md_run_step *st, md_error *err)
 {
     return md_exec_node(r->s->graph, st->inst->node, st->in_p, st->out,
-                        &r->recycle.alloc, r->s->pool, err);
+                        &r->recycle.alloc, &r->text, r->s->pool, err);
 }
 
 void md_run__fast(const md_run *r, const md_run_step *st)
@@ -767,6 +770,7 @@ md_status md_run_execute(md_run *r, int width, md_error *err)
     if (r->moved)
         resolve(r);
     md_run__drop_values(r);
+    md_arena_reset(&r->text);
     for (uint32_t i = 0; i < r->n_steps; i++)
         MD_TRY(run_step(r, &r->steps[i], err));
     md_run__give_values(r);

@@ -61,6 +61,7 @@ struct md_run {
     md_recycle recycle;   /* memory of dynamic values, scratch of definitions */
     md_run_value *values; /* by slot; NULL: nothing is dynamic */
     md_arena step_scratch; /* for one dynamic step */
+    md_arena text;         /* of strings made by this execution */
 };
 
 /* Concrete shape of a value in this plan. */

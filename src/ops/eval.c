@@ -31,6 +31,18 @@ static void release_all(md_tensor *t, uint32_t n)
         md_tensor_release(&t[i]);
 }
 
+/* Strings that lie elsewhere come into the tensor's own memory. */
+static md_status own_text(md_tensor *t, const md_alloc *alloc, md_error *err)
+{
+    md_tensor old = *t;
+
+    if (old.dtype != MD_DTYPE_STRING)
+        return MD_OK;
+    MD_TRY(md_tensor_copy(t, &old, alloc, err));
+    md_tensor_release(&old);
+    return MD_OK;
+}
+
 static const char *label(const md_node *n)
 {
     return n->name[0] ? n->name : n->op;
@@ -49,6 +61,7 @@ md_status md_node_eval(md_tensor *out, const md_node *n, int64_t opset,
                   .pool = pool,
                   .output = take_output,
                   .ctx = &k };
+    md_arena text;
     md_status s;
 
     for (uint32_t i = 0; i < n->n_out; i++)
@@ -58,7 +71,12 @@ md_status md_node_eval(md_tensor *out, const md_node *n, int64_t opset,
                        "node '%s': no operator %s%s%s in opset %lld", label(n),
                        n->domain, n->domain[0] ? "." : "", n->op,
                        (long long)opset);
+    md_arena_init(&text, alloc, 0);
+    x.text = &text;
     s = md_op_run(op, &x, err);
+    for (uint32_t i = 0; i < n->n_out && s == MD_OK && text.first; i++)
+        s = own_text(&out[i], alloc, err);
+    md_arena_release(&text);
     if (s == MD_OK)
         return MD_OK;
     release_all(out, n->n_out);

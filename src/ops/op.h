@@ -29,6 +29,7 @@ typedef struct md_exec {
     int64_t opset;
     const md_tensor *const *in; /* NULL where absent */
     const md_alloc *alloc;      /* for scratch; freed before returning */
+    md_arena *text;             /* new text of string outputs */
     md_pool *pool;              /* may be NULL: one thread */
     /* Memory for output i (see md_exec_output). */
     md_status (*output)(struct md_exec *x, uint32_t i, md_dtype dtype,

@@ -1,8 +1,9 @@
-/* Conversion between element types; a string can be read but not written, as
- * an output has no room for new text. */
+/* Conversion between element types. */
 #include "ops/common/convert.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -80,6 +81,44 @@ static md_status from_strings(md_tensor *out, const md_tensor *in,
     return MD_OK;
 }
 
+/* The shortest decimal text that reads back as the same value; what is not
+ * finite as the standard spells it. */
+static size_t put_number(char buf[MD_NUM_SIZE], const md_tensor *t, int64_t i)
+{
+    double v = md_tensor_get_f64(t, i);
+
+    if (!md_dtype_is_float(t->dtype)) {
+        int64_t k = md_tensor_get_i64(t, i);
+
+        if (t->dtype == MD_DTYPE_U64)
+            return (size_t)snprintf(buf, MD_NUM_SIZE, "%" PRIu64, (uint64_t)k);
+        return (size_t)snprintf(buf, MD_NUM_SIZE, "%" PRId64, k);
+    }
+    if (isnan(v))
+        return (size_t)snprintf(buf, MD_NUM_SIZE, "NaN");
+    if (isinf(v))
+        return (size_t)snprintf(buf, MD_NUM_SIZE, v < 0.0 ? "-INF" : "INF");
+    return t->dtype == MD_DTYPE_F64 ? md_num_put_f64(buf, v)
+                                    : md_num_put_f32(buf, (float)v);
+}
+
+static md_status to_strings(md_tensor *out, const md_tensor *in, md_arena *text,
+                            md_error *err)
+{
+    int64_t n = md_tensor_n(in);
+
+    for (int64_t i = 0; i < n; i++) {
+        char buf[MD_NUM_SIZE];
+        size_t size = put_number(buf, in, i);
+        char *p = md_arena_strndup(text, buf, size);
+
+        if (!p)
+            return md_fail_nomem(err, size);
+        ((md_str *)out->data)[i] = (md_str){ p, size };
+    }
+    return MD_OK;
+}
+
 /* E8M0 holds powers of two.  round_mode: "up" (to the larger one, which is the
  * default), "down", "nearest". */
 static uint8_t to_e8m0(float f, const char *mode, bool saturate)
@@ -138,8 +177,7 @@ md_status md_convert__compute(md_exec *x, md_tensor *out, md_arena *ar,
         return MD_OK;
     }
     if (out->dtype == MD_DTYPE_STRING)
-        return md_fail(err, MD_UNSUPPORTED, "Cast from %s to string",
-                       md_dtype_name(in->dtype));
+        return to_strings(out, in, x->text, err);
     if (in->dtype == MD_DTYPE_STRING)
         return from_strings(out, in, err);
     convert(out, in, x->node);

@@ -9,6 +9,7 @@
 #include "base/cpu.h"
 #include "support/fail_alloc.h"
 #include "support/net.h"
+#include "tensor/compare.h"
 
 enum {
     WIDTH = 2
@@ -190,12 +191,57 @@ static void test_run__allocates_nothing_again(void **state)
     }
 }
 
+/* Planned, dynamic and constant strings are those of this run, and their text
+ * takes the memory of the runs before. */
+static void test_run__makes_text_of_its_own(void **state)
+{
+    static const char text[] = "x f32[N,2]\n"
+                               "a = Cast(x) to=8\n"
+                               "b = Cast(a) to=1\n"
+                               "c = Cast(i64[2]{5 -7}) to=8\n"
+                               "i = NonZero(x)\n"
+                               "d = Cast(i) to=8\n"
+                               "-> a, b, c, d";
+    md_session *s = net_open(text, NULL);
+    md_tensor in[2][NET_IO_MAX], want[2][NET_IO_MAX];
+    md_error err = MD_ERROR_INIT;
+
+    (void)state;
+    for (uint32_t k = 0; k < 2; k++) {
+        net_inputs(in[k], md_session_model(s)->graph, 1 + 3 * k, 5 + k);
+        net_expect(want[k], text, in[k]);
+    }
+    for (int k = 0; k < 6; k++) {
+        uint64_t before = count_allocs();
+        md_run *r = acquire(s, in[k % 2]);
+
+        fill(r, s, in[k % 2]);
+        assert_md_ok(md_run_execute(r, 0, &err), &err);
+        if (k >= 2)
+            assert_int_equal(count_allocs(), before);
+        for (uint32_t o = 0; o < 4; o++)
+            assert_md_ok(md_tensor_compare(NULL, md_run_output(r, o),
+                                           &want[k % 2][o], 0, 0, &err),
+                         &err);
+        assert_md_ok(md_tensor_compare(NULL, md_run_output(r, 1), &in[k % 2][0],
+                                       0, 0, &err),
+                     &err);
+        md_run_release(r);
+    }
+    for (uint32_t k = 0; k < 2; k++) {
+        net_release(in[k], 1);
+        net_release(want[k], 4);
+    }
+    md_session_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run__threads_give_the_same_bits),
         cmocka_unit_test(test_run__levels_are_near_the_definitions),
         cmocka_unit_test(test_run__allocates_nothing_again),
+        cmocka_unit_test(test_run__makes_text_of_its_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
