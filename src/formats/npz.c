@@ -108,7 +108,7 @@ const char *md_npz_name(const md_npz *npz, uint32_t i)
 
 int64_t md_npz_find(const md_npz *npz, const char *name)
 {
-    for (uint32_t i = 0; i < npz->zip.n_entries; i++) {
+    for (uint32_t i = npz->zip.n_entries; i-- > 0;) {
         if (strcmp(npz->names[i], name) == 0)
             return i;
     }

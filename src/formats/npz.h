@@ -27,7 +27,7 @@ uint32_t md_npz_count(const md_npz *npz);
 /* Name of array i, without ".npy"; belongs to npz. */
 const char *md_npz_name(const md_npz *npz, uint32_t i);
 
-/* Index of the array called `name`, or -1. */
+/* Index of the array called `name`, the last one as NumPy has it, or -1. */
 int64_t md_npz_find(const md_npz *npz, const char *name);
 
 /* Unpack array i (i < count); *out owns its data. */

@@ -93,6 +93,28 @@ static void test_npz__numpy_and_modeld_read_each_other(void **state)
     md_buf_release(&file);
 }
 
+/* Archives that were appended to hold old arrays, too. */
+static void test_npz__the_last_of_a_name_counts(void **state)
+{
+    const md_tensor t = { MD_DTYPE_F32, { 1, { 4 } }, (void *)values, NULL };
+    const md_tensor tensors[] = { t, t, t };
+    static const char *const names[] = { "x", "y", "x" };
+    md_error err = MD_ERROR_INIT;
+    md_npz *npz = NULL;
+    md_buf file;
+
+    (void)state;
+    md_buf_init(&file, md_alloc_default(), 1 << 20);
+    assert_md_ok(md_npz_write(names, tensors, 3, &file, &err), &err);
+    assert_md_ok(
+        md_npz_parse(&npz, file.data, file.size, 0, md_alloc_default(), &err),
+        &err);
+    assert_int_equal(md_npz_find(npz, "x"), 2);
+    assert_int_equal(md_npz_find(npz, "y"), 1);
+    md_npz_free(npz);
+    md_buf_release(&file);
+}
+
 static void test_npz__every_truncation_is_refused(void **state)
 {
     md_error err = MD_ERROR_INIT;
@@ -210,6 +232,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_npz__what_is_written_reads_back),
         cmocka_unit_test(test_npz__numpy_and_modeld_read_each_other),
+        cmocka_unit_test(test_npz__the_last_of_a_name_counts),
         cmocka_unit_test(test_npz__every_truncation_is_refused),
         cmocka_unit_test(test_npz__changed_bytes_are_answered),
         cmocka_unit_test(test_npz__a_broken_array_is_named),
