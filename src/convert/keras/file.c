@@ -7,12 +7,33 @@
 
 #include "formats/zip.h"
 
+enum {
+    LOCAL_SIZE = 30 /* of a zip member's header, before its name */
+};
+
 /* Weights that only matter for going on with the training. */
 static const char *const skipped[] = { "optimizer", "optimizer_weights", NULL };
 
 static bool is_zip(const void *bytes, size_t size)
 {
     return size >= 4 && memcmp(bytes, "PK\003\004", 4) == 0;
+}
+
+/* The first member is one of Keras': what is left to tell by of a file that
+ * was cut off, as the list of members comes last. */
+static bool begins_like_keras(const unsigned char *p, size_t size)
+{
+    static const char *const names[] = { "config.json", "metadata.json",
+                                         "model.weights.h5" };
+
+    for (size_t i = 0; i < MD_COUNT(names); i++) {
+        size_t n = strlen(names[i]);
+
+        if (size >= LOCAL_SIZE + n && (p[26] | (size_t)p[27] << 8) == n &&
+            memcmp(p + LOCAL_SIZE, names[i], n) == 0)
+            return true;
+    }
+    return false;
 }
 
 bool md_keras_probe(const void *bytes, size_t size)
@@ -22,9 +43,11 @@ bool md_keras_probe(const void *bytes, size_t size)
 
     if (md_hdf5_probe(bytes, size))
         return true;
-    if (!is_zip(bytes, size) || md_zip_open(&z, bytes, size, SIZE_MAX,
-                                            md_alloc_default(), NULL) != MD_OK)
+    if (!is_zip(bytes, size))
         return false;
+    if (md_zip_open(&z, bytes, size, SIZE_MAX, md_alloc_default(), NULL) !=
+        MD_OK)
+        return begins_like_keras(bytes, size);
     found = md_zip_find(&z, "config.json") != NULL;
     md_zip_release(&z);
     return found;

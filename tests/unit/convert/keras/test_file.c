@@ -325,7 +325,33 @@ static void test_file__probe(void **state)
     md_buf_init(&zip, md_alloc_default(), 1 << 20);
     make_zip(&zip, &m, 1, false);
     assert_false(md_keras_probe(zip.data, zip.size));
+    assert_false(md_keras_probe(zip.data, zip.size - 1));
     md_buf_release(&zip);
+}
+
+/* The list of members is missing, but what the file was is plain. */
+static void test_file__cut_off(void **state)
+{
+    static const char *const names[] = { "config.json", "metadata.json",
+                                         "model.weights.h5" };
+    md_error err = MD_ERROR_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(names); i++) {
+        member m = { names[i], "{}", 2 };
+        size_t head = 30 + strlen(names[i]);
+        md_buf zip;
+
+        md_buf_init(&zip, md_alloc_default(), 1 << 20);
+        make_zip(&zip, &m, 1, false);
+        assert_true(md_keras_probe(zip.data, zip.size - 1));
+        assert_true(md_keras_probe(zip.data, head));
+        assert_false(md_keras_probe(zip.data, head - 1));
+        zip.size--;
+        assert_md_fails(open_bytes(&zip, NULL, &err), MD_CORRUPT, &err,
+                        "end record missing");
+        md_buf_release(&zip);
+    }
 }
 
 int main(void)
@@ -338,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_file__h5_without_model),
         cmocka_unit_test(test_file__damaged_real_file),
         cmocka_unit_test(test_file__probe),
+        cmocka_unit_test(test_file__cut_off),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
