@@ -3,8 +3,9 @@
  *
  * Reading gives a verified graph (md_graph_verify).  Differences to the file:
  *
- *   - Documentation strings of nodes and values are dropped; training
- *     information and device placement too.
+ *   - Documentation strings and metadata of anything but the model are
+ *     dropped; training information, quantization annotations (which no
+ *     operator reads) and device placement too.
  *   - A graph input that also has an initializer becomes a constant and is no
  *     input, whatever the IR version: before IR 4 that is what it means, and
  *     since then it is a default, which modeld does not let callers change.

@@ -279,13 +279,13 @@ static void put_constants(md_onnx_writer *w, const md_graph *g,
     }
 }
 
-static void put_hints(md_onnx_writer *w, const md_graph *g)
+static void put_hints(md_onnx_writer *w, uint32_t number, const md_graph *g)
 {
     for (uint32_t i = 0; i < g->n_values; i++) {
         const md_value *v = &g->values[i];
 
         if (has_def(v) && !v->is_output && v->type.dtype != MD_DTYPE_NONE)
-            put_value_info(w, MD_ONNX_GRAPH_VALUE_INFO, g, i);
+            put_value_info(w, number, g, i);
     }
 }
 
@@ -309,7 +309,7 @@ void md_onnx__put_graph(md_onnx_writer *w, uint32_t number, const md_graph *g)
         put_value_info(w, MD_ONNX_GRAPH_INPUT, g, g->inputs[i]);
     for (uint32_t i = 0; i < g->n_outputs; i++)
         put_value_info(w, MD_ONNX_GRAPH_OUTPUT, g, g->outputs[i]);
-    put_hints(w, g);
+    put_hints(w, MD_ONNX_GRAPH_VALUE_INFO, g);
     md_pb_end(&w->pb, mark);
     md_free(g->model->alloc, used);
 }
@@ -358,6 +358,7 @@ void md_onnx__put_function(md_onnx_writer *w, uint32_t number,
     md_pb_put_text(&w->pb, MD_ONNX_FUNCTION_DOMAIN, f->domain);
     for (uint32_t i = 0; i < f->n_attr_defaults; i++)
         put_attr(w, MD_ONNX_FUNCTION_DEFAULT, g->model, &f->attr_defaults[i]);
+    put_hints(w, MD_ONNX_FUNCTION_VALUE_INFO, g);
     if (f->overload[0])
         md_pb_put_text(&w->pb, MD_ONNX_FUNCTION_OVERLOAD, f->overload);
     md_pb_end(&w->pb, mark);

@@ -65,6 +65,35 @@ static void test_onnx_write__overloads_are_kept(void **state)
     md_model_free(sample);
 }
 
+static void test_onnx_write__types_inside_functions_are_kept(void **state)
+{
+    const md_type half = { .dtype = MD_DTYPE_F16, .has_rank = true };
+    md_model *sample = md_test_sample();
+    md_graph *body = sample->functions[0].body;
+    md_error err = MD_ERROR_INIT;
+    md_value_id inner, out;
+    md_model *m;
+
+    (void)state;
+    assert_md_ok(md_graph_add_value(&inner, body, "inner", &err), &err);
+    assert_md_ok(md_graph_add_value(&out, body, "out", &err), &err);
+    assert_md_ok(md_graph_add_node(NULL, body, "", "Neg", "", &body->inputs[0],
+                                   1, &inner, 1, &err),
+                 &err);
+    assert_md_ok(
+        md_graph_add_node(NULL, body, "", "Abs", "", &inner, 1, &out, 1, &err),
+        &err);
+    md_graph_value(body, inner)->type = half;
+    m = reread(sample);
+    body = m->functions[0].body;
+    inner = md_graph_find(body, "inner");
+    assert_int_not_equal(inner, MD_VALUE_NONE);
+    assert_int_equal(md_graph_value(body, inner)->type.dtype, MD_DTYPE_F16);
+    assert_true(md_graph_value(body, inner)->type.has_rank);
+    md_model_free(m);
+    md_model_free(sample);
+}
+
 static void test_onnx_write__attributes_are_kept(void **state)
 {
     md_model *sample = md_test_sample();
@@ -371,6 +400,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_onnx_write__the_model_s_head_is_kept),
         cmocka_unit_test(test_onnx_write__overloads_are_kept),
+        cmocka_unit_test(test_onnx_write__types_inside_functions_are_kept),
         cmocka_unit_test(test_onnx_write__attributes_are_kept),
         cmocka_unit_test(test_onnx_write__types_and_captures_are_kept),
         cmocka_unit_test(test_onnx_write__writing_again_gives_the_same_bytes),
