@@ -114,12 +114,18 @@ md_status md_keras_emit_embedding(md_keras_build *b, const md_keras_value *x,
                                   uint32_t n_x, md_keras_value *out,
                                   md_error *err)
 {
-    int64_t dim[2] = { md_keras_int(b->layer->config, "input_dim", -1),
-                       md_keras_int(b->layer->config, "output_dim", -1) };
+    static const char *const key[] = { "input_dim", "output_dim" };
+    const json_t *c = b->layer->config;
     const md_tensor *w;
     md_value_id in[2];
+    int64_t dim[2];
 
     (void)n_x;
+    for (int i = 0; i < 2; i++) {
+        dim[i] = md_keras_int(c, key[i], -1); /* -1: not given */
+        if (dim[i] < 1 && json_is_integer(json_object_get(c, key[i])))
+            return md_keras_refuse(b, err, key[i]);
+    }
     if (x->rank + 1 > MD_RANK_MAX)
         return md_keras_fail(b, err, MD_CORRUPT, "input of rank %d", x->rank);
     MD_TRY(md_keras_expect_weights(b, 1, err));
@@ -262,7 +268,7 @@ md_status md_keras_emit_repeat_vector(md_keras_build *b,
     md_value_id in[2];
 
     (void)n_x;
-    if (x->rank != 2 || n < 1)
+    if (x->rank != 2 || n < 1 || n > INT32_MAX)
         return md_keras_fail(b, err, MD_CORRUPT, "%lld copies of rank %d",
                              (long long)n, x->rank);
     MD_TRY(md_keras_last(out, b, x, err));

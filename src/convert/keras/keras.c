@@ -192,22 +192,24 @@ static const json_t *input_shape(const json_t *config)
 static md_status input_type(md_dtype *out, const md_keras_layer *l,
                             md_error *err)
 {
-    const json_t *v = json_object_get(l->config, "dtype");
-    const char *name = "float32";
+    const json_t *given = json_object_get(l->config, "dtype");
+    const json_t *v = given;
+    char text[MD_KERAS_SHOWN];
+    const char *name;
 
     if (json_is_object(v)) /* a DTypePolicy */
         v = json_object_get(json_object_get(v, "config"), "name");
-    if (json_is_string(v))
-        name = json_string_value(v);
-    if (strstr(name, "float")) {
+    name = !given || json_is_null(given) ? "float32" : json_string_value(v);
+    if (name && strstr(name, "float")) {
         *out = MD_DTYPE_F32;
         return MD_OK;
     }
-    *out = md_dtype_parse(name);
+    *out = name ? md_dtype_parse(name) : MD_DTYPE_NONE;
     if (!md_dtype_is_integer(*out) && *out != MD_DTYPE_BOOL)
         return md_fail(err, MD_UNSUPPORTED,
-                       "keras: input '%s' has dtype '%.40s', numbers expected",
-                       l->path, name);
+                       "keras: input '%s' has dtype %s, a type of numbers "
+                       "expected",
+                       l->path, md_keras_show(text, given));
     return MD_OK;
 }
 

@@ -264,9 +264,11 @@ static md_status check_input(parser *p, md_keras_layer *l)
     static const char *const key[] = { "ragged", "optional" };
 
     for (size_t i = 0; i < MD_COUNT(key); i++) {
-        if (md_keras_bool(l->config, key[i], false))
-            MD_TRY(refuse_value(p, l, key[i],
-                                json_object_get(l->config, key[i]), ""));
+        const json_t *v = json_object_get(l->config, key[i]);
+
+        /* What is no truth value is no clear `false`. */
+        if (md_keras_bool(l->config, key[i], v && !json_is_null(v)))
+            MD_TRY(refuse_value(p, l, key[i], v, ""));
     }
     return MD_OK;
 }

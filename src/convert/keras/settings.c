@@ -244,10 +244,11 @@ static bool is_float_policy(const json_t *v)
 {
     const char *name;
 
+    if (json_is_null(v))
+        return true;
+    /* Policies without a name of their own are those of quantized layers. */
     if (json_is_object(v))
         v = json_object_get(json_object_get(v, "config"), "name");
-    if (!v || json_is_null(v))
-        return true;
     name = json_string_value(v);
     return name &&
            (strcmp(name, "float16") == 0 || strcmp(name, "bfloat16") == 0 ||

@@ -108,6 +108,10 @@ static void test_settings__types(void **state)
         { "{\"class_name\":\"QuantizedDTypePolicy\",\"config\":{\"name\":"
           "\"int8_from_float32\"}}",
           false },
+        { "{\"class_name\":\"QuantizedDTypePolicy\",\"config\":{\"mode\":"
+          "\"int8\",\"source_name\":\"float32\"}}",
+          false },
+        { "{}", false },
     };
 
     (void)state;
@@ -219,7 +223,16 @@ static void test_settings__inputs(void **state)
     } cases[] = {
         { "\"ragged\":true", "InputLayer with ragged true ('x')" },
         { "\"optional\":true", "InputLayer with optional true ('x')" },
-        { "\"ragged\":false,\"optional\":false,\"sparse\":true", NULL },
+        { "\"ragged\":\"no\"", "InputLayer with ragged \"no\" ('x')" },
+        { "\"optional\":[]", "InputLayer with optional [] ('x')" },
+        { "\"ragged\":false,\"optional\":null,\"sparse\":true", NULL },
+        { "\"dtype\":\"text\"", "input 'x' has dtype \"text\", a type of "
+                                "numbers expected" },
+        { "\"dtype\":32",
+          "input 'x' has dtype 32, a type of numbers expected" },
+        { "\"dtype\":{\"config\":{}}", "input 'x' has dtype {\"config\":{}}" },
+        { "\"dtype\":null", NULL },
+        { "\"dtype\":{\"config\":{\"name\":\"float16\"}}", NULL },
     };
 
     (void)state;
