@@ -115,13 +115,10 @@ static void fill(const md_resample *r, double x, double shrink, int64_t in,
     int64_t before = n / 2 - 1;
     double base = floor(x) - (double)before, sum = 0.0;
 
-    if (r->mode == MD_RESAMPLE_NEAREST)
-        base = nearest(r->nearest, x);
     for (int64_t k = 0; k < n; k++) {
         double i = base + (double)k;
 
-        weight[k] =
-            r->mode == MD_RESAMPLE_NEAREST ? 1.0 : weigh(r, i - x, shrink);
+        weight[k] = weigh(r, i - x, shrink);
         if (r->exclude_outside && (i < 0.0 || i > (double)(in - 1)))
             weight[k] = 0.0;
         at[k] = (int64_t)fmin(fmax(i, 0.0), (double)(in - 1));
@@ -131,6 +128,19 @@ static void fill(const md_resample *r, double x, double shrink, int64_t in,
         weight[k] /= sum;
 }
 
+static bool is_outside(const md_resample *r, double x, int64_t in)
+{
+    return r->coordinates == MD_COORD_TF_CROP_AND_RESIZE &&
+           (x < 0.0 || x > (double)(in - 1));
+}
+
+/* Axis d stays as it is. */
+static bool is_kept(const md_resample *r, int d, int64_t in, int64_t out)
+{
+    return in == out && r->scale[d] == 1.0 &&
+           r->coordinates != MD_COORD_TF_CROP_AND_RESIZE;
+}
+
 static md_status make_taps(taps *t, const md_resample *r, int d, int64_t in,
                            int64_t out, md_arena *ar, md_error *err)
 {
@@ -138,9 +148,7 @@ static md_status make_taps(taps *t, const md_resample *r, int d, int64_t in,
     double reach = r->mode == MD_RESAMPLE_LINEAR ? 1.0 : 2.0;
     int64_t n;
 
-    t->n = 1;
-    if (r->mode != MD_RESAMPLE_NEAREST)
-        t->n = 2 * (int64_t)ceil(fmin(reach / shrink, (double)in + 2.0));
+    t->n = 2 * (int64_t)ceil(fmin(reach / shrink, (double)in + 2.0));
     if (!md_mul_i64(&n, t->n, out))
         return md_fail(err, MD_TOO_LARGE, "axis %d is too large to resize", d);
     MD_TRY(md_exec__scratch(&t->at, ar, n, sizeof(*t->at), err));
@@ -149,8 +157,7 @@ static md_status make_taps(taps *t, const md_resample *r, int d, int64_t in,
     for (int64_t o = 0; o < out; o++) {
         double x = coordinate(r, d, o, in, out);
 
-        if (r->coordinates == MD_COORD_TF_CROP_AND_RESIZE)
-            t->outside[o] = x < 0.0 || x > (double)(in - 1);
+        t->outside[o] = is_outside(r, x, in);
         fill(r, x, shrink, in, t->n, t->at + o * t->n, t->weight + o * t->n);
     }
     return MD_OK;
@@ -175,6 +182,57 @@ static void apply(const taps *t, double *to, const double *from, int64_t outer,
     }
 }
 
+/* The input index of each output coordinate of axis d, -1 outside. */
+static md_status find_nearest(int64_t **at, const md_resample *r, int d,
+                              int64_t in, int64_t out, md_arena *ar,
+                              md_error *err)
+{
+    MD_TRY(md_exec__scratch(at, ar, out, sizeof(**at), err));
+    for (int64_t o = 0; o < out; o++) {
+        double x = coordinate(r, d, o, in, out);
+        double i = fmax(nearest(r->nearest, x), 0.0);
+
+        (*at)[o] = (int64_t)fmin(i, (double)(in - 1));
+        if (is_outside(r, x, in))
+            (*at)[o] = -1;
+        if (is_kept(r, d, in, out))
+            (*at)[o] = o;
+    }
+    return MD_OK;
+}
+
+/* Elements are moved as they are. */
+static md_status pick_nearest(const md_resample *r, md_tensor *out,
+                              const md_tensor *in, md_arena *ar, md_error *err)
+{
+    int64_t index[MD_RANK_MAX] = { 0 }, stride[MD_RANK_MAX];
+    md_place to = { .t = out }, from = { .t = (md_tensor *)in };
+    int64_t n = md_tensor_n(out), *at[MD_RANK_MAX];
+    md_shape one = { 0 };
+
+    for (int d = 0; d < in->shape.rank; d++)
+        MD_TRY(find_nearest(&at[d], r, d, in->shape.dim[d], out->shape.dim[d],
+                            ar, err));
+    md_shape_strides(stride, &in->shape);
+    for (; to.at < n; to.at++) {
+        bool outside = false;
+
+        from.at = 0;
+        for (int d = 0; d < in->shape.rank; d++) {
+            int64_t i = at[d][index[d]];
+
+            outside = outside || i < 0;
+            from.at += i * stride[d];
+        }
+        if (outside)
+            md_tensor_set_f64(out, to.at, r->outside);
+        else
+            md_move(&to, &from, &one);
+        (void)md_step_index(index, out->shape.dim, out->shape.rank);
+    }
+    return MD_OK;
+}
+
 md_status md_resample__run(const md_resample *r, md_tensor *out,
                            const md_tensor *in, md_arena *ar, md_error *err)
 {
@@ -183,14 +241,15 @@ md_status md_resample__run(const md_resample *r, md_tensor *out,
 
     if (md_tensor_n(in) == 0)
         return md_fail(err, MD_INVALID, "nothing to resize");
+    if (r->mode == MD_RESAMPLE_NEAREST)
+        return pick_nearest(r, out, in, ar, err);
     MD_TRY(md_exec__scratch(&from, ar, md_tensor_n(in), sizeof(*from), err));
     md_load_f64(from, in, 0, md_tensor_n(in));
     for (int d = now.rank; d-- > 0;) {
         int64_t n = now.dim[d], m = out->shape.dim[d], count;
         taps t;
 
-        if (n == m && r->scale[d] == 1.0 &&
-            r->coordinates != MD_COORD_TF_CROP_AND_RESIZE)
+        if (is_kept(r, d, n, m))
             continue;
         MD_TRY(make_taps(&t, r, d, n, m, ar, err));
         now.dim[d] = m;
