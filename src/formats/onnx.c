@@ -9,6 +9,7 @@
 
 enum {
     IR_VERSION_MAX = 13,
+    FIELD_MAX = 26, /* of ModelProto */
     METAS_MAX = 4096,
     OPSETS_MAX = 256 /* searched one by one */
 };
@@ -143,6 +144,10 @@ static md_status check_head(md_onnx_reader *r, bool has_graph, md_error *err)
     /* Before IR 3 there were no imports: everything was version 1. */
     if (m->ir_version < 3 && md_model_opset(m, "") == 0)
         return md_model_set_opset(m, "", 1, err);
+    if (m->n_opsets == 0)
+        return md_fail(err, MD_CORRUPT,
+                       "no operator set imported, at least one expected since "
+                       "ir_version 3");
     return MD_OK;
 }
 
@@ -268,7 +273,10 @@ bool md_onnx_probe(const void *bytes, size_t size)
         bool varint = f.number == MD_ONNX_MODEL_IR_VERSION ||
                       f.number == MD_ONNX_MODEL_MODEL_VERSION;
 
-        if (f.wire != (varint ? MD_PB_VARINT : MD_PB_LEN) || f.number > 26)
+        if (f.number > FIELD_MAX && seen)
+            continue; /* of a later ONNX, or somebody's own */
+        if (f.wire != (varint ? MD_PB_VARINT : MD_PB_LEN) ||
+            f.number > FIELD_MAX)
             return false;
         seen |= f.number == MD_ONNX_MODEL_IR_VERSION ||
                 f.number == MD_ONNX_MODEL_OPSET;

@@ -112,6 +112,7 @@ static void test_onnx__refuses_what_is_no_model(void **state)
         { "\x08\x07", 2, MD_CORRUPT, "no graph" },
         { "\x3a\x00", 2, MD_CORRUPT, "ir_version 0 given" },
         { "\x08\x63\x3a\x00", 4, MD_UNSUPPORTED, "ir_version 99 given, 1 to" },
+        { "\x08\x03\x3a\x00", 4, MD_CORRUPT, "no operator set imported" },
         { "\x0a\x00\x3a\x00", 4, MD_CORRUPT, "an integer's" },
         { "\x38\x00", 2, MD_CORRUPT, "a message's" },
     };
@@ -600,6 +601,10 @@ static void test_onnx__probe_knows_its_own(void **state)
     assert_md_ok(md_onnx_write(sample, &bytes, &err), &err);
     assert_true(md_onnx_probe(bytes.data, bytes.size));
     assert_true(md_onnx_probe(bytes.data, 64));
+    /* Unknown fields are skipped, but tell nothing. */
+    assert_true(md_onnx_probe("\x08\x08\xfa\x06\x01x\x3a\x00", 8));
+    assert_true(md_onnx_probe("\x08\x08\xf8\x06\x01\x3a\x00", 7));
+    assert_false(md_onnx_probe("\xfa\x06\x01x\x08\x08", 6));
     assert_false(md_onnx_probe("", 0));
     assert_false(md_onnx_probe("\x89HDF\r\n\x1a\n", 8));
     assert_false(md_onnx_probe("PK\x03\x04", 4));
