@@ -95,7 +95,8 @@ static md_status find_directory(directory *d, const unsigned char *p,
 
     if (!end)
         return md_fail(err, MD_CORRUPT,
-                       "not a zip archive: end record missing in %zu bytes",
+                       "not a zip archive, or cut short: end record missing in "
+                       "%zu bytes",
                        size);
     *d = (directory){ .n = get16(end + 10),
                       .size = get32(end + 12),
