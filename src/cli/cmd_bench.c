@@ -129,28 +129,21 @@ static md_status put_json(const result *r, const md_args *a, md_error *err)
     md_buf b;
 
     md_cli_json_begin(&w, &b);
-    md_json_put_object(&w);
-    md_json_put_name(&w, "model");
-    md_json_put_str(&w, a->pos[0]);
-    md_json_put_name(&w, "precision");
-    md_json_put_str(
-        &w, md_args_text(a, "precision", md_opts_text(a->opts, "precision")));
-    md_json_put_name(&w, "threads");
-    md_json_put_i64(&w, r->threads);
-    md_json_put_name(&w, "batch");
-    md_json_put_i64(&w, r->batch);
-    md_json_put_name(&w, "runs");
-    md_json_put_i64(&w, r->n);
+    md_cli_json_str(&w, "model", a->pos[0]);
+    md_cli_json_str(
+        &w, "precision",
+        md_args_text(a, "precision", md_opts_text(a->opts, "precision")));
+    md_cli_json_int(&w, "threads", r->threads);
+    md_cli_json_int(&w, "batch", r->batch);
+    md_cli_json_int(&w, "runs", r->n);
     for (size_t i = 0; i < MD_COUNT(rows); i++) {
         md_json_put_name(&w, rows[i].name);
         /* Seven digits are more than a measurement has. */
         md_json_put_f32(&w, (float)rows[i].value);
     }
-    md_json_put_name(&w, "macs");
-    md_json_put_i64(&w, r->macs);
+    md_cli_json_int(&w, "macs", r->macs);
     md_json_put_name(&w, "memory_bytes");
     md_json_put_u64(&w, r->memory);
-    md_json_put_end(&w);
     return md_cli_json_end(&w, &b, a->cli->out, err);
 }
 

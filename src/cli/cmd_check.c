@@ -18,9 +18,7 @@ static md_status check(const md_args *a, md_cli_session *cli, double atol,
     MD_TRY(md_vectors_run(&v, cli, a->pos[1], atol, rtol, a, err));
     if (md_args_has(a, "json")) {
         md_cli_json_begin(&w, &b);
-        md_json_put_object(&w);
         md_vectors_json(&v, s, &w);
-        md_json_put_end(&w);
         st = md_cli_json_end(&w, &b, a->cli->out, err);
     } else {
         md_vectors_print(&v, s, a->cli->out);

@@ -62,28 +62,18 @@ static md_status put_json(const result *r, const char *dst, FILE *f,
     md_buf b;
 
     md_cli_json_begin(&w, &b);
-    md_json_put_object(&w);
-    md_json_put_name(&w, "model");
-    md_json_put_str(&w, dst);
-    md_json_put_name(&w, "format");
-    md_json_put_str(&w, p->format);
-    md_json_put_name(&w, "version");
-    md_json_put_str(&w, p->version);
-    md_json_put_name(&w, "layers");
-    md_json_put_i64(&w, p->n_layers);
-    md_json_put_name(&w, "nodes");
-    md_json_put_i64(&w, p->n_nodes);
-    md_json_put_name(&w, "transposes");
-    md_json_put_i64(&w, p->n_transposes);
+    md_cli_json_str(&w, "model", dst);
+    md_cli_json_str(&w, "format", p->format);
+    md_cli_json_str(&w, "version", p->version);
+    md_cli_json_int(&w, "layers", p->n_layers);
+    md_cli_json_int(&w, "nodes", p->n_nodes);
+    md_cli_json_int(&w, "transposes", p->n_transposes);
     md_json_put_name(&w, "parameters");
     md_json_put_u64(&w, p->n_parameters);
-    md_json_put_name(&w, "self_check_ran");
-    md_json_put_bool(&w, p->ran);
-    md_json_put_name(&w, "self_check");
-    md_json_put_str(&w, p->self_check);
+    md_cli_json_bool(&w, "self_check_ran", p->ran);
+    md_cli_json_str(&w, "self_check", p->self_check);
     if (r->checked)
         md_vectors_json(&r->vectors, r->session.session, &w);
-    md_json_put_end(&w);
     return md_cli_json_end(&w, &b, f, err);
 }
 

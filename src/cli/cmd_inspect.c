@@ -161,10 +161,8 @@ static void json_ios(md_json_writer *w, const md_model *m, const char *what,
         const md_value *v = md_graph_value(m->graph, ids[i]);
 
         md_json_put_object(w);
-        md_json_put_name(w, "name");
-        md_json_put_str(w, v->name);
-        md_json_put_name(w, "type");
-        md_json_put_str(w, md_dtype_name(v->type.dtype));
+        md_cli_json_str(w, "name", v->name);
+        md_cli_json_str(w, "type", md_dtype_name(v->type.dtype));
         md_json_put_name(w, "shape");
         md_json_put_array(w);
         for (int d = 0; d < v->type.rank; d++)
@@ -178,8 +176,7 @@ static void json_ios(md_json_writer *w, const md_model *m, const char *what,
 
 static void json_facts(md_json_writer *w, const md_model *m, const facts *x)
 {
-    md_json_put_name(w, "ir_version");
-    md_json_put_i64(w, m->ir_version);
+    md_cli_json_int(w, "ir_version", m->ir_version);
     md_json_put_name(w, "opsets");
     md_json_put_object(w);
     for (uint32_t i = 0; i < m->n_opsets; i++) {
@@ -188,16 +185,13 @@ static void json_facts(md_json_writer *w, const md_model *m, const facts *x)
         md_json_put_i64(w, m->opsets[i].version);
     }
     md_json_put_end(w);
-    md_json_put_name(w, "producer");
-    md_json_put_str(w, m->producer_name ? m->producer_name : "");
+    md_cli_json_str(w, "producer", m->producer_name ? m->producer_name : "");
     json_ios(w, m, "inputs", m->graph->inputs, m->graph->n_inputs);
     json_ios(w, m, "outputs", m->graph->outputs, m->graph->n_outputs);
-    md_json_put_name(w, "parameters");
-    md_json_put_i64(w, x->n_parameters);
+    md_cli_json_int(w, "parameters", x->n_parameters);
     md_json_put_name(w, "parameter_bytes");
     md_json_put_u64(w, x->parameter_bytes);
-    md_json_put_name(w, "nodes");
-    md_json_put_i64(w, x->n_nodes);
+    md_cli_json_int(w, "nodes", x->n_nodes);
     md_json_put_name(w, "operators");
     md_json_put_object(w);
     for (uint32_t i = 0; i < x->n_ops; i++) {
@@ -217,23 +211,17 @@ static void json_choice(md_json_writer *w, const costs *c)
 
     md_json_put_name(w, "precision");
     md_json_put_object(w);
-    md_json_put_name(w, "asked");
-    md_json_put_str(w, md_precision_name(p->asked));
-    md_json_put_name(w, "used");
-    md_json_put_str(w, md_precision_name(p->used));
+    md_cli_json_str(w, "asked", md_precision_name(p->asked));
+    md_cli_json_str(w, "used", md_precision_name(p->used));
     if (p->n_samples > 0) {
-        md_json_put_name(w, "samples");
-        md_json_put_i64(w, p->n_samples);
+        md_cli_json_int(w, "samples", p->n_samples);
         md_json_put_name(w, "error");
         md_json_put_f32(w, (float)p->error);
-        md_json_put_name(w, "rows");
-        md_json_put_i64(w, p->n_top);
-        md_json_put_name(w, "rows_same");
-        md_json_put_i64(w, p->n_same);
+        md_cli_json_int(w, "rows", p->n_top);
+        md_cli_json_int(w, "rows_same", p->n_same);
     }
     if (c->chosen[0]) {
-        md_json_put_name(w, "why");
-        md_json_put_str(w, c->chosen);
+        md_cli_json_str(w, "why", c->chosen);
     }
     md_json_put_end(w);
 }
@@ -241,13 +229,11 @@ static void json_choice(md_json_writer *w, const costs *c)
 static void json_costs(md_json_writer *w, const costs *c)
 {
     if (c->why[0]) {
-        md_json_put_name(w, "cannot_run");
-        md_json_put_str(w, c->why);
+        md_cli_json_str(w, "cannot_run", c->why);
         return;
     }
     json_choice(w, c);
-    md_json_put_name(w, "macs");
-    md_json_put_i64(w, c->macs);
+    md_cli_json_int(w, "macs", c->macs);
     md_json_put_name(w, "memory_bytes");
     md_json_put_u64(w, c->memory);
 }
@@ -302,11 +288,9 @@ static md_status run(const md_args *a, md_error *err)
     if (x.n_ops)
         qsort(x.ops, x.n_ops, sizeof(*x.ops), by_count);
     md_cli_json_begin(&w, &b);
-    md_json_put_object(&w);
     put_facts(a, &w, m, &x);
     md_free(md_alloc_default(), x.ops);
     s = put_ready(a, &w, m, err);
-    md_json_put_end(&w);
     if (s == MD_OK && md_args_has(a, "json"))
         return md_cli_json_end(&w, &b, a->cli->out, err);
     md_buf_release(&b);

@@ -90,17 +90,14 @@ static md_status put_json(const md_args *a, const md_session *s,
     md_buf b;
 
     md_cli_json_begin(&w, &b);
-    md_json_put_object(&w);
     md_json_put_name(&w, "outputs");
     md_json_put_array(&w);
     for (uint32_t i = 0; i < md_session_n_outputs(s); i++) {
         const md_tensor *t = &outputs[i];
 
         md_json_put_object(&w);
-        md_json_put_name(&w, "name");
-        md_json_put_str(&w, md_session_output(s, i)->name);
-        md_json_put_name(&w, "type");
-        md_json_put_str(&w, md_dtype_name(t->dtype));
+        md_cli_json_str(&w, "name", md_session_output(s, i)->name);
+        md_cli_json_str(&w, "type", md_dtype_name(t->dtype));
         md_json_put_name(&w, "shape");
         md_json_put_array(&w);
         for (int d = 0; d < t->shape.rank; d++)
@@ -110,7 +107,6 @@ static md_status put_json(const md_args *a, const md_session *s,
         md_cli_tensor_json(&w, t);
         md_json_put_end(&w);
     }
-    md_json_put_end(&w);
     md_json_put_end(&w);
     return md_cli_json_end(&w, &b, a->cli->out, err);
 }

@@ -93,26 +93,16 @@ static md_status put_json(const result *r, const char *dst, FILE *f,
     md_buf b;
 
     md_cli_json_begin(&w, &b);
-    md_json_put_object(&w);
-    md_json_put_name(&w, "model");
-    md_json_put_str(&w, dst);
-    md_json_put_name(&w, "operators_int8");
-    md_json_put_i64(&w, p->n_nodes);
-    md_json_put_name(&w, "operators_float");
-    md_json_put_i64(&w, p->n_left);
-    md_json_put_name(&w, "samples");
-    md_json_put_i64(&w, p->n_samples);
-    md_json_put_name(&w, "size_before");
-    md_json_put_i64(&w, r->size_before);
-    md_json_put_name(&w, "size_after");
-    md_json_put_i64(&w, r->size_after);
+    md_cli_json_str(&w, "model", dst);
+    md_cli_json_int(&w, "operators_int8", p->n_nodes);
+    md_cli_json_int(&w, "operators_float", p->n_left);
+    md_cli_json_int(&w, "samples", p->n_samples);
+    md_cli_json_int(&w, "size_before", r->size_before);
+    md_cli_json_int(&w, "size_after", r->size_after);
     if (r->tested) {
-        md_json_put_name(&w, "accuracy_float");
-        md_json_put_f64(&w, r->accuracy_float);
-        md_json_put_name(&w, "accuracy_int8");
-        md_json_put_f64(&w, r->accuracy_int8);
+        md_cli_json_real(&w, "accuracy_float", r->accuracy_float);
+        md_cli_json_real(&w, "accuracy_int8", r->accuracy_int8);
     }
-    md_json_put_end(&w);
     return md_cli_json_end(&w, &b, f, err);
 }
 

@@ -13,18 +13,11 @@ static md_status put_json(FILE *f, const char *levels, md_error *err)
     md_buf b;
 
     md_cli_json_begin(&w, &b);
-    md_json_put_object(&w);
-    md_json_put_name(&w, "version");
-    md_json_put_str(&w, MODELD_VERSION);
-    md_json_put_name(&w, "cpu");
-    md_json_put_str(&w, md_cpu_name());
-    md_json_put_name(&w, "cpus");
-    md_json_put_i64(&w, md_cpu_count());
-    md_json_put_name(&w, "levels");
-    md_json_put_str(&w, levels);
-    md_json_put_name(&w, "compiler");
-    md_json_put_str(&w, __VERSION__);
-    md_json_put_end(&w);
+    md_cli_json_str(&w, "version", MODELD_VERSION);
+    md_cli_json_str(&w, "cpu", md_cpu_name());
+    md_cli_json_int(&w, "cpus", md_cpu_count());
+    md_cli_json_str(&w, "levels", levels);
+    md_cli_json_str(&w, "compiler", __VERSION__);
     return md_cli_json_end(&w, &b, f, err);
 }
 

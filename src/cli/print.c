@@ -10,12 +10,39 @@ void md_cli_json_begin(md_json_writer *w, md_buf *b)
     md_json_writer_init(w, b);
     w->indent = 2;
     w->nonfinite = MD_JSON_NONFINITE_STRING;
+    md_json_put_object(w);
+}
+
+void md_cli_json_str(md_json_writer *w, const char *name, const char *value)
+{
+    md_json_put_name(w, name);
+    md_json_put_str(w, value);
+}
+
+void md_cli_json_int(md_json_writer *w, const char *name, int64_t value)
+{
+    md_json_put_name(w, name);
+    md_json_put_i64(w, value);
+}
+
+void md_cli_json_real(md_json_writer *w, const char *name, double value)
+{
+    md_json_put_name(w, name);
+    md_json_put_f64(w, value);
+}
+
+void md_cli_json_bool(md_json_writer *w, const char *name, bool value)
+{
+    md_json_put_name(w, name);
+    md_json_put_bool(w, value);
 }
 
 md_status md_cli_json_end(md_json_writer *w, md_buf *b, FILE *f, md_error *err)
 {
-    md_status s = md_json_finish(w, err);
+    md_status s;
 
+    md_json_put_end(w);
+    s = md_json_finish(w, err);
     if (s == MD_OK)
         s = md_buf_putc(b, '\n', err);
     if (s == MD_OK)

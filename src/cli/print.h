@@ -6,10 +6,18 @@
 
 #include "base/json.h"
 
-/* Begin a JSON answer in b, readable, numbers that are none as strings. */
+/* Begin a JSON answer, an object, in b: readable, numbers that are none as
+ * strings. */
 void md_cli_json_begin(md_json_writer *w, md_buf *b);
 
-/* Print it to f and release b.  Fails with what the writer met. */
+/* Members of the object that is open. */
+void md_cli_json_str(md_json_writer *w, const char *name, const char *value);
+void md_cli_json_int(md_json_writer *w, const char *name, int64_t value);
+void md_cli_json_real(md_json_writer *w, const char *name, double value);
+void md_cli_json_bool(md_json_writer *w, const char *name, bool value);
+
+/* End the object, print it to f and release b.  Fails with what the writer
+ * met. */
 md_status md_cli_json_end(md_json_writer *w, md_buf *b, FILE *f, md_error *err);
 
 /* Print b to f and release it. */

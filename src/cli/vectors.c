@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/tensor_file.h"
 #include "formats/npy.h"
@@ -205,28 +206,20 @@ void md_vectors_json(const md_vectors *v, const md_session *s,
 {
     md_json_put_name(w, "vectors");
     md_json_put_object(w);
-    md_json_put_name(w, "sets");
-    md_json_put_i64(w, v->n_sets);
-    md_json_put_name(w, "missed");
-    md_json_put_i64(w, v->n_wrong);
-    md_json_put_name(w, "abs_max");
-    md_json_put_f64(w, v->abs_max);
+    md_cli_json_int(w, "sets", v->n_sets);
+    md_cli_json_int(w, "missed", v->n_wrong);
+    md_cli_json_real(w, "abs_max", v->abs_max);
     md_json_put_name(w, "outputs");
     md_json_put_array(w);
     for (uint32_t i = 0; i < v->n_rows; i++) {
         const md_vector_output *r = &v->rows[i];
 
         md_json_put_object(w);
-        md_json_put_name(w, "set");
-        md_json_put_i64(w, r->set);
-        md_json_put_name(w, "name");
-        md_json_put_str(w, md_session_output(s, r->output)->name);
-        md_json_put_name(w, "right");
-        md_json_put_bool(w, r->right);
-        md_json_put_name(w, "abs_max");
-        md_json_put_f64(w, r->diff.abs_max);
-        md_json_put_name(w, "want_max");
-        md_json_put_f64(w, r->diff.want_max);
+        md_cli_json_int(w, "set", r->set);
+        md_cli_json_str(w, "name", md_session_output(s, r->output)->name);
+        md_cli_json_bool(w, "right", r->right);
+        md_cli_json_real(w, "abs_max", r->diff.abs_max);
+        md_cli_json_real(w, "want_max", r->diff.want_max);
         md_json_put_end(w);
     }
     md_json_put_end(w);

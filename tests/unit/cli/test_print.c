@@ -47,13 +47,15 @@ static void test_print__json(void **state)
     (void)state;
     assert_non_null(f);
     md_cli_json_begin(&w, &b);
-    md_json_put_object(&w);
-    md_json_put_name(&w, "x");
-    md_json_put_f64(&w, (double)NAN);
-    md_json_put_end(&w);
+    md_cli_json_real(&w, "x", (double)NAN);
+    md_cli_json_str(&w, "s", "a\"b");
+    md_cli_json_int(&w, "i", INT64_MIN);
+    md_cli_json_bool(&w, "b", true);
     assert_md_ok(md_cli_json_end(&w, &b, f, &err), &err);
     fclose(f);
-    assert_string_equal(text, "{\n  \"x\": \"NaN\"\n}\n");
+    assert_string_equal(text, "{\n  \"x\": \"NaN\",\n  \"s\": \"a\\\"b\",\n"
+                              "  \"i\": -9223372036854775808,\n"
+                              "  \"b\": true\n}\n");
     free(text);
 }
 
