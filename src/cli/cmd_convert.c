@@ -1,5 +1,6 @@
 #include "cli/model.h"
 #include "cli/print.h"
+#include "cli/progress.h"
 #include "cli/vectors.h"
 #include "convert/convert.h"
 #include "formats/onnx.h"
@@ -17,12 +18,16 @@ static md_status convert(result *r, const md_args *a, const char *dst,
 {
     md_convert_opts opts = MD_CONVERT_OPTS_INIT;
     md_model *m = NULL;
+    md_progress p;
     md_status s;
 
     opts.labels = md_args_text(a, "labels", NULL);
-    MD_TRY(md_convert(&m, a->pos[0], &opts, &r->report,
-                      md_alloc_tagged(MD_MEM_graph), err));
-    s = md_onnx_save(m, dst, NULL, err);
+    md_progress_begin(&p, a->cli->err, "converting");
+    s = md_convert(&m, a->pos[0], &opts, &r->report,
+                   md_alloc_tagged(MD_MEM_graph), err);
+    if (s == MD_OK)
+        s = md_onnx_save(m, dst, NULL, err);
+    md_progress_end(&p);
     md_model_free(m);
     return s;
 }

@@ -3,6 +3,7 @@
 
 #include "cli/model.h"
 #include "cli/print.h"
+#include "cli/progress.h"
 
 enum {
     TYPE_SIZE = 256
@@ -79,6 +80,8 @@ static md_status find_costs(costs *c, const md_cli_session *s, const md_args *a,
     uint32_t n = md_session_n_inputs(s->session);
     md_shape *shapes = md_arena_calloc(a->arena, n + 1u, sizeof(*shapes));
     md_error why = MD_ERROR_INIT;
+    md_progress p;
+    md_status st;
     md_run *r;
 
     if (!shapes)
@@ -88,7 +91,10 @@ static md_status find_costs(costs *c, const md_cli_session *s, const md_args *a,
              c->choice.why ? c->choice.why : "");
     c->choice.why = NULL;
     MD_TRY(md_cli_shapes(shapes, s, 1, a, err));
-    if (md_run_acquire(&r, s->session, shapes, &why) == MD_OK) {
+    md_progress_begin(&p, a->cli->err, "planning");
+    st = md_run_acquire(&r, s->session, shapes, &why);
+    md_progress_end(&p);
+    if (st == MD_OK) {
         c->macs = md_run_macs(r);
         c->memory = md_run_memory(r);
         md_run_release(r);
@@ -279,7 +285,7 @@ static md_status run(const md_args *a, md_error *err)
     md_status s;
     md_buf b;
 
-    MD_TRY(md_cli_model_load(&m, a->pos[0], MD_LOAD_TO_READ, err));
+    MD_TRY(md_cli_model_load(&m, a->pos[0], MD_LOAD_TO_READ, a, err));
     s = count_graph(&x, m->graph, err);
     if (s != MD_OK) {
         md_model_free(m);

@@ -2,6 +2,7 @@
 
 #include "cli/model.h"
 #include "cli/print.h"
+#include "cli/progress.h"
 #include "cli/tensor_file.h"
 #include "formats/npy.h"
 
@@ -188,6 +189,19 @@ static md_status put(const md_args *a, const md_session *s,
     return MD_OK;
 }
 
+static md_status run_once(const md_args *a, md_session *s,
+                          const md_tensor *inputs, md_tensor *outputs,
+                          md_error *err)
+{
+    md_progress p;
+    md_status st;
+
+    md_progress_begin(&p, a->cli->err, "running");
+    st = md_session_run(s, inputs, outputs, md_alloc_default(), err);
+    md_progress_end(&p);
+    return st;
+}
+
 static md_status predict(const md_args *a, md_cli_session *cli, md_error *err)
 {
     md_session *s = cli->session;
@@ -203,7 +217,7 @@ static md_status predict(const md_args *a, md_cli_session *cli, md_error *err)
     MD_TRY(md_cli_inputs_init(&in, cli, a->arena, err));
     st = read_inputs(&in, a, err);
     if (st == MD_OK)
-        st = md_session_run(s, in.tensors, outputs, md_alloc_default(), err);
+        st = run_once(a, s, in.tensors, outputs, err);
     md_cli_inputs_release(&in);
     if (st == MD_OK)
         st = save(files, a, s, outputs, err);

@@ -2,6 +2,7 @@
 
 #include "cli/model.h"
 #include "cli/print.h"
+#include "cli/progress.h"
 #include "formats/onnx.h"
 #include "optimize/quantize.h"
 #include "optimize/runner.h"
@@ -37,12 +38,15 @@ static md_status measure(double *out, int64_t *n, const md_model *m,
 {
     const char *path = md_args_text(a, "test", NULL);
     md_dataset data;
+    md_progress p;
     md_status s;
 
     if (!path)
         return MD_OK;
     MD_TRY(md_dataset_open(&data, path, m, md_alloc_tagged(MD_MEM_data), err));
+    md_progress_begin(&p, a->cli->err, "measuring accuracy");
     s = md_accuracy(out, m, &data, pool, err);
+    md_progress_end(&p);
     *n = data.n;
     md_dataset_release(&data);
     return s;
@@ -53,12 +57,15 @@ static md_status quantize(result *r, md_model *m, const md_args *a,
 {
     const md_quantize_opts opts = { method_of(a), pool };
     md_dataset data;
+    md_progress p;
     md_status s;
 
     MD_TRY(measure(&r->accuracy_float, &r->n_tested, m, a, pool, err));
     MD_TRY(md_dataset_open(&data, md_args_text(a, "data", ""), m,
                            md_alloc_tagged(MD_MEM_data), err));
+    md_progress_begin(&p, a->cli->err, "calibrating");
     s = md_quantize(m, &data, &opts, &r->report, err);
+    md_progress_end(&p);
     md_dataset_release(&data);
     MD_TRY(s);
     MD_TRY(measure(&r->accuracy_int8, &r->n_tested, m, a, pool, err));
@@ -114,7 +121,7 @@ static md_status run(const md_args *a, md_error *err)
     md_pool *pool = NULL;
     md_status s;
 
-    MD_TRY(md_cli_model_load(&m, a->pos[0], MD_LOAD_TO_READ, err));
+    MD_TRY(md_cli_model_load(&m, a->pos[0], MD_LOAD_TO_READ, a, err));
     s = md_pool_new(&pool, (int)md_args_int(a, "threads", 0),
                     md_alloc_default(), err);
     if (s == MD_OK)

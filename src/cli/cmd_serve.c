@@ -113,7 +113,7 @@ static md_status add_model(serving *v, const char *text, md_error *err)
     md_status s;
 
     MD_TRY(split(name, &path, text, err));
-    MD_TRY(md_cli_model_load(&model, path, MD_LOAD_TO_RUN, err));
+    MD_TRY(md_cli_model_load(&model, path, MD_LOAD_TO_RUN, v->args, err));
     s = md_cli_session_new(&session, model, v->pool, v->args, err);
     if (s != MD_OK) {
         md_model_free(model);

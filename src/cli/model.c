@@ -4,12 +4,19 @@
 
 #include "base/clock.h"
 #include "base/num.h"
+#include "cli/progress.h"
 #include "convert/convert.h"
 
 md_status md_cli_model_load(md_model **out, const char *path, md_load use,
-                            md_error *err)
+                            const md_args *a, md_error *err)
 {
-    return md_convert_load(out, path, use, md_alloc_tagged(MD_MEM_graph), err);
+    md_progress p;
+    md_status s;
+
+    md_progress_begin(&p, a->cli->err, "loading");
+    s = md_convert_load(out, path, use, md_alloc_tagged(MD_MEM_graph), err);
+    md_progress_end(&p);
+    return s;
 }
 
 static md_precision parse_precision(const char *name)
@@ -26,10 +33,15 @@ md_status md_cli_session_new(md_session **out, md_model *model, md_pool *pool,
                              const md_args *a, md_error *err)
 {
     md_session_opts opts = MD_SESSION_OPTS_INIT;
+    md_progress p;
+    md_status s;
 
     opts.precision = parse_precision(md_args_option_text(a, "precision"));
     opts.pool = pool;
-    return md_session_new(out, model, &opts, err);
+    md_progress_begin(&p, a->cli->err, "preparing");
+    s = md_session_new(out, model, &opts, err);
+    md_progress_end(&p);
+    return s;
 }
 
 md_status md_cli_session_take(md_cli_session *out, md_model *model,
@@ -54,7 +66,7 @@ md_status md_cli_session_open(md_cli_session *out, const char *path,
     md_model *model;
     md_status s;
 
-    MD_TRY(md_cli_model_load(&model, path, MD_LOAD_TO_RUN, err));
+    MD_TRY(md_cli_model_load(&model, path, MD_LOAD_TO_RUN, a, err));
     s = md_cli_session_take(out, model, a, err);
     if (s != MD_OK) {
         md_model_free(model);

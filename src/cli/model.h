@@ -14,7 +14,7 @@ md_status md_cli_session_new(md_session **out, md_model *model, md_pool *pool,
 /* Read any model file: ONNX, or what a converter reads, converted in memory.
  * The caller frees the model. */
 md_status md_cli_model_load(md_model **out, const char *path, md_load use,
-                            md_error *err);
+                            const md_args *a, md_error *err);
 
 /* A session with its pool; zeroed when nothing is open. */
 typedef struct md_cli_session {

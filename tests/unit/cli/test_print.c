@@ -1,8 +1,11 @@
 #include "support/test.h"
 
+#include <fcntl.h>
 #include <math.h>
+#include <pty.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/print.h"
 #include "cli/progress.h"
@@ -59,7 +62,7 @@ static void test_print__json(void **state)
     free(text);
 }
 
-/* What is no terminal is told nothing. */
+/* What is no terminal is told nothing, and needs no second. */
 static void test_print__progress_is_for_terminals(void **state)
 {
     char *text = NULL;
@@ -70,19 +73,58 @@ static void test_print__progress_is_for_terminals(void **state)
     (void)state;
     assert_non_null(f);
     md_progress_begin(&p, f, "working");
-    p.start_ns -= 5000000000;
+    assert_false(p.running);
     md_progress_step(&p, 1, 2);
-    md_progress_end(&p);
-    fflush(f);
-    assert_int_equal(n, 0);
-    p.terminal = true;
-    md_progress_step(&p, 1, 2);
-    md_progress_step(&p, 2, 2); /* too soon after the first */
-    md_progress_end(&p);
     md_progress_end(&p);
     fclose(f);
-    assert_string_equal(text, "\r\033[Kworking: 1 of 2 (50 %)\r\033[K");
+    assert_string_equal(text, "");
     free(text);
+}
+
+/* The output of a terminal so far, into text. */
+static void read_all(char *text, size_t size, int fd)
+{
+    size_t n = 0;
+    ssize_t got;
+
+    while (n + 1 < size && (got = read(fd, text + n, size - 1 - n)) > 0)
+        n += (size_t)got;
+    text[n] = '\0';
+}
+
+/* On a terminal: nothing in the first second, then seconds, numbers or shares
+ * in turn on one line, which is empty in the end. */
+static void test_print__progress_on_a_terminal(void **state)
+{
+    int pty, terminal;
+    char text[4096];
+    md_progress p;
+    FILE *f;
+
+    (void)state;
+    assert_int_equal(openpty(&pty, &terminal, NULL, NULL, NULL), 0);
+    assert_int_equal(fcntl(pty, F_SETFL, O_NONBLOCK), 0);
+    f = fdopen(terminal, "w");
+    assert_non_null(f);
+    md_progress_begin(&p, f, "working");
+    md_progress_end(&p);
+    md_progress_end(&p);
+    read_all(text, sizeof(text), pty);
+    assert_string_equal(text, "");
+    md_progress_begin(&p, f, "working");
+    usleep(1250000);
+    md_progress_step(&p, 7, 0);
+    usleep(250000);
+    md_progress_step(&p, 1, 2);
+    usleep(250000);
+    md_progress_end(&p);
+    read_all(text, sizeof(text), pty);
+    fclose(f);
+    close(pty);
+    assert_ptr_equal(strstr(text, "\r\033[Kworking: 1 s\r"), text);
+    assert_non_null(strstr(text, "\r\033[Kworking: 7\r"));
+    assert_non_null(strstr(text, "\r\033[Kworking: 1 of 2 (50 %)\r"));
+    assert_string_equal(text + strlen(text) - 4, "\r\033[K");
 }
 
 int main(void)
@@ -91,6 +133,7 @@ int main(void)
         cmocka_unit_test(test_print__sizes_and_counts),
         cmocka_unit_test(test_print__json),
         cmocka_unit_test(test_print__progress_is_for_terminals),
+        cmocka_unit_test(test_print__progress_on_a_terminal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
