@@ -319,6 +319,12 @@ static md_status find_data(const unsigned char **out, const md_zip *z,
         return md_fail(err, MD_CORRUPT,
                        "zip entry '%s': %zu bytes announced, %zu left", e->name,
                        e->packed, skip > left ? 0 : left - skip);
+    /* Who reads from the front would see another file. */
+    if (get16(p + 26) != strlen(e->name) ||
+        memcmp(p + LOCAL_SIZE, e->name, strlen(e->name)) != 0)
+        return md_fail(err, MD_CORRUPT,
+                       "zip entry '%s': its header at %zu has another name",
+                       e->name, e->at);
     *out = p + skip;
     return MD_OK;
 }

@@ -354,6 +354,15 @@ static void test_zip__refuses_bad_local_headers(void **state)
     file.data[27] = 255;
     assert_md_fails(read_first(&out, &file, 100, &err), MD_CORRUPT, &err,
                     "5 bytes announced, 0 left");
+    file.data[27] = 0;
+    file.data[30] = 'b';
+    assert_md_fails(read_first(&out, &file, 100, &err), MD_CORRUPT, &err,
+                    "zip entry 'a': its header at 0 has another name");
+    /* "" and an extra byte: where the data lies stays the same. */
+    file.data[26] = 0;
+    file.data[28] = 1;
+    assert_md_fails(read_first(&out, &file, 100, &err), MD_CORRUPT, &err,
+                    "has another name");
     md_buf_release(&file);
 }
 
