@@ -276,9 +276,10 @@ out:
     return s;
 }
 
-/* Mean and variance: weights, or constants of the config. */
-static md_status read_statistics(float *mean, float *variance, int64_t n,
-                                 const md_keras_build *b, md_error *err)
+/* Mean and variance: weights of a rank, or constants of the config. */
+static md_status read_statistics(float *mean, float *variance, int rank,
+                                 int64_t n, const md_keras_build *b,
+                                 md_error *err)
 {
     const json_t *c = b->layer->config;
     const md_tensor *w[2];
@@ -289,8 +290,8 @@ static md_status read_statistics(float *mean, float *variance, int64_t n,
         return read_numbers(variance, n, b, json_object_get(c, "variance"),
                             "variance", err);
     }
-    MD_TRY(md_keras_weight(&w[0], b, 0, 1, &n, err));
-    MD_TRY(md_keras_weight(&w[1], b, 1, 1, &n, err));
+    MD_TRY(md_keras_weight(&w[0], b, 0, rank, &n, err));
+    MD_TRY(md_keras_weight(&w[1], b, 1, rank, &n, err));
     for (int64_t i = 0; i < n; i++) {
         mean[i] = (float)md_tensor_get_f64(w[0], i);
         variance[i] = (float)md_tensor_get_f64(w[1], i);
@@ -303,20 +304,25 @@ md_status md_keras_emit_normalization(md_keras_build *b,
                                       const md_keras_value *x, uint32_t n_x,
                                       md_keras_value *out, md_error *err)
 {
+    const json_t *which = json_object_get(b->layer->config, "axis");
     bool invert = md_keras_bool(b->layer->config, "invert", false);
+    /* No axis: one mean and one variance of everything. */
+    bool one = json_is_null(which) ||
+               (json_is_array(which) && json_array_size(which) == 0);
     md_tensor t = MD_TENSOR_INIT;
     md_shape shape = { 2, { 2, 0 } };
     md_status s;
-    int64_t n = 0;
+    int64_t n = 1;
     float *v;
-    int axis = 0;
+    int axis = -1;
 
     (void)n_x;
-    MD_TRY(read_axis(&axis, &n, b, x, err));
+    if (!one)
+        MD_TRY(read_axis(&axis, &n, b, x, err));
     shape.dim[1] = n;
     MD_TRY(md_tensor_alloc(&t, MD_DTYPE_F32, &shape, b->model->alloc, err));
     v = t.data;
-    MD_GOTO(read_statistics(v, v + n, n, b, err));
+    MD_GOTO(read_statistics(v, v + n, one ? 0 : 1, n, b, err));
     for (int64_t i = 0; i < n; i++) {
         double mean = v[i];
         double sigma = fmax(sqrt((double)v[n + i]), 1e-7);

@@ -470,6 +470,15 @@ static const layer_case layer_cases[] = {
       "\"axis\":-1,\"invert\":true,\"mean\":[1.0,2.0],"
       "\"variance\":[4.0,16.0]", 2, { 1, 2 }, 1, 1, 0, { { 0, { 0 }, 0, 0 } },
       2, { 1, 2 }, 2, { 1*2+1, 2*4+2 } },
+    { "normalization of everything", "Normalization",
+      "\"axis\":[],\"mean\":2.0,\"variance\":4.0", 3, { 1, 2, 1 }, 4, 4, 0,
+      { { 0, { 0 }, 0, 0 } }, 3, { 1, 2, 1 }, 2, { (4-2)/2, (8-2)/2 } },
+    { "normalization of everything by weights", "Normalization",
+      "\"axis\":null", 2, { 1, 2 }, 4, 4, 2,
+      { { 0, { 0 }, 1, 2 }, { 0, { 0 }, 1, 4 } },
+      2, { 1, 2 }, 2, { (4-2)/2, (8-2)/2 } },
+    { "identity", "Identity", "\"trainable\":true", 2, { 1, 2 }, 1, 3, 0,
+      { { 0, { 0 }, 0, 0 } }, 2, { 1, 2 }, 2, { 3, 4 } },
 };
 /* clang-format on */
 
@@ -777,7 +786,7 @@ static void test_keras__bad_layers(void **state)
           { 1 } },
         { "Normalization",
           "\"axis\":null",
-          "axis null has no conversion",
+          "weight 0 has shape [1], [] expected",
           2,
           { 1, 4 },
           1,
