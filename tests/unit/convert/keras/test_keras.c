@@ -470,13 +470,14 @@ static const layer_case layer_cases[] = {
       "\"axis\":-1,\"invert\":true,\"mean\":[1.0,2.0],"
       "\"variance\":[4.0,16.0]", 2, { 1, 2 }, 1, 1, 0, { { 0, { 0 }, 0, 0 } },
       2, { 1, 2 }, 2, { 1*2+1, 2*4+2 } },
+    /* (4 - 2) / 2 and (8 - 2) / 2 */
     { "normalization of everything", "Normalization",
       "\"axis\":[],\"mean\":2.0,\"variance\":4.0", 3, { 1, 2, 1 }, 4, 4, 0,
-      { { 0, { 0 }, 0, 0 } }, 3, { 1, 2, 1 }, 2, { (4-2)/2, (8-2)/2 } },
+      { { 0, { 0 }, 0, 0 } }, 3, { 1, 2, 1 }, 2, { 1, 3 } },
     { "normalization of everything by weights", "Normalization",
       "\"axis\":null", 2, { 1, 2 }, 4, 4, 2,
       { { 0, { 0 }, 1, 2 }, { 0, { 0 }, 1, 4 } },
-      2, { 1, 2 }, 2, { (4-2)/2, (8-2)/2 } },
+      2, { 1, 2 }, 2, { 1, 3 } },
     { "identity", "Identity", "\"trainable\":true", 2, { 1, 2 }, 1, 3, 0,
       { { 0, { 0 }, 0, 0 } }, 2, { 1, 2 }, 2, { 3, 4 } },
 };
