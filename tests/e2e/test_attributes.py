@@ -1,0 +1,44 @@
+"""The types of attributes in src/ops/attrs.def are those of the standard."""
+import pathlib
+import re
+
+import pytest
+
+defs = pytest.importorskip("onnx.defs")
+
+LIST = pathlib.Path(__file__).parents[2] / "src/ops/attrs.def"
+ROW = re.compile(r"^ATTR(?:_OF\((\w+), |\()(\w+), (\w+)\)$", re.M)
+OLDEST, NEWEST = 7, defs.onnx_opset_version()
+
+
+def schemas():
+    """Each operator as it is in some opset that modeld takes."""
+    names = {s.name for s in defs.get_all_schemas() if s.domain == ""}
+    for name in sorted(names):
+        for version in range(OLDEST, NEWEST + 1):
+            try:
+                yield defs.get_schema(name, version, "")
+            except defs.SchemaError:
+                continue
+
+
+def test_types_are_the_standards():
+    rows = {(op, name): kind for op, name, kind in ROW.findall(
+        LIST.read_text())}
+    seen = 0
+    for schema in schemas():
+        for name, attr in schema.attributes.items():
+            kind = rows.get((schema.name, name), rows.get(("", name)))
+            want = str(attr.type).rsplit(".", 1)[-1]
+            assert kind == want, f"{schema.name}: {name}"
+            seen += 1
+    assert seen > 1000
+
+
+def test_rows_are_sorted_and_used():
+    rows = ROW.findall(LIST.read_text())
+    names = [name for _, name, _ in rows]
+    assert names == sorted(names)
+    used = {name for s in schemas() for name in s.attributes}
+    ours = {"activation", "channels_last"}  # of com.microsoft
+    assert set(names) - ours <= used
