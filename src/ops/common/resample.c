@@ -207,10 +207,11 @@ static md_status pick_nearest(const md_resample *r, md_tensor *out,
 {
     int64_t index[MD_RANK_MAX] = { 0 }, stride[MD_RANK_MAX];
     md_place to = { .t = out }, from = { .t = (md_tensor *)in };
-    int64_t n = md_tensor_n(out), *at[MD_RANK_MAX];
+    int64_t n = md_tensor_n(out), *at[MD_RANK_MAX] = { NULL };
+    int rank = in->shape.rank;
     md_shape one = { 0 };
 
-    for (int d = 0; d < in->shape.rank; d++)
+    for (int d = 0; d < rank; d++)
         MD_TRY(find_nearest(&at[d], r, d, in->shape.dim[d], out->shape.dim[d],
                             ar, err));
     md_shape_strides(stride, &in->shape);
@@ -218,7 +219,7 @@ static md_status pick_nearest(const md_resample *r, md_tensor *out,
         bool outside = false;
 
         from.at = 0;
-        for (int d = 0; d < in->shape.rank; d++) {
+        for (int d = 0; d < rank; d++) {
             int64_t i = at[d][index[d]];
 
             outside = outside || i < 0;
@@ -228,7 +229,7 @@ static md_status pick_nearest(const md_resample *r, md_tensor *out,
             md_tensor_set_f64(out, to.at, r->outside);
         else
             md_move(&to, &from, &one);
-        (void)md_step_index(index, out->shape.dim, out->shape.rank);
+        (void)md_step_index(index, out->shape.dim, rank);
     }
     return MD_OK;
 }
