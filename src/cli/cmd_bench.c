@@ -29,7 +29,6 @@ typedef struct result {
     double peak; /* multiply-adds per second, all threads */
 } result;
 
-/* Values that any model takes: ones are valid as ids, masks and lengths. */
 static void peak_chunk(void *ctx, int64_t chunk, int worker)
 {
     float x[MD_PEAK_N] = { 0 };
