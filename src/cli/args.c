@@ -207,7 +207,8 @@ md_status md_args_parse(md_args *out, const md_cli *cli, const md_cmd_row *row,
         return md_fail(err, MD_INVALID,
                        "argument '%.80s' is one too many, expected %d",
                        out->pos[row->cmd->n_max], row->cmd->n_max);
-    return check_required(out, err);
+    MD_TRY(check_required(out, err));
+    return row->cmd->check ? row->cmd->check(out, err) : MD_OK;
 }
 
 /* The last value given for name, or NULL. */

@@ -30,7 +30,7 @@ struct md_args {
  * program options go to opts.  Forms: --name value, --name=value, -o value,
  * "--" before arguments that begin with '-'.  Failures are usage errors: an
  * unknown flag with a hint, a missing or bad value, too few or many
- * arguments.
+ * arguments, and what the command's own check finds.
  */
 md_status md_args_parse(md_args *out, const md_cli *cli, const md_cmd_row *row,
                         md_opts *opts, md_arena *arena, int argc, char **argv,

@@ -32,6 +32,9 @@ typedef struct md_cmd {
     size_t n_flags;
     int n_min, n_max;   /* arguments that are no flags; n_max -1: any */
     bool takes_options; /* program options too, and --config */
+    /* What parsing cannot tell about the arguments; a failure is a usage
+     * error.  May be NULL. */
+    md_status (*check)(const md_args *args, md_error *err);
     /* A failure is printed by the caller and becomes exit status 1. */
     md_status (*run)(const md_args *args, md_error *err);
 } md_cmd;

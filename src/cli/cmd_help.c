@@ -1,15 +1,17 @@
 #include "cli/args.h"
 
+static md_status check(const md_args *a, md_error *err)
+{
+    if (a->n_pos && !md_cmd_find(a->pos[0]))
+        return md_cmd_fail_unknown(a->pos[0], err);
+    return MD_OK;
+}
+
 static md_status run(const md_args *a, md_error *err)
 {
-    const md_cmd_row *row = NULL;
-
-    if (a->n_pos) {
-        row = md_cmd_find(a->pos[0]);
-        if (!row)
-            return md_cmd_fail_unknown(a->pos[0], err);
-    }
-    md_cmd_help_page(a->cli->out, row, a->cli);
+    (void)err;
+    md_cmd_help_page(a->cli->out, a->n_pos ? md_cmd_find(a->pos[0]) : NULL,
+                     a->cli);
     return MD_OK;
 }
 
@@ -18,5 +20,6 @@ const md_cmd md_cmd_help = {
     .text = "",
     .example = "modeld help predict",
     .n_max = 1,
+    .check = check,
     .run = run,
 };

@@ -67,7 +67,8 @@ static void test_cli__exit_statuses(void **state)
           "modeld: 'versoin' is no command, did you mean 'version'?\n"
           "Try 'modeld help'.\n");
     check("xyzzy", 2, "", "modeld: 'xyzzy' is no command\n");
-    check("help versoin", 1, "", "did you mean 'version'?");
+    check("help versoin", 2, "", "did you mean 'version'?");
+    check("help xyzzy", 2, "", "modeld help: 'xyzzy' is no command\n");
     check("version --jsno", 2, "",
           "modeld version: option '--jsno' is unknown, did you mean "
           "'--json'?\nTry 'modeld version --help'.\n");
