@@ -1,5 +1,7 @@
 #include "ops/common/softmax.h"
 
+#include <math.h>
+
 static int64_t axis_of(const md_node *n, int64_t opset)
 {
     return md_node_attr_i(n, "axis", opset >= 13 ? -1 : 1);
@@ -31,6 +33,18 @@ md_status md_softmax__infer(const md_infer *c, md_error *err)
         MD_TRY(find_axis(&axis, c->node, c->opset, c->in[0]->rank, err));
     md_infer__give(c, 0, c->in[0]);
     return MD_OK;
+}
+
+void md_softmax__log(double *v, int64_t n)
+{
+    double max = v[0], sum = 0.0;
+
+    for (int64_t i = 1; i < n; i++)
+        max = fmax(max, v[i]);
+    for (int64_t i = 0; i < n; i++)
+        sum += exp(v[i] - max);
+    for (int64_t i = 0; i < n; i++)
+        v[i] = v[i] - max - log(sum);
 }
 
 md_status md_softmax__run(md_exec *x, md_tensor *out, md_softmax_fn *fn,

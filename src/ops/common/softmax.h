@@ -10,6 +10,9 @@ md_status md_softmax__infer(const md_infer *c, md_error *err);
 /* n elements of v in place. */
 typedef void md_softmax_fn(double *v, int64_t n);
 
+/* log(softmax(v)) */
+void md_softmax__log(double *v, int64_t n);
+
 md_status md_softmax__run(md_exec *x, md_tensor *out, md_softmax_fn *fn,
                           md_arena *ar, md_error *err);
 

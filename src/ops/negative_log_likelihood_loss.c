@@ -1,0 +1,27 @@
+/* -input[label] times the label's weight, for log-probabilities. */
+#include "ops/common/loss.h"
+
+static md_status run(md_exec *x, md_error *err)
+{
+    md_tensor *out[2] = { NULL, NULL };
+    md_arena ar;
+    md_status s;
+
+    MD_TRY(md_exec__outputs(x, md_loss__infer, out, 1, err));
+    md_arena_init(&ar, x->alloc, 0);
+    s = md_loss__run(x, out, NULL, &ar, err);
+    md_arena_release(&ar);
+    return s;
+}
+
+const md_op md_op_negative_log_likelihood_loss = {
+    .domain = "",
+    .name = "NegativeLogLikelihoodLoss",
+    .since = 12,
+    .in_min = 2,
+    .in_max = 3,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = md_loss__infer,
+    .run = run,
+};

@@ -1,0 +1,29 @@
+/* -log(softmax(scores))[label] times the label's weight; output 1 is
+ * log(softmax(scores)) over axis 1. */
+#include "ops/common/loss.h"
+#include "ops/common/softmax.h"
+
+static md_status run(md_exec *x, md_error *err)
+{
+    md_tensor *out[2];
+    md_arena ar;
+    md_status s;
+
+    MD_TRY(md_exec__outputs(x, md_loss__infer, out, 2, err));
+    md_arena_init(&ar, x->alloc, 0);
+    s = md_loss__run(x, out, md_softmax__log, &ar, err);
+    md_arena_release(&ar);
+    return s;
+}
+
+const md_op md_op_softmax_cross_entropy_loss = {
+    .domain = "",
+    .name = "SoftmaxCrossEntropyLoss",
+    .since = 12,
+    .in_min = 2,
+    .in_max = 3,
+    .out_min = 1,
+    .out_max = 2,
+    .infer = md_loss__infer,
+    .run = run,
+};
