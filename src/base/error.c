@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/utf8.h"
+#include "base/text.h"
 
 static const struct {
     const char *name;
@@ -45,26 +45,6 @@ int md_status_grpc(md_status s)
     return info[known(s)].grpc;
 }
 
-/* Names from files and requests get into messages, and messages to terminals
- * and pages: leave one line of UTF-8 that nobody obeys. */
-static void make_plain(char *msg)
-{
-    unsigned char *p = (unsigned char *)msg;
-    size_t left = strlen(msg);
-
-    while (left > 0) {
-        size_t n = md_utf8_next(p, left);
-        bool is_c1 = n == 2 && p[0] == 0xc2 && p[1] < 0xa0;
-
-        if (n == 0 || *p < 0x20 || *p == 0x7f || is_c1) {
-            n = n ? n : 1;
-            memset(p, '?', n);
-        }
-        p += n;
-        left -= n;
-    }
-}
-
 md_status md_fail(md_error *err, md_status s, const char *fmt, ...)
 {
     va_list ap;
@@ -75,7 +55,7 @@ md_status md_fail(md_error *err, md_status s, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
     va_end(ap);
-    make_plain(err->msg);
+    md_text_plain(err->msg, strlen(err->msg));
     return s;
 }
 
@@ -99,6 +79,6 @@ md_status md_wrap(md_error *err, md_status s, const char *fmt, ...)
     va_end(ap);
     if (n >= 0 && (size_t)n < sizeof(err->msg))
         snprintf(err->msg + n, sizeof(err->msg) - (size_t)n, "%s", inner);
-    make_plain(err->msg);
+    md_text_plain(err->msg, strlen(err->msg));
     return s;
 }

@@ -141,6 +141,23 @@ char *md_text_quote(char *buf, size_t size, const char *s, size_t n)
     return buf;
 }
 
+void md_text_plain(char *s, size_t n)
+{
+    unsigned char *p = (unsigned char *)s;
+
+    while (n > 0) {
+        size_t k = md_utf8_next(p, n);
+        bool is_c1 = k == 2 && p[0] == 0xc2 && p[1] < 0xa0;
+
+        if (k == 0 || *p < 0x20 || *p == 0x7f || is_c1) {
+            k = k ? k : 1;
+            memset(p, '?', k);
+        }
+        p += k;
+        n -= k;
+    }
+}
+
 char *md_text_trim(char *s)
 {
     size_t n;

@@ -35,6 +35,11 @@ bool md_text_in_list(const char *s, const char *list, char sep);
  */
 char *md_text_quote(char *buf, size_t size, const char *s, size_t n);
 
+/* Names from files and requests get into messages, and messages to terminals
+ * and pages: make n bytes at s one line of UTF-8 that nobody obeys.  Control
+ * characters and what is no UTF-8 become '?', in place. */
+void md_text_plain(char *s, size_t n);
+
 /* Cut spaces and tabs off both ends, in place; returns the first byte. */
 char *md_text_trim(char *s);
 

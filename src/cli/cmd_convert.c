@@ -50,11 +50,12 @@ static void put_text(const result *r, const char *dst, FILE *f)
 {
     const md_convert_report *p = &r->report;
 
-    fprintf(f, "%s %s: %u layers, %llu parameters\n", p->format, p->version,
-            p->n_layers, (unsigned long long)p->n_parameters);
-    fprintf(f, "%s: %u nodes, %u of them to change layouts\n", dst, p->n_nodes,
-            p->n_transposes);
-    fprintf(f, "self-check: %s%s\n", p->ran ? "" : "not run: ", p->self_check);
+    md_cli_printf(f, "%s %s: %u layers, %llu parameters\n", p->format,
+                  p->version, p->n_layers, (unsigned long long)p->n_parameters);
+    md_cli_printf(f, "%s: %u nodes, %u of them to change layouts\n", dst,
+                  p->n_nodes, p->n_transposes);
+    md_cli_printf(f, "self-check: %s%s\n",
+                  p->ran ? "" : "not run: ", p->self_check);
     if (r->checked)
         md_vectors_print(&r->vectors, r->session.session, f);
 }

@@ -112,8 +112,8 @@ static void put_ios(FILE *f, const md_model *m, const char *what,
     for (uint32_t i = 0; i < n; i++) {
         const md_value *v = md_graph_value(m->graph, ids[i]);
 
-        fprintf(f, "%-12s%s %s\n", i ? "" : what, v->name,
-                md_type_format(type, sizeof(type), m, &v->type));
+        md_cli_printf(f, "%-12s%s %s\n", i ? "" : what, v->name,
+                      md_type_format(type, sizeof(type), m, &v->type));
     }
 }
 
@@ -121,24 +121,25 @@ static void put_text(FILE *f, const md_model *m, const facts *x)
 {
     char size[32], count[32];
 
-    fprintf(f, "%-12sIR %lld", "format", (long long)m->ir_version);
+    md_cli_printf(f, "%-12sIR %lld", "format", (long long)m->ir_version);
     for (uint32_t i = 0; i < m->n_opsets; i++)
-        fprintf(f, ", opset %s%s%lld", m->opsets[i].domain,
-                m->opsets[i].domain[0] ? " " : "",
-                (long long)m->opsets[i].version);
-    fprintf(f, "\n%-12s%s %s\n", "producer",
-            m->producer_name ? m->producer_name : "",
-            m->producer_version ? m->producer_version : "");
+        md_cli_printf(f, ", opset %s%s%lld", m->opsets[i].domain,
+                      m->opsets[i].domain[0] ? " " : "",
+                      (long long)m->opsets[i].version);
+    md_cli_printf(f, "\n%-12s%s %s\n", "producer",
+                  m->producer_name ? m->producer_name : "",
+                  m->producer_version ? m->producer_version : "");
     put_ios(f, m, "inputs", m->graph->inputs, m->graph->n_inputs);
     put_ios(f, m, "outputs", m->graph->outputs, m->graph->n_outputs);
     md_cli_format_count(count, sizeof(count), (double)x->n_parameters);
     md_cli_format_size(size, sizeof(size), (double)x->parameter_bytes);
-    fprintf(f, "%-12s%s (%lld), %s\n", "parameters", count,
-            (long long)x->n_parameters, size);
-    fprintf(f, "%-12s%lld\n", "nodes", (long long)x->n_nodes);
+    md_cli_printf(f, "%-12s%s (%lld), %s\n", "parameters", count,
+                  (long long)x->n_parameters, size);
+    md_cli_printf(f, "%-12s%lld\n", "nodes", (long long)x->n_nodes);
     for (uint32_t i = 0; i < x->n_ops; i++)
-        fprintf(f, "%12s%6lld %s%s%s\n", "", (long long)x->ops[i].n,
-                x->ops[i].domain, x->ops[i].domain[0] ? "." : "", x->ops[i].op);
+        md_cli_printf(f, "%12s%6lld %s%s%s\n", "", (long long)x->ops[i].n,
+                      x->ops[i].domain, x->ops[i].domain[0] ? "." : "",
+                      x->ops[i].op);
 }
 
 static void put_costs(FILE *f, const costs *c)
@@ -146,16 +147,16 @@ static void put_costs(FILE *f, const costs *c)
     char size[32], count[32];
 
     if (c->why[0]) {
-        fprintf(f, "%-12s%s\n", "cannot run", c->why);
+        md_cli_printf(f, "%-12s%s\n", "cannot run", c->why);
         return;
     }
-    fprintf(f, "%-12s%s\n", "precision",
-            c->chosen[0] ? c->chosen : md_precision_name(c->choice.used));
+    md_cli_printf(f, "%-12s%s\n", "precision",
+                  c->chosen[0] ? c->chosen : md_precision_name(c->choice.used));
     md_cli_format_count(count, sizeof(count), (double)c->macs);
     md_cli_format_size(size, sizeof(size), (double)c->memory);
-    fprintf(f, "%-12s%s (%lld)\n", "MACs", count, (long long)c->macs);
-    fprintf(f, "%-12s%s for values between inputs and outputs\n", "memory",
-            size);
+    md_cli_printf(f, "%-12s%s (%lld)\n", "MACs", count, (long long)c->macs);
+    md_cli_printf(f, "%-12s%s for values between inputs and outputs\n",
+                  "memory", size);
 }
 
 static void json_ios(md_json_writer *w, const md_model *m, const char *what,

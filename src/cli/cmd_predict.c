@@ -117,13 +117,13 @@ static void put_element(FILE *f, const md_tensor *t, int64_t i)
     if (t->dtype == MD_DTYPE_STRING) {
         const md_str *s = (const md_str *)t->data + i;
 
-        fprintf(f, " \"%.*s\"", (int)(s->n < 80 ? s->n : 80), s->p);
+        md_cli_printf(f, " \"%.*s\"", (int)(s->n < 80 ? s->n : 80), s->p);
     } else if (t->dtype == MD_DTYPE_U64) {
-        fprintf(f, " %llu", (unsigned long long)md_tensor_get_i64(t, i));
+        md_cli_printf(f, " %llu", (unsigned long long)md_tensor_get_i64(t, i));
     } else if (md_dtype_is_integer(t->dtype)) {
-        fprintf(f, " %lld", (long long)md_tensor_get_i64(t, i));
+        md_cli_printf(f, " %lld", (long long)md_tensor_get_i64(t, i));
     } else {
-        fprintf(f, " %.7g", md_tensor_get_f64(t, i));
+        md_cli_printf(f, " %.7g", md_tensor_get_f64(t, i));
     }
 }
 
@@ -132,8 +132,8 @@ static void put_text(FILE *f, const char *name, const md_tensor *t)
     char shape[SHAPE_SIZE];
     int64_t n = md_tensor_n(t);
 
-    fprintf(f, "%s %s%s", name, md_dtype_name(t->dtype),
-            md_shape_format(shape, sizeof(shape), &t->shape));
+    md_cli_printf(f, "%s %s%s", name, md_dtype_name(t->dtype),
+                  md_shape_format(shape, sizeof(shape), &t->shape));
     for (int64_t i = 0; i < n && i < N_SHOWN; i++)
         put_element(f, t, i);
     fputs(n > N_SHOWN ? " ...\n" : "\n", f);
@@ -172,8 +172,8 @@ static void put_classes(FILE *f, const md_session *s, const md_tensor *t)
         }
         label = find_label(s, best - at, &n_label);
         if (label)
-            fprintf(f, "class '%.*s' %.4g\n", n_label, label,
-                    md_tensor_get_f64(t, best));
+            md_cli_printf(f, "class '%.*s' %.4g\n", n_label, label,
+                          md_tensor_get_f64(t, best));
     }
 }
 

@@ -80,16 +80,18 @@ static void put_text(const result *r, const char *dst, FILE *f)
 {
     const md_quantize_report *p = &r->report;
 
-    fprintf(f, "%s: %u operators in int8, %u left in float\n", dst, p->n_nodes,
-            p->n_left);
-    fprintf(f, "calibrated on %lld samples, %u ranges\n",
-            (long long)p->n_samples, p->n_activations);
-    fprintf(f, "weights: %llu to %llu bytes; file: %lld to %lld bytes\n",
-            (unsigned long long)p->weights_float,
-            (unsigned long long)p->weights_int, r->size_before, r->size_after);
+    md_cli_printf(f, "%s: %u operators in int8, %u left in float\n", dst,
+                  p->n_nodes, p->n_left);
+    md_cli_printf(f, "calibrated on %lld samples, %u ranges\n",
+                  (long long)p->n_samples, p->n_activations);
+    md_cli_printf(f, "weights: %llu to %llu bytes; file: %lld to %lld bytes\n",
+                  (unsigned long long)p->weights_float,
+                  (unsigned long long)p->weights_int, r->size_before,
+                  r->size_after);
     if (r->tested)
-        fprintf(f, "accuracy on %lld samples: float %.4f, int8 %.4f\n",
-                (long long)r->n_tested, r->accuracy_float, r->accuracy_int8);
+        md_cli_printf(f, "accuracy on %lld samples: float %.4f, int8 %.4f\n",
+                      (long long)r->n_tested, r->accuracy_float,
+                      r->accuracy_int8);
 }
 
 static md_status put_json(const result *r, const char *dst, FILE *f,

@@ -1,5 +1,10 @@
 #include "cli/print.h"
 
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/text.h"
+
 enum {
     ANSWER_MAX = 1 << 30
 };
@@ -50,6 +55,35 @@ md_status md_cli_json_end(md_json_writer *w, md_buf *b, FILE *f, md_error *err)
     else
         md_buf_release(b);
     return s;
+}
+
+void md_cli_printf(FILE *f, const char *fmt, ...)
+{
+    const size_t n_fmt = strlen(fmt), head = strspn(fmt, "\n");
+    size_t tail = 0, size;
+    char *line;
+    va_list ap;
+    int n;
+
+    while (tail < n_fmt - head && fmt[n_fmt - 1 - tail] == '\n')
+        tail++;
+    va_start(ap, fmt);
+    n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        return;
+    size = (size_t)n;
+    line = md_malloc(md_alloc_default(), size + 1);
+    if (!line) {
+        fputs("(out of memory)\n", f);
+        return;
+    }
+    va_start(ap, fmt);
+    vsnprintf(line, size + 1, fmt, ap);
+    va_end(ap);
+    md_text_plain(line + head, size - head - tail);
+    fwrite(line, 1, size, f);
+    md_free(md_alloc_default(), line);
 }
 
 void md_cli_print(md_buf *b, FILE *f)

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/attr.h"
 #include "base/json.h"
 
 /* Begin a JSON answer, an object, in b: readable, numbers that are none as
@@ -19,6 +20,10 @@ void md_cli_json_bool(md_json_writer *w, const char *name, bool value);
 /* End the object, print it to f and release b.  Fails with what the writer
  * met. */
 md_status md_cli_json_end(md_json_writer *w, md_buf *b, FILE *f, md_error *err);
+
+/* fprintf for lines with names from files: what a terminal would obey becomes
+ * '?', but for the line ends that fmt begins and ends with. */
+void md_cli_printf(FILE *f, const char *fmt, ...) MD_PRINTF(2, 3);
 
 /* Print b to f and release it. */
 void md_cli_print(md_buf *b, FILE *f);

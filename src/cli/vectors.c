@@ -192,13 +192,13 @@ void md_vectors_print(const md_vectors *v, const md_session *s, FILE *f)
     for (uint32_t i = 0; i < v->n_rows; i++) {
         const md_vector_output *r = &v->rows[i];
 
-        fprintf(f, "set %u  %-20s max|d| %-10.3g max|y| %-10.3g %s%s%s\n",
-                r->set, md_session_output(s, r->output)->name, r->diff.abs_max,
-                r->diff.want_max, r->right ? "ok" : "MISS",
-                r->right ? "" : ": ", r->why);
+        md_cli_printf(f, "set %u  %-20s max|d| %-10.3g max|y| %-10.3g %s%s%s\n",
+                      r->set, md_session_output(s, r->output)->name,
+                      r->diff.abs_max, r->diff.want_max,
+                      r->right ? "ok" : "MISS", r->right ? "" : ": ", r->why);
     }
-    fprintf(f, "%u sets, %u outputs, %u missed, max|d| %.3g\n", v->n_sets,
-            v->n_rows, v->n_wrong, v->abs_max);
+    md_cli_printf(f, "%u sets, %u outputs, %u missed, max|d| %.3g\n", v->n_sets,
+                  v->n_rows, v->n_wrong, v->abs_max);
 }
 
 void md_vectors_json(const md_vectors *v, const md_session *s,

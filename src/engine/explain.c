@@ -2,7 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "engine/program.h"
+
+enum {
+    NAME_SIZE = 41 /* of a node, as much as a line has room for */
+};
 
 static const char *const act_names[MD_ACT_COUNT] = {
     [MD_ACT_NONE] = "",
@@ -71,11 +76,12 @@ static md_status put_json(const md_session *s, const md_inst *inst, md_buf *out,
 static md_status put_text(const md_session *s, const md_inst *inst, md_buf *out,
                           md_error *err)
 {
-    char fused[64];
+    char fused[64], name[NAME_SIZE];
 
     format_fused(fused, sizeof(fused), inst);
-    MD_TRY(md_buf_printf(out, err, "%-24.40s %-20s %-28s %s>%s %-12s %s\n",
-                         inst->node ? inst->node->name : "",
+    snprintf(name, sizeof(name), "%s", inst->node ? inst->node->name : "");
+    md_text_plain(name, strlen(name));
+    MD_TRY(md_buf_printf(out, err, "%-24s %-20s %-28s %s>%s %-12s %s\n", name,
                          inst->node ? inst->node->op : "Reorder", inst->kernel,
                          inst->n_in ? layout_name(s, inst->in[0]) : "-",
                          layout_name(s, inst->out[0]), fused,

@@ -171,3 +171,36 @@ def test_names_that_are_no_text(net, tmp_path):
                        capture_output=True, timeout=60)
     assert p.returncode == 1
     assert p.stderr.count(b"\n") == 1 and b"\x1b" not in p.stderr
+
+
+HOSTILE = "a\x1b[31m\rb\x9b2J\nfake line"
+
+
+def test_names_of_a_model_do_not_command_the_terminal(tmp_path):
+    helper = onnx.helper
+    x, y = "x" + HOSTILE, "y" + HOSTILE
+    kind = onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [helper.make_node("Relu", [x], [y], name=HOSTILE)], "g",
+        [helper.make_tensor_value_info(x, kind, [2])],
+        [helper.make_tensor_value_info(y, kind, [2])])
+    model = helper.make_model(
+        graph, producer_name=HOSTILE, producer_version=HOSTILE,
+        ir_version=9, opset_imports=[helper.make_opsetid("", 20),
+                                     helper.make_opsetid(HOSTILE, 1)])
+    path, stored = tmp_path / "net.onnx", tmp_path / "v" / "test_data_set_0"
+    onnx.save(model, path)
+    stored.mkdir(parents=True)
+    for kind, values in ("input", [-1, 2]), ("output", [0, 2]):
+        tensor = numpy_helper.from_array(np.array(values, np.float32))
+        (stored / f"{kind}_0.pb").write_bytes(tensor.SerializeToString())
+    (tmp_path / "x.json").write_text("[-1, 2]")
+    for words in (["inspect"], ["explain"], ["check", tmp_path / "v"],
+                  ["predict", "--input", tmp_path / "x.json"]):
+        done = subprocess.run([MODELD, words[0], path, *words[1:]],
+                              capture_output=True)
+        assert done.returncode == 0, done.stderr
+        said = done.stdout.decode("utf-8")
+        assert "\nfake" not in said and "fake" in said
+        assert not [c for c in said
+                    if c != "\n" and (c < " " or "\x7f" <= c < "\xa0")]

@@ -127,10 +127,27 @@ static void test_print__progress_on_a_terminal(void **state)
     assert_string_equal(text + strlen(text) - 4, "\r\033[K");
 }
 
+/* Line ends of the format stay, those of what is put into it do not. */
+static void test_print__names_are_plain(void **state)
+{
+    char buf[80] = { 0 };
+    FILE *f = fmemopen(buf, sizeof(buf), "w");
+
+    (void)state;
+    assert_non_null(f);
+    md_cli_printf(f, "\n%s: %d\n", "a\n\x1b[31mb\n", 7);
+    md_cli_printf(f, "%s", "\n");
+    md_cli_printf(f, "\n");
+    md_cli_printf(f, "%s\n", "\xe4\xb8\xad\xff");
+    fclose(f);
+    assert_string_equal(buf, "\na??[31mb?: 7\n?\n\xe4\xb8\xad?\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_print__sizes_and_counts),
+        cmocka_unit_test(test_print__names_are_plain),
         cmocka_unit_test(test_print__json),
         cmocka_unit_test(test_print__progress_is_for_terminals),
         cmocka_unit_test(test_print__progress_on_a_terminal),
