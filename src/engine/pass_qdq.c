@@ -210,24 +210,24 @@ static md_status int_bias(md_value_id *out, md_graph *g, md_value_id bias,
     return md_pass__add_const(out, g, t, err);
 }
 
-/* Turn n into `op` reading `in`, writing what q (QuantizeLinear) wrote. */
-static md_status rewrite(const matcher *m, md_node *n, const char *domain,
-                         const char *op, const md_value_id *in, uint32_t n_in,
+/* Turn n into `to`, of which domain, operator and inputs count, writing what q
+ * (QuantizeLinear) wrote. */
+static md_status rewrite(const matcher *m, md_node *n, const md_node_spec *to,
                          md_node *between, md_node *q, const md_fused *f,
                          md_error *err)
 {
     md_graph *g = m->g;
     uint32_t keep = 0;
 
-    for (; keep < n_in; keep++)
-        MD_TRY(md_node_set_input(g, n, keep, in[keep], err));
-    n->n_in = n_in;
-    n->op = op;
-    if (strcmp(n->domain, domain) != 0)
+    for (; keep < to->n_in; keep++)
+        MD_TRY(md_node_set_input(g, n, keep, to->in[keep], err));
+    n->n_in = to->n_in;
+    n->op = to->op;
+    if (strcmp(n->domain, to->domain) != 0)
         n->opset = 0;
-    n->domain = domain;
-    if (domain[0] && md_model_opset(g->model, domain) == 0)
-        MD_TRY(md_model_set_opset(g->model, domain, 1, err));
+    n->domain = to->domain;
+    if (n->domain[0] && md_model_opset(g->model, n->domain) == 0)
+        MD_TRY(md_model_set_opset(g->model, n->domain, 1, err));
     if (f->act != MD_ACT_NONE) {
         md_fused *copy = md_arena_alloc(&g->model->arena, sizeof(*copy));
 
@@ -280,7 +280,11 @@ static md_status match_conv(const matcher *m, md_node *n, md_error *err)
     }
     if (!ok)
         return MD_OK;
-    return rewrite(m, n, "", "QLinearConv", in, n_in, between, q, &f, err);
+    return rewrite(
+        m, n,
+        &(md_node_spec){
+            .domain = "", .op = "QLinearConv", .in = in, .n_in = n_in },
+        between, q, &f, err);
 }
 
 /* Gemm: also without a QuantizeLinear behind it (float result). */
@@ -313,11 +317,18 @@ static md_status match_gemm(const matcher *m, md_node *n, md_error *err)
     memcpy(in, (md_value_id[]){ x.q, x.scale, x.zp, w.q, w.scale, w.zp },
            6 * sizeof(*in));
     if (!q)
-        return rewrite(m, n, "com.microsoft", "QGemm", in, 7, NULL, NULL,
-                       &(md_fused){ .residual = MD_VALUE_NONE }, err);
+        return rewrite(
+            m, n,
+            &(md_node_spec){
+                .domain = "com.microsoft", .op = "QGemm", .in = in, .n_in = 7 },
+            NULL, NULL, &(md_fused){ .residual = MD_VALUE_NONE }, err);
     in[7] = q->in[1];
     in[8] = q->in[2];
-    return rewrite(m, n, "com.microsoft", "QGemm", in, 9, between, q, &f, err);
+    return rewrite(
+        m, n,
+        &(md_node_spec){
+            .domain = "com.microsoft", .op = "QGemm", .in = in, .n_in = 9 },
+        between, q, &f, err);
 }
 
 static md_status match_matmul(const matcher *m, md_node *n, md_error *err)
@@ -338,10 +349,14 @@ static md_status match_matmul(const matcher *m, md_node *n, md_error *err)
         return MD_OK;
     MD_TRY(need_zp(g, &x, err));
     MD_TRY(need_zp(g, &w, err));
-    return rewrite(m, n, "", "QLinearMatMul",
-                   (md_value_id[]){ x.q, x.scale, x.zp, w.q, w.scale, w.zp,
-                                    q->in[1], q->in[2] },
-                   8, between, q, &f, err);
+    return rewrite(m, n,
+                   &(md_node_spec){ .domain = "",
+                                    .op = "QLinearMatMul",
+                                    .in = (md_value_id[]){ x.q, x.scale, x.zp,
+                                                           w.q, w.scale, w.zp,
+                                                           q->in[1], q->in[2] },
+                                    .n_in = 8 },
+                   between, q, &f, err);
 }
 
 static md_status match_add(const matcher *m, md_node *n, md_error *err)
@@ -359,10 +374,14 @@ static md_status match_add(const matcher *m, md_node *n, md_error *err)
         return MD_OK;
     MD_TRY(need_zp(g, &a, err));
     MD_TRY(need_zp(g, &b, err));
-    return rewrite(m, n, "com.microsoft", "QLinearAdd",
-                   (md_value_id[]){ a.q, a.scale, a.zp, b.q, b.scale, b.zp,
-                                    q->in[1], q->in[2] },
-                   8, between, q, &f, err);
+    return rewrite(m, n,
+                   &(md_node_spec){ .domain = "com.microsoft",
+                                    .op = "QLinearAdd",
+                                    .in = (md_value_id[]){ a.q, a.scale, a.zp,
+                                                           b.q, b.scale, b.zp,
+                                                           q->in[1], q->in[2] },
+                                    .n_in = 8 },
+                   between, q, &f, err);
 }
 
 static md_status match_gap(const matcher *m, md_node *n, md_error *err)
@@ -379,8 +398,12 @@ static md_status match_gap(const matcher *m, md_node *n, md_error *err)
         g->values[q->in[2]].cdata->dtype != g->values[x.q].type.dtype)
         return MD_OK;
     MD_TRY(need_zp(g, &x, err));
-    return rewrite(m, n, "com.microsoft", "QLinearGlobalAveragePool",
-                   (md_value_id[]){ x.q, x.scale, x.zp, q->in[1], q->in[2] }, 5,
+    return rewrite(m, n,
+                   &(md_node_spec){ .domain = "com.microsoft",
+                                    .op = "QLinearGlobalAveragePool",
+                                    .in = (md_value_id[]){ x.q, x.scale, x.zp,
+                                                           q->in[1], q->in[2] },
+                                    .n_in = 5 },
                    NULL, q, &f, err);
 }
 
@@ -417,7 +440,10 @@ static md_status match_move(const matcher *m, md_node *n, md_error *err)
         return MD_OK;
     memcpy(in, n->in, n->n_in * sizeof(*in));
     in[0] = x.q;
-    return rewrite(m, n, "", n->op, in, n->n_in, NULL, q, &f, err);
+    return rewrite(
+        m, n,
+        &(md_node_spec){ .domain = "", .op = n->op, .in = in, .n_in = n->n_in },
+        NULL, q, &f, err);
 }
 
 /* Relu alone between DQ and Q of the same parameters: a clamp at zero is a

@@ -262,8 +262,10 @@ static md_status add_node(md_graph *g, md_onnx_reader *r, const node_names *x,
     n_in = r->n_ids;
     MD_TRY(each(g, r, bytes, MD_ONNX_NODE_OUTPUT, push_id, err));
     out = r->ids ? r->ids + n_in : NULL;
-    MD_TRY(md_graph_add_node(&n, g, x->domain, x->op, x->name, r->ids, n_in,
-                             out, r->n_ids - n_in, err));
+    MD_TRY(md_graph_add_node(&n, g,
+                             &(md_node_spec){ x->domain, x->op, x->name, r->ids,
+                                              n_in, out, r->n_ids - n_in },
+                             err));
     n->overload = x->overload;
     return read_attrs(g, n, r, bytes, err);
 }

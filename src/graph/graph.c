@@ -250,17 +250,19 @@ md_status md_graph_add_const(md_value_id *out, md_graph *g, const char *name,
 }
 
 /* Copies of strings and id lists for a node. */
-static md_status fill_node(md_graph *g, md_node *n, const char *domain,
-                           const char *op, md_error *err)
+static md_status fill_node(md_graph *g, md_node *n, const md_node_spec *spec,
+                           md_error *err)
 {
     md_arena *ar = &g->model->arena;
 
-    n->domain = md_arena_strdup(ar, domain ? domain : "");
+    n->domain = md_arena_strdup(ar, spec->domain ? spec->domain : "");
     n->overload = "";
-    n->op = md_arena_strdup(ar, op);
+    n->op = md_arena_strdup(ar, spec->op);
     n->name = "";
-    if (!n->domain || !n->op)
-        return md_fail_nomem(err, strlen(op));
+    if (spec->name && spec->name[0])
+        n->name = md_arena_strdup(ar, spec->name);
+    if (!n->domain || !n->op || !n->name)
+        return md_fail_nomem(err, strlen(spec->op));
     return MD_OK;
 }
 
@@ -299,10 +301,7 @@ static md_status define_results(md_graph *g, md_node *n, md_error *err)
 }
 
 md_status md_graph_insert_node(md_node **out, md_graph *g, uint32_t at,
-                               const char *domain, const char *op,
-                               const md_value_id *in, uint32_t n_in,
-                               const md_value_id *result, uint32_t n_out,
-                               md_error *err)
+                               const md_node_spec *spec, md_error *err)
 {
     md_node *n;
 
@@ -311,11 +310,11 @@ md_status md_graph_insert_node(md_node **out, md_graph *g, uint32_t at,
     n = md_arena_calloc(&g->model->arena, 1, sizeof(*n));
     if (!n)
         return md_fail_nomem(err, sizeof(*n));
-    MD_TRY(fill_node(g, n, domain, op, err));
-    MD_TRY(copy_ids(g, &n->in, in, n_in, err));
-    MD_TRY(copy_ids(g, &n->out, result, n_out, err));
-    n->n_in = n->cap_in = n_in;
-    n->n_out = n_out;
+    MD_TRY(fill_node(g, n, spec, err));
+    MD_TRY(copy_ids(g, &n->in, spec->in, spec->n_in, err));
+    MD_TRY(copy_ids(g, &n->out, spec->out, spec->n_out, err));
+    n->n_in = n->cap_in = spec->n_in;
+    n->n_out = spec->n_out;
     MD_TRY(define_results(g, n, err));
     memmove(g->nodes + at + 1, g->nodes + at,
             (g->n_nodes - at) * sizeof(*g->nodes));
@@ -326,26 +325,10 @@ md_status md_graph_insert_node(md_node **out, md_graph *g, uint32_t at,
     return MD_OK;
 }
 
-md_status md_graph_add_node(md_node **out, md_graph *g, const char *domain,
-                            const char *op, const char *name,
-                            const md_value_id *in, uint32_t n_in,
-                            const md_value_id *result, uint32_t n_out,
-                            md_error *err)
+md_status md_graph_add_node(md_node **out, md_graph *g,
+                            const md_node_spec *spec, md_error *err)
 {
-    const char *copy = "";
-    md_node *n;
-
-    if (name && name[0]) {
-        copy = md_arena_strdup(&g->model->arena, name);
-        if (!copy)
-            return md_fail_nomem(err, strlen(name));
-    }
-    MD_TRY(md_graph_insert_node(&n, g, g->n_nodes, domain, op, in, n_in, result,
-                                n_out, err));
-    n->name = copy;
-    if (out)
-        *out = n;
-    return MD_OK;
+    return md_graph_insert_node(out, g, g->n_nodes, spec, err);
 }
 
 md_status md_node_set_input(md_graph *g, md_node *n, uint32_t i, md_value_id id,

@@ -280,20 +280,23 @@ md_status md_graph_align_const(md_graph *g, md_value_id id, md_error *err);
 md_status md_graph_own_const(md_graph *g, md_value_id id, void *data,
                              const md_alloc *owner, md_error *err);
 
-/* Append a node; in/out arrays are copied and values' def is set.  A result
- * that exists already is MD_CORRUPT; a failure leaves the graph as it was. */
-md_status md_graph_add_node(md_node **out, md_graph *g, const char *domain,
-                            const char *op, const char *name,
-                            const md_value_id *in, uint32_t n_in,
-                            const md_value_id *result, uint32_t n_out,
-                            md_error *err);
+/* What a new node is; everything is copied. */
+typedef struct md_node_spec {
+    const char *domain, *op, *name; /* name NULL: "" */
+    const md_value_id *in;
+    uint32_t n_in;
+    const md_value_id *out; /* results: their def is set */
+    uint32_t n_out;
+} md_node_spec;
+
+/* Append a node.  A result that exists already is MD_CORRUPT; a failure leaves
+ * the graph as it was.  *out (which may be NULL) is the graph's. */
+md_status md_graph_add_node(md_node **out, md_graph *g,
+                            const md_node_spec *spec, md_error *err);
 
 /* The same at position `at` of the node order (at <= n_nodes). */
 md_status md_graph_insert_node(md_node **out, md_graph *g, uint32_t at,
-                               const char *domain, const char *op,
-                               const md_value_id *in, uint32_t n_in,
-                               const md_value_id *result, uint32_t n_out,
-                               md_error *err);
+                               const md_node_spec *spec, md_error *err);
 
 /* Set input slot i (the list grows, absent slots between are NONE). */
 md_status md_node_set_input(md_graph *g, md_node *n, uint32_t i, md_value_id id,

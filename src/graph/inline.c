@@ -301,8 +301,10 @@ static md_status copy_node(inliner *in, const scope *s, const md_node *n,
     MD_TRY(map_ids(in, &ins, s, n->in, n->n_in, err));
     MD_TRY(map_ids(in, &outs, s, n->out, n->n_out, err));
     join(name, s->call, n->name);
-    MD_TRY(md_graph_add_node(&copy, s->to, n->domain, n->op, name, ins, n->n_in,
-                             outs, n->n_out, err));
+    MD_TRY(md_graph_add_node(
+        &copy, s->to,
+        &(md_node_spec){ n->domain, n->op, name, ins, n->n_in, outs, n->n_out },
+        err));
     copy->opset = opset_of(s, n);
     copy->overload = n->overload;
     for (uint32_t i = 0; i < n->n_attr; i++)
@@ -365,8 +367,10 @@ static md_status copy_results(inliner *in, const scope *s,
                            s->call->name, s->call->op, i,
                            s->from->values[s->from->outputs[i]].name);
         MD_TRY(count_node(in, err));
-        MD_TRY(md_graph_add_node(NULL, s->to, "", "Identity", s->call->name,
-                                 &from, 1, &results[i], 1, err));
+        MD_TRY(md_graph_add_node(NULL, s->to,
+                                 &(md_node_spec){ "", "Identity", s->call->name,
+                                                  &from, 1, &results[i], 1 },
+                                 err));
     }
     return MD_OK;
 }

@@ -242,13 +242,19 @@ static md_status insert_pair(quantizer *q, md_value_id id, md_error *err)
     snprintf(stem, sizeof(stem), "%.90s_dq", g->values[id].name);
     MD_TRY(md_graph_add_unique(&real, g, stem, err));
     MD_TRY(md_graph_insert_node(
-        NULL, g, at, "", "QuantizeLinear",
-        (md_value_id[]){ id, q->scale_id[src], q->zero_id[src] }, 3, &codes, 1,
+        NULL, g, at,
+        &(md_node_spec){
+            "", "QuantizeLinear", "",
+            (md_value_id[]){ id, q->scale_id[src], q->zero_id[src] }, 3, &codes,
+            1 },
         err));
     MD_TRY(md_graph_insert_node(
-        NULL, g, at + 1, "", "DequantizeLinear",
-        (md_value_id[]){ codes, q->scale_id[src], q->zero_id[src] }, 3, &real,
-        1, err));
+        NULL, g, at + 1,
+        &(md_node_spec){
+            "", "DequantizeLinear", "",
+            (md_value_id[]){ codes, q->scale_id[src], q->zero_id[src] }, 3,
+            &real, 1 },
+        err));
     q->real[id] = real;
     return MD_OK;
 }
@@ -289,8 +295,9 @@ static md_status dequantized(md_value_id *real, md_graph *g,
     md_node *dq;
 
     MD_TRY(md_graph_add_unique(real, g, stem, err));
-    MD_TRY(md_graph_insert_node(&dq, g, 0, "", "DequantizeLinear", ids, 3, real,
-                                1, err));
+    MD_TRY(md_graph_insert_node(
+        &dq, g, 0,
+        &(md_node_spec){ "", "DequantizeLinear", "", ids, 3, real, 1 }, err));
     return md_node_set_attr_i(g, dq, "axis", axis, err);
 }
 

@@ -131,8 +131,10 @@ md_value_id md_build_node(md_model *m, const char *op, int n_in,
 
     snprintf(name, sizeof(name), "%s_%u", op, m->graph->n_values);
     assert_md_ok(md_graph_add_value(&out, m->graph, name, &err), &err);
-    assert_md_ok(md_graph_add_node(NULL, m->graph, "", op, name, in,
-                                   (uint32_t)n_in, &out, 1, &err),
+    assert_md_ok(md_graph_add_node(NULL, m->graph,
+                                   &(md_node_spec){ "", op, name, in,
+                                                    (uint32_t)n_in, &out, 1 },
+                                   &err),
                  &err);
     return out;
 }

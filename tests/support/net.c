@@ -112,8 +112,10 @@ static void take_node(reader *r, const char *domain, const char *op,
             assert_md_ok(
                 md_graph_add_value(&out[i], r->m->graph, names[i], &err), &err);
     }
-    assert_md_ok(md_graph_add_node(&n, r->m->graph, domain, op, names[0], in,
-                                   n_in, out, n_out, &err),
+    assert_md_ok(md_graph_add_node(&n, r->m->graph,
+                                   &(md_node_spec){ domain, op, names[0], in,
+                                                    n_in, out, n_out },
+                                   &err),
                  &err);
     for (r->t.p += strspn(r->t.p, " "); *r->t.p && !strchr(";\n", *r->t.p);
          r->t.p += strspn(r->t.p, " ")) {

@@ -96,7 +96,8 @@ static md_node *add_node(md_graph *g, const char *domain, const char *op,
     md_node *n;
 
     assert_md_ok(
-        md_graph_add_node(&n, g, domain, op, op, in, n_in, &out, 1, &err),
+        md_graph_add_node(
+            &n, g, &(md_node_spec){ domain, op, op, in, n_in, &out, 1 }, &err),
         &err);
     return n;
 }

@@ -47,8 +47,10 @@ static void take_head(line *l)
     snprintf(op, sizeof(op), "%.*s", (int)(dash - dot), dot);
     l->opset = atoi(dash + 1);
     l->t.p += n;
-    if (dash <= dot || md_graph_add_node(&l->node, l->model->graph, domain, op,
-                                         "", none, 0, none, 0, NULL) != MD_OK)
+    if (dash <= dot ||
+        md_graph_add_node(&l->node, l->model->graph,
+                          &(md_node_spec){ domain, op, "", none, 0, none, 0 },
+                          NULL) != MD_OK)
         l->t.fault = "operator and opset expected";
 }
 

@@ -90,7 +90,8 @@ md_status md_keras_op(md_value_id *out, md_keras_build *b, const char *op,
 
     MD_TRY(md_graph_add_value(&id, b->g, NULL, err));
     MD_TRY(md_keras_stem(b, id, op, err));
-    MD_TRY(md_graph_add_node(node, b->g, "", op, NULL, in, n_in, &id, 1, err));
+    MD_TRY(md_graph_add_node(
+        node, b->g, &(md_node_spec){ "", op, NULL, in, n_in, &id, 1 }, err));
     *out = id;
     return MD_OK;
 }

@@ -38,9 +38,12 @@ static md_model *top_k_net(void)
 
     for (int i = 0; i < 2; i++)
         assert_md_ok(md_graph_add_unique(&out[i], m->graph, "t", &err), &err);
-    assert_md_ok(md_graph_add_node(&n, m->graph, "", "TopK", "top",
-                                   (md_value_id[]){ x, k }, 2, out, 2, &err),
-                 &err);
+    assert_md_ok(
+        md_graph_add_node(&n, m->graph,
+                          &(md_node_spec){ "", "TopK", "top",
+                                           (md_value_id[]){ x, k }, 2, out, 2 },
+                          &err),
+        &err);
     t = md_build_node(m, "Relu", 1, &out[0]);
     y = md_build_node(m, "Add", 2, (md_value_id[]){ t, out[0] });
     y = md_build_node(m, "Softmax", 1, &y);

@@ -81,9 +81,11 @@ static md_model *load_padded(const md_temp *dir, int64_t n, size_t padding,
         ((float *)w.data)[i] = (float)i;
     assert_md_ok(md_graph_add_const(&id, m->graph, "w", w, &err), &err);
     assert_md_ok(md_graph_add_value(&y, m->graph, "y", &err), &err);
-    assert_md_ok(md_graph_add_node(NULL, m->graph, "", "Identity", "", &id, 1,
-                                   &y, 1, &err),
-                 &err);
+    assert_md_ok(
+        md_graph_add_node(NULL, m->graph,
+                          &(md_node_spec){ "", "Identity", "", &id, 1, &y, 1 },
+                          &err),
+        &err);
     assert_md_ok(md_graph_add_output(m->graph, y, &err), &err);
     md_temp_path(path, dir, "padded.onnx");
     assert_md_ok(md_onnx_save(m, path, NULL, &err), &err);

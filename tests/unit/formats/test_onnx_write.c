@@ -77,11 +77,16 @@ static void test_onnx_write__types_inside_functions_are_kept(void **state)
     (void)state;
     assert_md_ok(md_graph_add_value(&inner, body, "inner", &err), &err);
     assert_md_ok(md_graph_add_value(&out, body, "out", &err), &err);
-    assert_md_ok(md_graph_add_node(NULL, body, "", "Neg", "", &body->inputs[0],
-                                   1, &inner, 1, &err),
-                 &err);
     assert_md_ok(
-        md_graph_add_node(NULL, body, "", "Abs", "", &inner, 1, &out, 1, &err),
+        md_graph_add_node(
+            NULL, body,
+            &(md_node_spec){ "", "Neg", "", &body->inputs[0], 1, &inner, 1 },
+            &err),
+        &err);
+    assert_md_ok(
+        md_graph_add_node(NULL, body,
+                          &(md_node_spec){ "", "Abs", "", &inner, 1, &out, 1 },
+                          &err),
         &err);
     md_graph_value(body, inner)->type = half;
     m = reread(sample);
@@ -196,15 +201,21 @@ static md_model *make_rewritten(void)
     assert_md_ok(md_graph_add_input(g, id[0], &err), &err);
     md_graph_value(g, id[0])->type = md_type_of_tensor(t.dtype, &t.shape);
     md_graph_value(g, id[2])->type = md_type_of_tensor(t.dtype, &t.shape);
-    assert_md_ok(
-        md_graph_add_node(NULL, g, "", "Relu", "", &id[0], 1, &id[1], 1, &err),
-        &err);
-    assert_md_ok(
-        md_graph_add_node(NULL, g, "", "Relu", "", &id[1], 1, &id[2], 1, &err),
-        &err);
-    assert_md_ok(
-        md_graph_add_node(&dead, g, "", "Add", "", &id[4], 1, &id[3], 1, &err),
-        &err);
+    assert_md_ok(md_graph_add_node(
+                     NULL, g,
+                     &(md_node_spec){ "", "Relu", "", &id[0], 1, &id[1], 1 },
+                     &err),
+                 &err);
+    assert_md_ok(md_graph_add_node(
+                     NULL, g,
+                     &(md_node_spec){ "", "Relu", "", &id[1], 1, &id[2], 1 },
+                     &err),
+                 &err);
+    assert_md_ok(md_graph_add_node(
+                     &dead, g,
+                     &(md_node_spec){ "", "Add", "", &id[4], 1, &id[3], 1 },
+                     &err),
+                 &err);
     dead->dead = true;
     assert_md_ok(md_graph_add_output(g, id[2], &err), &err);
     return m;
@@ -252,7 +263,9 @@ static md_model *make_large(void)
     md_graph_value(g, in[0])->type = (md_type){ .dtype = MD_DTYPE_F32 };
     md_graph_value(g, out)->type = (md_type){ .dtype = MD_DTYPE_F32 };
     assert_md_ok(
-        md_graph_add_node(NULL, g, "", "Gemm", "", in, 3, &out, 1, &err), &err);
+        md_graph_add_node(
+            NULL, g, &(md_node_spec){ "", "Gemm", "", in, 3, &out, 1 }, &err),
+        &err);
     assert_md_ok(md_graph_add_output(g, out, &err), &err);
     return m;
 }

@@ -44,7 +44,9 @@ static md_node *node(md_graph *in, const char *op, md_value_id from,
     md_node *n = NULL;
 
     assert_md_ok(
-        md_graph_add_node(&n, in, "", op, NULL, &from, 1, &to, 1, &err), &err);
+        md_graph_add_node(
+            &n, in, &(md_node_spec){ "", op, NULL, &from, 1, &to, 1 }, &err),
+        &err);
     return n;
 }
 
@@ -63,8 +65,10 @@ static void test_change__insert_at_a_place(void **state)
         char op[2] = { (char)('A' + i), '\0' };
         md_node *n = NULL;
 
-        assert_md_ok(md_graph_insert_node(&n, g, cases[i].at, NULL, op, NULL, 0,
-                                          NULL, 0, &err),
+        assert_md_ok(md_graph_insert_node(
+                         &n, g, cases[i].at,
+                         &(md_node_spec){ NULL, op, "", NULL, 0, NULL, 0 },
+                         &err),
                      &err);
         assert_string_equal(n->domain, "");
         assert_string_equal(n->name, "");
@@ -143,9 +147,10 @@ static void test_change__replace_uses(void **state)
     md_node *twice;
 
     (void)state;
-    assert_md_ok(
-        md_graph_add_node(&twice, g, "", "Add", "", both, 2, &out, 1, &err),
-        &err);
+    assert_md_ok(md_graph_add_node(
+                     &twice, g,
+                     &(md_node_spec){ "", "Add", "", both, 2, &out, 1 }, &err),
+                 &err);
     node(g, "Neg", c, value(g, "d"));
     assert_md_ok(md_graph_add_output(g, a, &err), &err);
     assert_md_ok(md_graph_add_output(g, c, &err), &err);
@@ -272,7 +277,9 @@ static void test_change__wide_fans(void **state)
     assert_md_ok(md_graph_add_input(g, x, &err), &err);
     assert_md_ok(md_graph_add_value(&y, g, "sum", &err), &err);
     assert_md_ok(
-        md_graph_add_node(&sum, g, "", "Sum", "", NULL, 0, &y, 1, &err), &err);
+        md_graph_add_node(
+            &sum, g, &(md_node_spec){ "", "Sum", "", NULL, 0, &y, 1 }, &err),
+        &err);
     assert_md_ok(md_node_set_input(g, sum, LARGE - 1, x, &err), &err);
     for (uint32_t i = 0; i < LARGE; i++) {
         md_value_id v;
@@ -333,8 +340,9 @@ static md_status build(md_graph *to, md_error *err)
         if (i == 0) {
             MD_TRY(md_graph_add_input(to, out, err));
         } else {
-            MD_TRY(md_graph_add_node(&n, to, "dom", "Op", name, &last, 1, &out,
-                                     1, err));
+            MD_TRY(md_graph_add_node(
+                &n, to, &(md_node_spec){ "dom", "Op", name, &last, 1, &out, 1 },
+                err));
             MD_TRY(md_node_set_attr_i(to, n, "i", i, err));
             MD_TRY(md_node_set_attr_s(to, n, "s", name, err));
             MD_TRY(md_node_set_attr_is(to, n, "is", ints, 3, err));

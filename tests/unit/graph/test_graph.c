@@ -30,8 +30,10 @@ static md_node *node(md_graph *g, const char *op, md_value_id in,
     md_error err = MD_ERROR_INIT;
     md_node *n = NULL;
 
-    assert_md_ok(md_graph_add_node(&n, g, "", op, op, &in, 1, &out, 1, &err),
-                 &err);
+    assert_md_ok(
+        md_graph_add_node(&n, g, &(md_node_spec){ "", op, op, &in, 1, &out, 1 },
+                          &err),
+        &err);
     return n;
 }
 
@@ -100,7 +102,8 @@ static void test_graph__a_value_has_one_producer(void **state)
     (void)state;
     node(m->graph, "Relu", a, b);
     assert_md_fails(
-        md_graph_add_node(NULL, m->graph, "", "Abs", "", &a, 1, &b, 1, &err),
+        md_graph_add_node(NULL, m->graph,
+                          &(md_node_spec){ "", "Abs", "", &a, 1, &b, 1 }, &err),
         MD_CORRUPT, &err, "'b' is produced more than once");
     md_model_free(m);
 }
@@ -120,8 +123,10 @@ static void test_graph__a_refused_node_leaves_no_trace(void **state)
     assert_md_ok(md_graph_add_input(g, a, &err), &err);
     node(g, "Relu", a, taken);
     for (int i = 0; i < 2; i++) {
-        assert_md_fails(md_graph_add_node(NULL, g, "", "Split", "", &a, 1,
-                                          cases[i], 3, &err),
+        assert_md_fails(md_graph_add_node(NULL, g,
+                                          &(md_node_spec){ "", "Split", "", &a,
+                                                           1, cases[i], 3 },
+                                          &err),
                         MD_CORRUPT, &err, "is produced more than once");
         assert_null(g->values[fresh].def);
         assert_int_equal(g->n_nodes, 1);
@@ -159,9 +164,11 @@ static void test_graph__goes_on_after_a_failed_allocation(void **state)
         if (i == 0)
             continue;
         m->arena.limit = m->arena.used;
-        assert_md_fails(
-            md_graph_add_node(NULL, g, "", "Op", name, &last, 1, &i, 1, &err),
-            MD_NOMEM, &err, "out of memory");
+        assert_md_fails(md_graph_add_node(
+                            NULL, g,
+                            &(md_node_spec){ "", "Op", name, &last, 1, &i, 1 },
+                            &err),
+                        MD_NOMEM, &err, "out of memory");
         m->arena.limit = 0;
         node(g, "Op", last, i);
         last = i;

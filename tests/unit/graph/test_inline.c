@@ -28,8 +28,10 @@ static md_node *node(md_graph *g, const char *domain, const char *op,
     md_error err = MD_ERROR_INIT;
     md_node *n = NULL;
 
-    assert_md_ok(md_graph_add_node(&n, g, domain, op, out, &i, 1, &o, 1, &err),
-                 &err);
+    assert_md_ok(
+        md_graph_add_node(
+            &n, g, &(md_node_spec){ domain, op, out, &i, 1, &o, 1 }, &err),
+        &err);
     return n;
 }
 
@@ -90,9 +92,10 @@ static md_model *build(const md_alloc *alloc)
     three[1] = value(deep, "t");
     three[2] = value(deep, "a");
     v = value(deep, "v");
-    assert_md_ok(
-        md_graph_add_node(NULL, deep, "", "Add", "v", three, 3, &v, 1, &err),
-        &err);
+    assert_md_ok(md_graph_add_node(
+                     NULL, deep,
+                     &(md_node_spec){ "", "Add", "v", three, 3, &v, 1 }, &err),
+                 &err);
     output(deep, "v");
     assert_md_ok(md_graph_verify(body, &err), &err);
     body = function(m, 1, "inner");

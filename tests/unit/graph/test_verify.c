@@ -49,9 +49,11 @@ static md_node *node(md_graph *g, const char *op, const char *in,
     md_value_id from = in ? value(g, in) : MD_VALUE_NONE;
     md_value_id to = value(g, out);
 
-    assert_md_ok(
-        md_graph_add_node(&n, g, "", op, op, &from, in != NULL, &to, 1, &err),
-        &err);
+    assert_md_ok(md_graph_add_node(
+                     &n, g,
+                     &(md_node_spec){ "", op, op, &from, in != NULL, &to, 1 },
+                     &err),
+                 &err);
     return n;
 }
 
@@ -332,9 +334,11 @@ static void test_verify__prints_the_listing(void **state)
     input(g, "x");
     out = value(g, "y");
     assert_md_ok(md_graph_add_const(&in[2], g, "w", w, &err), &err);
-    assert_md_ok(
-        md_graph_add_node(NULL, g, "com.x", "Op", NULL, in, 3, &out, 1, &err),
-        &err);
+    assert_md_ok(md_graph_add_node(
+                     NULL, g,
+                     &(md_node_spec){ "com.x", "Op", NULL, in, 3, &out, 1 },
+                     &err),
+                 &err);
     output(g, "y");
     md_buf_init(&buf, md_alloc_default(), 4096);
     assert_md_ok(md_graph_print(g, &buf, &err), &err);

@@ -69,13 +69,18 @@ static int set_up(void **state)
     assert_md_ok(md_graph_add_const(&f.one, f.g, "one", one, &err), &err);
     assert_md_ok(md_graph_add_value(&f.r, f.g, "r", &err), &err);
     assert_md_ok(md_graph_add_value(&f.y, f.g, "y", &err), &err);
-    assert_md_ok(md_graph_add_node(&n, f.g, "", "Add", "add",
-                                   (md_value_id[]){ f.r, f.one }, 2,
-                                   (md_value_id[]){ f.y }, 1, &err),
-                 &err);
-    assert_md_ok(md_graph_add_node(&n, f.g, "", "Relu", "relu",
-                                   (md_value_id[]){ f.x }, 1,
-                                   (md_value_id[]){ f.r }, 1, &err),
+    assert_md_ok(
+        md_graph_add_node(&n, f.g,
+                          &(md_node_spec){ "", "Add", "add",
+                                           (md_value_id[]){ f.r, f.one }, 2,
+                                           (md_value_id[]){ f.y }, 1 },
+                          &err),
+        &err);
+    assert_md_ok(md_graph_add_node(&n, f.g,
+                                   &(md_node_spec){ "", "Relu", "relu",
+                                                    (md_value_id[]){ f.x }, 1,
+                                                    (md_value_id[]){ f.r }, 1 },
+                                   &err),
                  &err);
     assert_md_ok(md_graph_add_output(f.g, f.y, &err), &err);
     assert_md_ok(md_graph_add_output(f.g, f.r, &err), &err);
