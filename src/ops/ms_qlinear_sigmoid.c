@@ -3,22 +3,9 @@
 
 #include "ops/common/quantize.h"
 
-static md_status check(const md_infer *c, md_error *err)
-{
-    MD_TRY(md_infer__need(c, 0, MD_TYPES_Q8, err));
-    MD_TRY(md_qlinear__check(c, 1, 2, 0, err));
-    MD_TRY(md_qlinear__check(c, 3, 4, 0, err));
-    for (uint32_t i = 1; i < c->node->n_in; i++) {
-        if (md_infer_has(c, i))
-            MD_TRY(md_infer__length(c->in[i], MD_DIM(1), "scale or zero point",
-                                    err));
-    }
-    return MD_OK;
-}
-
 static md_status infer(const md_infer *c, md_error *err)
 {
-    MD_TRY(check(c, err));
+    MD_TRY(md_qlinear__check_unary(c, err));
     md_infer__give(c, 0, c->in[0]);
     return MD_OK;
 }

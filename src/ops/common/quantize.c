@@ -5,6 +5,7 @@
 
 #include "base/size.h"
 #include "kernels/requant_s8.h"
+#include "ops/common/elementwise.h"
 #include "tensor/float.h"
 
 /* Scale or zero point `s` of a blocked axis: like x but for ceil(n / block) on
@@ -116,6 +117,70 @@ md_status md_qlinear__check(const md_infer *c, uint32_t scale, uint32_t zero,
     MD_TRY(md_infer__may(c, zero, MD_TYPES_Q8 | MD_T(I32) | MD_TYPES_F8, err));
     MD_TRY(md_infer__rank(c, zero, 0, 1, err));
     return md_infer__same_dtype(c, zero, like, err);
+}
+
+/* Every input but tensors 0 and `other` is one number. */
+static md_status check_scalars(const md_infer *c, uint32_t other, md_error *err)
+{
+    for (uint32_t i = 1; i < c->node->n_in; i++) {
+        if (i != other && md_infer_has(c, i))
+            MD_TRY(md_infer__length(c->in[i], MD_DIM(1), "scale or zero point",
+                                    err));
+    }
+    return MD_OK;
+}
+
+md_status md_qlinear__check_unary(const md_infer *c, md_error *err)
+{
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_Q8, err));
+    MD_TRY(md_qlinear__check(c, 1, 2, 0, err));
+    MD_TRY(md_qlinear__check(c, 3, 4, 0, err));
+    return check_scalars(c, 0, err);
+}
+
+md_status md_qlinear__infer_binary(const md_infer *c, md_error *err)
+{
+    md_type t = { 0 };
+
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_Q8, err));
+    MD_TRY(md_infer__need(c, 3, MD_TYPES_Q8, err));
+    MD_TRY(md_infer__same_dtype(c, 0, 3, err));
+    MD_TRY(md_qlinear__check(c, 1, 2, 0, err));
+    MD_TRY(md_qlinear__check(c, 4, 5, 0, err));
+    MD_TRY(md_qlinear__check(c, 6, 7, 0, err));
+    MD_TRY(check_scalars(c, 3, err));
+    MD_TRY(md_infer__broadcast(c, &t, c->in[0], c->in[3], err));
+    t.dtype = c->in[0]->dtype ? c->in[0]->dtype : c->in[3]->dtype;
+    md_infer__give(c, 0, &t);
+    return MD_OK;
+}
+
+void md_qlinear__binary(const md_exec *x, md_tensor *out,
+                        float (*f)(float a, float b))
+{
+    const md_tensor *in[2] = { x->in[0], x->in[3] };
+    float scale[2] = { (float)md_exec__scalar(x, 1, 1.0),
+                       (float)md_exec__scalar(x, 4, 1.0) };
+    int64_t zero[2] = { (int64_t)md_exec__scalar(x, 2, 0.0),
+                        (int64_t)md_exec__scalar(x, 5, 0.0) };
+    float out_scale = (float)md_exec__scalar(x, 6, 1.0);
+    int64_t out_zero = (int64_t)md_exec__scalar(x, 7, 0.0);
+    md_rows r;
+
+    md_rows__begin(&r, &out->shape, 2, in);
+    while (md_rows__next(&r)) {
+        for (int64_t i = 0; i < r.n; i++) {
+            float v[2];
+
+            for (int k = 0; k < 2; k++)
+                v[k] =
+                    scale[k] *
+                    (float)(md_tensor_get_i64(in[k], r.at[k] + i * r.step[k]) -
+                            zero[k]);
+            md_quantize__set(out, r.row * r.n + i, f(v[0], v[1]), out_scale,
+                             out_zero, true);
+        }
+    }
 }
 
 /* Sixteen columns at a time, which is what the kernel takes. */

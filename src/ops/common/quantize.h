@@ -55,6 +55,16 @@ void md_quantize__set(md_tensor *t, int64_t i, float x, float scale,
 md_status md_qlinear__check(const md_infer *c, uint32_t scale, uint32_t zero,
                             uint32_t like, md_error *err);
 
+/* Inputs of a QLinear operator on one 8-bit tensor with one scale and one zero
+ * point: x, its scale and zero point, those of the result. */
+md_status md_qlinear__check_unary(const md_infer *c, md_error *err);
+
+/* QLinearAdd and QLinearMul: f of what both inputs stand for, quantized;
+ * each step in float32. */
+md_status md_qlinear__infer_binary(const md_infer *c, md_error *err);
+void md_qlinear__binary(const md_exec *x, md_tensor *out,
+                        float (*f)(float a, float b));
+
 /* All elements of q minus the zero point in input `zero` (NULL:
  * 0).  Of several zero points, element i has number i / per % n. */
 md_status md_quantize__centre(int32_t **out, const md_tensor *q,
