@@ -1,49 +1,13 @@
-#include "ops/common/util.h"
+#include "ops/common/concat.h"
 #include "ops/lower.h"
-
-/* Merge the dimensions of one more input into t. */
-static md_status join(const md_infer *c, md_type *t, const md_type *in,
-                      int axis, md_error *err)
-{
-    if (in->rank != t->rank)
-        return md_fail(err, MD_INVALID, "inputs have ranks %d and %d", t->rank,
-                       in->rank);
-    for (int i = 0; i < t->rank; i++) {
-        if (i == axis) {
-            MD_TRY(md_dim__add(c, &t->dim[i], t->dim[i], in->dim[i], err));
-            continue;
-        }
-        MD_TRY(md_infer__same_dim(in->dim[i], t->dim[i],
-                                  "a dimension beside the axis", err));
-        if (!md_dim_is_const(t->dim[i]))
-            t->dim[i] = in->dim[i];
-    }
-    return MD_OK;
-}
 
 static md_status infer(const md_infer *c, md_error *err)
 {
-    md_type t = { 0 };
-    bool known = true;
-    int axis = 0;
-
-    if (!md_node_attr(c->node, "axis"))
-        return md_fail(err, MD_INVALID, "Concat lacks axis");
     for (uint32_t i = 0; i < c->node->n_in; i++) {
         MD_TRY(md_infer__need(c, i, MD_TYPES_ANY, err));
         MD_TRY(md_infer__same_dtype(c, 0, i, err));
-        known = known && c->in[i]->has_rank;
     }
-    t.dtype = c->in[0]->dtype;
-    if (known) {
-        t = *c->in[0];
-        MD_TRY(md_axis_normalize(&axis, md_node_attr_i(c->node, "axis", 0),
-                                 t.rank, err));
-        for (uint32_t i = 1; i < c->node->n_in; i++)
-            MD_TRY(join(c, &t, c->in[i], axis, err));
-    }
-    md_infer__give(c, 0, &t);
-    return MD_OK;
+    return md_concat__infer(c, 0, 1, err);
 }
 
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,

@@ -1,7 +1,7 @@
 #include "ops/common/quantize.h"
 #include "ops/lower.h"
 
-static md_status infer(const md_infer *c, md_error *err)
+md_status md_dequantize_linear__infer(const md_infer *c, md_error *err)
 {
     int64_t given = md_node_attr_i(c->node, "output_dtype", 0);
     md_dtype dtype = md_infer__dtype(c, 1);
@@ -49,9 +49,9 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     return MD_OK;
 }
 
-static md_status run(md_exec *x, md_error *err)
+md_status md_dequantize_linear__run(md_exec *x, md_error *err)
 {
-    return md_exec__single(x, infer, compute, err);
+    return md_exec__single(x, md_dequantize_linear__infer, compute, err);
 }
 
 const md_op md_op_dequantize_linear = {
@@ -62,7 +62,7 @@ const md_op md_op_dequantize_linear = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,
-    .infer = infer,
-    .run = run,
+    .infer = md_dequantize_linear__infer,
+    .run = md_dequantize_linear__run,
     .fast = &md_fast_dequantize,
 };

@@ -1,6 +1,4 @@
 /* To uint8 by the range of the data, which always holds 0. */
-#include <math.h>
-
 #include "ops/common/quantize.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -19,25 +17,18 @@ static md_status run(md_exec *x, md_error *err)
 {
     const float *v = x->in[0]->data;
     int64_t n = md_tensor_n(x->in[0]);
-    float lo = 0.0f, hi = 0.0f, scale;
     md_tensor *out[3];
-    int32_t zero;
+    float scale;
+    uint8_t zero;
 
     MD_TRY(md_exec__outputs(x, infer, out, 3, err));
-    for (int64_t i = 0; i < n; i++) {
-        lo = fminf(lo, v[i]);
-        hi = fmaxf(hi, v[i]);
-    }
-    scale = (hi - lo) / 255.0f;
-    if (scale == 0.0f)
-        scale = 1.0f;
-    zero = md_quantize__round(0.0f - lo / scale, 0, 0, 255);
+    md_quantize__range(&scale, &zero, v, n);
     for (int64_t i = 0; out[0] && i < n; i++)
         md_quantize__set(out[0], i, v[i], scale, zero, true);
     if (out[1])
         *(float *)out[1]->data = scale;
     if (out[2])
-        *(uint8_t *)out[2]->data = (uint8_t)zero;
+        *(uint8_t *)out[2]->data = zero;
     return MD_OK;
 }
 

@@ -3,35 +3,24 @@
 
 #include "ops/common/quantize.h"
 
-static md_status infer(const md_infer *c, md_error *err)
+static float sigmoid(float v, float param)
 {
-    MD_TRY(md_qlinear__check_unary(c, err));
-    md_infer__give(c, 0, c->in[0]);
-    return MD_OK;
+    (void)param;
+    return (float)(1.0 / (1.0 + exp(-(double)v)));
 }
 
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    float scale = (float)md_exec__scalar(x, 1, 1.0);
-    int64_t zero = (int64_t)md_exec__scalar(x, 2, 0.0);
-    float out_scale = (float)md_exec__scalar(x, 3, 1.0);
-    int64_t out_zero = (int64_t)md_exec__scalar(x, 4, 0.0);
-
     (void)ar;
     (void)err;
-    for (int64_t i = 0; i < md_tensor_n(out); i++) {
-        float v = scale * (float)(md_tensor_get_i64(x->in[0], i) - zero);
-
-        v = (float)(1.0 / (1.0 + exp(-(double)v)));
-        md_quantize__set(out, i, v, out_scale, out_zero, true);
-    }
+    md_qlinear__unary(x, out, sigmoid, 0.0f);
     return MD_OK;
 }
 
 static md_status run(md_exec *x, md_error *err)
 {
-    return md_exec__single(x, infer, compute, err);
+    return md_exec__single(x, md_qlinear__infer_unary, compute, err);
 }
 
 const md_op md_op_ms_qlinear_sigmoid = {
@@ -42,6 +31,6 @@ const md_op md_op_ms_qlinear_sigmoid = {
     .in_max = 5,
     .out_min = 1,
     .out_max = 1,
-    .infer = infer,
+    .infer = md_qlinear__infer_unary,
     .run = run,
 };

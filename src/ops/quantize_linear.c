@@ -12,7 +12,7 @@ static md_dtype result(const md_infer *c)
     return MD_DTYPE_U8;
 }
 
-static md_status infer(const md_infer *c, md_error *err)
+md_status md_quantize_linear__infer(const md_infer *c, md_error *err)
 {
     int64_t given = md_node_attr_i(c->node, "output_dtype", 0);
     md_dtype dtype;
@@ -58,9 +58,9 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     return MD_OK;
 }
 
-static md_status run(md_exec *x, md_error *err)
+md_status md_quantize_linear__run(md_exec *x, md_error *err)
 {
-    return md_exec__single(x, infer, compute, err);
+    return md_exec__single(x, md_quantize_linear__infer, compute, err);
 }
 
 const md_op md_op_quantize_linear = {
@@ -71,7 +71,7 @@ const md_op md_op_quantize_linear = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,
-    .infer = infer,
-    .run = run,
+    .infer = md_quantize_linear__infer,
+    .run = md_quantize_linear__run,
     .fast = &md_fast_quantize,
 };

@@ -1,26 +1,10 @@
-#include <math.h>
-
 #include "ops/common/softmax.h"
 #include "ops/lower.h"
-
-static void apply(double *v, int64_t n)
-{
-    double max = v[0], sum = 0.0;
-
-    for (int64_t i = 1; i < n; i++)
-        max = fmax(max, v[i]);
-    for (int64_t i = 0; i < n; i++) {
-        v[i] = exp(v[i] - max);
-        sum += v[i];
-    }
-    for (int64_t i = 0; i < n; i++)
-        v[i] /= sum;
-}
 
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    return md_softmax__run(x, out, apply, ar, err);
+    return md_softmax__run(x, out, md_softmax__exp, ar, err);
 }
 
 static md_status run(md_exec *x, md_error *err)

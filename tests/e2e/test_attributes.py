@@ -40,5 +40,7 @@ def test_rows_are_sorted_and_used():
     names = [name for _, name, _ in rows]
     assert names == sorted(names)
     used = {name for s in schemas() for name in s.attributes}
-    ours = {"activation", "channels_last"}  # of com.microsoft
+    ours = {"K", "N", "accuracy_level", "activation", "bits", "channels_last",
+            "gather_axis", "opset", "quantize_axis",
+            "weight_prepacked"}  # of com.microsoft
     assert set(names) - ours <= used

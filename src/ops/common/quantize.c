@@ -109,6 +109,20 @@ void md_quantize__set(md_tensor *t, int64_t i, float x, float scale,
                                (int32_t)md_dtype_int_max(t->dtype)));
 }
 
+void md_quantize__range(float *scale, uint8_t *zero, const float *v, int64_t n)
+{
+    float lo = 0.0f, hi = 0.0f;
+
+    for (int64_t i = 0; i < n; i++) {
+        lo = fminf(lo, v[i]);
+        hi = fmaxf(hi, v[i]);
+    }
+    *scale = (hi - lo) / 255.0f;
+    if (*scale == 0.0f)
+        *scale = 1.0f;
+    *zero = (uint8_t)md_quantize__round(0.0f - lo / *scale, 0, 0, 255);
+}
+
 md_status md_qlinear__check(const md_infer *c, uint32_t scale, uint32_t zero,
                             uint32_t like, md_error *err)
 {
@@ -136,6 +150,28 @@ md_status md_qlinear__check_unary(const md_infer *c, md_error *err)
     MD_TRY(md_qlinear__check(c, 1, 2, 0, err));
     MD_TRY(md_qlinear__check(c, 3, 4, 0, err));
     return check_scalars(c, 0, err);
+}
+
+md_status md_qlinear__infer_unary(const md_infer *c, md_error *err)
+{
+    MD_TRY(md_qlinear__check_unary(c, err));
+    md_infer__give(c, 0, c->in[0]);
+    return MD_OK;
+}
+
+void md_qlinear__unary(const md_exec *x, md_tensor *out,
+                       float (*f)(float v, float param), float param)
+{
+    float scale = (float)md_exec__scalar(x, 1, 1.0);
+    int64_t zero = (int64_t)md_exec__scalar(x, 2, 0.0);
+    float out_scale = (float)md_exec__scalar(x, 3, 1.0);
+    int64_t out_zero = (int64_t)md_exec__scalar(x, 4, 0.0);
+
+    for (int64_t i = 0; i < md_tensor_n(out); i++) {
+        float v = scale * (float)(md_tensor_get_i64(x->in[0], i) - zero);
+
+        md_quantize__set(out, i, f(v, param), out_scale, out_zero, true);
+    }
 }
 
 md_status md_qlinear__infer_binary(const md_infer *c, md_error *err)

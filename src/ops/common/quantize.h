@@ -50,6 +50,15 @@ int32_t md_quantize__round(float t, int32_t zero, int32_t lo, int32_t hi);
 void md_quantize__set(md_tensor *t, int64_t i, float x, float scale,
                       int64_t zero, bool saturate);
 
+/* Scale and zero point for uint8 that span the n values and 0. */
+void md_quantize__range(float *scale, uint8_t *zero, const float *v, int64_t n);
+
+/* QuantizeLinear and DequantizeLinear, which two domains have. */
+md_status md_quantize_linear__infer(const md_infer *c, md_error *err);
+md_status md_quantize_linear__run(md_exec *x, md_error *err);
+md_status md_dequantize_linear__infer(const md_infer *c, md_error *err);
+md_status md_dequantize_linear__run(md_exec *x, md_error *err);
+
 /* Scale and zero point of a QLinear operator: scalars, or [1], or one for
  * each of `n` channels (then per_channel is set in the check). */
 md_status md_qlinear__check(const md_infer *c, uint32_t scale, uint32_t zero,
@@ -58,6 +67,11 @@ md_status md_qlinear__check(const md_infer *c, uint32_t scale, uint32_t zero,
 /* Inputs of a QLinear operator on one 8-bit tensor with one scale and one zero
  * point: x, its scale and zero point, those of the result. */
 md_status md_qlinear__check_unary(const md_infer *c, md_error *err);
+
+/* An elementwise one: f of what x stands for, quantized; in float32. */
+md_status md_qlinear__infer_unary(const md_infer *c, md_error *err);
+void md_qlinear__unary(const md_exec *x, md_tensor *out,
+                       float (*f)(float v, float param), float param);
 
 /* QLinearAdd and QLinearMul: f of what both inputs stand for, quantized;
  * each step in float32. */

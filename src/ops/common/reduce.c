@@ -117,8 +117,8 @@ static void reduce_i64(const md_reduce *r, const parts *p, md_tensor *out,
     md_tensor_set_i64(out, o, acc);
 }
 
-static md_status reduce_all(md_exec *x, const md_reduce *r, md_tensor *out,
-                            md_arena *ar, md_error *err)
+md_status md_reduce__compute(md_exec *x, const md_reduce *r, md_tensor *out,
+                             md_arena *ar, md_error *err)
 {
     bool ints = r->step_int && !md_dtype_is_float(out->dtype);
     int64_t index[MD_RANK_MAX] = { 0 }, n = md_tensor_n(out);
@@ -154,7 +154,7 @@ md_status md_reduce__run(md_exec *x, const md_reduce *r, md_infer_fn *infer,
     if (!out)
         return MD_OK;
     md_arena_init(&ar, x->alloc, 0);
-    s = reduce_all(x, r, out, &ar, err);
+    s = md_reduce__compute(x, r, out, &ar, err);
     md_arena_release(&ar);
     return s;
 }

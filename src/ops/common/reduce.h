@@ -21,6 +21,10 @@ md_status md_reduce__infer(const md_infer *c, const md_reduce *r,
 md_status md_reduce__run(md_exec *x, const md_reduce *r, md_infer_fn *infer,
                          md_error *err);
 
+/* All of out, which is not empty. */
+md_status md_reduce__compute(md_exec *x, const md_reduce *r, md_tensor *out,
+                             md_arena *ar, md_error *err);
+
 /* An operator's functions, from its `static const md_reduce reduce`. */
 #define MD_REDUCE_FUNCTIONS                                                    \
     static md_status infer(const md_infer *c, md_error *err)                   \

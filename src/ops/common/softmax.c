@@ -35,6 +35,20 @@ md_status md_softmax__infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+void md_softmax__exp(double *v, int64_t n)
+{
+    double max = v[0], sum = 0.0;
+
+    for (int64_t i = 1; i < n; i++)
+        max = fmax(max, v[i]);
+    for (int64_t i = 0; i < n; i++) {
+        v[i] = exp(v[i] - max);
+        sum += v[i];
+    }
+    for (int64_t i = 0; i < n; i++)
+        v[i] /= sum;
+}
+
 void md_softmax__log(double *v, int64_t n)
 {
     double max = v[0], sum = 0.0;

@@ -10,6 +10,9 @@ md_status md_softmax__infer(const md_infer *c, md_error *err);
 /* n elements of v in place. */
 typedef void md_softmax_fn(double *v, int64_t n);
 
+/* softmax(v) */
+void md_softmax__exp(double *v, int64_t n);
+
 /* log(softmax(v)) */
 void md_softmax__log(double *v, int64_t n);
 
