@@ -14,10 +14,8 @@ enum { /* inputs */
 
 #define TYPES (MD_T(F32) | MD_T(F16))
 
-static md_status infer(const md_infer *c, md_error *err)
+static md_status check_types(const md_infer *c, md_error *err)
 {
-    const md_type *b = c->in[IN_B];
-
     MD_TRY(md_infer__need(c, IN_A, MD_TYPES_Q8, err));
     MD_TRY(md_infer__need(c, IN_B, MD_TYPES_Q8, err));
     MD_TRY(md_infer__need(c, IN_A_SCALE, TYPES, err));
@@ -26,7 +24,14 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__same_dtype(c, IN_B_SCALE, IN_A_SCALE, err));
     MD_TRY(md_infer__same_dtype(c, IN_A_ZERO, IN_A, err));
     MD_TRY(md_infer__same_dtype(c, IN_B_ZERO, IN_B, err));
-    MD_TRY(md_infer__same_dtype(c, IN_BIAS, IN_A_SCALE, err));
+    return md_infer__same_dtype(c, IN_BIAS, IN_A_SCALE, err);
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    const md_type *b = c->in[IN_B];
+
+    MD_TRY(check_types(c, err));
     MD_TRY(md_infer__length(c->in[IN_A_SCALE], MD_DIM(1), "scale of a", err));
     if (md_infer_has(c, IN_A_ZERO))
         MD_TRY(md_infer__length(c->in[IN_A_ZERO], MD_DIM(1), "zero point of a",

@@ -115,12 +115,8 @@ static md_status check_parameters(const md_infer *c, const weight *w,
     return MD_OK;
 }
 
-static md_status infer(const md_infer *c, md_error *err)
+static md_status check_types(const md_infer *c, md_error *err)
 {
-    bool whole;
-    weight w;
-    md_type t;
-
     MD_TRY(md_infer__need(c, IN_A, TYPES, err));
     MD_TRY(md_infer__need(c, IN_B, MD_T(U8), err));
     MD_TRY(md_infer__need(c, IN_SCALES, TYPES, err));
@@ -131,8 +127,17 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__same_dtype(c, IN_BIAS, IN_A, err));
     if (md_infer__dtype(c, IN_ZEROS) != MD_DTYPE_U8)
         MD_TRY(md_infer__same_dtype(c, IN_ZEROS, IN_A, err));
+    return md_infer__rank(c, IN_A, 1, MD_RANK_MAX, err);
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    bool whole;
+    weight w;
+    md_type t;
+
+    MD_TRY(check_types(c, err));
     MD_TRY(find_weight(&w, c->node, err));
-    MD_TRY(md_infer__rank(c, IN_A, 1, MD_RANK_MAX, err));
     MD_TRY(check_codes(c, &w, &whole, err));
     if (whole)
         MD_TRY(check_parameters(c, &w, err));
