@@ -72,6 +72,12 @@ static md_status resolve(md_session *s, md_error *err)
         const md_op *op = md_op_find(n->domain, n->op, opset);
 
         n->impl = op;
+        if (!op && strcmp(n->domain, "com.microsoft.nchwc") == 0)
+            return md_fail(err, MD_UNSUPPORTED,
+                           "node '%s': operator %s.%s is of a layout that "
+                           "onnxruntime chose for one CPU, a model saved with "
+                           "at most its extended optimizations expected",
+                           label(g, n), n->domain, n->op);
         if (!op)
             note_missing(missing, sizeof(missing), n, opset);
         else
