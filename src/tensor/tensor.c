@@ -20,8 +20,10 @@ md_status md_tensor_bytes(size_t *out, md_dtype dtype, const md_shape *shape,
     return MD_OK;
 }
 
-md_status md_tensor_alloc(md_tensor *out, md_dtype dtype, const md_shape *shape,
-                          const md_alloc *alloc, md_error *err)
+/* As md_tensor_alloc, its elements not written yet. */
+static md_status alloc_unset(md_tensor *out, md_dtype dtype,
+                             const md_shape *shape, const md_alloc *alloc,
+                             md_error *err)
 {
     md_tensor t = { dtype, *shape, NULL, NULL };
     size_t size;
@@ -31,10 +33,18 @@ md_status md_tensor_alloc(md_tensor *out, md_dtype dtype, const md_shape *shape,
         t.data = md_malloc_aligned(alloc, size);
         if (!t.data)
             return md_fail_nomem(err, size);
-        memset(t.data, 0, size);
         t.owner = alloc;
     }
     *out = t;
+    return MD_OK;
+}
+
+md_status md_tensor_alloc(md_tensor *out, md_dtype dtype, const md_shape *shape,
+                          const md_alloc *alloc, md_error *err)
+{
+    MD_TRY(alloc_unset(out, dtype, shape, alloc, err));
+    if (out->data)
+        memset(out->data, 0, md_tensor_size(out));
     return MD_OK;
 }
 
@@ -73,7 +83,7 @@ md_status md_tensor_copy(md_tensor *out, const md_tensor *t,
 
     if (t->dtype == MD_DTYPE_STRING && size > 0)
         return copy_strings(out, t, alloc, err);
-    MD_TRY(md_tensor_alloc(out, t->dtype, &t->shape, alloc, err));
+    MD_TRY(alloc_unset(out, t->dtype, &t->shape, alloc, err));
     if (size)
         memcpy(out->data, t->data, size);
     return MD_OK;
