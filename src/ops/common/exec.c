@@ -1,4 +1,5 @@
 /* Outputs, scratch and typed access of reference executions. */
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -282,13 +283,49 @@ static void move_packed(md_tensor *to, int64_t i, const md_tensor *from,
         md_tensor_set_i64(to, i, md_tensor_get_i64(from, j));
 }
 
-/* One row of n elements. */
+/* The element at s n times. */
+static void fill(char *d, const char *s, size_t size, int64_t n)
+{
+    size_t total = size * (size_t)n, done = size;
+
+    memcpy(d, s, size);
+    while (done < total) {
+        size_t more = done < total - done ? done : total - done;
+
+        memcpy(d + done, d, more);
+        done += more;
+    }
+}
+
+/* n elements at any address, steps in bytes.  The sizes are those of types of
+ * whole bytes; with a constant one the copy is a load and a store. */
+static void move_steps(char *d, int64_t step_to, const char *s,
+                       int64_t step_from, size_t size, int64_t n)
+{
+#define STEPS(constant)                                                        \
+    case constant:                                                             \
+        for (int64_t i = 0; i < n; i++)                                        \
+            memcpy(d + i * step_to, s + i * step_from, constant);              \
+        break;
+    switch (size) {
+        STEPS(1)
+        STEPS(2)
+        STEPS(4)
+        STEPS(8)
+        STEPS(16)
+    default:
+        assert(false); /* no type has elements of another size */
+    }
+#undef STEPS
+}
+
+/* One row of n > 0 elements. */
 static void move_row(const md_place *to, int64_t at_to, int64_t step_to,
                      const md_place *from, int64_t at_from, int64_t step_from,
                      int64_t n)
 {
     unsigned bits = md_dtype_bits(to->t->dtype);
-    size_t size = bits / 8;
+    int64_t size = bits / 8;
     char *d = (char *)to->t->data;
     const char *s = from->t->data;
 
@@ -298,30 +335,44 @@ static void move_row(const md_place *to, int64_t at_to, int64_t step_to,
                         at_from + i * step_from);
         return;
     }
-    d += at_to * (int64_t)size;
-    s += at_from * (int64_t)size;
-    if (step_to == 1 && step_from == 1) {
-        memcpy(d, s, (size_t)n * size);
-        return;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        memcpy(d, s, size);
-        d += step_to * (int64_t)size;
-        s += step_from * (int64_t)size;
-    }
+    d += at_to * size;
+    s += at_from * size;
+    if (step_to == 1 && step_from == 1)
+        memcpy(d, s, (size_t)(n * size));
+    else if (step_to == 1 && step_from == 0)
+        fill(d, s, (size_t)size, n);
+    else
+        move_steps(d, step_to * size, s, step_from * size, (size_t)size, n);
 }
 
-void md_move(const md_place *to, const md_place *from, const md_shape *dims)
+/* Make one of axes that lie behind each other on both sides, so that rows are
+ * as long as they can be. */
+static void merge_axes(md_place *to, md_place *from, md_shape *dims)
+{
+    int n = 0;
+
+    for (int i = 0; i < dims->rank; i++) {
+        int64_t dim = dims->dim[i];
+
+        if (dim == 1)
+            continue;
+        if (n > 0 && to->stride[n - 1] == dim * to->stride[i] &&
+            from->stride[n - 1] == dim * from->stride[i])
+            dim *= dims->dim[--n];
+        dims->dim[n] = dim;
+        to->stride[n] = to->stride[i];
+        from->stride[n] = from->stride[i];
+        n++;
+    }
+    dims->rank = n;
+}
+
+static void move_rows(const md_place *to, const md_place *from,
+                      const md_shape *dims)
 {
     int64_t index[MD_RANK_MAX] = { 0 };
     int inner = dims->rank - 1;
 
-    if (md_shape_n(dims) == 0)
-        return;
-    if (dims->rank == 0) {
-        move_row(to, to->at, 1, from, from->at, 1, 1);
-        return;
-    }
     do {
         int64_t a = to->at, b = from->at;
 
@@ -332,4 +383,25 @@ void md_move(const md_place *to, const md_place *from, const md_shape *dims)
         move_row(to, a, to->stride[inner], from, b, from->stride[inner],
                  dims->dim[inner]);
     } while (md_step_index(index, dims->dim, inner));
+}
+
+void md_move(const md_place *to, const md_place *from, const md_shape *dims)
+{
+    md_place t, f;
+    md_shape d;
+
+    if (dims->rank == 0) {
+        move_row(to, to->at, 0, from, from->at, 0, 1);
+        return;
+    }
+    if (md_shape_n(dims) == 0)
+        return;
+    t = *to;
+    f = *from;
+    d = *dims;
+    merge_axes(&t, &f, &d);
+    if (d.rank == 0)
+        move_row(&t, t.at, 0, &f, f.at, 0, 1);
+    else
+        move_rows(&t, &f, &d);
 }
