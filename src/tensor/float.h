@@ -24,6 +24,18 @@ uint16_t md_f32_to_bf16(float f); /* NaN stays a quiet NaN */
  * the largest float.  (float)d would round twice. */
 float md_f64_to_f32_odd(double d);
 
+/* d truncated towards zero, saturated; NaN is 0. */
+static inline int64_t md_f64_to_i64(double d)
+{
+    if (d != d)
+        return 0;
+    if (d >= 0x1p63)
+        return INT64_MAX;
+    if (d < -0x1p63)
+        return INT64_MIN;
+    return (int64_t)d;
+}
+
 /* For the float8 types and float4 (code in the low bits).  `saturate`: values
  * out of range become the largest finite one instead of Inf or NaN. */
 float md_f8_to_f32(md_dtype t, uint8_t code);

@@ -140,23 +140,12 @@ static int64_t sign_extend(uint8_t v, unsigned bits)
     return ((int64_t)v ^ top) - top;
 }
 
-static int64_t saturate_i64(double v)
-{
-    if (isnan(v))
-        return 0;
-    if (v >= 0x1p63)
-        return INT64_MAX;
-    if (v < -0x1p63)
-        return INT64_MIN;
-    return (int64_t)v;
-}
-
-/* Negative numbers as in saturate_i64, wrapped. */
+/* Negative numbers as in md_f64_to_i64, wrapped. */
 static uint64_t saturate_u64(double v)
 {
     if (v >= 0x1p64)
         return UINT64_MAX;
-    return v >= 0x1p63 ? (uint64_t)v : (uint64_t)saturate_i64(v);
+    return v >= 0x1p63 ? (uint64_t)v : (uint64_t)md_f64_to_i64(v);
 }
 
 /* m as a double that rounds to any narrower float as m does: where it has
@@ -248,7 +237,7 @@ int64_t md_tensor_get_i64(const md_tensor *t, int64_t i)
     case MD_DTYPE_N:
         return 0;
     default:
-        return saturate_i64(md_tensor_get_f64(t, i));
+        return md_f64_to_i64(md_tensor_get_f64(t, i));
     }
 }
 
@@ -294,7 +283,7 @@ void md_tensor_set_f64(md_tensor *t, int64_t i, double v)
         ((uint64_t *)t->data)[i] = saturate_u64(v);
         break;
     default:
-        md_tensor_set_i64(t, i, saturate_i64(v));
+        md_tensor_set_i64(t, i, md_f64_to_i64(v));
         break;
     }
 }

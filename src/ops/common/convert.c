@@ -147,22 +147,42 @@ md_status md_convert__check_attrs(const md_node *n, md_error *err)
                    "round_mode is '%s', up, down or nearest expected", mode);
 }
 
-static void convert(md_tensor *out, const md_tensor *in, const md_node *node)
+static void to_f8(md_tensor *out, const md_tensor *in, const md_node *node)
 {
     bool saturate = md_node_attr_i(node, "saturate", 1) != 0;
     const char *mode = md_node_attr_s(node, "round_mode", "up");
+    uint8_t *to = out->data;
     int64_t n = md_tensor_n(in);
 
     for (int64_t i = 0; i < n; i++) {
-        if (out->dtype == MD_DTYPE_F8E8M0)
-            ((uint8_t *)out->data)[i] = to_e8m0(
-                md_f64_to_f32_odd(md_tensor_get_f64(in, i)), mode, saturate);
-        else if (MD_TYPES_F8 >> out->dtype & 1)
-            ((uint8_t *)out->data)[i] = md_f32_to_f8(
-                out->dtype, md_f64_to_f32_odd(md_tensor_get_f64(in, i)),
-                saturate);
-        else
-            md_tensor_set_from(out, i, in, i);
+        float f = md_f64_to_f32_odd(md_tensor_get_f64(in, i));
+
+        to[i] = out->dtype == MD_DTYPE_F8E8M0
+                    ? to_e8m0(f, mode, saturate)
+                    : md_f32_to_f8(out->dtype, f, saturate);
+    }
+}
+
+/* Numbers of any other type: integers by way of int64, floats of double. */
+static void to_number(md_tensor *out, const md_tensor *in)
+{
+    bool whole = md_dtype_is_integer(in->dtype) || in->dtype == MD_DTYPE_BOOL;
+    int64_t n = md_tensor_n(in), w[MD_CHUNK];
+    double v[MD_CHUNK];
+
+    for (int64_t at = 0; at < n; at += MD_CHUNK) {
+        int64_t m = n - at < MD_CHUNK ? n - at : MD_CHUNK;
+
+        if (in->dtype == MD_DTYPE_U64) { /* may be beyond int64 */
+            for (int64_t i = at; i < at + m; i++)
+                md_tensor_set_from(out, i, in, i);
+        } else if (whole) {
+            md_load_i64(w, in, at, m);
+            md_store_i64(out, at, w, m);
+        } else {
+            md_load_f64(v, in, at, m);
+            md_store_f64(out, at, v, m);
+        }
     }
 }
 
@@ -180,6 +200,9 @@ md_status md_convert__compute(md_exec *x, md_tensor *out, md_arena *ar,
         return to_strings(out, in, x->text, err);
     if (in->dtype == MD_DTYPE_STRING)
         return from_strings(out, in, err);
-    convert(out, in, x->node);
+    if (out->dtype == MD_DTYPE_F8E8M0 || MD_TYPES_F8 >> out->dtype & 1)
+        to_f8(out, in, x->node);
+    else
+        to_number(out, in);
     return MD_OK;
 }

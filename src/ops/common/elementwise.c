@@ -27,16 +27,19 @@ static void unary_f64(md_tensor *out, const md_tensor *in, const md_unary *u,
 
 static void unary_i64(md_tensor *out, const md_tensor *in, const md_unary *u)
 {
-    int64_t n = md_tensor_n(in);
+    int64_t n = md_tensor_n(in), v[MD_CHUNK];
 
-    for (int64_t k = 0; k < n; k++) {
-        int64_t v = md_tensor_get_i64(in, k);
+    for (int64_t at = 0; at < n; at += MD_CHUNK) {
+        int64_t m = n - at < MD_CHUNK ? n - at : MD_CHUNK;
 
-        if (u->u && in->dtype == MD_DTYPE_U64)
-            v = (int64_t)u->u((uint64_t)v);
-        else
-            v = u->i(v);
-        md_tensor_set_i64(out, k, v);
+        md_load_i64(v, in, at, m);
+        for (int64_t k = 0; k < m; k++) {
+            if (u->u && in->dtype == MD_DTYPE_U64)
+                v[k] = (int64_t)u->u((uint64_t)v[k]);
+            else
+                v[k] = u->i(v[k]);
+        }
+        md_store_i64(out, at, v, m);
     }
 }
 

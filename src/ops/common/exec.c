@@ -136,6 +136,17 @@ void md_load_f64(double *out, const md_tensor *t, int64_t from, int64_t n)
     case MD_DTYPE_I8:
         LOAD(int8_t);
         break;
+    case MD_DTYPE_I64:
+        LOAD(int64_t);
+        break;
+    case MD_DTYPE_F16:
+        for (int64_t i = 0; i < n; i++)
+            out[i] = md_f16_to_f32(((const uint16_t *)t->data)[from + i]);
+        break;
+    case MD_DTYPE_BF16:
+        for (int64_t i = 0; i < n; i++)
+            out[i] = md_bf16_to_f32(((const uint16_t *)t->data)[from + i]);
+        break;
     default:
         for (int64_t i = 0; i < n; i++)
             out[i] = md_tensor_get_f64(t, from + i);
@@ -166,6 +177,13 @@ void md_load_i64(int64_t *out, const md_tensor *t, int64_t from, int64_t n)
     case MD_DTYPE_I32:
         LOAD(int32_t);
         break;
+    case MD_DTYPE_BOOL:
+    case MD_DTYPE_U8:
+        LOAD(uint8_t);
+        break;
+    case MD_DTYPE_I8:
+        LOAD(int8_t);
+        break;
     default:
         for (int64_t i = 0; i < n; i++)
             out[i] = md_tensor_get_i64(t, from + i);
@@ -195,15 +213,43 @@ void md_load_i32(int32_t *out, const md_tensor *t, int64_t from, int64_t n)
 #undef OUT
 }
 
+/* The same of values: each is stored as expr of x. */
+#define STORE(T, expr)                                                         \
+    for (int64_t i = 0; i < n; i++) {                                          \
+        VALUE x = v[i];                                                        \
+                                                                               \
+        ((T *)t->data)[to + i] = (T)(expr);                                    \
+    }
+
 void md_store_f64(md_tensor *t, int64_t to, const double *v, int64_t n)
 {
-    if (t->dtype == MD_DTYPE_F32) {
+#define VALUE double
+    switch (t->dtype) {
+    case MD_DTYPE_F32:
+        STORE(float, x);
+        break;
+    case MD_DTYPE_F64:
+        STORE(double, x);
+        break;
+    case MD_DTYPE_I64:
+        STORE(int64_t, md_f64_to_i64(x));
+        break;
+    case MD_DTYPE_I32:
+        STORE(uint32_t, md_f64_to_i64(x));
+        break;
+    case MD_DTYPE_U8:
+    case MD_DTYPE_I8:
+        STORE(uint8_t, md_f64_to_i64(x));
+        break;
+    case MD_DTYPE_BOOL:
+        STORE(uint8_t, x != 0.0);
+        break;
+    default:
         for (int64_t i = 0; i < n; i++)
-            ((float *)t->data)[to + i] = (float)v[i];
-        return;
+            md_tensor_set_f64(t, to + i, v[i]);
+        break;
     }
-    for (int64_t i = 0; i < n; i++)
-        md_tensor_set_f64(t, to + i, v[i]);
+#undef VALUE
 }
 
 void md_store_f32(md_tensor *t, int64_t to, const float *v, int64_t n)
@@ -219,8 +265,34 @@ void md_store_f32(md_tensor *t, int64_t to, const float *v, int64_t n)
 
 void md_store_i64(md_tensor *t, int64_t to, const int64_t *v, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++)
-        md_tensor_set_i64(t, to + i, v[i]);
+#define VALUE int64_t
+    switch (t->dtype) {
+    case MD_DTYPE_F32:
+        STORE(float, x);
+        break;
+    case MD_DTYPE_F64:
+        STORE(double, x);
+        break;
+    case MD_DTYPE_I64:
+    case MD_DTYPE_U64:
+        STORE(int64_t, x);
+        break;
+    case MD_DTYPE_I32:
+        STORE(uint32_t, x);
+        break;
+    case MD_DTYPE_U8:
+    case MD_DTYPE_I8:
+        STORE(uint8_t, x);
+        break;
+    case MD_DTYPE_BOOL:
+        STORE(uint8_t, x != 0);
+        break;
+    default:
+        for (int64_t i = 0; i < n; i++)
+            md_tensor_set_i64(t, to + i, v[i]);
+        break;
+    }
+#undef VALUE
 }
 
 md_status md_exec__as_f32(const float **out, const md_tensor *t, md_arena *ar,
