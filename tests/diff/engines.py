@@ -1,0 +1,156 @@
+"""The three that compute a case: modeld (through libmodeld.so), onnxruntime,
+and ONNX's reference evaluator, which decides where the two differ.
+
+Each takes a serialized model and its inputs in order, gives the outputs in
+order, or raises Refused with the words of the engine.
+"""
+import ctypes
+import math
+import warnings
+
+import ml_dtypes  # noqa: F401  (types that numpy lacks)
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
+
+
+class Refused(Exception):
+    """`missing`: a sound model that this engine has no code for."""
+
+    def __init__(self, words, missing=False):
+        super().__init__(words)
+        self.missing = missing
+
+
+class Error(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_int), ("message", ctypes.c_char * 512)]
+
+
+class Options(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t), ("threads", ctypes.c_int),
+                ("precision", ctypes.c_int)]
+
+
+class String(ctypes.Structure):
+    _fields_ = [("p", ctypes.c_void_p), ("n", ctypes.c_size_t)]
+
+
+class Tensor(ctypes.Structure):
+    _fields_ = [("type", ctypes.c_int), ("rank", ctypes.c_int),
+                ("dim", ctypes.c_int64 * 8), ("data", ctypes.c_void_p),
+                ("size", ctypes.c_size_t), ("owner", ctypes.c_void_p)]
+
+
+UNSUPPORTED, STRING = 3, 8
+
+
+def code_of(array):
+    if array.dtype == object:
+        return STRING
+    return helper.np_dtype_to_tensor_dtype(array.dtype)
+
+
+class Modeld:
+    def __init__(self, path):
+        self.lib = ctypes.CDLL(str(path))
+        self.lib.modeld_model_n_outputs.restype = ctypes.c_size_t
+        self.options = Options(ctypes.sizeof(Options), 1, 0)
+
+    def check(self, code, err):
+        if code:
+            raise Refused(err.message.decode(), code == UNSUPPORTED)
+
+    def run(self, model, inputs):
+        net, err = ctypes.c_void_p(), Error()
+        self.check(self.lib.modeld_model_open_memory(
+            ctypes.byref(net), model, ctypes.c_size_t(len(model)),
+            ctypes.byref(self.options), ctypes.byref(err)), err)
+        try:
+            return self.run_open(net, inputs)
+        finally:
+            self.lib.modeld_model_close(net)
+
+    def run_open(self, net, inputs):
+        kept = []  # what the tensors point to
+        given = (Tensor * max(len(inputs), 1))()
+        for slot, array in zip(given, inputs):
+            fill(slot, array, kept)
+        n = self.lib.modeld_model_n_outputs(net)
+        made, err = (Tensor * n)(), Error()
+        self.check(self.lib.modeld_model_run(
+            net, given, ctypes.c_size_t(len(inputs)), made, ctypes.c_size_t(n),
+            ctypes.byref(err)), err)
+        outputs = [taken(slot) for slot in made]
+        for slot in made:
+            self.lib.modeld_tensor_release(ctypes.byref(slot))
+        return outputs
+
+
+def fill(slot, array, kept):
+    slot.type, slot.rank = code_of(array), array.ndim
+    slot.dim[:array.ndim] = array.shape
+    if array.dtype == object:
+        words = [w.encode() for w in array.ravel()]
+        flat = (String * max(len(words), 1))()
+        for s, w in zip(flat, words):
+            s.p = ctypes.cast(ctypes.c_char_p(w), ctypes.c_void_p)
+            s.n = len(w)
+        kept += [words, flat]
+        slot.data = ctypes.addressof(flat)
+        slot.size = ctypes.sizeof(String) * len(words)
+        return
+    array = np.ascontiguousarray(array)
+    kept.append(array)
+    slot.data, slot.size = array.ctypes.data, array.nbytes
+
+
+def taken(slot):
+    shape = tuple(slot.dim[:slot.rank])
+    n = math.prod(shape)
+    if slot.type == STRING:
+        flat = ctypes.cast(slot.data, ctypes.POINTER(String))
+        words = [ctypes.string_at(flat[i].p, flat[i].n).decode()
+                 for i in range(n)]
+        return np.array(words, dtype=object).reshape(shape)
+    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(slot.type))
+    if slot.size == 0:
+        return np.zeros(shape, dtype)
+    raw = ctypes.string_at(slot.data, slot.size)
+    return np.frombuffer(raw, dtype)[:n].reshape(shape)
+
+
+class Onnxruntime:
+    """Its passes are off: they have faults of their own."""
+
+    def __init__(self):
+        o = self.options = onnxruntime.SessionOptions()
+        o.intra_op_num_threads = 1
+        o.log_severity_level = 4
+        o.graph_optimization_level = \
+            onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+
+    def run(self, model, inputs):
+        try:
+            session = onnxruntime.InferenceSession(
+                model, self.options, providers=["CPUExecutionProvider"])
+            names = [i.name for i in session.get_inputs()]
+            return [np.asarray(y) for y in
+                    session.run(None, dict(zip(names, inputs)))]
+        except Exception as e:  # its classes have no base of their own
+            words = str(e)
+            raise Refused(words, "NOT_IMPLEMENTED" in words
+                          or "under development" in words) from None
+
+
+class Reference:
+    def run(self, model, inputs):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                net = ReferenceEvaluator(onnx.load_from_string(model))
+                return [np.asarray(y) for y in net.run(
+                    None, dict(zip(net.input_names, inputs)))]
+        except Exception as e:  # whatever numpy raises is its refusal
+            raise Refused(f"{type(e).__name__}: {e}") from None

@@ -1,0 +1,100 @@
+"""Whether the answers to a case agree, and if not, who is right."""
+import numpy as np
+
+from engines import Refused
+from rules import RULES
+
+# Results that the standard or IEEE 754 gives to the last bit: elements are
+# moved, compared or chosen, whole numbers are computed, or one correctly
+# rounded operation is done.
+EXACT = set("""
+Abs Add And ArgMax ArgMin BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor
+Cast CastLike Ceil Clip Compress Concat ConstantOfShape DepthToSpace Div Dropout
+Equal Expand EyeLike Flatten Floor Gather GatherElements GatherND GlobalMaxPool
+Greater GreaterOrEqual Hardmax Identity IsInf IsNaN Less LessOrEqual
+MatMulInteger Max MaxPool Min Mul Neg NonZero Not OneHot Or Pad ReduceMax
+ReduceMin Relu Reshape ReverseSequence Round ScatterElements ScatterND Shape
+Sign Size Slice SpaceToDepth Split Sqrt Squeeze Sub Tile TopK Transpose Trilu
+Unsqueeze Where Xor
+""".split())
+
+# The standard's own tolerance for its cases, of everything else.  Half of the
+# 10 or 7 bits of float16 and bfloat16 may be lost in the steps between.
+RTOL = {"float32": 1e-3, "float64": 1e-3, "float16": 4e-3, "bfloat16": 3e-2}
+ATOL = {"float32": 1e-7, "float64": 1e-7, "float16": 1e-4, "bfloat16": 1e-2}
+EPS = {"float32": 2**-23, "float64": 2**-52, "float16": 2**-10,
+       "bfloat16": 2**-7}
+
+
+def differ(case, ours, theirs):
+    """Words about the first difference, or None."""
+    if len(ours) != len(theirs):
+        return f"{len(ours)} outputs, {len(theirs)} expected"
+    for i, (a, b) in enumerate(zip(ours, theirs)):
+        if a.dtype != b.dtype:
+            if not (a.dtype == object and b.dtype.kind in "US"):
+                return f"output {i}: type {a.dtype}, {b.dtype} expected"
+        if a.shape != b.shape:
+            return f"output {i}: shape {a.shape}, {b.shape} expected"
+        at = unequal(case, a, b)
+        if at is not None:
+            return (f"output {i}[{at}]: {a.ravel()[at]!r}, "
+                    f"{b.ravel()[at]!r} expected")
+    return None
+
+
+def unequal(case, a, b):
+    """The index of the first element that is not as expected."""
+    kind = str(a.dtype)
+    if kind not in RTOL:
+        bad = a != b
+    else:
+        x, y = a.astype(np.float64), b.astype(np.float64)
+        with np.errstate(all="ignore"):
+            near = np.abs(x - y) <= allowed(case, kind, y)
+        bad = ~(near | (x == y) | (np.isnan(x) & np.isnan(y)))
+    at = np.flatnonzero(bad)
+    return int(at[0]) if at.size else None
+
+
+def allowed(case, kind, expected):
+    if case.op in EXACT:
+        return 0.0
+    # A sum is off by a few roundings of its largest partial sum, whatever is
+    # left of it after terms cancel.
+    return (ATOL[kind] + RTOL[kind] * np.abs(expected)
+            + 8 * EPS[kind] * case.scale)
+
+
+def answer(engine, model, feeds):
+    try:
+        return engine.run(model, feeds), None
+    except Refused as e:
+        return None, e
+
+
+def judge(case, model, ours, theirs, reference):
+    """ours, theirs: (outputs, refusal).  Gives (verdict, words); verdicts:
+    same, refused (by both), rule, reference, unexplained."""
+    (got, no), (want, theirs_no) = ours, theirs
+    if no and theirs_no:
+        return "refused", ""
+    words = differ(case, got, want) if not no and not theirs_no else \
+        f"modeld: {no}" if no else f"onnxruntime: {theirs_no}"
+    if words is None:
+        return "same", ""
+    for ops, why, fits in RULES:
+        if (ops is None or case.op in ops) and \
+                fits(case, got, no, want, theirs_no):
+            return "rule", why
+    want, third_no = answer(reference, model, case.feeds)
+    if no and third_no and not no.missing:
+        return "reference", "refuses as modeld does"
+    if not no and not third_no:
+        third = differ(case, got, want)
+        if third is None:
+            return "reference", "computes what modeld does"
+        words += f"; reference: {third}"
+    else:
+        words += f"; reference: {third_no or 'accepts'}"
+    return "unexplained", words
