@@ -3,6 +3,7 @@
 PORT ?= 8080
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 30
+DIFF_CASES ?= 50000
 JOBS ?= $(shell nproc)
 export PORT PREFIX FUZZ_SECONDS JOBS
 
@@ -34,6 +35,11 @@ fuzz: ## each fuzz target for FUZZ_SECONDS
 	@tools/deps.sh lint
 	@tools/fuzz.sh
 
+diff: ## DIFF_CASES drawn models, in modeld and in onnxruntime
+	@tools/deps.sh test
+	@tools/build.sh dev --target modeld_shared
+	@build/venv/bin/python tests/diff/fuzz.py --cases $(DIFF_CASES)
+
 deps: ## install everything that building, testing and linting need
 	@tools/deps.sh build test lint
 
@@ -63,4 +69,4 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 13
 
-.PHONY: all run test coverage lint bench fuzz deps install uninstall conformance reference fmt clean help
+.PHONY: all run test coverage lint bench fuzz diff deps install uninstall conformance reference fmt clean help

@@ -20,6 +20,10 @@ SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, -2.5, math.inf, -math.inf,
 WORDS = ["", "a", "b", "ab", "\u00e9", "zz", "A"]
 
 
+def unchanged(array):
+    return array
+
+
 def dtype_of(name):
     if name == "bfloat16":
         return np.dtype(helper.tensor_dtype_to_np_dtype(16))
@@ -40,8 +44,8 @@ class Case:
         self.rng = random.Random(f"{op}/{seed}")
         self.bits = np.random.Generator(
             np.random.PCG64(self.rng.getrandbits(63)))
-        self.nodes, self.inputs, self.outputs = [], [], []
-        self.constants, self.feeds, self.names = [], [], []
+        self.nodes, self.outputs, self.names = [], [], []
+        self.tensors = []  # (name, array, dims; None for a constant)
         self.attrs, self.scale, self.opset = {}, 0.0, NEWEST
         self.schema = None
         if defs.has(op):
@@ -169,17 +173,16 @@ class Case:
                      self.chance(0.3) if constant is None else constant)
 
     def declare(self, name, array, constant):
-        if constant:
-            self.constants.append(tensor_of(name, array))
-            return
-        code = 8 if array.dtype == object else \
-            helper.np_dtype_to_tensor_dtype(array.dtype)
-        dims = list(array.shape)
-        if self.chance(0.25):
-            dims = [f"{name}_{i}" if self.chance(0.5) else d
-                    for i, d in enumerate(dims)]
-        self.inputs.append(helper.make_tensor_value_info(name, code, dims))
-        self.feeds.append(array)
+        dims = None
+        if not constant:
+            dims = list(array.shape)
+            if self.chance(0.25):
+                dims = [f"{name}_{i}" if self.chance(0.5) else d
+                        for i, d in enumerate(dims)]
+        self.tensors.append((name, array, dims))
+
+    def feeds(self, to=unchanged):
+        return [to(x) for _, x, dims in self.tensors if dims is not None]
 
     def attr(self, **attrs):
         for name, value in attrs.items():
@@ -187,19 +190,25 @@ class Case:
                                       or name in self.schema.attributes):
                 self.attrs[name] = value
 
-    def model(self, n_outputs=1):
-        """Serialized; the single node of self.op unless there are others."""
-        if not self.nodes:
-            names = list(self.names)
-            while names and not names[-1]:
-                names.pop()
-            self.outputs = [f"y{i}" for i in range(n_outputs)]
-            self.nodes = [helper.make_node(self.op, names, self.outputs,
-                                           **self.attrs)]
+    def node(self, n_outputs):
+        """The single node of an operator's case."""
+        names = list(self.names)
+        while names and not names[-1]:
+            names.pop()
+        self.outputs = [f"y{i}" for i in range(n_outputs)]
+        self.nodes = [helper.make_node(self.op, names, self.outputs,
+                                       **self.attrs)]
+
+    def model(self, to=unchanged):
+        """Serialized, with its arrays as `to` changes them."""
         graph = onnx.GraphProto(name="g")
         graph.node.extend(self.nodes)
-        graph.input.extend(self.inputs)
-        graph.initializer.extend(self.constants)
+        for name, array, dims in self.tensors:
+            if dims is None:
+                graph.initializer.append(tensor_of(name, to(array)))
+            else:
+                graph.input.append(helper.make_tensor_value_info(
+                    name, code_of(to(array)), dims))
         # Types of outputs are for each engine to infer.
         graph.output.extend(onnx.ValueInfoProto(name=y) for y in self.outputs)
         return helper.make_model(
@@ -207,10 +216,15 @@ class Case:
                 helper.make_opsetid("", self.opset)]).SerializeToString()
 
 
+def code_of(array):
+    if array.dtype == object:
+        return 8
+    return helper.np_dtype_to_tensor_dtype(array.dtype)
+
+
 def tensor_of(name, array):
     if array.dtype == object:
         return helper.make_tensor(name, 8, array.shape,
                                   [w.encode() for w in array.ravel()])
-    return helper.make_tensor(
-        name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape,
-        np.ascontiguousarray(array).tobytes(), raw=True)
+    return helper.make_tensor(name, code_of(array), array.shape,
+                              np.ascontiguousarray(array).tobytes(), raw=True)

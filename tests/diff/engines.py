@@ -15,6 +15,8 @@ import onnxruntime
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
+from case import code_of
+
 
 class Refused(Exception):
     """`missing`: a sound model that this engine has no code for."""
@@ -44,12 +46,6 @@ class Tensor(ctypes.Structure):
 
 
 UNSUPPORTED, STRING = 3, 8
-
-
-def code_of(array):
-    if array.dtype == object:
-        return STRING
-    return helper.np_dtype_to_tensor_dtype(array.dtype)
 
 
 class Modeld:
@@ -111,14 +107,18 @@ def taken(slot):
     n = math.prod(shape)
     if slot.type == STRING:
         flat = ctypes.cast(slot.data, ctypes.POINTER(String))
-        words = [ctypes.string_at(flat[i].p, flat[i].n).decode()
-                 for i in range(n)]
+        words = [ctypes.string_at(flat[i].p, flat[i].n).decode(errors="replace") for i in range(n)]
         return np.array(words, dtype=object).reshape(shape)
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(slot.type))
     if slot.size == 0:
         return np.zeros(shape, dtype)
     raw = ctypes.string_at(slot.data, slot.size)
     return np.frombuffer(raw, dtype)[:n].reshape(shape)
+
+
+# What onnxruntime says where it has no code for a type or version.
+LACKING = ["NOT_IMPLEMENTED", "under development", "_inlfunc_",
+           "can't be converted to MLDataType", "is not supported with"]
 
 
 class Onnxruntime:
@@ -140,8 +140,7 @@ class Onnxruntime:
                     session.run(None, dict(zip(names, inputs)))]
         except Exception as e:  # its classes have no base of their own
             words = str(e)
-            raise Refused(words, "NOT_IMPLEMENTED" in words
-                          or "under development" in words) from None
+            raise Refused(words, any(w in words for w in LACKING)) from None
 
 
 class Reference:

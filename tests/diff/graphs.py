@@ -28,7 +28,7 @@ class Graph:
                 case.rng.randint(2, 4))], constant=False)
 
     def source(self, shape, constant=True, bound=8.0):
-        name = f"x{len(self.c.feeds) + len(self.c.constants)}"
+        name = f"x{len(self.c.tensors)}"
         array = np.clip(self.c.values(F32, shape, "small"), -bound, bound)
         self.c.declare(name, array, constant)
         value = Value(name, shape, bound, True)
@@ -45,7 +45,7 @@ class Graph:
         return value
 
     def constant(self, array):
-        name = f"x{len(self.c.feeds) + len(self.c.constants)}"
+        name = f"x{len(self.c.tensors)}"
         self.c.declare(name, np.array(array, np.int64), True)
         return name
 
@@ -232,7 +232,7 @@ def image(g):
                pads=[k // 2] * 4)
     if g.c.chance(0.4):
         ps = [g.source([out], bound=2.0) for _ in range(3)]
-        name = f"x{len(g.c.feeds) + len(g.c.constants)}"
+        name = f"x{len(g.c.tensors)}"
         g.c.declare(name, np.full(out, 2, F32), True)
         v = g.node("BatchNormalization", [v, *ps, name], v.shape,
                    (v.bound + 2) * 2 + 2, False)
@@ -250,7 +250,7 @@ STEPS = [unary, unary, rounding, binary, binary, binary, choice, cast,
 
 
 def draw(c):
-    """Fill case `c`; gives the number of outputs."""
+    """Fill case `c`."""
     c.opset = OPSET
     g = Graph(c)
     n = c.rng.randint(5, 40)
@@ -268,4 +268,3 @@ def draw(c):
     c.outputs = [y for node in c.nodes for y in node.output if y in values and
                  (y not in g.used or c.chance(0.1)) and y in made]
     c.scale = max(values[y].bound for y in c.outputs)
-    return len(c.outputs)

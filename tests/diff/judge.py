@@ -1,6 +1,7 @@
 """Whether the answers to a case agree, and if not, who is right."""
 import numpy as np
 
+from case import unchanged
 from engines import Refused
 from rules import RULES
 
@@ -24,6 +25,12 @@ RTOL = {"float32": 1e-3, "float64": 1e-3, "float16": 4e-3, "bfloat16": 3e-2}
 ATOL = {"float32": 1e-7, "float64": 1e-7, "float16": 1e-4, "bfloat16": 1e-2}
 EPS = {"float32": 2**-23, "float64": 2**-52, "float16": 2**-10,
        "bfloat16": 2**-7}
+
+# Types to ask onnxruntime in where it lacks the case's own, by turns: for
+# floats, for integers.
+WIDER = [("float32", "int64"), ("float32", "int32"), ("float32", "float32")]
+# Their result depends on the width of the type.
+OF_ONE_TYPE = {"Cast", "CastLike", "BitShift", "BitwiseNot", "Size"}
 
 
 def differ(case, ours, theirs):
@@ -66,18 +73,60 @@ def allowed(case, kind, expected):
             + 8 * EPS[kind] * case.scale)
 
 
-def answer(engine, model, feeds):
+def answer(engine, case, to=unchanged):
     try:
-        return engine.run(model, feeds), None
+        return engine.run(case.model(to), case.feeds(to)), None
     except Refused as e:
         return None, e
 
 
-def judge(case, model, ours, theirs, reference):
+def converter(floats, integers):
+    """Of arrays to the named types; OverflowError where one cannot hold what
+    the other can."""
+    def convert(array):
+        kind = str(array.dtype)
+        to = floats if kind in RTOL else integers
+        if array.dtype.kind not in "iu" and kind not in RTOL or kind == to:
+            return array
+        with np.errstate(all="ignore"):
+            wide = array.astype(to)
+            if to == "float32" and kind != "float64" or to == integers:
+                if not np.array_equal(wide.astype(kind), array, kind in RTOL):
+                    raise OverflowError
+        return wide
+    return convert
+
+
+def agrees_wider(case, ours, engine):
+    """Whether the engine gives the like in other types: True, False, or None
+    where it cannot tell."""
+    if case.op in OF_ONE_TYPE:
+        return None
+    for types in WIDER:
+        try:
+            wide, no = answer(engine, case, converter(*types))
+        except OverflowError:
+            continue
+        if no:
+            continue
+        with np.errstate(all="ignore"):
+            pair = [alike(a, b) for a, b in zip(ours, wide)]
+        return differ(case, [a for a, _ in pair], [b for _, b in pair]) is None
+    return None
+
+
+def alike(ours, wide):
+    """Both in the narrower of their types."""
+    if str(ours.dtype) == "float64":
+        return ours.astype(wide.dtype), wide
+    return ours, wide.astype(ours.dtype)
+
+
+def judge(case, ours, theirs, onnxruntime, reference):
     """ours, theirs: (outputs, refusal).  Gives (verdict, words); verdicts:
-    same, refused (by both), rule, reference, unexplained."""
+    same, refused (by both), rule, reference, wider, unjudged, unexplained."""
     (got, no), (want, theirs_no) = ours, theirs
-    if no and theirs_no:
+    if no and theirs_no and not theirs_no.missing:
         return "refused", ""
     words = differ(case, got, want) if not no and not theirs_no else \
         f"modeld: {no}" if no else f"onnxruntime: {theirs_no}"
@@ -87,9 +136,11 @@ def judge(case, model, ours, theirs, reference):
         if (ops is None or case.op in ops) and \
                 fits(case, got, no, want, theirs_no):
             return "rule", why
-    want, third_no = answer(reference, model, case.feeds)
-    if no and third_no and not no.missing:
-        return "reference", "refuses as modeld does"
+    want, third_no = answer(reference, case)
+    if no and third_no:
+        return ("refused", "") if theirs_no else \
+            ("unexplained", words) if no.missing else \
+            ("reference", "refuses as modeld does")
     if not no and not third_no:
         third = differ(case, got, want)
         if third is None:
@@ -97,4 +148,10 @@ def judge(case, model, ours, theirs, reference):
         words += f"; reference: {third}"
     else:
         words += f"; reference: {third_no or 'accepts'}"
+    if theirs_no and theirs_no.missing and not no:
+        agrees = agrees_wider(case, got, onnxruntime)
+        if agrees:
+            return "wider", "onnxruntime gives the like in another type"
+        if agrees is None and third_no:
+            return "unjudged", words
     return "unexplained", words

@@ -287,8 +287,9 @@ def cumulative(c):
     shape = c.shape(c.rng.randint(1, 4), most=512)
     c.feed(c.values(c.type(), shape, "tame" if c.op == "CumSum"
                     else "positive"))
-    c.feed(np.array(c.axis(len(shape)), c.pick(np.int32, np.int64)
-                    ) if not c.bad() else ints(0, 0))
+    axis = ints(0, 0) if c.bad() else \
+        np.array(np.clip(c.axis(len(shape)), -2**31, 2**31 - 1))
+    c.feed(axis.astype(c.pick(np.int32, np.int64)))
     c.attr(exclusive=c.pick(0, 1), reverse=c.pick(0, 1))
     c.scale = 4.0 * math.prod(shape)
 
