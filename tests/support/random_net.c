@@ -338,6 +338,9 @@ static void put_pool(maker *m)
     static const char *const global[] = { "GlobalAveragePool",
                                           "GlobalMaxPool" };
     static const char *const window[] = { "AveragePool", "MaxPool" };
+    static const char *const pads[] = { "pads=[1,1,1,1]",
+                                        "auto_pad=\"SAME_UPPER\"",
+                                        "auto_pad=\"SAME_LOWER\"" };
     const value *x = take(m, false, 4);
     int kind = pick(m, 2);
     value y;
@@ -353,8 +356,8 @@ static void put_pool(maker *m)
 
         y.dim[2] = (x->dim[2] - 1) / 2 + 1;
         y.dim[3] = (x->dim[3] - 1) / 2 + 1;
-        put(m, "%s = %s(%s) kernel_shape=[3,3] strides=[2,2] pads=[1,1,1,1]",
-            y.name, window[kind], x->name);
+        put(m, "%s = %s(%s) kernel_shape=[3,3] strides=[2,2] %s", y.name,
+            window[kind], x->name, pads[pick(m, MD_COUNT(pads))]);
         put(m, kind == 0 && padded ? " count_include_pad=1\n" : "\n");
     }
     add(m, &y);

@@ -103,12 +103,31 @@ static md_status lower_qglobal(md_lower *lo, md_error *err)
     return MD_OK;
 }
 
-static int64_t pad_after(const md_node *n, uint32_t axis)
+/* Padding behind the last pixel of one axis: under auto_pad SAME what windows
+ * reach beyond it, `reach`. */
+static int64_t pad_after(const md_node *n, uint32_t axis, int64_t reach)
 {
-    uint32_t count;
-    const int64_t *pads = md_node_attr_is(n, "pads", &count);
+    const char *mode = md_node_attr_s(n, "auto_pad", "NOTSET");
 
-    return count == 4 ? pads[2 + axis] : 0;
+    if (strncmp(mode, "SAME", 4) == 0)
+        return md_max_i64(reach, 0);
+    return strcmp(mode, "VALID") == 0
+               ? 0
+               : md_lower__ints_at(n, "pads", 2 + axis, 0);
+}
+
+static void pad_ends(md_pool2d_args *p, const md_node *n)
+{
+    const md_conv_shape *s = &p->shape;
+
+    p->pad_bottom =
+        pad_after(n, 0,
+                  (s->oh - 1) * s->stride_h + (s->kh - 1) * s->dilation_h + 1 -
+                      s->pad_top - s->ih);
+    p->pad_right =
+        pad_after(n, 1,
+                  (s->ow - 1) * s->stride_w + (s->kw - 1) * s->dilation_w + 1 -
+                      s->pad_left - s->iw);
 }
 
 static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
@@ -121,8 +140,6 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     MD_TRY(md_step__args(st, arena, (void *)&p, sizeof(*p), err));
     *p = (md_pool2d_args){ .kernel = s->kernel,
                            .requant = s->requant,
-                           .pad_bottom = pad_after(st->node, 0),
-                           .pad_right = pad_after(st->node, 1),
                            .average = s->average,
                            .count_pad = s->count_pad,
                            .type = s->type,
@@ -146,6 +163,7 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
                                     .dilation_w = 1 };
     else
         p->shape = md_lower__window(st->node, x, y, s->kh, s->kw);
+    pad_ends(p, st->node);
     st->n_chunks = md_pool2d_n_chunks(p);
     return MD_OK;
 }
