@@ -1,7 +1,8 @@
 #include "ops/common/util.h"
 #include "ops/lower.h"
 
-/* perm, by default the reverse; MD_INVALID when it is not a permutation. */
+/* perm, by default the reverse; MD_INVALID when it is not a permutation.  Here
+ * no axis counts from the end. */
 static md_status permutation(md_ints *perm, const md_node *n, int rank,
                              md_error *err)
 {
@@ -14,6 +15,11 @@ static md_status permutation(md_ints *perm, const md_node *n, int rank,
     if (perm->n != rank)
         return md_fail(err, MD_INVALID, "perm has %d axes, %d expected",
                        perm->n, rank);
+    for (int i = 0; i < rank; i++) {
+        if (perm->v[i] < 0 || perm->v[i] >= rank)
+            return md_fail(err, MD_INVALID, "perm names axis %lld of rank %d",
+                           (long long)perm->v[i], rank);
+    }
     return md_infer__axes(perm, rank, err);
 }
 
