@@ -129,10 +129,6 @@ md_status md_reduce__compute(md_exec *x, const md_reduce *r, md_tensor *out,
 
     MD_TRY(md_exec__infer_view(x, &c, ar, err));
     MD_TRY(find_axes(&bits, &known, &c, r, err));
-    if (bits == 0 && md_node_attr_i(x->node, "noop_with_empty_axes", 0)) {
-        md_move_all(out, x->in[0]);
-        return MD_OK;
-    }
     split_axes(&p, &x->in[0]->shape, bits);
     for (int64_t o = 0; o < n; o++) {
         int64_t base = offset(index, p.kept_stride, p.kept.rank);
