@@ -186,13 +186,15 @@ static bool foldable(const md_graph *g, const md_node *n, bool keep_dequantize)
     return !folded_size(g, n, &size) || size <= FOLD_SIZE_MAX;
 }
 
-/* Compute n now and make its outputs constants. */
+/* Compute n now and make its outputs constants.  Their text is their own: the
+ * constants that it came from are freed when nothing else reads them. */
 static md_status fold(md_session *s, md_node *n, md_error *err)
 {
     md_graph *g = s->graph;
     const md_tensor *in[64] = { NULL };
     md_tensor out[16] = { 0 };
     md_tensor hollow = MD_TENSOR_INIT;
+    md_arena text;
     md_status st;
 
     MD_TRY(md_session__align_inputs(s, n, err));
@@ -208,7 +210,11 @@ static md_status fold(md_session *s, md_node *n, md_error *err)
             in[i] = &hollow;
         }
     }
-    st = md_exec_node(g, n, in, out, s->alloc, &g->model->arena, s->pool, err);
+    md_arena_init(&text, s->alloc, 0);
+    st = md_exec_node(g, n, in, out, s->alloc, &text, s->pool, err);
+    for (uint32_t i = 0; i < n->n_out && st == MD_OK; i++)
+        st = md_tensor_own_text(&out[i], err);
+    md_arena_release(&text);
     for (uint32_t i = 0; i < n->n_out; i++) {
         if (st == MD_OK && n->out[i] != MD_VALUE_NONE) {
             st = md_graph_set_const(g, n->out[i], out[i], err);

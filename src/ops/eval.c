@@ -31,18 +31,6 @@ static void release_all(md_tensor *t, uint32_t n)
         md_tensor_release(&t[i]);
 }
 
-/* Strings that lie elsewhere come into the tensor's own memory. */
-static md_status own_text(md_tensor *t, const md_alloc *alloc, md_error *err)
-{
-    md_tensor old = *t;
-
-    if (old.dtype != MD_DTYPE_STRING)
-        return MD_OK;
-    MD_TRY(md_tensor_copy(t, &old, alloc, err));
-    md_tensor_release(&old);
-    return MD_OK;
-}
-
 static const char *label(const md_node *n)
 {
     return n->name[0] ? n->name : n->op;
@@ -75,7 +63,7 @@ md_status md_node_eval(md_tensor *out, const md_node *n, int64_t opset,
     x.text = &text;
     s = md_op_run(op, &x, err);
     for (uint32_t i = 0; i < n->n_out && s == MD_OK && text.first; i++)
-        s = own_text(&out[i], alloc, err);
+        s = md_tensor_own_text(&out[i], err);
     md_arena_release(&text);
     if (s == MD_OK)
         return MD_OK;

@@ -89,6 +89,17 @@ md_status md_tensor_copy(md_tensor *out, const md_tensor *t,
     return MD_OK;
 }
 
+md_status md_tensor_own_text(md_tensor *t, md_error *err)
+{
+    md_tensor old = *t;
+
+    if (old.dtype != MD_DTYPE_STRING || !old.owner)
+        return MD_OK;
+    MD_TRY(copy_strings(t, &old, old.owner, err));
+    md_tensor_release(&old);
+    return MD_OK;
+}
+
 void md_tensor_release(md_tensor *t)
 {
     if (t->owner)

@@ -36,6 +36,10 @@ md_status md_tensor_alloc(md_tensor *out, md_dtype dtype, const md_shape *shape,
 md_status md_tensor_copy(md_tensor *out, const md_tensor *t,
                          const md_alloc *alloc, md_error *err);
 
+/* Text of string elements that lies elsewhere comes into t's own block; other
+ * types are left alone.  t must own its data. */
+md_status md_tensor_own_text(md_tensor *t, md_error *err);
+
 /* Free what is owned; t becomes MD_TENSOR_INIT. */
 void md_tensor_release(md_tensor *t);
 
