@@ -47,6 +47,18 @@ static md_status check_arity(const md_graph *g, const md_node *n,
     return MD_OK;
 }
 
+static md_status check_node(const md_graph *g, const md_node *n,
+                            const md_op *op, int64_t opset, md_error *err)
+{
+    md_status s;
+
+    MD_TRY(check_arity(g, n, op, err));
+    s = md_op_check_attrs(n, opset, err);
+    if (s != MD_OK)
+        return md_wrap(err, s, "node '%s' (%s): ", label(g, n), n->op);
+    return MD_OK;
+}
+
 /* Append "Op (domain, opset 9)" to the list of missing operators once. */
 static void note_missing(char *list, size_t size, const md_node *n,
                          int64_t opset)
@@ -81,7 +93,7 @@ static md_status resolve(md_session *s, md_error *err)
         if (!op)
             note_missing(missing, sizeof(missing), n, opset);
         else
-            MD_TRY(check_arity(g, n, op, err));
+            MD_TRY(check_node(g, n, op, opset, err));
     }
     if (missing[0])
         return md_fail(err, MD_UNSUPPORTED, "operators not supported: %s",

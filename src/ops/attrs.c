@@ -8,34 +8,36 @@ typedef struct attr_row {
     const char *op; /* NULL: any */
     const char *name;
     md_attr_type type;
+    int until; /* last opset version; 0: newest */
 } attr_row;
 
 static const attr_row attr_rows[] = {
-#define ATTR(name, type) { NULL, #name, MD_ATTR_##type },
-#define ATTR_OF(op, name, type) { #op, #name, MD_ATTR_##type },
+#define ATTR(name, type) { NULL, #name, MD_ATTR_##type, 0 },
+#define ATTR_OF(op, name, type, until) { #op, #name, MD_ATTR_##type, until },
 #include "ops/attrs.def"
 #undef ATTR
 #undef ATTR_OF
 };
 
 /* The row of an attribute, NULL for one that the standard does not have. */
-static const attr_row *find(const char *op, const char *name)
+static const attr_row *find(const char *op, const char *name, int64_t opset)
 {
     for (size_t i = 0; i < MD_COUNT(attr_rows); i++) {
         const attr_row *r = &attr_rows[i];
 
         if (r->name[0] == name[0] && strcmp(r->name, name) == 0 &&
-            (!r->op || strcmp(r->op, op) == 0))
+            (!r->op || strcmp(r->op, op) == 0) &&
+            (r->until == 0 || opset <= r->until))
             return r;
     }
     return NULL;
 }
 
-md_status md_op_check_attrs(const md_node *n, md_error *err)
+md_status md_op_check_attrs(const md_node *n, int64_t opset, md_error *err)
 {
     for (uint32_t i = 0; i < n->n_attr; i++) {
         const md_attr *a = &n->attr[i];
-        const attr_row *r = find(n->op, a->name);
+        const attr_row *r = find(n->op, a->name, opset);
 
         if (r && r->type != a->type)
             return md_fail(err, MD_INVALID,

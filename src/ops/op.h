@@ -80,11 +80,12 @@ const md_op *const *md_op_list(void);
 
 /* Each attribute of the node has the standard's type (attrs.def); MD_INVALID
  * names it, its type and the one expected.  Unknown names pass. */
-md_status md_op_check_attrs(const md_node *n, md_error *err);
+md_status md_op_check_attrs(const md_node *n, int64_t opset, md_error *err);
 
 /* The node has as many inputs and outputs as the operator takes, and
  * attributes of the right types. */
-md_status md_op_check(const md_op *op, const md_node *n, md_error *err);
+md_status md_op_check(const md_op *op, const md_node *n, int64_t opset,
+                      md_error *err);
 
 /* md_op_check, then op->infer or op->run. */
 md_status md_op_infer(const md_op *op, const md_infer *c, md_error *err);

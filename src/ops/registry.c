@@ -45,23 +45,24 @@ static md_status check_count(const char *op, const char *what, uint32_t n,
                    (unsigned)n, what, min, max);
 }
 
-md_status md_op_check(const md_op *op, const md_node *n, md_error *err)
+md_status md_op_check(const md_op *op, const md_node *n, int64_t opset,
+                      md_error *err)
 {
     MD_TRY(
         check_count(op->name, "inputs", n->n_in, op->in_min, op->in_max, err));
     MD_TRY(check_count(op->name, "outputs", n->n_out, op->out_min, op->out_max,
                        err));
-    return md_op_check_attrs(n, err);
+    return md_op_check_attrs(n, opset, err);
 }
 
 md_status md_op_infer(const md_op *op, const md_infer *c, md_error *err)
 {
-    MD_TRY(md_op_check(op, c->node, err));
+    MD_TRY(md_op_check(op, c->node, c->opset, err));
     return op->infer(c, err);
 }
 
 md_status md_op_run(const md_op *op, md_exec *x, md_error *err)
 {
-    MD_TRY(md_op_check(op, x->node, err));
+    MD_TRY(md_op_check(op, x->node, x->opset, err));
     return op->run(x, err);
 }

@@ -7,8 +7,9 @@ import pytest
 defs = pytest.importorskip("onnx.defs")
 
 LIST = pathlib.Path(__file__).parents[2] / "src/ops/attrs.def"
-ROW = re.compile(r"^ATTR(?:_OF\((\w+), |\()(\w+), (\w+)\)$", re.M)
-OLDEST, NEWEST = 7, defs.onnx_opset_version()
+ROW = re.compile(
+    r"^ATTR(?:_OF\((\w+), |\()(\w+), (\w+?)(?:, (\d+))?\)$", re.M)
+OLDEST, NEWEST = 1, defs.onnx_opset_version()
 
 
 def schemas():
@@ -23,12 +24,14 @@ def schemas():
 
 
 def test_types_are_the_standards():
-    rows = {(op, name): kind for op, name, kind in ROW.findall(
-        LIST.read_text())}
+    rows = ROW.findall(LIST.read_text())
     seen = 0
     for schema in schemas():
         for name, attr in schema.attributes.items():
-            kind = rows.get((schema.name, name), rows.get(("", name)))
+            kind = next((kind for op, known, kind, until in rows
+                         if known == name and op in ("", schema.name) and
+                         (until in ("", "0") or
+                          schema.since_version <= int(until))), None)
             want = str(attr.type).rsplit(".", 1)[-1]
             assert kind == want, f"{schema.name}: {name}"
             seen += 1
@@ -37,7 +40,7 @@ def test_types_are_the_standards():
 
 def test_rows_are_sorted_and_used():
     rows = ROW.findall(LIST.read_text())
-    names = [name for _, name, _ in rows]
+    names = [name for _, name, _, _ in rows]
     assert names == sorted(names)
     used = {name for s in schemas() for name in s.attributes}
     ours = {"K", "N", "accuracy_level", "activation", "bits", "channels_last",

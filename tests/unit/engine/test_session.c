@@ -305,6 +305,24 @@ static void test_session__a_bad_node_is_named(void **state)
     md_model_free(m);
 }
 
+/* What reads an attribute of another type would take its default. */
+static void test_session__attributes_have_their_types(void **state)
+{
+    const int64_t dims[] = { 2, 3 };
+    md_model *m = md_build_model(17);
+    md_value_id x = md_build_input(m, "x", MD_DTYPE_F32, 2, dims);
+    md_value_id y = unary(m, "Softmax", x);
+    md_error err = MD_ERROR_INIT;
+    md_session *s;
+
+    (void)state;
+    md_build_attr_ints(m, y, "axis", 1, (int64_t[]){ 0 });
+    md_build_output(m, y);
+    assert_md_fails(md_session_new(&s, m, NULL, &err), MD_INVALID, &err,
+                    "(Softmax): attribute 'axis' has type INTS, INT expected");
+    md_model_free(m);
+}
+
 /* An input that is an output too, a constant output, an unused input. */
 static void test_session__degenerate_graphs(void **state)
 {
@@ -450,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_session__an_empty_batch_runs),
         cmocka_unit_test(test_session__missing_operators_are_listed_once),
         cmocka_unit_test(test_session__a_bad_node_is_named),
+        cmocka_unit_test(test_session__attributes_have_their_types),
         cmocka_unit_test(test_session__degenerate_graphs),
         cmocka_unit_test(test_session__shape_arithmetic_is_planned),
         cmocka_unit_test(test_session__threads_share_a_session),

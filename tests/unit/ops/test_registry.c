@@ -64,16 +64,16 @@ static void test_registry__checks_counts(void **state)
     md_node n = { .op = "Conv", .n_in = 2, .n_out = 1 };
 
     (void)state;
-    assert_md_ok(md_op_check(&md_op_conv, &n, &err), &err);
+    assert_md_ok(md_op_check(&md_op_conv, &n, 13, &err), &err);
     n.n_in = 4;
-    assert_md_fails(md_op_check(&md_op_conv, &n, &err), MD_INVALID, &err,
+    assert_md_fails(md_op_check(&md_op_conv, &n, 13, &err), MD_INVALID, &err,
                     "Conv has 4 inputs, 2 to 3 expected");
     n.n_in = 2;
     n.n_out = 0;
-    assert_md_fails(md_op_check(&md_op_conv, &n, &err), MD_INVALID, &err,
+    assert_md_fails(md_op_check(&md_op_conv, &n, 13, &err), MD_INVALID, &err,
                     "Conv has 0 outputs");
     n.n_in = 0;
-    assert_md_fails(md_op_check(&md_op_concat, &n, &err), MD_INVALID, &err,
+    assert_md_fails(md_op_check(&md_op_concat, &n, 13, &err), MD_INVALID, &err,
                     "at least 1 expected");
 }
 
@@ -83,9 +83,11 @@ static void test_registry__checks_types_of_attributes(void **state)
     static const struct {
         const char *op, *name;
         md_attr_type type;
+        int opset;
     } rows[] = {
-#define ATTR(name, type) { "Any", #name, MD_ATTR_##type },
-#define ATTR_OF(op, name, type) { #op, #name, MD_ATTR_##type },
+#define ATTR(name, type) { "Any", #name, MD_ATTR_##type, 13 },
+#define ATTR_OF(op, name, type, until)                                         \
+    { #op, #name, MD_ATTR_##type, until ? until : 13 },
 #include "ops/attrs.def"
 #undef ATTR
 #undef ATTR_OF
@@ -100,15 +102,15 @@ static void test_registry__checks_types_of_attributes(void **state)
             char want[128];
 
             if (a.type == rows[i].type) {
-                assert_md_ok(md_op_check_attrs(&n, &err), &err);
+                assert_md_ok(md_op_check_attrs(&n, rows[i].opset, &err), &err);
                 continue;
             }
             snprintf(want, sizeof(want),
                      "attribute '%s' has type %s, %s expected", a.name,
                      md_attr_type_name(a.type),
                      md_attr_type_name(rows[i].type));
-            assert_md_fails(md_op_check_attrs(&n, &err), MD_INVALID, &err,
-                            want);
+            assert_md_fails(md_op_check_attrs(&n, rows[i].opset, &err),
+                            MD_INVALID, &err, want);
         }
     }
 }
@@ -120,12 +122,17 @@ static void test_registry__knows_where_the_standard_differs(void **state)
     md_error err = MD_ERROR_INIT;
 
     (void)state;
-    assert_md_ok(md_op_check_attrs(&n, &err), &err);
+    assert_md_ok(md_op_check_attrs(&n, 13, &err), &err);
     n.op = "Constant";
-    assert_md_fails(md_op_check_attrs(&n, &err), MD_INVALID, &err,
+    assert_md_fails(md_op_check_attrs(&n, 13, &err), MD_INVALID, &err,
                     "attribute 'value' has type FLOAT, TENSOR expected");
+    n.op = "Cast"; /* the name of a type, then its number */
+    a = (md_attr){ .name = "to", .type = MD_ATTR_STRING };
+    assert_md_ok(md_op_check_attrs(&n, 5, &err), &err);
+    assert_md_fails(md_op_check_attrs(&n, 6, &err), MD_INVALID, &err,
+                    "attribute 'to' has type STRING, INT expected");
     a.name = "valu"; /* no attribute of the standard */
-    assert_md_ok(md_op_check_attrs(&n, &err), &err);
+    assert_md_ok(md_op_check_attrs(&n, 13, &err), &err);
 }
 
 int main(void)
