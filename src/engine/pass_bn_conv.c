@@ -24,9 +24,18 @@ static const float *channel_const(const md_graph *g, md_value_id id, int64_t n)
     return v->cdata->data;
 }
 
+/* Or has statistics of its own for each pixel. */
+static bool trains(const md_graph *g, const md_node *n)
+{
+    return md_node_attr_i(n, "training_mode", 0) != 0 ||
+           md_node_attr_i(n, "spatial", 1) == 0 ||
+           (md_node_opset(g->model, n) < 7 &&
+            md_node_attr_i(n, "is_test", 0) == 0);
+}
+
 static bool read_bn(bn *b, const md_graph *g, const md_node *n, int64_t oc)
 {
-    if (n->n_in < 5 || md_node_attr_i(n, "training_mode", 0) ||
+    if (n->n_in < 5 || trains(g, n) ||
         (n->n_out > 1 && n->out[1] != MD_VALUE_NONE))
         return false;
     *b = (bn){ .eps = md_node_attr_f(n, "epsilon", 1e-5f), .n = oc };
@@ -95,9 +104,7 @@ static md_status run(md_graph *g, md_precision precision, md_error *err)
         md_node *conv;
         bn b;
 
-        if (n->dead || n->domain[0] ||
-            strcmp(n->op, "BatchNormalization") != 0 ||
-            md_node_attr_i(n, "training_mode", 0))
+        if (n->dead || n->domain[0] || strcmp(n->op, "BatchNormalization") != 0)
             continue;
         conv = conv_before(g, n, uses);
         if (!conv ||

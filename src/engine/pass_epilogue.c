@@ -121,7 +121,7 @@ static md_status take_add(fuser *fu, md_node *host, const md_node *n,
     const float *bias;
 
     *taken = false;
-    if (other == y)
+    if (other == y || md_node_attr(n, "axis")) /* as before opset 7 */
         return MD_OK;
     bias = column_bias(g, other, host, &n_bias);
     if (bias && !f->bias && f->residual == MD_VALUE_NONE) {

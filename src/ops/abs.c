@@ -31,7 +31,7 @@ MD_UNARY_FUNCTIONS
 const md_op md_op_abs = {
     .domain = "",
     .name = "Abs",
-    .since = 7,
+    .since = 1,
     .in_min = 1,
     .in_max = 1,
     .out_min = 1,

@@ -7,11 +7,19 @@
 
 static bool is_training(const md_node *n, int64_t opset)
 {
+    if (opset < 7)
+        return md_node_attr_i(n, "is_test", 0) == 0;
     return opset >= 14 && md_node_attr_i(n, "training_mode", 0) != 0;
 }
 
-/* Statistics are an output of training, which before opset 14 has no
- * attribute and other outputs. */
+/* Before opset 9 the statistics may be those of each position of a plane. */
+static bool is_spatial(const md_node *n, int64_t opset)
+{
+    return opset >= 9 || md_node_attr_i(n, "spatial", 1) != 0;
+}
+
+/* Statistics are an output of training, which from opset 7 to 13 has no
+ * attribute; what only gradients use is not computed. */
 static md_status check_outputs(const md_infer *c, md_error *err)
 {
     for (uint32_t i = 1; i < c->node->n_out; i++) {
@@ -26,22 +34,34 @@ static md_status check_outputs(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
-static md_status infer(const md_infer *c, md_error *err)
+/* Inputs 1 to 4: one number per channel, or per position of an image. */
+static md_status check_parameter(const md_infer *c, uint32_t i, md_error *err)
 {
     static const char *const what[] = { "x", "scale", "bias", "mean", "var" };
+    const md_type *x = c->in[0], *t = c->in[i];
+    md_dim channels = MD_DIM(1);
+
+    MD_TRY(md_infer__need(c, i, MD_TYPES_FLOAT, err));
+    if (!x->has_rank)
+        return MD_OK;
+    if (x->rank > 1)
+        channels = x->dim[1];
+    if (is_spatial(c->node, c->opset) || x->rank < 2)
+        return md_infer__length(t, channels, what[i], err);
+    MD_TRY(md_infer__rank(c, i, x->rank - 1, x->rank - 1, err));
+    for (int d = 0; t->has_rank && d < t->rank; d++)
+        MD_TRY(md_infer__same_dim(t->dim[d], x->dim[d + 1], what[i], err));
+    return MD_OK;
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT, err));
     MD_TRY(md_infer__rank(c, 0, 1, MD_RANK_MAX, err));
     MD_TRY(check_outputs(c, err));
-    for (uint32_t i = 1; i < 5; i++) {
-        md_dim channels = MD_DIM(1);
-
-        MD_TRY(md_infer__need(c, i, MD_TYPES_FLOAT, err));
-        if (c->in[0]->has_rank && c->in[0]->rank > 1)
-            channels = c->in[0]->dim[1];
-        if (c->in[0]->has_rank)
-            MD_TRY(md_infer__length(c->in[i], channels, what[i], err));
-    }
+    for (uint32_t i = 1; i < 5; i++)
+        MD_TRY(check_parameter(c, i, err));
     MD_TRY(md_infer__same_dtype(c, 1, 2, err));
     MD_TRY(md_infer__same_dtype(c, 3, 4, err));
     md_infer__give(c, 0, c->in[0]);
@@ -100,6 +120,10 @@ static md_status compute(md_exec *x, md_tensor *const *outs, md_arena *ar,
     int64_t n = md_shape_n(s);
     double v[MD_CHUNK], *mean, *var;
 
+    if (!is_spatial(x->node, x->opset)) {
+        channels *= plane;
+        plane = 1;
+    }
     MD_TRY(md_exec__scratch(&mean, ar, channels, sizeof(*mean), err));
     MD_TRY(md_exec__scratch(&var, ar, channels, sizeof(*var), err));
     md_load_f64(mean, x->in[3], 0, channels);
@@ -137,7 +161,7 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_batch_normalization = {
     .domain = "",
     .name = "BatchNormalization",
-    .since = 7,
+    .since = 1,
     .in_min = 5,
     .in_max = 5,
     .out_min = 1,

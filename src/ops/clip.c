@@ -86,7 +86,7 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_clip = {
     .domain = "",
     .name = "Clip",
-    .since = 7,
+    .since = 1,
     .in_min = 1,
     .in_max = 3,
     .out_min = 1,

@@ -1,3 +1,4 @@
+/* Before opset 4 the axis may be left out: 1. */
 #include "ops/common/concat.h"
 #include "ops/lower.h"
 
@@ -17,7 +18,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     int axis;
 
     (void)ar;
-    MD_TRY(md_axis_normalize(&axis, md_node_attr_i(x->node, "axis", 0),
+    MD_TRY(md_axis_normalize(&axis, md_node_attr_i(x->node, "axis", 1),
                              out->shape.rank, err));
     md_shape_strides(to.stride, &out->shape);
     for (uint32_t i = 0; i < x->node->n_in; i++) {
@@ -38,7 +39,7 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_concat = {
     .domain = "",
     .name = "Concat",
-    .since = 7,
+    .since = 1,
     .in_min = 1,
     .in_max = -1,
     .out_min = 1,

@@ -79,7 +79,7 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_constant = {
     .domain = "",
     .name = "Constant",
-    .since = 7,
+    .since = 1,
     .in_min = 0,
     .in_max = 0,
     .out_min = 1,

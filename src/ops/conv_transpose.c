@@ -216,7 +216,7 @@ static int64_t macs(const md_node *n, const md_shape *const *in,
 const md_op md_op_conv_transpose = {
     .domain = "",
     .name = "ConvTranspose",
-    .since = 7,
+    .since = 1,
     .in_min = 2,
     .in_max = 3,
     .out_min = 1,

@@ -41,18 +41,18 @@ static md_status run(md_exec *x, md_error *err)
 {
     md_tensor *out;
 
+    if (!md_exec_has(x, 0) || x->in[0]->dtype != MD_DTYPE_STRING)
+        return md_binary__run(x, &binary, infer, err);
     MD_TRY(md_exec__outputs(x, infer, &out, 1, err));
-    if (out && x->in[0]->dtype == MD_DTYPE_STRING)
+    if (out)
         compare_strings(out, x->in);
-    else if (out)
-        md_binary__apply(out, x->in[0], x->in[1], &binary);
     return MD_OK;
 }
 
 const md_op md_op_equal = {
     .domain = "",
     .name = "Equal",
-    .since = 7,
+    .since = 1,
     .in_min = 2,
     .in_max = 2,
     .out_min = 1,

@@ -69,7 +69,7 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_gather = {
     .domain = "",
     .name = "Gather",
-    .since = 7,
+    .since = 1,
     .in_min = 2,
     .in_max = 2,
     .out_min = 1,

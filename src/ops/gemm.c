@@ -7,16 +7,18 @@
 
 #define TYPES (MD_TYPES_FLOAT | MD_T(I32) | MD_T(I64) | MD_T(U32) | MD_T(U64))
 
-/* C must broadcast to [m, n] and not beyond. */
+/* C must broadcast to [m, n] and not beyond, before opset 7 only where it is
+ * told to. */
 static md_status check_c(const md_infer *c, const md_type *t, md_error *err)
 {
+    bool whole = c->opset < 7 && !md_node_attr_i(c->node, "broadcast", 0);
     const md_type *in = c->in[2];
 
-    MD_TRY(md_infer__rank(c, 2, 0, 2, err));
+    MD_TRY(md_infer__rank(c, 2, whole ? 2 : 0, 2, err));
     for (int i = 0; in->has_rank && i < in->rank; i++) {
         md_dim d = in->dim[i], to = t->dim[2 - in->rank + i];
 
-        if (md_dim_is_const(d) && d.k != 1)
+        if (whole || (md_dim_is_const(d) && d.k != 1))
             MD_TRY(md_infer__same_dim(d, to, "dimension of input 2", err));
     }
     return MD_OK;
@@ -205,7 +207,7 @@ static int64_t macs(const md_node *n, const md_shape *const *in,
 const md_op md_op_gemm = {
     .domain = "",
     .name = "Gemm",
-    .since = 7,
+    .since = 1,
     .in_min = 2,
     .in_max = 3,
     .out_min = 1,

@@ -39,7 +39,7 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_global_average_pool = {
     .domain = "",
     .name = "GlobalAveragePool",
-    .since = 7,
+    .since = 1,
     .in_min = 1,
     .in_max = 1,
     .out_min = 1,

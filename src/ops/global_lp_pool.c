@@ -5,12 +5,11 @@
 
 static md_status infer(const md_infer *c, md_error *err)
 {
-    int64_t p = md_node_attr_i(c->node, "p", 2);
+    double p = md_pool__p(c->node, c->opset);
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT, err));
-    if (p < 1)
-        return md_fail(err, MD_INVALID, "p is %lld, at least 1 expected",
-                       (long long)p);
+    if (!(p >= 1.0))
+        return md_fail(err, MD_INVALID, "p is %g, at least 1 expected", p);
     return md_pool__infer_global(c, err);
 }
 
@@ -18,7 +17,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
     const md_shape *s = &x->in[0]->shape;
-    double p = (double)md_node_attr_i(x->node, "p", 2);
+    double p = md_pool__p(x->node, x->opset);
     int64_t n = md_shape_span(s, 2, s->rank);
 
     (void)ar;
@@ -44,7 +43,7 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_global_lp_pool = {
     .domain = "",
     .name = "GlobalLpPool",
-    .since = 7,
+    .since = 1,
     .in_min = 1,
     .in_max = 1,
     .out_min = 1,

@@ -17,7 +17,7 @@ MD_BINARY_FUNCTIONS
 const md_op md_op_greater = {
     .domain = "",
     .name = "Greater",
-    .since = 7,
+    .since = 1,
     .in_min = 2,
     .in_max = 2,
     .out_min = 1,

@@ -37,7 +37,7 @@ MD_RECURRENT_FUNCTIONS
 const md_op md_op_gru = {
     .domain = "",
     .name = "GRU",
-    .since = 7,
+    .since = 1,
     .in_min = 3,
     .in_max = 6,
     .out_min = 1,

@@ -20,7 +20,7 @@ MD_UNARY_FUNCTIONS
 const md_op md_op_hard_sigmoid = {
     .domain = "",
     .name = "HardSigmoid",
-    .since = 7,
+    .since = 1,
     .in_min = 1,
     .in_max = 1,
     .out_min = 1,

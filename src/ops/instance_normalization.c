@@ -54,7 +54,7 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_instance_normalization = {
     .domain = "",
     .name = "InstanceNormalization",
-    .since = 7,
+    .since = 1,
     .in_min = 3,
     .in_max = 3,
     .out_min = 1,

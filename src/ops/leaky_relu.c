@@ -17,7 +17,7 @@ MD_UNARY_FUNCTIONS
 const md_op md_op_leaky_relu = {
     .domain = "",
     .name = "LeakyRelu",
-    .since = 7,
+    .since = 1,
     .in_min = 1,
     .in_max = 1,
     .out_min = 1,

@@ -36,7 +36,7 @@ MD_RECURRENT_FUNCTIONS
 const md_op md_op_lstm = {
     .domain = "",
     .name = "LSTM",
-    .since = 7,
+    .since = 1,
     .in_min = 3,
     .in_max = 8,
     .out_min = 1,

@@ -85,7 +85,7 @@ static int64_t macs(const md_node *n, const md_shape *const *in,
 const md_op md_op_mat_mul = {
     .domain = "",
     .name = "MatMul",
-    .since = 7,
+    .since = 1,
     .in_min = 2,
     .in_max = 2,
     .out_min = 1,

@@ -20,7 +20,7 @@ MD_VARIADIC_FUNCTIONS
 const md_op md_op_max = {
     .domain = "",
     .name = "Max",
-    .since = 8,
+    .since = 1,
     .in_min = 1,
     .in_max = -1,
     .out_min = 1,

@@ -34,7 +34,7 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_mean = {
     .domain = "",
     .name = "Mean",
-    .since = 8,
+    .since = 1,
     .in_min = 1,
     .in_max = -1,
     .out_min = 1,

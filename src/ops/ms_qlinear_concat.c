@@ -31,6 +31,8 @@ static md_status infer(const md_infer *c, md_error *err)
             MD_TRY(md_infer__length(c->in[i], MD_DIM(1), "scale or zero point",
                                     err));
     }
+    if (!md_node_attr(c->node, "axis"))
+        return md_fail(err, MD_INVALID, "QLinearConcat lacks axis");
     return md_concat__infer(c, IN_FIRST, STEP, err);
 }
 

@@ -1,4 +1,5 @@
-/* Sizes and the value are attributes before opset 11, then inputs. */
+/* Sizes (`paddings` in opset 1) and the value are attributes before opset 11,
+ * then inputs. */
 #include <string.h>
 
 #include "ops/common/util.h"
@@ -42,7 +43,8 @@ static md_status read_pads(pads *p, const md_infer *c, int rank, md_error *err)
 
     *p = (pads){ .known = true };
     MD_TRY(read_mode(p, c->node, c->opset, err));
-    MD_TRY(md_infer__moved_ints(c, "pads", 11, 1, &sizes, err));
+    MD_TRY(md_infer__moved_ints(c, c->opset < 2 ? "paddings" : "pads", 11, 1,
+                                &sizes, err));
     MD_TRY(md_infer__moved(c, "value", 11, 2, err));
     if (c->opset < 18 && md_infer_has(c, 3))
         return md_fail(err, MD_INVALID, "axes is an input from opset 18 on");
@@ -168,7 +170,7 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_pad = {
     .domain = "",
     .name = "Pad",
-    .since = 7,
+    .since = 1,
     .in_min = 1,
     .in_max = 4,
     .out_min = 1,

@@ -9,6 +9,7 @@ static const md_binary binary = {
     .f = row_f64,
     .i = row_i64,
     .u = row_u64,
+    .channels = true,
 };
 
 /* The slope spreads over the input, never the input over the slope. */
@@ -35,6 +36,8 @@ static md_status check_slope(const md_type *in, const md_type *slope,
 static md_status infer(const md_infer *c, md_error *err)
 {
     MD_TRY(md_binary__infer(c, &binary, err));
+    if (c->opset < 7)
+        return MD_OK;
     return check_slope(c->in[0], c->in[1], err);
 }
 
@@ -46,7 +49,7 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_prelu = {
     .domain = "",
     .name = "PRelu",
-    .since = 7,
+    .since = 1,
     .in_min = 2,
     .in_max = 2,
     .out_min = 1,

@@ -26,7 +26,7 @@ MD_REDUCE_FUNCTIONS
 const md_op md_op_reduce_log_sum = {
     .domain = "",
     .name = "ReduceLogSum",
-    .since = 7,
+    .since = 1,
     .in_min = 1,
     .in_max = 2,
     .out_min = 1,

@@ -1,4 +1,5 @@
-/* 0 keeps a dimension (unless allowzero), one -1 takes what is left. */
+/* 0 keeps a dimension (unless allowzero), one -1 takes what is left.  The shape
+ * is an attribute before opset 5, then an input. */
 #include "ops/common/view.h"
 
 /* Input dimensions that are not yet matched by an output dimension: a
@@ -113,9 +114,12 @@ static md_status infer(const md_infer *c, md_error *err)
     md_ints want;
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
-    MD_TRY(md_infer__need(c, 1, MD_T(I64), err));
+    if (c->opset >= 5)
+        MD_TRY(md_infer__need(c, 1, MD_T(I64), err));
     MD_TRY(md_infer__rank(c, 1, 1, 1, err));
-    MD_TRY(md_infer__input_ints(c, 1, &want, err));
+    MD_TRY(md_infer__moved_ints(c, "shape", 5, 1, &want, err));
+    if (!want.given)
+        return md_fail(err, MD_INVALID, "Reshape lacks shape");
     if (want.n > MD_RANK_MAX)
         return md_fail(err, MD_UNSUPPORTED, "rank %d, at most %d expected",
                        want.n, MD_RANK_MAX);
@@ -139,8 +143,8 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_reshape = {
     .domain = "",
     .name = "Reshape",
-    .since = 7,
-    .in_min = 2,
+    .since = 1,
+    .in_min = 1,
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,

@@ -22,7 +22,7 @@ MD_RECURRENT_FUNCTIONS
 const md_op md_op_rnn = {
     .domain = "",
     .name = "RNN",
-    .since = 7,
+    .since = 1,
     .in_min = 3,
     .in_max = 6,
     .out_min = 1,

@@ -15,12 +15,27 @@ static const md_unary unary = {
                { "gamma", 1.05070102214813232421875f } },
 };
 
-MD_UNARY_FUNCTIONS
+/* Before opset 6. */
+static const md_unary rounded = {
+    .types = MD_TYPES_FLOAT,
+    .f = apply,
+    .param = { { "alpha", 1.6732f }, { "gamma", 1.0507f } },
+};
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    return md_unary__infer(c, &unary, err);
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_unary__run(x, x->opset < 6 ? &rounded : &unary, infer, err);
+}
 
 const md_op md_op_selu = {
     .domain = "",
     .name = "Selu",
-    .since = 7,
+    .since = 1,
     .in_min = 1,
     .in_max = 1,
     .out_min = 1,

@@ -141,7 +141,7 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_slice = {
     .domain = "",
     .name = "Slice",
-    .since = 7,
+    .since = 1,
     .in_min = 1,
     .in_max = 5,
     .out_min = 1,

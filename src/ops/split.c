@@ -119,7 +119,7 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_split = {
     .domain = "",
     .name = "Split",
-    .since = 7,
+    .since = 1,
     .in_min = 1,
     .in_max = 2,
     .out_min = 1,

@@ -44,7 +44,7 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_squeeze = {
     .domain = "",
     .name = "Squeeze",
-    .since = 7,
+    .since = 1,
     .in_min = 1,
     .in_max = 2,
     .out_min = 1,

@@ -15,7 +15,7 @@ MD_BINARY_FUNCTIONS
 const md_op md_op_sub = {
     .domain = "",
     .name = "Sub",
-    .since = 7,
+    .since = 1,
     .in_min = 2,
     .in_max = 2,
     .out_min = 1,

@@ -12,7 +12,7 @@ MD_VARIADIC_FUNCTIONS
 const md_op md_op_sum = {
     .domain = "",
     .name = "Sum",
-    .since = 8,
+    .since = 1,
     .in_min = 1,
     .in_max = -1,
     .out_min = 1,

@@ -1,4 +1,37 @@
+/* Before opset 6: tiles and axis, two numbers of the input's type. */
 #include "ops/common/util.h"
+
+/* One number, by which only its one axis is repeated. */
+static md_status old_repeats(const md_infer *c, md_ints *out, md_error *err)
+{
+    int axis, rank = c->in[0]->rank;
+
+    *out = (md_ints){ .n = -1 };
+    for (uint32_t i = 1; i < 3; i++) {
+        MD_TRY(md_infer__need(c, i, MD_TYPES_NUMBER, err));
+        MD_TRY(md_infer__length(c->in[i], MD_DIM(1), i == 1 ? "tiles" : "axis",
+                                err));
+    }
+    if (!c->cin[1] || !c->cin[2] || !c->in[0]->has_rank)
+        return MD_OK;
+    MD_TRY(
+        md_axis_normalize(&axis, md_tensor_get_i64(c->cin[2], 0), rank, err));
+    *out = (md_ints){ .given = true, .known = true, .n = rank };
+    for (int i = 0; i < rank; i++)
+        out->v[i] = i == axis ? md_tensor_get_i64(c->cin[1], 0) : 1;
+    return MD_OK;
+}
+
+static md_status find_repeats(const md_infer *c, md_ints *out, md_error *err)
+{
+    if (c->opset < 6)
+        return old_repeats(c, out, err);
+    if (c->node->n_in > 2)
+        return md_fail(err, MD_INVALID, "Tile has %u inputs, 2 expected",
+                       (unsigned)c->node->n_in);
+    MD_TRY(md_infer__need(c, 1, MD_T(I64), err));
+    return md_infer__input_ints(c, 1, out, err);
+}
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -6,8 +39,7 @@ static md_status infer(const md_infer *c, md_error *err)
     md_type t;
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
-    MD_TRY(md_infer__need(c, 1, MD_T(I64), err));
-    MD_TRY(md_infer__input_ints(c, 1, &repeats, err));
+    MD_TRY(find_repeats(c, &repeats, err));
     t = *c->in[0];
     if (t.has_rank && repeats.n >= 0 && repeats.n != t.rank)
         return md_fail(err, MD_INVALID, "%d repeats for rank %d", repeats.n,
@@ -55,9 +87,9 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_tile = {
     .domain = "",
     .name = "Tile",
-    .since = 7,
+    .since = 1,
     .in_min = 2,
-    .in_max = 2,
+    .in_max = 3,
     .out_min = 1,
     .out_max = 1,
     .infer = infer,

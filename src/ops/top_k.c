@@ -134,7 +134,7 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_top_k = {
     .domain = "",
     .name = "TopK",
-    .since = 7,
+    .since = 1,
     .in_min = 1,
     .in_max = 2,
     .out_min = 2,

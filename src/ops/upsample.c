@@ -1,4 +1,5 @@
-/* The forerunner of Resize: scales are an attribute, from opset 9 an input. */
+/* The forerunner of Resize: scales are an attribute, from opset 9 an input,
+ * before opset 7 those of height and width. */
 #include <string.h>
 
 #include "base/size.h"
@@ -8,11 +9,17 @@
 static md_status scale_of(const md_infer *c, int i, int rank, float *out,
                           bool *known, md_error *err)
 {
+    float old[4] = { 1.0f, 1.0f };
     const float *v = NULL;
     uint32_t n = 0;
 
     *known = true;
-    if (c->opset < 9) {
+    if (c->opset < 7) {
+        old[2] = md_node_attr_f(c->node, "height_scale", 0.0f);
+        old[3] = md_node_attr_f(c->node, "width_scale", 0.0f);
+        v = old;
+        n = 4;
+    } else if (c->opset < 9) {
         v = md_node_attr_fs(c->node, "scales", &n);
     } else {
         MD_TRY(md_infer__need(c, 1, MD_T(F32), err));
@@ -39,7 +46,7 @@ static md_status infer(const md_infer *c, md_error *err)
     const char *mode = md_node_attr_s(c->node, "mode", "nearest");
     md_type t;
 
-    MD_TRY(md_infer__need(c, 0, MD_TYPES_NUMBER, err));
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_NUMBER | MD_T(BOOL), err));
     if (strcmp(mode, "nearest") != 0 && strcmp(mode, "linear") != 0 &&
         strcmp(mode, "bilinear") != 0)
         return md_fail(err, MD_INVALID, "mode is '%s'", mode);
@@ -88,7 +95,7 @@ static md_status run(md_exec *x, md_error *err)
 const md_op md_op_upsample = {
     .domain = "",
     .name = "Upsample",
-    .since = 7,
+    .since = 1,
     .until = 9,
     .in_min = 1,
     .in_max = 2,

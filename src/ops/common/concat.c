@@ -27,12 +27,12 @@ md_status md_concat__infer(const md_infer *c, uint32_t first, uint32_t step,
     bool known = true;
     int axis = 0;
 
-    if (!md_node_attr(c->node, "axis"))
+    if (!md_node_attr(c->node, "axis") && c->opset >= 4)
         return md_fail(err, MD_INVALID, "%s lacks axis", c->node->op);
     for (uint32_t i = first; i < c->node->n_in; i += step)
         known = known && c->in[i]->has_rank;
     if (known) {
-        MD_TRY(md_axis_normalize(&axis, md_node_attr_i(c->node, "axis", 0),
+        MD_TRY(md_axis_normalize(&axis, md_node_attr_i(c->node, "axis", 1),
                                  t.rank, err));
         for (uint32_t i = first + step; i < c->node->n_in; i += step)
             MD_TRY(join(c, &t, c->in[i], axis, err));

@@ -164,6 +164,49 @@ void md_binary__apply(md_tensor *out, const md_tensor *a, const md_tensor *b,
     }
 }
 
+/* Where, before opset 7, the first axis of input 1 lies in input 0. */
+static md_status old_axis(int64_t *out, const md_node *n, const md_binary *b,
+                          int rank, int rank_1, md_error *err)
+{
+    bool spreads = b->channels || md_node_attr_i(n, "broadcast", 0);
+
+    *out = md_node_attr_i(n, "axis", rank - rank_1);
+    if (b->channels && rank_1 == 1 && rank > 1)
+        *out = 1;
+    if (rank != rank_1 && !spreads)
+        return md_fail(err, MD_INVALID,
+                       "inputs have ranks %d and %d, broadcast is not set",
+                       rank, rank_1);
+    if (*out < 0 || *out > rank - rank_1)
+        return md_fail(err, MD_INVALID,
+                       "input 1 of rank %d does not lie in rank %d from axis "
+                       "%lld on",
+                       rank_1, rank, (long long)*out);
+    return MD_OK;
+}
+
+/* The result has the shape of input 0. */
+static md_status infer_old(const md_infer *c, const md_binary *b, md_type *t,
+                           md_error *err)
+{
+    bool spreads = b->channels || md_node_attr_i(c->node, "broadcast", 0);
+    const md_type *x = c->in[0], *y = c->in[1];
+    md_dtype dtype = t->dtype;
+    int64_t axis = 0;
+
+    *t = *x;
+    t->dtype = dtype;
+    if (!x->has_rank || !y->has_rank)
+        return MD_OK;
+    MD_TRY(old_axis(&axis, c->node, b, x->rank, y->rank, err));
+    for (int i = 0; i < y->rank; i++) {
+        if (!spreads || !md_dim_equal(y->dim[i], MD_DIM(1)))
+            MD_TRY(md_infer__same_dim(y->dim[i], x->dim[axis + i],
+                                      "a dimension of input 1", err));
+    }
+    return MD_OK;
+}
+
 md_status md_binary__infer(const md_infer *c, const md_binary *b, md_error *err)
 {
     md_type t = { .dtype = b->result };
@@ -176,7 +219,10 @@ md_status md_binary__infer(const md_infer *c, const md_binary *b, md_error *err)
         t.dtype = c->in[0]->dtype;
     if (!t.dtype && !b->mixed)
         t.dtype = c->in[1]->dtype;
-    MD_TRY(md_infer__broadcast(c, &t, c->in[0], c->in[1], err));
+    if (c->opset < 7)
+        MD_TRY(infer_old(c, b, &t, err));
+    else
+        MD_TRY(md_infer__broadcast(c, &t, c->in[0], c->in[1], err));
     md_infer__give(c, 0, &t);
     return MD_OK;
 }
@@ -184,11 +230,36 @@ md_status md_binary__infer(const md_infer *c, const md_binary *b, md_error *err)
 md_status md_binary__run(md_exec *x, const md_binary *b, md_infer_fn *infer,
                          md_error *err)
 {
-    md_tensor *out;
+    md_tensor *out, y;
 
     MD_TRY(md_exec__outputs(x, infer, &out, 1, err));
-    if (out)
-        md_binary__apply(out, x->in[0], x->in[1], b);
+    if (!out)
+        return MD_OK;
+    y = *x->in[1];
+    if (x->opset < 7) { /* ones behind its axes, as since opset 7 */
+        int64_t axis;
+
+        MD_TRY(old_axis(&axis, x->node, b, out->shape.rank, y.shape.rank, err));
+        while (axis + x->in[1]->shape.rank < out->shape.rank) {
+            y.shape.dim[y.shape.rank++] = 1;
+            axis++;
+        }
+    }
+    md_binary__apply(out, x->in[0], &y, b);
+    return MD_OK;
+}
+
+static md_status check_same_shape(const md_type *a, const md_type *b,
+                                  uint32_t i, md_error *err)
+{
+    if (!a->has_rank || !b->has_rank)
+        return MD_OK;
+    if (a->rank != b->rank)
+        return md_fail(err, MD_INVALID, "input %u has rank %d, %d expected",
+                       (unsigned)i, b->rank, a->rank);
+    for (int d = 0; d < a->rank; d++)
+        MD_TRY(md_infer__same_dim(b->dim[d], a->dim[d],
+                                  "a dimension of the inputs", err));
     return MD_OK;
 }
 
@@ -204,6 +275,8 @@ md_status md_variadic__infer(const md_infer *c, const md_binary *b,
         MD_TRY(md_infer__same_dtype(c, 0, i, err));
         if (!t.dtype)
             t.dtype = c->in[i]->dtype;
+        if (c->opset < 8)
+            MD_TRY(check_same_shape(&t, c->in[i], i, err));
         MD_TRY(md_infer__broadcast(c, &t, &t, c->in[i], err));
     }
     md_infer__give(c, 0, &t);

@@ -68,14 +68,18 @@ typedef struct md_binary {
     md_row_u64 *u;   /* by a uint64 where it differs from i; NULL: i */
     md_dtype result; /* MD_DTYPE_NONE: the inputs' */
     bool mixed;      /* inputs may differ in type; double if one is a float */
+    bool channels;   /* before opset 7 a vector lies along axis 1 */
 } md_binary;
 
+/* Before opset 7 input 1 spreads over input 0, only if `broadcast` is given,
+ * from `axis` on (without it over the last axes). */
 md_status md_binary__infer(const md_infer *c, const md_binary *b,
                            md_error *err);
 md_status md_binary__run(md_exec *x, const md_binary *b, md_infer_fn *infer,
                          md_error *err);
 
-/* The same for one or more inputs, folded from the left. */
+/* The same for one or more inputs, folded from the left; of one shape before
+ * opset 8. */
 md_status md_variadic__infer(const md_infer *c, const md_binary *b,
                              md_error *err);
 md_status md_variadic__run(md_exec *x, const md_binary *b, md_infer_fn *infer,

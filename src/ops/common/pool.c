@@ -48,6 +48,13 @@ md_status md_pool__infer_global(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+double md_pool__p(const md_node *n, int64_t opset)
+{
+    if (opset < 2)
+        return md_node_attr_f(n, "p", 2.0f);
+    return (double)md_node_attr_i(n, "p", 2);
+}
+
 md_status md_pool__plan(md_pool_plan *p, const md_node *node,
                         const md_shape *in, const md_shape *out, md_error *err)
 {

@@ -12,6 +12,9 @@ md_status md_pool__infer(const md_infer *c, md_dtype dtype, md_dtype second,
 /* Outputs [n][c][1]... for pooling over whole planes. */
 md_status md_pool__infer_global(const md_infer *c, md_error *err);
 
+/* The p of a p-norm, which is no integer in opset 1. */
+double md_pool__p(const md_node *n, int64_t opset);
+
 /* One plane's sizes; spatial axes widened to three. */
 typedef struct md_pool_plan {
     int64_t n_planes;

@@ -7,13 +7,13 @@ static int64_t axis_of(const md_node *n, int64_t opset)
     return md_node_attr_i(n, "axis", opset >= 13 ? -1 : 1);
 }
 
-/* Before opset 13 the axis may be the rank: one element at a time. */
+/* Before opset 11 the axis may be the rank: one element at a time. */
 static md_status find_axis(int *out, const md_node *n, int64_t opset, int rank,
                            md_error *err)
 {
     int64_t axis = axis_of(n, opset);
 
-    if (opset < 13 && axis == rank) {
+    if (opset < 11 && axis == rank) {
         *out = rank;
         return MD_OK;
     }

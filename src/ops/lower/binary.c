@@ -123,6 +123,8 @@ static md_status lower(md_lower *lo, md_error *err)
     if (lo->node->n_in != 2 || !md_lower__is(lo, 0, MD_DTYPE_F32, -1) ||
         !md_lower__is(lo, 1, MD_DTYPE_F32, -1))
         return md_fail(err, MD_UNSUPPORTED, "needs two float32 operands");
+    if (lo->opset < 7 && md_node_attr(lo->node, "axis"))
+        return md_fail(err, MD_UNSUPPORTED, "broadcasts from an axis on");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     if (!find_op(&s->op.op, lo->node->op))
         return md_fail(err, MD_UNSUPPORTED, "no kernel");

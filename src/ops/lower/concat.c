@@ -50,7 +50,7 @@ static md_status lower_concat(md_lower *lo, md_error *err)
     bool any = false, all = true;
     state *s;
 
-    MD_TRY(lower(lo, md_node_attr_i(n, "axis", 0), lo->out[0], &s, err));
+    MD_TRY(lower(lo, md_node_attr_i(n, "axis", 1), lo->out[0], &s, err));
     for (uint32_t i = 0; i < n->n_in; i++) {
         any |= lo->have[i] == MD_LAYOUT_NC16;
         all &= lo->cin[i] == NULL;

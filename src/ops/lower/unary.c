@@ -83,8 +83,12 @@ static bool find_function(const md_lower *lo, state *s)
         s->op = (md_unary)i;
         s->a = md_node_attr_f(n, "alpha", 1.0f);
         if (s->op == MD_UNARY_SELU) {
-            s->a = md_node_attr_f(n, "alpha", 1.67326319217681884765625f);
-            s->b = md_node_attr_f(n, "gamma", 1.05070102214813232421875f);
+            bool rounded = lo->opset < 6;
+
+            s->a = md_node_attr_f(
+                n, "alpha", rounded ? 1.6732f : 1.67326319217681884765625f);
+            s->b = md_node_attr_f(
+                n, "gamma", rounded ? 1.0507f : 1.05070102214813232421875f);
         }
         if (s->op == MD_UNARY_SHRINK) {
             s->a = md_node_attr_f(n, "lambd", 0.5f);

@@ -54,6 +54,13 @@ static const net_row biases[] = {
     { GEMM "y = Add(c, f32[1,9]~1); -> y", "+bias", "Add" },
     { MATMUL "b = Add(c, f32[9]~1); y = Relu(b); -> y", "+bias +relu",
       "Add Relu" },
+    /* Before opset 7 a vector may stand for the rows. */
+    { "opset 6; x f32[4,6]; c = MatMul(x, f32[6,4]~0.3); "
+      "y = Add(c, f32[4]~1) broadcast=1; -> y",
+      "+bias", "Add" },
+    { "opset 6; x f32[4,6]; c = MatMul(x, f32[6,4]~0.3); "
+      "y = Add(c, f32[4]~1) broadcast=1 axis=0; -> y",
+      "MatMul Add", "+bias" },
     /* A vector as left side: one row without a row dimension. */
     { "x f32[6]; c = MatMul(x, f32[6,9]~0.3); y = Add(c, f32[9]~1); -> y",
       "+bias", "Add" },

@@ -60,6 +60,16 @@ static const net_row norms[] = {
     { C "s f32[8]; y = BatchNormalization(c, s, f32[8]~1, f32[8]~1, "
         "f32[8]{=2}); -> y",
       "BatchNormalization", "" },
+    /* Before opset 7 it is told that it does not train, before opset 9 that
+     * its statistics are not those of each pixel. */
+    { "opset 6; " C "y = BatchNormalization(c, " STATS ") is_test=1; -> y",
+      "Conv", "BatchNormalization" },
+    { "opset 6; " C "y = BatchNormalization(c, " STATS "); -> y",
+      "BatchNormalization", "" },
+    { "opset 8; " X "c = Conv(x, f32[1,4,6,5]~0.2); "
+      "y = BatchNormalization(c, f32[1,1,1]~1, f32[1,1,1]~1, f32[1,1,1]~1, "
+      "f32[1,1,1]{2}) spatial=0; -> y",
+      "BatchNormalization", "" },
     { C "r = Relu(c); y = BatchNormalization(r, " STATS "); -> y",
       "BatchNormalization +relu", "" },
     { "x f64[N,4,6,5]; c = Conv(x, f64[8,4,3,3]~0.2); y = BatchNormalization"
