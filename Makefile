@@ -51,7 +51,7 @@ install: all ## into $(DESTDIR)$(PREFIX): program, library, manual page, unit
 uninstall: ## remove from $(DESTDIR) what the last install put there
 	@tools/uninstall.sh build/release "$(DESTDIR)"
 
-conformance: ## the standard's operator cases, and why some do not pass
+conformance: ## the standard's own cases, and why some do not pass
 	@tools/deps.sh test
 	@tools/build.sh dev --target test_ops_node_cases
 	@tools/conformance

@@ -1,12 +1,14 @@
 /*
  * ONNX's own operator tests.  Those under tests/golden/node always run.  The
  * whole set is in ../shared (skipped where that is absent); of it, those in
- * tests/ops/node_expected.txt have to pass.  With an argument, prints the
- * result of every case of a folder: test_ops_node_cases FOLDER.
+ * tests/ops/node_expected.txt have to pass, and the suites of old PyTorch
+ * exports and of light models as a whole.  With an argument, prints the result
+ * of every case of a folder: test_ops_node_cases FOLDER.
  */
 #include "support/test.h"
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,38 +22,102 @@ enum {
 
 #define ARCHIVE MD_SHARED_DIR "/data/onnx-backend-tests.tar.xz"
 #define UNPACKED "onnx-backend-tests" /* in the working directory */
-#define NODES UNPACKED "/onnx/backend/test/data/node"
+#define DATA UNPACKED "/onnx/backend/test/data"
+#define NODES DATA "/node"
+
+static bool is_light(const char *name)
+{
+    size_t n = strlen(name);
+
+    return strncmp(name, "light_", 6) == 0 && n > 5 &&
+           strcmp(name + n - 5, ".onnx") == 0;
+}
+
+static bool is_case(const char *name)
+{
+    return strncmp(name, "test_", 5) == 0 || is_light(name);
+}
+
+static node_result run_case(const char *parent, const char *name, char *why)
+{
+    char path[LINE_SIZE];
+
+    why[0] = '\0';
+    snprintf(path, sizeof(path), "%s/%s", parent, name);
+    return is_light(name) ? node_case_run_light(path, why, LINE_SIZE)
+                          : node_case_run(path, why, LINE_SIZE);
+}
 
 static int count_failures(const char *parent, const char *name)
 {
-    char path[LINE_SIZE], why[LINE_SIZE];
+    char why[LINE_SIZE];
 
-    snprintf(path, sizeof(path), "%s/%s", parent, name);
-    if (node_case_run(path, why, sizeof(why)) == NODE_PASS)
+    if (run_case(parent, name, why) == NODE_PASS)
         return 0;
     print_error("%s: %s\n", name, why);
     return 1;
 }
 
-static void test_node_cases__golden(void **state)
+/* Every case of a folder has to pass; *n counts them. */
+static int count_all(const char *parent, int *n)
 {
-    const char *parent = MD_TEST_DIR "/golden/node";
-    int n = 0, n_failed = 0;
     struct dirent *e;
+    int n_failed = 0;
     DIR *d = opendir(parent);
 
-    (void)state;
     assert_non_null(d);
     while ((e = readdir(d))) {
-        if (strncmp(e->d_name, "test_", 5) == 0) {
-            n_failed += count_failures(parent, e->d_name);
-            n++;
-        }
+        if (!is_case(e->d_name))
+            continue;
+        n_failed += count_failures(parent, e->d_name);
+        (*n)++;
     }
     closedir(d);
+    return n_failed;
+}
+
+/* Skips the test without the archive. */
+static void unpack(void)
+{
+    if (access(ARCHIVE, R_OK) != 0) {
+        print_message("skipped: %s is not there\n", ARCHIVE);
+        skip();
+    }
+    if (access(NODES, R_OK) != 0 &&
+        system("mkdir -p " UNPACKED " && tar -C " UNPACKED " -xJf " ARCHIVE))
+        fail_msg("cannot unpack %s", ARCHIVE);
+}
+
+static void test_node_cases__golden(void **state)
+{
+    int n = 0, n_failed = count_all(MD_TEST_DIR "/golden/node", &n);
+
+    (void)state;
     print_message("%d golden cases, %d failed\n", n, n_failed);
     assert_true(n > 0);
     assert_int_equal(n_failed, 0);
+}
+
+/* Models of opset 6 and 9, as PyTorch and converters wrote them. */
+static void test_node_cases__suites(void **state)
+{
+    static const struct {
+        const char *folder;
+        int n;
+    } suites[] = {
+        { DATA "/pytorch-operator", 35 },
+        { DATA "/pytorch-converted", 82 },
+        { DATA "/light", 9 },
+    };
+
+    (void)state;
+    unpack();
+    for (size_t i = 0; i < MD_COUNT(suites); i++) {
+        int n = 0;
+
+        assert_int_equal(count_all(suites[i].folder, &n), 0);
+        assert_int_equal(n, suites[i].n);
+    }
 }
 
 static void test_node_cases__expected(void **state)
@@ -61,13 +127,7 @@ static void test_node_cases__expected(void **state)
     FILE *f;
 
     (void)state;
-    if (access(ARCHIVE, R_OK) != 0) {
-        print_message("skipped: %s is not there\n", ARCHIVE);
-        skip();
-    }
-    if (access(NODES, R_OK) != 0 &&
-        system("mkdir -p " UNPACKED " && tar -C " UNPACKED " -xJf " ARCHIVE))
-        fail_msg("cannot unpack %s", ARCHIVE);
+    unpack();
     f = fopen(MD_TEST_DIR "/ops/node_expected.txt", "r");
     assert_non_null(f);
     while (fgets(line, sizeof(line), f)) {
@@ -94,13 +154,11 @@ static int print_folder(const char *parent)
     int n = scandir(parent, &list, NULL, by_name);
 
     for (int i = 0; i < n; i++) {
-        char path[LINE_SIZE], why[LINE_SIZE] = "";
+        char why[LINE_SIZE];
 
-        if (strncmp(list[i]->d_name, "test_", 5) == 0) {
-            node_result r;
+        if (is_case(list[i]->d_name)) {
+            node_result r = run_case(parent, list[i]->d_name, why);
 
-            snprintf(path, sizeof(path), "%s/%s", parent, list[i]->d_name);
-            r = node_case_run(path, why, sizeof(why));
             printf("%s %s %s\n", names[r], list[i]->d_name, why);
             fflush(stdout);
             count[r]++;
@@ -119,6 +177,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_node_cases__golden),
         cmocka_unit_test(test_node_cases__expected),
+        cmocka_unit_test(test_node_cases__suites),
     };
 
     if (argc > 1)

@@ -18,4 +18,10 @@ typedef enum node_result {
  */
 node_result node_case_run(const char *folder, char *why, size_t why_size);
 
+/*
+ * A model of the folder `light`, NAME.onnx, whose output is NAME_output_0.pb.
+ * Element i of an input of n is i / n.  It is run as a session with one thread.
+ */
+node_result node_case_run_light(const char *model, char *why, size_t why_size);
+
 #endif
