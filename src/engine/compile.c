@@ -262,11 +262,29 @@ static md_status load_tables(tables *t, md_arena *ar, const md_graph *g,
     return MD_OK;
 }
 
+/* What the definitions take may be more than the standard allows. */
+static md_status check_types(const md_graph *g, const md_node *n, md_error *err)
+{
+    int64_t opset = md_node_opset(g->model, n);
+    md_status s = MD_OK;
+
+    for (uint32_t i = 0; i < n->n_in && s == MD_OK; i++) {
+        const md_value *v = md_graph_value(g, n->in[i]);
+
+        if (v && v->type.kind == MD_KIND_TENSOR)
+            s = md_op_check_type(n, opset, i, v->type.dtype, err);
+    }
+    if (s != MD_OK)
+        return md_wrap(err, s, "node '%s' (%s): ", label(g, n), n->op);
+    return MD_OK;
+}
+
 static md_status propagate_node(md_session *s, tables *t, md_node *n,
                                 bool keep_dequantize, md_error *err)
 {
     md_graph *g = s->graph;
 
+    MD_TRY(check_types(g, n, err));
     MD_TRY(md_session__infer_node(g, n, g->model, t->types, t->cdata, err));
     for (uint32_t i = 0; i < n->n_out; i++) {
         if (n->out[i] != MD_VALUE_NONE)

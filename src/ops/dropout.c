@@ -4,8 +4,8 @@
 
 static md_status infer(const md_infer *c, md_error *err)
 {
-    MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT, err));
-    MD_TRY(md_infer__may(c, 1, MD_TYPES_FLOAT, err));
+    MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT | MD_TYPES_F8, err));
+    MD_TRY(md_infer__may(c, 1, MD_TYPES_FLOAT | MD_TYPES_F8, err));
     MD_TRY(md_infer__may(c, 2, MD_T(BOOL), err));
     if (md_infer_has(c, 2) && c->cin[2] && md_tensor_n(c->cin[2]) == 1 &&
         md_tensor_get_i64(c->cin[2], 0))

@@ -82,12 +82,22 @@ const md_op *const *md_op_list(void);
  * names it, its type and the one expected.  Unknown names pass. */
 md_status md_op_check_attrs(const md_node *n, int64_t opset, md_error *err);
 
+/* The element types (bit 1 << md_dtype) that the standard lets input i of its
+ * operator have in this opset version (types.def); 0 where it has no such
+ * operator, version or input. */
+uint32_t md_op_types(const char *op, int64_t opset, uint32_t i);
+
+/* Input i of the node may have this type; MD_INVALID names those it may have.
+ * MD_DTYPE_NONE, not known, passes. */
+md_status md_op_check_type(const md_node *n, int64_t opset, uint32_t i,
+                           md_dtype type, md_error *err);
+
 /* The node has as many inputs and outputs as the operator takes, and
  * attributes of the right types. */
 md_status md_op_check(const md_op *op, const md_node *n, int64_t opset,
                       md_error *err);
 
-/* md_op_check, then op->infer or op->run. */
+/* md_op_check and the types of the inputs, then op->infer or op->run. */
 md_status md_op_infer(const md_op *op, const md_infer *c, md_error *err);
 md_status md_op_run(const md_op *op, md_exec *x, md_error *err);
 

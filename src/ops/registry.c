@@ -58,11 +58,21 @@ md_status md_op_check(const md_op *op, const md_node *n, int64_t opset,
 md_status md_op_infer(const md_op *op, const md_infer *c, md_error *err)
 {
     MD_TRY(md_op_check(op, c->node, c->opset, err));
+    for (uint32_t i = 0; i < c->node->n_in; i++) {
+        if (c->in[i] && c->in[i]->kind == MD_KIND_TENSOR)
+            MD_TRY(
+                md_op_check_type(c->node, c->opset, i, c->in[i]->dtype, err));
+    }
     return op->infer(c, err);
 }
 
 md_status md_op_run(const md_op *op, md_exec *x, md_error *err)
 {
     MD_TRY(md_op_check(op, x->node, x->opset, err));
+    for (uint32_t i = 0; i < x->node->n_in; i++) {
+        if (x->in[i])
+            MD_TRY(
+                md_op_check_type(x->node, x->opset, i, x->in[i]->dtype, err));
+    }
     return op->run(x, err);
 }

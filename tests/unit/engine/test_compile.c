@@ -3,7 +3,7 @@
 
 #include "support/net.h"
 
-#define WORDS "s = str[1,4,1,2]{one two \"\" four five six seven eight}; "
+#define WORDS "s = str[1,4,1,2]{one two three four five six seven eight}; "
 #define LIST "s = str[3]{one two three}; "
 
 /* The constants that these come from are read by nothing else, so they are

@@ -323,6 +323,23 @@ static void test_session__attributes_have_their_types(void **state)
     md_model_free(m);
 }
 
+/* Max takes int8 since opset 12 only. */
+static void test_session__types_are_those_of_the_opset(void **state)
+{
+    const int64_t dims[] = { 2 };
+    md_model *m = md_build_model(11);
+    md_value_id x = md_build_input(m, "x", MD_DTYPE_I8, 1, dims);
+    md_error err = MD_ERROR_INIT;
+    md_session *s;
+
+    (void)state;
+    md_build_output(m, unary(m, "Max", x));
+    assert_md_fails(md_session_new(&s, m, NULL, &err), MD_INVALID, &err,
+                    "(Max): input 0 has element type int8, which Max does not "
+                    "take in opset 11, float32, float16, float64 expected");
+    md_model_free(m);
+}
+
 /* An input that is an output too, a constant output, an unused input. */
 static void test_session__degenerate_graphs(void **state)
 {
@@ -469,6 +486,7 @@ int main(void)
         cmocka_unit_test(test_session__missing_operators_are_listed_once),
         cmocka_unit_test(test_session__a_bad_node_is_named),
         cmocka_unit_test(test_session__attributes_have_their_types),
+        cmocka_unit_test(test_session__types_are_those_of_the_opset),
         cmocka_unit_test(test_session__degenerate_graphs),
         cmocka_unit_test(test_session__shape_arithmetic_is_planned),
         cmocka_unit_test(test_session__threads_share_a_session),
