@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* O_TMPFILE */
 #include "base/file.h"
 
 #include <assert.h>
@@ -14,7 +15,9 @@
 
 enum {
     READ_SIZE = 64 * 1024,
-    TEMP_TRIES = 100
+    TEMP_TRIES = 100,
+    TEMP_ROOM = 48, /* for what a temporary name has more */
+    FD_NAME_SIZE = 32
 };
 
 static md_status fail_errno(md_error *err, const char *path, const char *what,
@@ -141,20 +144,66 @@ md_status md_file_read(md_buf *out, const char *path, md_error *err)
     return s;
 }
 
-/* Create a file beside w->path that nobody else has. */
-static int create_temp(md_file_writer *w, size_t size)
+static size_t temp_size(const char *path)
 {
-    static _Atomic unsigned serial;
-    int fd = -1;
+    return strlen(path) + TEMP_ROOM;
+}
 
-    for (int i = 0; i < TEMP_TRIES && fd < 0; i++) {
-        snprintf(w->temp, size, "%s.tmp-%ld-%u", w->path, (long)getpid(),
-                 atomic_fetch_add(&serial, 1));
-        fd = open_retry(w->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
-        if (fd < 0 && errno != EEXIST)
-            break;
+/* The open file's name for linkat, into buf. */
+static const char *fd_name(char *buf, size_t size, int fd)
+{
+    snprintf(buf, size, "/proc/self/fd/%d", fd);
+    return buf;
+}
+
+/* Cut a path down to its folder; returns what names it. */
+static const char *folder_of(char *path)
+{
+    char *slash = strrchr(path, '/');
+
+    if (!slash)
+        return ".";
+    slash[slash == path ? 1 : 0] = '\0';
+    return path;
+}
+
+/* A file in w->path's folder that has no name and so goes with the process,
+ * or -1 where the system cannot make one or could not name it later. */
+static int create_unnamed(md_file_writer *w)
+{
+    char name[FD_NAME_SIZE];
+    int fd;
+
+    memcpy(w->temp, w->path, strlen(w->path) + 1);
+    fd = open_retry(folder_of(w->temp), O_WRONLY | O_TMPFILE, 0666);
+    if (fd >= 0 && access(fd_name(name, sizeof(name), fd), F_OK) != 0) {
+        close(fd);
+        fd = -1;
     }
     return fd;
+}
+
+/* Give the file a name beside w->path that nobody else has: a new file, or
+ * the one without a name.  Returns 0 or errno. */
+static int name_temp(md_file_writer *w)
+{
+    static _Atomic unsigned serial;
+    const bool unnamed = w->fd >= 0;
+    char name[FD_NAME_SIZE];
+
+    for (int i = 0; i < TEMP_TRIES && !w->named; i++) {
+        snprintf(w->temp, temp_size(w->path), "%s.tmp-%ld-%u", w->path,
+                 (long)getpid(), atomic_fetch_add(&serial, 1));
+        if (unnamed)
+            w->named = linkat(AT_FDCWD, fd_name(name, sizeof(name), w->fd),
+                              AT_FDCWD, w->temp, AT_SYMLINK_FOLLOW) == 0;
+        else
+            w->named = (w->fd = open_retry(w->temp, O_WRONLY | O_CREAT | O_EXCL,
+                                           0666)) >= 0;
+        if (!w->named && errno != EEXIST)
+            break;
+    }
+    return w->named ? 0 : errno;
 }
 
 static void close_writer(md_file_writer *w)
@@ -171,8 +220,6 @@ static void close_writer(md_file_writer *w)
 md_status md_file_writer_open(md_file_writer *w, const char *path,
                               const md_alloc *alloc, md_error *err)
 {
-    size_t n = strlen(path);
-    size_t temp_size = n + 48;
     struct stat st;
     int e;
 
@@ -181,15 +228,15 @@ md_status md_file_writer_open(md_file_writer *w, const char *path,
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
         return md_fail(err, MD_IO, "cannot write '%s': not a regular file",
                        path);
-    w->path = md_strndup(alloc, path, n);
-    w->temp = md_malloc(alloc, temp_size);
+    w->path = md_strndup(alloc, path, strlen(path));
+    w->temp = md_malloc(alloc, temp_size(path));
     if (!w->path || !w->temp) {
         close_writer(w);
-        return md_fail_nomem(err, temp_size);
+        return md_fail_nomem(err, temp_size(path));
     }
-    w->fd = create_temp(w, temp_size);
-    if (w->fd < 0) {
-        e = errno;
+    w->fd = create_unnamed(w);
+    e = w->fd < 0 ? name_temp(w) : 0;
+    if (e != 0) {
         close_writer(w);
         return fail_errno(err, path, "write", e);
     }
@@ -218,14 +265,8 @@ md_status md_file_writer_append(md_file_writer *w, const void *data,
  * nothing to be done about that. */
 static void sync_folder(char *path)
 {
-    char *slash = strrchr(path, '/');
-    int fd;
+    int fd = open_retry(folder_of(path), O_RDONLY | O_DIRECTORY, 0);
 
-    if (slash && slash > path)
-        *slash = '\0';
-    else if (slash)
-        slash[1] = '\0';
-    fd = open_retry(slash ? path : ".", O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
         return;
     (void)fsync(fd);
@@ -238,6 +279,8 @@ md_status md_file_writer_commit(md_file_writer *w, md_error *err)
 
     assert(w->temp && w->path);
     e = fsync(w->fd) == 0 ? 0 : errno;
+    if (e == 0 && !w->named)
+        e = name_temp(w);
     if (close(w->fd) != 0 && e == 0)
         e = errno;
     w->fd = -1;
@@ -258,7 +301,8 @@ void md_file_writer_abort(md_file_writer *w)
 {
     if (!w->temp)
         return;
-    unlink(w->temp);
+    if (w->named)
+        unlink(w->temp);
     close_writer(w);
 }
 

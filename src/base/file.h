@@ -7,6 +7,8 @@
 #ifndef MD_BASE_FILE_H
 #define MD_BASE_FILE_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 
 /* A file in memory, read-only.  Whoever opened it releases it. */
@@ -35,11 +37,14 @@ void md_map_release(md_map *map);
 /* Append all of a file (or pipe) to out, whose limit holds. */
 md_status md_file_read(md_buf *out, const char *path, md_error *err);
 
-/* A file that appears under its name only when it is complete. */
+/* A file that appears under its name only when it is complete.  Until then it
+ * has none where the system can do that (O_TMPFILE), so that a process that is
+ * killed leaves nothing behind. */
 typedef struct md_file_writer {
-    int fd; /* of the temporary file beside path; -1: none */
+    int fd; /* of the temporary file in path's folder; -1: none */
     char *path;
-    char *temp;
+    char *temp; /* its name, once it is `named` */
+    bool named;
     const md_alloc *alloc;
 } md_file_writer;
 
