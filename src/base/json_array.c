@@ -106,13 +106,18 @@ static md_status fail_leaf(md_json *r, md_json_item item, md_num_status s,
                            md_error *err)
 {
     size_t at = (size_t)(r->at - r->begin);
+    const bool is_number =
+        r->at < r->end && (*r->at == '-' || (*r->at >= '0' && *r->at <= '9'));
     size_t n = 0;
 
-    if (s == MD_NUM_SYNTAX)
+    if (s == MD_NUM_SYNTAX && !is_number)
         return md_json__unexpected(r, items[item].want, err);
     while (n < 40 && r->at + n < r->end && r->at[n] > ' ' && r->at[n] != ',' &&
            r->at[n] != ']')
         n++;
+    if (s == MD_NUM_SYNTAX)
+        return md_json_fail(at, err, "%.*s given, expected %s", (int)n, r->at,
+                            items[item].want);
     return md_json_fail(at, err, "%.*s does not fit %s", (int)n, r->at,
                         item == MD_JSON_F32   ? "float32"
                         : item == MD_JSON_F64 ? "float64"
