@@ -61,7 +61,9 @@ static int run_command(const md_cli *cli, const md_cmd_row *row, md_opts *opts,
     md_error err = MD_ERROR_INIT;
     md_args args;
 
-    if (md_args_parse(&args, cli, row, opts, arena, argc, argv, &err) != MD_OK)
+    if (md_args_parse(&args, cli, row, opts, arena, argc, argv, &err) !=
+            MD_OK ||
+        apply_options(opts, &err) != MD_OK)
         return usage_failure(cli, row, &err);
     if (run(&args, &err) == MD_OK)
         return EXIT_DONE;

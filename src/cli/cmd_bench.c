@@ -240,8 +240,8 @@ static const md_flag flags[] = {
 };
 
 const md_cmd md_cmd_bench = {
-    .usage = "MODEL [--threads N] [--batch N] [--precision P] [--seconds S] "
-             "[--json]",
+    .usage = "MODEL [--threads N] [--batch N] [--shape NAME=D,D,...]... "
+             "[--precision P] [--seconds S] [--json]",
     .text = "Measures latency, load time and memory with made-up inputs.  The "
             "share of the peak\nis that of fp32 multiply-adds on as many "
             "threads, measured, too: bf16 and int8 may\nexceed it.",
@@ -250,5 +250,6 @@ const md_cmd md_cmd_bench = {
     .n_flags = MD_COUNT(flags),
     .n_min = 1,
     .n_max = 1,
+    .check = md_cli_check_shapes,
     .run = run,
 };

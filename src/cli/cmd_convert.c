@@ -126,7 +126,8 @@ const md_cmd md_cmd_convert = {
     .usage = "SRC -o DST.onnx [--check DIR] [--labels FILE] [--json]",
     .text = "Converts a model of another framework (Keras .keras or .h5) to "
             "ONNX and runs what\ncame of it: on made-up inputs, and on the "
-            "vectors of --check.",
+            "vectors of --check.  A file that misses those is kept, to be\n"
+            "looked into; the exit status tells.",
     .example = "modeld convert net.keras -o net.onnx --check net.vectors",
     .flags = flags,
     .n_flags = MD_COUNT(flags),

@@ -317,5 +317,6 @@ const md_cmd md_cmd_inspect = {
     .n_flags = MD_COUNT(flags),
     .n_min = 1,
     .n_max = 1,
+    .check = md_cli_check_shapes,
     .run = run,
 };

@@ -100,28 +100,42 @@ char *md_cli_io_format(char *buf, size_t size, const md_session *s,
     return md_type_format(buf, size, md_session_model(s), &io->type);
 }
 
-/* "1,3,224,224" behind NAME= to *shape. */
-static md_status parse_dims(md_shape *shape, const char *dims, md_error *err)
+/* A value of --shape, "NAME=1,3,224,224": *n bytes of it are the name. */
+static md_status parse_shape(md_shape *shape, size_t *n, const char *text,
+                             md_error *err)
 {
-    const unsigned char *p = (const unsigned char *)dims;
-    const unsigned char *end = p + strlen(dims);
+    const unsigned char *end = (const unsigned char *)text + strlen(text);
+    const char *equals = strrchr(text, '=');
+    const unsigned char *p = (const unsigned char *)equals;
 
     shape->rank = 0;
-    while (shape->rank < MD_RANK_MAX) {
+    while (p && shape->rank < MD_RANK_MAX) {
         int64_t dim;
 
-        if (md_num_i64(&dim, &p, p, end) != MD_NUM_OK || dim < 0)
+        p++; /* '=' or ',' */
+        if (md_num_i64(&dim, &p, p, end) != MD_NUM_OK || dim < 0 ||
+            (p < end && *p != ','))
             break;
         shape->dim[shape->rank++] = dim;
+        *n = (size_t)(equals - text);
         if (p == end)
             return MD_OK;
-        if (*p++ != ',')
-            break;
     }
     return md_fail(err, MD_INVALID,
-                   "--shape: '%.80s' given, expected up to %d dims as in "
-                   "1,3,224",
-                   dims, MD_RANK_MAX);
+                   "--shape: '%.80s' given, expected NAME=D,D,... with the "
+                   "name of an input and up to %d dims",
+                   text, MD_RANK_MAX);
+}
+
+md_status md_cli_check_shapes(const md_args *a, md_error *err)
+{
+    md_shape shape;
+    const char *text;
+    size_t n;
+
+    for (int at = 0; (text = md_args_next(a, "shape", &at));)
+        MD_TRY(parse_shape(&shape, &n, text, err));
+    return MD_OK;
 }
 
 /* What --shape says about inputs. */
@@ -131,20 +145,22 @@ static md_status apply_flags(md_shape *shapes, const md_session *s,
     const char *text;
 
     for (int at = 0; (text = md_args_next(a, "shape", &at));) {
-        const char *equals = strrchr(text, '=');
-        char name[256] = "";
-        int i = -1;
+        md_shape shape;
+        char *name;
+        size_t n;
+        int i;
 
-        if (equals && (size_t)(equals - text) < sizeof(name)) {
-            memcpy(name, text, (size_t)(equals - text));
-            i = md_session_find_input(s, name);
-        }
+        MD_TRY(parse_shape(&shape, &n, text, err));
+        name = md_arena_strndup(a->arena, text, n);
+        if (!name)
+            return md_fail_nomem(err, n + 1);
+        i = md_session_find_input(s, name);
         if (i < 0)
             return md_fail(err, MD_INVALID,
                            "--shape: '%.80s' given, expected NAME=D,D,... with "
                            "the name of an input",
                            text);
-        MD_TRY(parse_dims(&shapes[i], equals + 1, err));
+        shapes[i] = shape;
     }
     return MD_OK;
 }

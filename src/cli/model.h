@@ -50,6 +50,10 @@ void md_cli_session_close(md_cli_session *s);
 md_status md_cli_shapes(md_shape *shapes, const md_cli_session *s,
                         int64_t batch, const md_args *a, md_error *err);
 
+/* The `check` of commands with MD_FLAG_SHAPE: what can be told about the
+ * values without a model. */
+md_status md_cli_check_shapes(const md_args *a, md_error *err);
+
 /* "float32[batch,3]" of an input or output, into buf; returns buf. */
 char *md_cli_io_format(char *buf, size_t size, const md_session *s,
                        const md_io *io);

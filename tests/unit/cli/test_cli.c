@@ -74,8 +74,8 @@ static void test_cli__exit_statuses(void **state)
           "'--json'?\nTry 'modeld version --help'.\n");
     check("version extra", 2, "", "one too many");
     check("config --config /nowhere/c", 1, "", "modeld config: cannot open");
-    check("config --log-level loud", 1, "", "log level 'loud' is unknown");
-    check("config --cpu 486", 1, "", "CPU level '486' is unknown");
+    check("config --log-level loud", 2, "", "log level 'loud' is unknown");
+    check("config --cpu 486", 2, "", "CPU level '486' is unknown");
     check("config --threads 1000", 2, "", "expected a number from 0 to 256");
 }
 
