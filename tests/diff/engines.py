@@ -118,7 +118,8 @@ def taken(slot):
 
 # What onnxruntime says where it has no code for a type or version.
 LACKING = ["NOT_IMPLEMENTED", "under development", "_inlfunc_",
-           "can't be converted to MLDataType", "is not supported with"]
+           "can't be converted to MLDataType", "is not supported with",
+           "No corresponding Numpy type"]
 
 
 class Onnxruntime:

@@ -73,6 +73,9 @@ RULES = [
     (SCATTERS, "reductions by max and min came with opset 18; the others know "
      "no versions", refused("none, add, mul expected")),
 
+    # Where modeld has a limit.
+    (None, "tensors have 8 dimensions at most", refused("at most 8 expected")),
+
     # What it leaves open.
     (POOLS, "a window that does not fit gives an extent below 1: refused; the "
      "others round it to 0 or 1", refused("does not fit into the padded")),
