@@ -1,4 +1,5 @@
 /* Limits are attributes before opset 11, then inputs. */
+#include <float.h>
 #include <math.h>
 
 #include "ops/common/util.h"
@@ -21,19 +22,19 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
-/* Limit i of floats. */
-static double limit(const md_exec *x, uint32_t i, const char *attr,
-                    float otherwise)
+/* Limit i of floats: that of float when no attribute says otherwise, none when
+ * no input does. */
+static double limit(const md_exec *x, uint32_t i, const char *attr, float sign)
 {
     if (x->opset < 11)
-        return md_node_attr_f(x->node, attr, otherwise);
-    return md_exec__scalar(x, i, otherwise);
+        return md_node_attr_f(x->node, attr, sign * FLT_MAX);
+    return md_exec__scalar(x, i, sign * INFINITY);
 }
 
 static void clip_f64(const md_exec *x, md_tensor *out)
 {
-    double lo = limit(x, 1, "min", -INFINITY);
-    double hi = limit(x, 2, "max", INFINITY);
+    double lo = limit(x, 1, "min", -1.0f);
+    double hi = limit(x, 2, "max", 1.0f);
     int64_t n = md_tensor_n(out);
     double v[MD_CHUNK];
 
