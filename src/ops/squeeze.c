@@ -1,5 +1,21 @@
 #include "ops/common/view.h"
 
+/* Axes that are known only while running: their number tells the rank.  As
+ * many as there are dimensions are all of them. */
+static md_status infer_later(const md_infer *c, int n, md_error *err)
+{
+    const md_type *in = c->in[0];
+    md_type t = { .dtype = in->dtype };
+
+    if (in->has_rank && n >= 0 && n <= in->rank)
+        MD_TRY(md_infer__fresh_type(c, &t, t.dtype, in->rank - n, err));
+    for (int i = 0; in->has_rank && n == in->rank && i < n; i++)
+        MD_TRY(md_infer__same_dim(in->dim[i], MD_DIM(1), "a squeezed dimension",
+                                  err));
+    md_infer__give(c, 0, &t);
+    return MD_OK;
+}
+
 static md_status infer(const md_infer *c, md_error *err)
 {
     const md_type *in = c->in[0];
@@ -10,13 +26,8 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
     MD_TRY(md_infer__moved_ints(c, "axes", 13, 1, &axes, err));
     t.dtype = in->dtype;
-    if (!in->has_rank || !axes.known) {
-        if (in->has_rank && axes.n >= 0 && axes.n <= in->rank)
-            MD_TRY(
-                md_infer__fresh_type(c, &t, t.dtype, in->rank - axes.n, err));
-        md_infer__give(c, 0, &t);
-        return MD_OK;
-    }
+    if (!in->has_rank || !axes.known)
+        return infer_later(c, axes.n, err);
     MD_TRY(md_infer__axes(&axes, in->rank, err));
     for (int i = 0; i < axes.n; i++) {
         MD_TRY(md_infer__same_dim(in->dim[axes.v[i]], MD_DIM(1),

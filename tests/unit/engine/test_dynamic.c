@@ -240,12 +240,42 @@ static void test_dynamic__refuses_while_running(void **state)
     md_session_free(s);
 }
 
+/* All axes, known while running: the result is a scalar in any case, but what
+ * is squeezed has to be 1. */
+static void test_dynamic__squeezes_ones_only(void **state)
+{
+    md_model *m = md_build_model(17);
+    md_value_id x = md_build_input(m, "x", MD_DTYPE_F32, 1, (int64_t[]){ -1 });
+    md_value_id axes = ints_input(m, "k", 1);
+    float data[] = { 7, 8 };
+    int64_t axis = 0;
+    md_tensor in[] = { { MD_DTYPE_F32, { 1, { 2 } }, data, NULL },
+                       { MD_DTYPE_I64, { 1, { 1 } }, &axis, NULL } };
+    md_tensor out = MD_TENSOR_INIT;
+    md_error err = MD_ERROR_INIT;
+    md_session *s;
+
+    (void)state;
+    md_build_output(m,
+                    md_build_node(m, "Squeeze", 2, (md_value_id[]){ x, axes }));
+    s = open_session(m);
+    assert_md_fails(md_session_run(s, in, &out, md_alloc_default(), &err),
+                    MD_INVALID, &err, "a squeezed dimension is 2, 1 expected");
+    in[0].shape.dim[0] = 1;
+    assert_md_ok(md_session_run(s, in, &out, md_alloc_default(), &err), &err);
+    assert_int_equal(out.shape.rank, 0);
+    assert_float_equal(*(float *)out.data, 7, 0);
+    md_tensor_release(&out);
+    md_session_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dynamic__like_interpretation),
         cmocka_unit_test(test_dynamic__allocates_once),
         cmocka_unit_test(test_dynamic__refuses_while_running),
+        cmocka_unit_test(test_dynamic__squeezes_ones_only),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
