@@ -47,6 +47,7 @@ class Case:
         self.nodes, self.outputs, self.names = [], [], []
         self.tensors = []  # (name, array, dims; None for a constant)
         self.attrs, self.scale, self.opset = {}, 0.0, NEWEST
+        self.wrong = False  # on purpose
         self.schema = None
         if defs.has(op):
             self.opset = self.rng.choice(versions(op))
@@ -58,7 +59,10 @@ class Case:
 
     def bad(self):
         """Now and then something that the standard forbids."""
-        return self.chance(0.02)
+        if self.chance(0.02):
+            self.wrong = True
+            return True
+        return False
 
     def pick(self, *choices):
         return self.rng.choice(choices)

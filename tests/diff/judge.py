@@ -126,7 +126,7 @@ def judge(case, ours, theirs, onnxruntime, reference):
     """ours, theirs: (outputs, refusal).  Gives (verdict, words); verdicts:
     same, refused (by both), rule, reference, wider, unjudged, unexplained."""
     (got, no), (want, theirs_no) = ours, theirs
-    if no and theirs_no and not theirs_no.missing:
+    if no and theirs_no and (case.wrong or not theirs_no.missing):
         return "refused", ""
     words = differ(case, got, want) if not no and not theirs_no else \
         f"modeld: {no}" if no else f"onnxruntime: {theirs_no}"

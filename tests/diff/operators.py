@@ -56,6 +56,7 @@ def gelu(c):
     if c.chance(0.5):
         c.attr(approximate="some" if c.bad() else c.pick("none", "tanh"))
     c.feed(c.values(c.type(), c.shape(), "tame"))
+    c.scale = 1.0  # 1 + erf cancels
 
 
 @draws("Shrink")
@@ -448,6 +449,8 @@ def split(c):
             c.attr(split=sizes)
     elif c.opset >= 18:
         c.attr(num_outputs=n)
+    elif shape[axis] % n:
+        c.wrong = True  # equal parts only
     return n
 
 

@@ -18,11 +18,16 @@ def theirs_refused(words):
 
 
 def one_off(case, got, no, want, theirs):
-    """Integers that are apart by one at most, or that only modeld gives."""
+    """Integers that are apart by one at most, or that only modeld gives, or
+    of which the other's is out of range."""
     if got is None or got[0].dtype.kind not in "iu":
         return False
-    return theirs is not None or got[0].shape == want[0].shape and np.all(
-        np.abs(got[0].astype(object) - want[0].astype(object)) <= 1)
+    if theirs is not None:
+        return True
+    ours, other = (y[0].astype(object) for y in (got, want))
+    low = np.iinfo(got[0].dtype).min
+    return ours.shape == other.shape and np.all(
+        (np.abs(ours - other) <= 1) | (other == low))
 
 
 def input_of(case, i):
@@ -54,6 +59,35 @@ def empty(case, got, no, want, theirs):
     return got is not None and got[0].size == 0
 
 
+def at_limit(case, got, no, want, theirs):
+    """0 where the others have NaN, for an input of -inf."""
+    x = input_of(case, 0)
+    return got is not None and x.shape == got[0].shape and \
+        np.isneginf(x).any() and not got[0][np.isneginf(x)].any()
+
+
+def padded_by_less(case, *_):
+    return case.attrs.get("auto_pad", "").startswith("SAME") and any(
+        s > k for s, k in zip(case.attrs.get("strides", []),
+                              case.attrs["kernel_shape"]))
+
+
+def whole_power(case, *_):
+    """Integers to a power that is a fraction, or below 0."""
+    x, y = input_of(case, 0), input_of(case, 1)
+    return x.dtype.kind in "iu" and y.dtype.kind not in "u"
+
+
+def wraps_and_cuts(case, *_):
+    pads = input_of(case, 1)
+    return case.attrs.get("mode") == "wrap" and pads is not None and \
+        (pads < 0).any()
+
+
+def strings(case, got, no, want, theirs):
+    return theirs is not None and input_of(case, 0).dtype == object
+
+
 POOLS = ("MaxPool", "AveragePool", "LpPool")
 SCATTERS = ("ScatterElements", "ScatterND")
 
@@ -70,20 +104,38 @@ RULES = [
      " the reference computes opset 13", axis_behind_last),
     (("Mod",), "fmod has to be 1 for floats; the reference takes them for "
      "integers", refused("fmod is 0, 1 expected")),
+    (("Sum", "Mean", "Max", "Min"), "before opset 8 there is no broadcasting; "
+     "the others know no versions",
+     lambda case, got, no, *_: case.opset < 8 and no),
     (SCATTERS, "reductions by max and min came with opset 18; the others know "
      "no versions", refused("none, add, mul expected")),
+
+    (None, "what the standard forbids is refused; the others do not look",
+     lambda case, got, no, *_: no and case.wrong),
 
     # Where modeld has a limit.
     (None, "tensors have 8 dimensions at most", refused("at most 8 expected")),
 
     # What it leaves open.
-    (POOLS, "a window that does not fit gives an extent below 1: refused; the "
+    (("HardSwish", "Swish"), "of -inf the limit, 0; the others compute -inf * "
+     "0 and have NaN", at_limit),
+    (("Pow",), "a whole number to a power that is a fraction, or below 0",
+     whole_power),
+    (("Pad",), "wrapping round what is cut off as well: the rest is what "
+     "wraps; the reference refuses, onnxruntime wraps what it has cut",
+     wraps_and_cuts),
+    (("Pad",), "strings are padded with none; the reference pads with 0",
+     strings),
+    (("Gather",), "of nothing an index names nothing: an empty result, others "
+     "refuse", empty),
+    (None, "a type that the standard has not in this version is taken where "
+     "there is code for it", theirs_refused("Type Error: Type 'tensor(")),
+    (POOLS + ("Conv",), "a window that does not fit gives an extent below 1: refused; the "
      "others round it to 0 or 1", refused("does not fit into the padded")),
     (("ConvTranspose",), "pads that leave nothing: an empty result, others "
      "refuse", empty),
-    (("AveragePool", "MaxPool", "LpPool"), "a stride larger than the window "
-     "under auto_pad: the padding is 0; others compute a negative one and "
-     "refuse", theirs_refused("padding values must be non-negative")),
+    (POOLS, "a stride larger than the window under auto_pad: the padding is 0;"
+     " others compute a negative one, refuse or begin inside", padded_by_less),
     (("Range",), "a step of 0: the number of elements is max(ceil(-inf), 0); "
      "others refuse", no_step),
     (("OneHot",), "an index that is a scalar: one row; the others' inference "
