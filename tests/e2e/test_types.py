@@ -1,4 +1,4 @@
-"""The element types in src/ops/types.def are those of the standard."""
+"""Element types (src/ops/types.def) and versions are those of the standard."""
 import pathlib
 import re
 
@@ -6,7 +6,11 @@ import pytest
 
 defs = pytest.importorskip("onnx.defs")
 
-LIST = pathlib.Path(__file__).parents[2] / "src/ops/types.def"
+ROOT = pathlib.Path(__file__).parents[2]
+LIST = ROOT / "src/ops/types.def"
+OPERATORS = ROOT / "docs/reference/operators.md"
+VERSIONS = re.compile(r"^\| ai\.onnx \| (\w+) \| (\d+)(?: to (\d+)| and later)? \|",
+                      re.M)
 ROW = re.compile(
     r"^TYPES\((\w+), (\d+), 0x(\w+),\s+((?:T\(\w+\)|[^()])+)\)$", re.M)
 NAMES = {
@@ -86,3 +90,17 @@ def test_rows_are_sorted():
             ROW.findall(LIST.read_text())]
     assert keys == sorted(keys)
     assert len(keys) == LIST.read_text().count("\nTYPES(")
+
+
+def test_every_version_is_taken():
+    """Of an operator that is there; a deprecated version ends it."""
+    ours = {}
+    for op, first, last in VERSIONS.findall(OPERATORS.read_text()):
+        end = int(last) if last else defs.onnx_opset_version()
+        ours.setdefault(op, set()).update(range(int(first), end + 1))
+    refused = sorted((s.name, s.since_version)
+                     for s in defs.get_all_schemas_with_history()
+                     if s.domain == "" and s.name in ours and
+                     not s.deprecated and s.since_version not in ours[s.name])
+    assert refused == []
+    assert len(ours) > 150
