@@ -87,8 +87,9 @@ static md_status lower_qglobal(md_lower *lo, md_error *err)
     float xs = md_lower__scalar_f(lo, 1, 0.0f);
     state *s;
 
-    if (lo->in[0]->dtype == MD_DTYPE_F32 || ys == 0.0f || !lo->cin[2] ||
-        !lo->cin[4] || md_node_attr_i(lo->node, "channels_last", 0))
+    if (lo->in[0]->dtype == MD_DTYPE_F32 || xs == 0.0f || ys == 0.0f ||
+        !lo->cin[2] || !lo->cin[4] ||
+        md_node_attr_i(lo->node, "channels_last", 0))
         return md_fail(err, MD_UNSUPPORTED,
                        "needs 8 bits, constant scales, channels first");
     MD_TRY(make_state(&s, lo, err));

@@ -60,6 +60,10 @@ static const struct reason {
       "needs 2-D float32 or 8 bits" },
     { "x f64[N,4,5,5]; y = GlobalAveragePool(x); -> y", "GlobalAveragePool",
       "needs float32" },
+    { "x u8[N,4,5,5]; s f32[]; y = com.microsoft.QLinearGlobalAveragePool(x, "
+      "s, u8[]{1}, f32[]{0.5}, u8[]{3}); -> y",
+      "QLinearGlobalAveragePool",
+      "needs 8 bits, constant scales, channels first" },
     { "x f32[N,4,5]; y = GlobalMaxPool(x); -> y", "GlobalMaxPool",
       "needs 2-D float32 or 8 bits" },
     /* rows */
