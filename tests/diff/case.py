@@ -40,6 +40,7 @@ def versions(op):
 
 class Case:
     def __init__(self, op, seed):
+        self.domain, _, self.name = op.rpartition(".")
         self.op, self.seed = op, seed
         self.rng = random.Random(f"{op}/{seed}")
         self.bits = np.random.Generator(
@@ -48,6 +49,7 @@ class Case:
         self.tensors = []  # (name, array, dims; None for a constant)
         self.attrs, self.scale, self.opset = {}, 0.0, NEWEST
         self.wrong = False  # on purpose
+        self.step = 0  # that integers may be apart
         self.schema = None
         if defs.has(op):
             self.opset = self.rng.choice(versions(op))
@@ -200,8 +202,8 @@ class Case:
         while names and not names[-1]:
             names.pop()
         self.outputs = [f"y{i}" for i in range(n_outputs)]
-        self.nodes = [helper.make_node(self.op, names, self.outputs,
-                                       **self.attrs)]
+        self.nodes = [helper.make_node(self.name, names, self.outputs,
+                                       domain=self.domain, **self.attrs)]
 
     def model(self, to=unchanged):
         """Serialized, with its arrays as `to` changes them."""
@@ -215,9 +217,12 @@ class Case:
                     name, code_of(to(array)), dims))
         # Types of outputs are for each engine to infer.
         graph.output.extend(onnx.ValueInfoProto(name=y) for y in self.outputs)
+        sets = [helper.make_opsetid("", self.opset)]
+        if self.domain:
+            sets.append(helper.make_opsetid(self.domain, 1))
         return helper.make_model(
-            graph, ir_version=10, producer_name="diff", opset_imports=[
-                helper.make_opsetid("", self.opset)]).SerializeToString()
+            graph, ir_version=10, producer_name="diff",
+            opset_imports=sets).SerializeToString()
 
 
 def code_of(array):

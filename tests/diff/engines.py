@@ -119,7 +119,8 @@ def taken(slot):
 # What onnxruntime says where it has no code for a type or version.
 LACKING = ["NOT_IMPLEMENTED", "under development", "_inlfunc_",
            "can't be converted to MLDataType", "is not supported with",
-           "No corresponding Numpy type"]
+           "No corresponding Numpy type", "layout_ == 0 was false",
+           "does not support double yet", "Tensor type mismatch. T !="]
 
 
 class Onnxruntime:

@@ -32,6 +32,8 @@ except ImportError:
 import engines
 import graphs
 import judge
+import layers  # noqa: F401  (adds to OPERATORS)
+import quantized  # noqa: F401
 from case import Case
 from operators import OPERATORS
 

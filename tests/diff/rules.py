@@ -88,6 +88,10 @@ def strings(case, got, no, want, theirs):
     return theirs is not None and input_of(case, 0).dtype == object
 
 
+def copies(case, got, no, want, theirs):
+    return want is not None and np.array_equal(want[0], input_of(case, 0))
+
+
 POOLS = ("MaxPool", "AveragePool", "LpPool")
 SCATTERS = ("ScatterElements", "ScatterND")
 
@@ -124,13 +128,14 @@ RULES = [
     (("Pad",), "wrapping round what is cut off as well: the rest is what "
      "wraps; the reference refuses, onnxruntime wraps what it has cut",
      wraps_and_cuts),
-    (("Pad",), "strings are padded with none; the reference pads with 0",
+    (("Pad", "CenterCropPad"), "strings are padded with none; the reference "
+     "pads with 0",
      strings),
     (("Gather",), "of nothing an index names nothing: an empty result, others "
      "refuse", empty),
     (None, "a type that the standard has not in this version is taken where "
      "there is code for it", theirs_refused("Type Error: Type 'tensor(")),
-    (POOLS + ("Conv",), "a window that does not fit gives an extent below 1: refused; the "
+    (POOLS + ("Conv", "QLinearConv", "ConvInteger"), "a window that does not fit gives an extent below 1: refused; the "
      "others round it to 0 or 1", refused("does not fit into the padded")),
     (("ConvTranspose",), "pads that leave nothing: an empty result, others "
      "refuse", empty),
@@ -141,10 +146,25 @@ RULES = [
     (("OneHot",), "an index that is a scalar: one row; the others' inference "
      "wants a rank", theirs_refused("must have rank >= 1")),
     (("Erf", "ReduceLogSumExp", "ReduceLogSum", "ReduceL2", "ReduceMean",
-      "Mean", "Sqrt", "Exp", "Log"), "how a fraction becomes an integer",
+      "Mean", "Sqrt", "Exp", "Log", "Resize", "GridSample"), "how a fraction becomes an integer",
      one_off),
     (SCATTERS, "a sum of strings: refused; the others append",
      refused("of string")),
-    (("Trilu", "NonZero"), "what the zero of strings is: refused",
-     refused("element type string")),
+    (("Trilu", "NonZero", "Col2Im", "GridSample"), "what zero and sums of "
+     "strings and booleans are: refused", refused("has element type")),
+    (("HannWindow", "HammingWindow", "BlackmanWindow"), "of one element, not "
+     "periodic, 0 / 0: the middle, 1; the others have NaN",
+     lambda case, *_: input_of(case, 0) == 1),
+    (("Resize",), "onnxruntime copies where no size changes, whatever the "
+     "scales are; opset 10 the reference has not", copies),
+    (("GridSample",), "of opset 16, bicubic at the border: the place is moved "
+     "onto it before the neighbours are read, as the reference does for cubic "
+     "of opset 20; onnxruntime moves the neighbours",
+     lambda case, *_: case.attrs.get("mode") == "bicubic"
+     and case.attrs.get("padding_mode") == "border"),
+    (("RNN", "GRU", "LSTM"), "layout 1: onnxruntime has none, the reference "
+     "mixes up batch and directions",
+     lambda case, got, no, want, theirs: case.attrs.get("layout") and theirs),
+    (("com.microsoft.QLinearGlobalAveragePool",), "channels_last is not "
+     "supported", refused("channels_last")),
 ]
