@@ -1,12 +1,19 @@
+#include <assert.h>
+#include <string.h>
+
 #include "ops/common/elementwise.h"
+
+/* Types of whole bytes. */
+#define TYPES                                                                  \
+    (MD_TYPES_NUMBER | MD_T(BOOL) | MD_T(STRING) | MD_T(C64) | MD_T(C128))
 
 static md_status infer(const md_infer *c, md_error *err)
 {
     md_type t = { 0 };
 
     MD_TRY(md_infer__need(c, 0, MD_T(BOOL), err));
-    MD_TRY(md_infer__need(c, 1, MD_TYPES_ANY, err));
-    MD_TRY(md_infer__need(c, 2, MD_TYPES_ANY, err));
+    MD_TRY(md_infer__need(c, 1, TYPES, err));
+    MD_TRY(md_infer__need(c, 2, TYPES, err));
     MD_TRY(md_infer__same_dtype(c, 1, 2, err));
     MD_TRY(md_infer__broadcast(c, &t, c->in[0], c->in[1], err));
     MD_TRY(md_infer__broadcast(c, &t, &t, c->in[2], err));
@@ -15,27 +22,46 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+/* A row of elements of `size` bytes from a where c holds, else from b. */
+static void pick_row(char *to, const md_rows *r, const uint8_t *c,
+                     const char *a, const char *b, int64_t size)
+{
+    int64_t step_c = r->step[0];
+    int64_t step_a = r->step[1] * size, step_b = r->step[2] * size;
+
+    /* With a size known to the compiler the copy is a load and a store. */
+#define PICK(constant)                                                         \
+    case constant:                                                             \
+        for (int64_t i = 0; i < r->n; i++)                                     \
+            memcpy(to + i * (constant),                                        \
+                   c[i * step_c] ? a + i * step_a : b + i * step_b, constant); \
+        break;
+    switch (size) {
+        PICK(1)
+        PICK(2)
+        PICK(4)
+        PICK(8)
+        PICK(16)
+    default:
+        assert(false); /* no type has elements of another size */
+    }
+#undef PICK
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    const uint8_t *cond = x->in[0]->data;
-    md_shape one = { 0 };
-    md_place to = { .t = out };
+    int64_t size = md_dtype_bits(out->dtype) / 8;
     md_rows r;
 
     (void)ar;
     (void)err;
     md_rows__begin(&r, &out->shape, 3, x->in);
-    while (md_rows__next(&r)) {
-        for (int64_t i = 0; i < r.n; i++) {
-            int k = cond[r.at[0] + i * r.step[0]] ? 1 : 2;
-            md_place from = { .t = (md_tensor *)x->in[k],
-                              .at = r.at[k] + i * r.step[k] };
-
-            to.at = r.row * r.n + i;
-            md_move(&to, &from, &one);
-        }
-    }
+    while (md_rows__next(&r))
+        pick_row((char *)out->data + r.row * r.n * size, &r,
+                 (const uint8_t *)x->in[0]->data + r.at[0],
+                 (const char *)x->in[1]->data + r.at[1] * size,
+                 (const char *)x->in[2]->data + r.at[2] * size, size);
     return MD_OK;
 }
 
