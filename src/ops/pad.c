@@ -127,38 +127,112 @@ static int64_t source(const pads *p, int axis, int64_t o, int64_t n)
     }
 }
 
-static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
-                         md_error *err)
-{
-    const md_shape *in = &x->in[0]->shape;
-    int64_t index[MD_RANK_MAX] = { 0 }, stride[MD_RANK_MAX];
-    md_place to = { .t = out }, from = { .t = (md_tensor *)x->in[0] };
-    md_place value = { .t = md_exec_has(x, 2) ? (md_tensor *)x->in[2] : NULL };
-    float old = md_node_attr_f(x->node, "value", 0.0f);
-    md_shape one = { 0 };
-    md_infer c;
-    pads p;
+/* What a row of the result is made of. */
+typedef struct row {
+    const pads *p;
+    md_place to, from;      /* from.at: where the row's input begins */
+    const md_tensor *value; /* NULL: old */
+    double old;
+    int axis; /* the last */
+    int64_t n_in, n_out;
+} row;
 
-    MD_TRY(md_exec__infer_view(x, &c, ar, err));
-    MD_TRY(read_pads(&p, &c, in->rank, err));
+/* The constant at n places from output position `at` of the row on; there are
+ * zeros. */
+static void pad_constant(const row *r, int64_t at, int64_t n)
+{
+    md_place to = r->to, from = { .t = (md_tensor *)r->value };
+    md_shape dims = { .rank = 1, .dim = { n } };
+
+    to.at += at;
+    if (r->value)
+        md_move(&to, &from, &dims);
+    else if (r->old != 0.0)
+        for (int64_t i = 0; i < n; i++)
+            md_tensor_set_f64(to.t, to.at + i, r->old);
+}
+
+/* Output positions [at, end) of the row, which are outside of the input. */
+static void pad_run(const row *r, int64_t at, int64_t end)
+{
+    md_shape one = { 0 };
+
+    if (r->p->mode == PAD_CONSTANT) {
+        pad_constant(r, at, end - at);
+        return;
+    }
+    for (; at < end; at++) {
+        md_place to = r->to, from = r->from;
+
+        to.at += at;
+        from.at += source(r->p, r->axis, at, r->n_in);
+        md_move(&to, &from, &one);
+    }
+}
+
+static void pad_row(const row *r)
+{
+    int64_t lo = r->p->lo[r->axis];
+    int64_t begin = lo < 0 ? 0 : lo < r->n_out ? lo : r->n_out;
+    int64_t end = lo + r->n_in < r->n_out ? lo + r->n_in : r->n_out;
+    md_place to = r->to, from = r->from;
+
+    end = end < begin ? begin : end;
+    to.at += begin;
+    from.at += begin - lo;
+    md_move(&to, &from, &(md_shape){ .rank = 1, .dim = { end - begin } });
+    pad_run(r, 0, begin);
+    pad_run(r, end, r->n_out);
+}
+
+static void pad_rows(row *r, const md_shape *in, const md_shape *out)
+{
+    int64_t index[MD_RANK_MAX] = { 0 }, stride[MD_RANK_MAX];
+
     md_shape_strides(stride, in);
-    md_exec__zero(out);
     do {
         bool inside = true;
 
-        from.at = 0;
-        for (int d = 0; d < in->rank; d++) {
-            int64_t i = source(&p, d, index[d], in->dim[d]);
+        r->from.at = 0;
+        for (int d = 0; d < r->axis; d++) {
+            int64_t i = source(r->p, d, index[d], in->dim[d]);
 
             inside = inside && i >= 0;
-            from.at += i * stride[d];
+            r->from.at += i * stride[d];
         }
-        if (inside || value.t)
-            md_move(&to, inside ? &from : &value, &one);
-        else if (old != 0.0f)
-            md_tensor_set_f64(out, to.at, old);
-        to.at++;
-    } while (md_step_index(index, out->shape.dim, in->rank));
+        if (inside)
+            pad_row(r);
+        else
+            pad_constant(r, 0, r->n_out);
+        r->to.at += r->n_out;
+    } while (md_step_index(index, out->dim, r->axis));
+}
+
+static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    const md_tensor *in = x->in[0];
+    int axis = in->shape.rank - 1;
+    md_infer c;
+    pads p;
+    row r = { .p = &p,
+              .to = { .t = out, .stride = { 1 } },
+              .from = { .t = (md_tensor *)in, .stride = { 1 } },
+              .value = md_exec_has(x, 2) ? x->in[2] : NULL,
+              .old = md_node_attr_f(x->node, "value", 0.0f),
+              .axis = axis };
+
+    MD_TRY(md_exec__infer_view(x, &c, ar, err));
+    MD_TRY(read_pads(&p, &c, in->shape.rank, err));
+    if (axis < 0) {
+        md_move_all(out, in);
+        return MD_OK;
+    }
+    r.n_in = in->shape.dim[axis];
+    r.n_out = out->shape.dim[axis];
+    if (p.mode == PAD_CONSTANT || md_dtype_bits(out->dtype) < 8)
+        md_exec__zero(out);
+    pad_rows(&r, &in->shape, &out->shape);
     return MD_OK;
 }
 
