@@ -52,9 +52,10 @@ static md_status infer(const md_infer *c, md_error *err)
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    md_place to = { .t = out }, from = { .t = (md_tensor *)x->in[2] };
-    int64_t n = md_tensor_n(out), inner, depth;
-    md_shape one = { 0 };
+    md_place to = { .t = out, .stride = { 1 } };
+    md_place from = { .t = (md_tensor *)x->in[2] };
+    md_shape all = { .rank = 1, .dim = { md_tensor_n(out) } }, one = { 0 };
+    int64_t n = md_tensor_n(x->in[0]), inner, depth;
     int axis;
 
     (void)ar;
@@ -62,15 +63,16 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                              out->shape.rank, err));
     depth = out->shape.dim[axis];
     inner = md_shape_span(&out->shape, axis + 1, out->shape.rank);
+    md_move(&to, &from, &all);
+    from.at = 1;
     for (int64_t i = 0; i < n; i++) {
-        int64_t k = i / inner % depth;
-        int64_t v =
-            md_tensor_get_i64(x->in[0], i / inner / depth * inner + i % inner);
+        int64_t v = md_tensor_get_i64(x->in[0], i);
 
         if (x->opset >= 11 && v < 0 && v >= -depth)
             v += depth;
-        to.at = i;
-        from.at = v == k;
+        if (v < 0 || v >= depth)
+            continue;
+        to.at = (i / inner * depth + v) * inner + i % inner;
         md_move(&to, &from, &one);
     }
     return MD_OK;
