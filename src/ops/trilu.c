@@ -11,6 +11,17 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+/* What is kept of a row: the columns [*from, *end). */
+static void kept(int64_t *from, int64_t *end, bool upper, int64_t diagonal,
+                 int64_t cols)
+{
+    int64_t at = upper ? diagonal : diagonal + 1;
+
+    at = at < 0 ? 0 : at > cols ? cols : at;
+    *from = upper ? at : 0;
+    *end = upper ? cols : at;
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
@@ -18,20 +29,22 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     int64_t k = md_exec_has(x, 1) ? md_tensor_get_i64(x->in[1], 0) : 0;
     const md_shape *s = &out->shape;
     int64_t rows = s->dim[s->rank - 2], cols = s->dim[s->rank - 1];
-    md_place to = { .t = out }, from = { .t = (md_tensor *)x->in[0] };
-    md_shape one = { 0 };
+    md_place to = { .t = out, .stride = { 1 } };
+    md_place from = { .t = (md_tensor *)x->in[0], .stride = { 1 } };
+    md_shape run = { .rank = 1 };
 
     (void)ar;
     (void)err;
     k = k > cols ? cols : k < -rows ? -rows : k;
     md_exec__zero(out);
-    for (int64_t i = 0; i < md_tensor_n(out); i++) {
-        int64_t row = i / cols % rows, col = i % cols;
+    for (int64_t row = 0; row < md_tensor_n(out) / cols; row++) {
+        int64_t first, end;
 
-        to.at = i;
-        from.at = i;
-        if (upper ? col - row >= k : col - row <= k)
-            md_move(&to, &from, &one);
+        kept(&first, &end, upper, row % rows + k, cols);
+        run.dim[0] = end - first;
+        to.at = row * cols + first;
+        from.at = to.at;
+        md_move(&to, &from, &run);
     }
     return MD_OK;
 }
