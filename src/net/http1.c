@@ -11,6 +11,7 @@
 #include "net/http1.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 enum state {
@@ -164,8 +165,24 @@ static bool fail(md_http1 *h, int status, const char *text)
     h->state = FAILED;
     h->event = MD_HTTP1_ERROR;
     h->error_status = status;
-    h->error_text = text;
+    snprintf(h->error_text, sizeof(h->error_text), "%s", text);
     return false;
+}
+
+/* `what` goes over a limit that an operator may have set. */
+static bool fail_limit(md_http1 *h, int status, const char *what, size_t limit,
+                       const char *unit)
+{
+    char text[MD_HTTP1_ERROR_SIZE];
+
+    snprintf(text, sizeof(text), "%s the limit of %zu %s", what, limit, unit);
+    return fail(h, status, text);
+}
+
+static bool fail_body(md_http1 *h)
+{
+    return fail_limit(h, 413, "body is larger than", h->limits.body_size_max,
+                      "bytes");
 }
 
 static bool want_more(md_http1 *h)
@@ -193,6 +210,23 @@ static md_http1_part part_of(const md_http1 *h, md_slice s)
                             (uint32_t)s.size };
 }
 
+static void fail_line(md_http1 *h, int status)
+{
+    switch (status) {
+    case 414:
+        (void)fail_limit(h, status, "request line is longer than",
+                         h->limits.line_size_max, "bytes");
+        break;
+    case 431:
+        (void)fail_limit(h, status, "head is longer than",
+                         h->limits.head_size_max, "bytes");
+        break;
+    default:
+        (void)fail_limit(h, status, "chunk size is longer than", CHUNK_LINE_MAX,
+                         "bytes");
+    }
+}
+
 /*
  * The next line without its CR LF, and step over it.  False when it has not
  * all come, or when it is longer than max (then the request has failed with
@@ -209,8 +243,10 @@ static bool take_line(md_http1 *h, size_t max, int status, md_slice *line)
         return want_more(h);
     nl = memchr(base + from, '\n', h->in.size - from);
     size = (nl ? (size_t)(nl - base) : h->in.size) - h->pos;
-    if (size > max)
-        return fail(h, status, "line or head is longer than the limit");
+    if (size > max) {
+        fail_line(h, status);
+        return false;
+    }
     if (!nl) {
         h->scan = h->in.size;
         return want_more(h);
@@ -348,7 +384,7 @@ static bool set_length(md_http1 *h, md_slice value)
             n = n * 10 + (uint64_t)(value.data[i] - '0');
     }
     if (n > h->limits.body_size_max)
-        return fail(h, 413, "body is larger than the limit");
+        return fail_body(h);
     h->left = (size_t)n;
     return true;
 }
@@ -473,7 +509,8 @@ static bool step_fields(md_http1 *h)
     if (!split_field(h, line, &name, &value))
         return false;
     if (h->n_fields == h->limits.n_fields_max)
-        return fail(h, 431, "more fields than the limit");
+        return fail_limit(h, 431, "head has more fields than",
+                          h->limits.n_fields_max, "fields");
     h->fields[h->n_fields++] =
         (md_http1_field){ part_of(h, name), part_of(h, value) };
     return note_field(h, name, value);
@@ -529,7 +566,7 @@ static bool step_chunk_size(md_http1 *h)
     if (h->framing_size > CHUNK_FRAMING_MAX)
         return fail(h, 400, "chunk framing is longer than the limit");
     if (n > h->limits.body_size_max - h->body_size)
-        return fail(h, 413, "body is larger than the limit");
+        return fail_body(h);
     h->left = (size_t)n;
     h->state = n ? CHUNK_DATA : TRAILERS;
     return true;
@@ -580,7 +617,8 @@ static bool step_trailers(md_http1 *h)
     if (!split_field(h, line, &name, &value))
         return false;
     if (h->n_trailers++ == h->limits.n_fields_max)
-        return fail(h, 431, "more trailers than the limit");
+        return fail_limit(h, 431, "body has more trailers than",
+                          h->limits.n_fields_max, "trailers");
     h->trailer_size += line.size;
     return true;
 }

@@ -16,6 +16,10 @@
 #include "base/buf.h"
 #include "net/slice.h"
 
+enum {
+    MD_HTTP1_ERROR_SIZE = 96 /* of a text, with its end */
+};
+
 typedef struct md_http1_limits {
     uint32_t line_size_max; /* request line; beyond it 414 */
     uint32_t head_size_max; /* request line and fields, and again the trailers;
@@ -80,7 +84,7 @@ typedef struct md_http1 {
     bool expects_continue; /* read: waits for 100 before it sends the body */
 
     int error_status; /* read after MD_HTTP1_ERROR: 400, 413, ... */
-    const char *error_text;
+    char error_text[MD_HTTP1_ERROR_SIZE];
 } md_http1;
 
 /* MD_INVALID when a limit is larger than the core can keep. */
@@ -106,7 +110,7 @@ md_http1_event md_http1_step(md_http1 *h);
 size_t md_http1_capacity(const md_http1 *h);
 
 /* The caller refuses the request for a reason of its own: MD_HTTP1_ERROR from
- * now on.  The text must be static. */
+ * now on.  The text is copied, as far as it has room. */
 void md_http1_refuse(md_http1 *h, int status, const char *text);
 
 /* Copy up to `size` bytes in and step: *used tells how many were taken, fewer

@@ -49,7 +49,9 @@ md_status md_route_find(size_t *out, md_url_params *params,
         allow = is_get ? "GET, HEAD" : r->method;
     }
     if (!allow)
-        return md_fail(err, MD_NOT_FOUND, "not found: no route has this path");
+        return md_fail(err, MD_NOT_FOUND,
+                       "not found: no route has the path '%.*s'",
+                       path.size > 64 ? 64 : (int)path.size, path.data);
     *allow_out = allow;
     return md_fail(
         err, MD_METHOD, "method not allowed: %.*s given, %s expected",

@@ -194,7 +194,8 @@ def test_a_body_over_the_limit(address):
                   b"Content-Length: 99999999999\r\n\r\n")
         reply = s.recv(65536)
     assert reply.startswith(b"HTTP/1.1 413 ")
-    assert b'{"error":"body is larger than the limit"}' in reply
+    assert (b'{"error":"body is larger than the limit of 67108864 bytes"}'
+            in reply)
 
 
 # ---- documents ----

@@ -111,7 +111,7 @@ static void test_request__each_route_out_of_memory(void **state)
         { "GET", "/metrics", "", 200, "modeld_build_info{version=" },
         { "GET", "/openapi.json", "", 200, "\"openapi\":\"3.1" },
         { "GET", "/", "", 200, "<!doctype html>" },
-        { "GET", "/nope", "", 404, "no route has this path" },
+        { "GET", "/nope", "", 404, "no route has the path '/nope'" },
         { "GET", "/v2/models/nope", "", 404, "'nope' is not found" },
         { "DELETE", "/v2", "", 405, "GET, HEAD expected" },
         { "POST", "/predict", "{", 400, "JSON at byte 1" },

@@ -123,7 +123,7 @@ static void test_http1__accepts(void **state)
             open_core(&h, &LIMITS);
             if (feed_by(&h, g->text, size, step) != MD_HTTP1_DONE)
                 fail_msg("'%s' by %zu: %s", g->text, step,
-                         h.error_text ? h.error_text : "not done");
+                         h.error_text[0] ? h.error_text : "not done");
             assert_slice(md_http1_method(&h), g->method);
             assert_slice(md_http1_path(&h), g->path);
             assert_slice(md_http1_query(&h), g->query);
@@ -325,7 +325,7 @@ static void test_http1__refuses(void **state)
             if (e != MD_HTTP1_ERROR || h.error_status != BAD[i].status)
                 fail_msg("'%s' by %zu: event %d, status %d, not %d (%s)", text,
                          step, (int)e, h.error_status, BAD[i].status,
-                         h.error_text ? h.error_text : "");
+                         h.error_text);
             assert_int_equal(md_http1_step(&h), MD_HTTP1_ERROR);
             assert_false(md_http1_keep_alive(&h));
             md_http1_release(&h);
@@ -422,6 +422,9 @@ static void test_http1__limits_are_exact(void **state)
         open_core(&h, &LIMITS);
         md_http1_feed(&h, text, (size_t)n, &used);
         assert_int_equal(h.error_status, over ? 414 : 0);
+        assert_string_equal(
+            h.error_text,
+            over ? "request line is longer than the limit of 64 bytes" : "");
         md_http1_release(&h);
     }
     for (int over = 0; over <= 1; over++) {
@@ -434,6 +437,9 @@ static void test_http1__limits_are_exact(void **state)
         open_core(&h, &LIMITS);
         md_http1_feed(&h, text, (size_t)n, &used);
         assert_int_equal(h.error_status, over ? 431 : 0);
+        assert_string_equal(h.error_text,
+                            over ? "head is longer than the limit of 256 bytes"
+                                 : "");
         md_http1_release(&h);
     }
     for (int over = 0; over <= 1; over++) {
@@ -444,6 +450,9 @@ static void test_http1__limits_are_exact(void **state)
         open_core(&h, &LIMITS);
         md_http1_feed(&h, text, (size_t)n, &used);
         assert_int_equal(h.error_status, over ? 413 : 0);
+        assert_string_equal(h.error_text,
+                            over ? "body is larger than the limit of 1000 bytes"
+                                 : "");
         md_http1_release(&h);
     }
 }

@@ -362,7 +362,8 @@ static void test_http_server__refusal_of_a_large_body(void **state)
                        "Content-Length: 67108864\r\n\r\n");
     for (int i = 0; i < (64 << 20) / BIG_SIZE; i++)
         http_send(&c, big, BIG_SIZE);
-    expect_body(&c, 413, "{\"error\":\"body is larger than the limit\"}");
+    expect_body(&c, 413,
+                "{\"error\":\"body is larger than the limit of 1000 bytes\"}");
     await_close(&c);
     stop(&f);
 }
@@ -737,7 +738,8 @@ static void test_http_server__logs_what_it_refuses(void **state)
         { "GET / HTTP/1.1\r\nX y\r\n",
           " status=400 error=\"field line has no colon\"\n" },
         { "PUT / HTTP/1.1\r\n" HOST "Content-Length: 99999999999\r\n\r\n",
-          " status=413 error=\"body is larger than the limit\"\n" },
+          " status=413 error=\"body is larger than the limit of "
+          "67108864 bytes\"\n" },
         { "GET / HT", " status=408 error=\"request did not come in time\"\n" },
     };
     md_http_server_opts o = default_opts();

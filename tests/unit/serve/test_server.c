@@ -49,7 +49,8 @@ static void test_server__errors_are_json(void **state)
 
     (void)state;
     fake_server_start(&f, NULL, fake_identity(), NULL);
-    fake_expect_part(&f, "GET", "/nope", NULL, 404, "no route has this path");
+    fake_expect_part(&f, "GET", "/nope", NULL, 404,
+                     "no route has the path '/nope'");
     fake_call(&f, "DELETE", "/v2", NULL, 405, &r);
     assert_string_equal(http_field(&r, "allow"), "GET, HEAD");
     assert_string_equal(http_field(&r, "content-type"), "application/json");
