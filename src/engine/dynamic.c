@@ -277,7 +277,7 @@ static md_status run_definition(md_run *r, md_run_step *st, md_error *err)
             st->out[i] = md_run__header(r, inst->out[i]);
     }
     s = md_exec_node(r->s->graph, inst->node, st->in_p, st->out,
-                     &r->recycle.alloc, &r->text, r->s->pool, err);
+                     &r->recycle.alloc, &r->text, r->s->pool, r->width, err);
     for (uint32_t i = 0; i < inst->n_out; i++) {
         if (s == MD_OK && slot_is_dynamic(r, inst->out[i]))
             put_own(r, inst->out[i], st->out[i]);

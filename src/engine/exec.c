@@ -87,7 +87,7 @@ static void clamp_fused(const md_node *n, const md_tensor *const *in,
 md_status md_exec_node(const md_graph *g, const md_node *n,
                        const md_tensor *const *in, md_tensor *out,
                        const md_alloc *alloc, md_arena *text, md_pool *pool,
-                       md_error *err)
+                       int width, md_error *err)
 {
     const md_op *op = n->impl;
     const md_fused *f = n->fused;
@@ -98,6 +98,7 @@ md_status md_exec_node(const md_graph *g, const md_node *n,
                   .alloc = alloc,
                   .text = text,
                   .pool = pool,
+                  .width = width,
                   .output = give_output,
                   .ctx = &k };
     md_status s = op->run(&x, err);

@@ -10,11 +10,12 @@
  * data set they are filled in place (shape and type must come out the same,
  * else MD_INTERNAL); with data NULL and owner NULL they are allocated from
  * `alloc` and owned.  New text of string outputs lies in `text`, which has to
- * live as long as they.  What was fused into n is applied too.
+ * live as long as they.  What was fused into n is applied too.  At most `width`
+ * threads of the pool take part (0: all).
  */
 md_status md_exec_node(const md_graph *g, const md_node *n,
                        const md_tensor *const *in, md_tensor *out,
                        const md_alloc *alloc, md_arena *text, md_pool *pool,
-                       md_error *err);
+                       int width, md_error *err);
 
 #endif

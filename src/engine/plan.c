@@ -151,7 +151,7 @@ static md_status compute_now(md_run *r, const md_node *n, md_error *err)
             in[i] = &hollow;
         }
     }
-    s = md_exec_node(r->s->graph, n, in, out, r->s->alloc, &r->arena, NULL,
+    s = md_exec_node(r->s->graph, n, in, out, r->s->alloc, &r->arena, NULL, 0,
                      err);
     for (uint32_t i = 0; i < n->n_out; i++) {
         if (s == MD_OK && n->out[i] != MD_VALUE_NONE)
@@ -404,6 +404,65 @@ static md_status place_constant(md_run *r, uint32_t slot_id, md_error *err)
     return s;
 }
 
+static md_run_end *output_end(const md_run *r, uint32_t i)
+{
+    return &r->ends[r->s->graph->n_inputs + i];
+}
+
+static void set_end(md_run *r, uint32_t e, uint32_t root, size_t size)
+{
+    r->ends[e] = (md_run_end){ .root = root, .size = size };
+    for (uint32_t k = 0; k < r->s->n_slots && root != MD_SLOT_NONE; k++) {
+        if (r->root[k] == root && !is_constant(r, k))
+            r->end[k] = e;
+    }
+}
+
+/* May output i lie wherever the caller wants it?  Not when it is known only
+ * after running, a constant, (part of) an input, or another output too. */
+static bool has_own_memory(const md_run *r, uint32_t slot_id,
+                           const md_buffer *b)
+{
+    md_value_id id = slot(r, slot_id)->value;
+    uint32_t root = r->root[slot_id];
+
+    return !is_constant(r, slot_id) && !r->dynamic[id] &&
+           r->types[id].dtype != MD_DTYPE_STRING &&
+           b[root].from != UINT32_MAX && r->end[root] == MD_SLOT_NONE;
+}
+
+/* Find the memory of inputs and outputs; the latter need none in the block. */
+static md_status find_ends(md_run *r, md_buffer *b, md_error *err)
+{
+    const md_graph *g = r->s->graph;
+    size_t n = (size_t)g->n_inputs + g->n_outputs + 1;
+
+    r->ends = md_arena_calloc(&r->arena, n, sizeof(*r->ends));
+    r->end = md_arena_calloc(&r->arena, r->s->n_slots + 1u, sizeof(*r->end));
+    if (!r->ends || !r->end)
+        return md_fail_nomem(err, n * sizeof(*r->ends));
+    for (uint32_t k = 0; k < r->s->n_slots; k++)
+        r->end[k] = MD_SLOT_NONE;
+    for (uint32_t i = 0; i < g->n_inputs; i++)
+        set_end(r, i, r->s->slot_of[MD_LAYOUT_ROW][g->inputs[i]], 0);
+    for (uint32_t i = 0; i < g->n_outputs; i++) {
+        uint32_t sl = r->s->slot_of[MD_LAYOUT_ROW][g->outputs[i]];
+        uint32_t root = MD_SLOT_NONE;
+        size_t size = 0, all = 0;
+
+        if (has_own_memory(r, sl, b)) {
+            MD_TRY(slot_bytes(r, sl, &size, err));
+            MD_TRY(slot_bytes(r, r->root[sl], &all, err));
+            if (size > 0 && size == all)
+                root = r->root[sl];
+        }
+        set_end(r, g->n_inputs + i, root, size);
+        if (root != MD_SLOT_NONE)
+            b[root].from = UINT32_MAX;
+    }
+    return MD_OK;
+}
+
 static md_status pack_memory(md_run *r, md_error *err)
 {
     md_session *s = r->s;
@@ -419,6 +478,7 @@ static md_status pack_memory(md_run *r, md_error *err)
         b[i] = (md_buffer){ .from = UINT32_MAX };
     find_lifetimes(r, b);
     MD_TRY(merge_inplace(r, b, err));
+    MD_TRY(find_ends(r, b, err));
     for (uint32_t i = 0; i < n; i++) {
         if (r->root[i] == i && b[i].from != UINT32_MAX && !is_constant(r, i) &&
             !r->dynamic[slot(r, i)->value])
@@ -589,13 +649,11 @@ static void resolve(md_run *r)
 {
     const md_graph *g = r->s->graph;
 
-    for (uint32_t i = 0; i < g->n_inputs; i++) {
-        uint32_t sl = r->s->slot_of[MD_LAYOUT_ROW][g->inputs[i]];
-        const void *p = r->bound[i] ? r->bound[i] : r->own[i];
+    for (uint32_t k = 0; k < r->s->n_slots; k++) {
+        if (r->end[k] != MD_SLOT_NONE) {
+            const md_run_end *e = &r->ends[r->end[k]];
 
-        for (uint32_t k = 0; k < r->s->n_slots; k++) {
-            if (r->root[k] == sl && !is_constant(r, k))
-                memcpy(&r->address[k], &p, sizeof(p));
+            r->address[k] = e->bound ? e->bound : e->own;
         }
     }
     for (uint32_t i = 0; i < r->n_steps; i++) {
@@ -634,18 +692,17 @@ static md_status make_ends(md_run *r, md_error *err)
     size_t n_in = g->n_inputs + 1u, n_out = g->n_outputs + 1u;
 
     r->inputs = md_arena_calloc(&r->arena, n_in, sizeof(*r->inputs));
-    r->bound = md_arena_calloc(&r->arena, n_in, sizeof(*r->bound));
-    r->own = md_arena_calloc(&r->arena, n_in, sizeof(*r->own));
     r->outputs = md_arena_calloc(&r->arena, n_out, sizeof(*r->outputs));
-    if (!r->inputs || !r->bound || !r->own || !r->outputs)
+    if (!r->inputs || !r->outputs)
         return md_fail_nomem(err, n_in * sizeof(*r->inputs));
     for (uint32_t i = 0; i < g->n_inputs; i++) {
         uint32_t sl = r->s->slot_of[MD_LAYOUT_ROW][g->inputs[i]];
 
         r->inputs[i] = md_run__header(r, sl);
-        r->own[i] = r->address[sl];
+        r->ends[i].own = r->address[sl];
     }
     resolve(r);
+    r->moved = true; /* outputs have no memory yet */
     return MD_OK;
 }
 
@@ -684,6 +741,8 @@ void md_run__free(md_run *r)
     for (uint32_t i = 0; i < r->n_owned; i++)
         md_tensor_release(&r->owned[i]);
     md_free(r->s->alloc, r->owned);
+    for (uint32_t i = 0; i < r->s->graph->n_outputs && r->ends; i++)
+        md_free(r->s->run_alloc, output_end(r, i)->own);
     md_free(r->s->run_alloc, r->memory);
     md_free(r->s->run_alloc, r->scratch);
     md_arena_release(&r->step_scratch);
@@ -699,12 +758,45 @@ md_tensor *md_run_input(md_run *r, uint32_t i)
     return &r->inputs[i];
 }
 
+static void bind(md_run *r, md_run_end *e, void *data)
+{
+    if (e->bound == data)
+        return;
+    e->bound = data;
+    r->moved = true;
+}
+
 void md_run_bind_input(md_run *r, uint32_t i, const void *data)
 {
-    if (r->bound[i] == data)
-        return;
-    r->bound[i] = data;
-    r->moved = true;
+    void *p;
+
+    memcpy(&p, &data, sizeof(p)); /* never written to */
+    bind(r, &r->ends[i], p);
+}
+
+bool md_run_bind_output(md_run *r, uint32_t i, void *data)
+{
+    md_run_end *e = output_end(r, i);
+
+    if (e->root == MD_SLOT_NONE)
+        return false;
+    bind(r, e, data);
+    return true;
+}
+
+/* Memory for the outputs for which the caller has none. */
+static md_status own_outputs(md_run *r, md_error *err)
+{
+    for (uint32_t i = 0; i < r->s->graph->n_outputs; i++) {
+        md_run_end *e = output_end(r, i);
+
+        if (e->root == MD_SLOT_NONE || e->bound || e->own)
+            continue;
+        e->own = md_malloc_aligned(r->s->run_alloc, e->size);
+        if (!e->own)
+            return md_fail_nomem(err, e->size);
+    }
+    return MD_OK;
 }
 
 typedef struct job {
@@ -736,7 +828,7 @@ void md_run__reorder(const md_run *r, const md_run_step *st)
 static md_status run_ref(md_run *r, md_run_step *st, md_error *err)
 {
     return md_exec_node(r->s->graph, st->inst->node, st->in_p, st->out,
-                        &r->recycle.alloc, &r->text, r->s->pool, err);
+                        &r->recycle.alloc, &r->text, r->s->pool, r->width, err);
 }
 
 void md_run__fast(const md_run *r, const md_run_step *st)
@@ -767,8 +859,10 @@ md_status md_run_execute(md_run *r, int width, md_error *err)
     int all = md_pool_width(r->s->pool);
 
     r->width = width <= 0 || width > all ? all : width;
-    if (r->moved)
+    if (r->moved) {
+        MD_TRY(own_outputs(r, err));
         resolve(r);
+    }
     md_run__drop_values(r);
     md_arena_reset(&r->text);
     for (uint32_t i = 0; i < r->n_steps; i++)
@@ -784,8 +878,12 @@ const md_tensor *md_run_output(const md_run *r, uint32_t i)
 
 size_t md_run_memory(const md_run *r)
 {
-    return r->memory_size + r->recycle.used_size + r->recycle.kept_size +
-           r->scratch_size * (size_t)md_pool_width(r->s->pool);
+    size_t size = r->memory_size + r->recycle.used_size + r->recycle.kept_size +
+                  r->scratch_size * (size_t)md_pool_width(r->s->pool);
+
+    for (uint32_t i = 0; i < r->s->graph->n_outputs; i++)
+        size += output_end(r, i)->own ? output_end(r, i)->size : 0;
+    return size;
 }
 
 int64_t md_run_macs(const md_run *r)

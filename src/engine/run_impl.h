@@ -33,6 +33,15 @@ typedef struct md_run_value {
     uint32_t left;   /* of these, still to come */
 } md_run_value;
 
+/* Memory of an input or an output, which the caller may bring along.  That of
+ * outputs lies outside the block. */
+typedef struct md_run_end {
+    uint32_t root; /* slot, or MD_SLOT_NONE: this output is in other memory */
+    size_t size;   /* of an output */
+    void *own;     /* that of an output is made when first needed */
+    void *bound;   /* the caller's (of an input only read); NULL: own */
+} md_run_end;
+
 struct md_run {
     md_session *s;
     md_run *next;
@@ -53,9 +62,9 @@ struct md_run {
     unsigned char *scratch; /* one part per thread of the pool */
     size_t scratch_size;    /* of a part */
     md_tensor *inputs, *outputs;
-    const void **bound; /* by input; NULL: own memory */
-    void **own;         /* by input: own memory */
-    bool moved;         /* a binding changed: addresses are stale */
+    md_run_end *ends; /* of the inputs, then of the outputs */
+    uint32_t *end;    /* by slot: whose memory it is in, or MD_SLOT_NONE */
+    bool moved;       /* a binding changed: addresses are stale */
     int64_t macs;
     int width;            /* threads of this execution */
     md_recycle recycle;   /* memory of dynamic values, scratch of definitions */

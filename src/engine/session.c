@@ -203,6 +203,8 @@ void md_run_release(md_run *r)
 
     for (uint32_t i = 0; i < s->graph->n_inputs; i++)
         md_run_bind_input(r, i, NULL);
+    for (uint32_t i = 0; i < s->graph->n_outputs; i++)
+        (void)md_run_bind_output(r, i, NULL);
     pthread_mutex_lock(&s->lock);
     *md_run__next(r) = s->idle;
     s->idle = r;
@@ -221,8 +223,9 @@ void md_run_release(md_run *r)
         md_run__free(drop);
 }
 
-static md_status copy_in(md_run *r, const md_session *s,
-                         const md_tensor *inputs, md_error *err)
+/* Read inputs where they are, or from a copy where kernels could not. */
+static md_status bind_inputs(md_run *r, const md_session *s,
+                             const md_tensor *inputs, md_error *err)
 {
     for (uint32_t i = 0; i < s->graph->n_inputs; i++) {
         md_tensor *t = md_run_input(r, i);
@@ -232,8 +235,42 @@ static md_status copy_in(md_run *r, const md_session *s,
             return md_fail(err, MD_INVALID, "input '%s': %s given, %s expected",
                            s->inputs[i].name, md_dtype_name(inputs[i].dtype),
                            md_dtype_name(t->dtype));
-        if (size)
+        if (md_tensor_is_aligned(&inputs[i]))
+            md_run_bind_input(r, i, inputs[i].data);
+        else if (size)
             memcpy(t->data, inputs[i].data, size);
+    }
+    return MD_OK;
+}
+
+/* Memory for the outputs that can be written where the caller gets them. */
+static md_status bind_outputs(md_run *r, const md_session *s,
+                              md_tensor *outputs, const md_alloc *alloc,
+                              md_error *err)
+{
+    for (uint32_t i = 0; i < s->graph->n_outputs; i++) {
+        const md_tensor *t = md_run_output(r, i);
+
+        if (!md_run_bind_output(r, i, NULL))
+            continue;
+        MD_TRY(md_tensor_alloc_unset(&outputs[i], t->dtype, &t->shape, alloc,
+                                     err));
+        (void)md_run_bind_output(r, i, outputs[i].data);
+    }
+    return MD_OK;
+}
+
+static md_status run_bound(md_run *r, const md_session *s,
+                           const md_tensor *inputs, md_tensor *outputs,
+                           const md_alloc *alloc, md_error *err)
+{
+    MD_TRY(bind_inputs(r, s, inputs, err));
+    MD_TRY(bind_outputs(r, s, outputs, alloc, err));
+    MD_TRY(md_run_execute(r, 0, err));
+    for (uint32_t i = 0; i < s->graph->n_outputs; i++) {
+        if (!outputs[i].owner)
+            MD_TRY(
+                md_tensor_copy(&outputs[i], md_run_output(r, i), alloc, err));
     }
     return MD_OK;
 }
@@ -245,25 +282,20 @@ md_status md_session_run(md_session *s, const md_tensor *inputs,
     uint32_t n_in = s->graph->n_inputs, n_out = s->graph->n_outputs;
     md_shape *shapes = md_calloc(alloc, n_in + 1u, sizeof(*shapes));
     md_run *r = NULL;
-    uint32_t done = 0;
     md_status st;
 
     if (!shapes)
         return md_fail_nomem(err, n_in * sizeof(*shapes));
     for (uint32_t i = 0; i < n_in; i++)
         shapes[i] = inputs[i].shape;
+    for (uint32_t i = 0; i < n_out; i++)
+        outputs[i] = (md_tensor)MD_TENSOR_INIT;
     st = md_run_acquire(&r, s, shapes, err);
     md_free(alloc, shapes);
     if (st == MD_OK)
-        st = copy_in(r, s, inputs, err);
-    if (st == MD_OK)
-        st = md_run_execute(r, 0, err);
-    for (; done < n_out && st == MD_OK; done++)
-        st = md_tensor_copy(&outputs[done], md_run_output(r, done), alloc, err);
-    if (st != MD_OK) {
-        for (uint32_t i = 0; i + 1 < done; i++)
-            md_tensor_release(&outputs[i]);
-    }
+        st = run_bound(r, s, inputs, outputs, alloc, err);
+    for (uint32_t i = 0; i < n_out && st != MD_OK; i++)
+        md_tensor_release(&outputs[i]);
     if (r)
         md_run_release(r);
     return st;

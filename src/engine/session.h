@@ -96,10 +96,19 @@ md_tensor *md_run_input(md_run *r, uint32_t i);
  * unchanged during md_run_execute.  NULL: the own memory again. */
 void md_run_bind_input(md_run *r, uint32_t i, const void *data);
 
+/* Write output i to `data` in place of the run's own memory, in the following
+ * executions until it is released; as much as md_run_output tells, aligned for
+ * its type, overlapping no input.  NULL: the own memory again.  False when the
+ * output lies in memory that is not its own: its shape is known only after
+ * running, it is a constant, an input or another output; or it has no elements
+ * or strings. */
+bool md_run_bind_output(md_run *r, uint32_t i, void *data);
+
 /* Run on at most `width` threads of the session's pool (0: all). */
 md_status md_run_execute(md_run *r, int width, md_error *err);
 
-/* Output i after execution; valid until the next one or the release. */
+/* Output i after execution; valid until the next one or the release.  Before
+ * it, type and shape of an output that can be bound. */
 const md_tensor *md_run_output(const md_run *r, uint32_t i);
 
 /* Bytes of the run's activation memory. */
@@ -114,8 +123,9 @@ void md_session_sample(const md_session *s, uint32_t i, uint32_t seed,
 /* Multiply-accumulates of one execution. */
 int64_t md_run_macs(const md_run *r);
 
-/* Acquire, copy in, execute, copy out, release: outputs own their data
- * (allocated with `alloc`) and are the caller's to release. */
+/* Acquire, execute, release: inputs are read and outputs written where they
+ * are.  The latter own their data (allocated with `alloc`) and are the
+ * caller's to release. */
 md_status md_session_run(md_session *s, const md_tensor *inputs,
                          md_tensor *outputs, const md_alloc *alloc,
                          md_error *err);

@@ -20,10 +20,9 @@ md_status md_tensor_bytes(size_t *out, md_dtype dtype, const md_shape *shape,
     return MD_OK;
 }
 
-/* As md_tensor_alloc, its elements not written yet. */
-static md_status alloc_unset(md_tensor *out, md_dtype dtype,
-                             const md_shape *shape, const md_alloc *alloc,
-                             md_error *err)
+md_status md_tensor_alloc_unset(md_tensor *out, md_dtype dtype,
+                                const md_shape *shape, const md_alloc *alloc,
+                                md_error *err)
 {
     md_tensor t = { dtype, *shape, NULL, NULL };
     size_t size;
@@ -42,7 +41,7 @@ static md_status alloc_unset(md_tensor *out, md_dtype dtype,
 md_status md_tensor_alloc(md_tensor *out, md_dtype dtype, const md_shape *shape,
                           const md_alloc *alloc, md_error *err)
 {
-    MD_TRY(alloc_unset(out, dtype, shape, alloc, err));
+    MD_TRY(md_tensor_alloc_unset(out, dtype, shape, alloc, err));
     if (out->data)
         memset(out->data, 0, md_tensor_size(out));
     return MD_OK;
@@ -83,7 +82,7 @@ md_status md_tensor_copy(md_tensor *out, const md_tensor *t,
 
     if (t->dtype == MD_DTYPE_STRING && size > 0)
         return copy_strings(out, t, alloc, err);
-    MD_TRY(alloc_unset(out, t->dtype, &t->shape, alloc, err));
+    MD_TRY(md_tensor_alloc_unset(out, t->dtype, &t->shape, alloc, err));
     if (size)
         memcpy(out->data, t->data, size);
     return MD_OK;

@@ -32,6 +32,11 @@ md_status md_tensor_bytes(size_t *out, md_dtype dtype, const md_shape *shape,
 md_status md_tensor_alloc(md_tensor *out, md_dtype dtype, const md_shape *shape,
                           const md_alloc *alloc, md_error *err);
 
+/* The same, but its elements are not written yet. */
+md_status md_tensor_alloc_unset(md_tensor *out, md_dtype dtype,
+                                const md_shape *shape, const md_alloc *alloc,
+                                md_error *err);
+
 /* A deep copy that owns its data (strings too). */
 md_status md_tensor_copy(md_tensor *out, const md_tensor *t,
                          const md_alloc *alloc, md_error *err);

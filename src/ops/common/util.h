@@ -170,6 +170,18 @@ typedef md_status md_compute_fn(md_exec *x, md_tensor *out, md_arena *ar,
 md_status md_exec__single(md_exec *x, md_infer_fn *infer,
                           md_compute_fn *compute, md_error *err);
 
+/*
+ * Call fn(ctx, from, to) for parts that cover [0, n), on the threads of the
+ * execution; fn may write what belongs to its part and nothing else.  `cost`
+ * is what one index takes, about in nanoseconds: short work stays on this
+ * thread, long work is cut into parts of tens of microseconds.  Where parts
+ * begin depends on n and cost alone, so results are the same for any number of
+ * threads even where a part sums up.
+ */
+typedef void md_part_fn(void *ctx, int64_t from, int64_t to);
+void md_exec__share(const md_exec *x, int64_t n, double cost, md_part_fn *fn,
+                    void *ctx);
+
 /* Set all bytes of t to 0. */
 void md_exec__zero(md_tensor *t);
 

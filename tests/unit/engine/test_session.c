@@ -229,6 +229,61 @@ static void test_session__bound_input_is_read_in_place(void **state)
     md_session_free(s);
 }
 
+/* a: planned; b: a view of it; c: planned, twice; x: an input; a constant. */
+static void test_session__bound_outputs_are_written_in_place(void **state)
+{
+    enum {
+        N = 4
+    };
+    const int64_t dims[] = { N };
+    const md_shape shape = { 1, { N } };
+    const float want[] = { -2, 2, -6, 4 };
+    const bool own[] = { true, false, true, false, false, false };
+    md_model *m = md_build_model(17);
+    md_value_id x = md_build_input(m, "x", MD_DTYPE_F32, 1, dims);
+    md_value_id a = unary(m, "Neg", add(m, x, x)), c = unary(m, "Relu", a);
+    const md_value_id outputs[] = {
+        a, unary(m, "Identity", a), c,
+        c, unary(m, "Identity", x), md_build_scalar(m, MD_DTYPE_F32, 4.0)
+    };
+    float in[N] = { 1, -1, 3, -2 }, room[MD_COUNT(own)][N];
+    md_error err = MD_ERROR_INIT;
+    md_session *s;
+    md_run *r;
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(outputs); i++)
+        md_build_output(m, outputs[i]);
+    s = open_session(m, false, NULL);
+    assert_md_ok(md_run_acquire(&r, s, &shape, &err), &err);
+    md_run_bind_input(r, 0, in);
+    for (uint32_t i = 0; i < MD_COUNT(own); i++)
+        assert_int_equal(md_run_bind_output(r, i, room[i]), own[i]);
+    assert_md_ok(md_run_execute(r, 0, &err), &err);
+    for (uint32_t i = 0; i < MD_COUNT(own); i++)
+        assert_true((md_run_output(r, i)->data == room[i]) == own[i]);
+    assert_memory_equal(room[0], want, sizeof(want));
+    assert_memory_equal(md_run_output(r, 1)->data, want, sizeof(want));
+    assert_ptr_equal(md_run_output(r, 3)->data, room[2]);
+    assert_ptr_equal(md_run_output(r, 4)->data, in);
+    memset(room, 0, sizeof(room));
+    assert_true(md_run_bind_output(r, 0, NULL)); /* c stays bound */
+    assert_md_ok(md_run_execute(r, 0, &err), &err);
+    assert_memory_equal(md_run_output(r, 0)->data, want, sizeof(want));
+    assert_float_equal(room[0][3], 0, 0);
+    assert_float_equal(room[2][3], 4, 0);
+    md_run_release(r);
+    /* Released, bindings are forgotten. */
+    memset(room, 0, sizeof(room));
+    assert_md_ok(md_run_acquire(&r, s, &shape, &err), &err);
+    memcpy(md_run_input(r, 0)->data, in, sizeof(in));
+    assert_md_ok(md_run_execute(r, 0, &err), &err);
+    assert_memory_equal(md_run_output(r, 0)->data, want, sizeof(want));
+    assert_float_equal(room[2][3], 0, 0);
+    md_run_release(r);
+    md_session_free(s);
+}
+
 static void test_session__wrong_shapes_are_named(void **state)
 {
     md_session *s = open_session(small_net(16), false, NULL);
@@ -481,6 +536,7 @@ int main(void)
         cmocka_unit_test(test_session__fuses_and_explains),
         cmocka_unit_test(test_session__running_allocates_nothing),
         cmocka_unit_test(test_session__bound_input_is_read_in_place),
+        cmocka_unit_test(test_session__bound_outputs_are_written_in_place),
         cmocka_unit_test(test_session__wrong_shapes_are_named),
         cmocka_unit_test(test_session__an_empty_batch_runs),
         cmocka_unit_test(test_session__missing_operators_are_listed_once),
