@@ -201,12 +201,11 @@ static md_status plan_again(md_run *r, md_run_step *st, md_error *err)
     st->planned = false;
     md_arena_reset(&st->arena);
     MD_TRY(md_run__bind_step(st, &st->arena, err));
-    s = inst->op->fast->plan(&st->st, md_pool_width(r->s->pool), &st->arena,
-                             err);
+    s = inst->fast->plan(&st->st, md_pool_width(r->s->pool), &st->arena, err);
     if (s != MD_OK)
         return md_wrap(err, s, "node '%s' (%s): ", inst->node->name,
                        inst->node->op);
-    MD_TRY(md_run__reserve(r, st->st.scratch_size, err));
+    MD_TRY(md_run__reserve(r, st->st.scratch_size, st->st.shared_size, err));
     st->planned = true;
     return MD_OK;
 }
@@ -233,8 +232,7 @@ static md_status run_fast(md_run *r, md_run_step *st, md_error *err)
         st->st.in[i] = st->in[i].data;
     for (uint32_t i = 0; i < inst->n_out; i++)
         st->st.out[i] = st->out[i].data;
-    md_run__fast(r, st);
-    return MD_OK;
+    return md_run__fast(r, st, err);
 }
 
 static md_status run_reorder(md_run *r, md_run_step *st, md_error *err)

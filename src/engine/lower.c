@@ -122,11 +122,10 @@ static md_status make_frame(frame *f, md_arena *ar, md_session *s,
 }
 
 /* Free what `lower` made. */
-static void release_state(const md_inst *inst, const md_op *op,
-                          const md_alloc *alloc)
+static void release_state(const md_inst *inst, const md_alloc *alloc)
 {
-    if (inst->kind == MD_INST_FAST && op->fast->release)
-        op->fast->release(inst->state, alloc);
+    if (inst->kind == MD_INST_FAST && inst->fast->release)
+        inst->fast->release(inst->state, alloc);
 }
 
 /* Offer the node to its operator's fast side.  MD_OK with inst->kind set, or
@@ -152,7 +151,8 @@ static md_status offer(md_session *s, md_node *n, md_inst *inst, frame *f,
                     .arena = &s->arena,
                     .want = f->want,
                     .give = f->give,
-                    .packed = f->packed };
+                    .packed = f->packed,
+                    .fast = op->fast };
     md_status st;
 
     inst->kind = MD_INST_REF;
@@ -175,6 +175,7 @@ static md_status offer(md_session *s, md_node *n, md_inst *inst, frame *f,
         return md_wrap(err, st, "node '%s' (%s): ", n->name, n->op);
     }
     inst->kind = MD_INST_FAST;
+    inst->fast = lo.fast;
     inst->state = lo.state;
     inst->kernel = lo.kernel;
     inst->why = lo.why;
@@ -199,7 +200,7 @@ static md_status offer_staged(md_session *s, md_node *n, md_inst *inst,
     MD_TRY(offer(s, n, inst, f, err));
     st = md_session__unstage(s, n, f->packed[1], err);
     if (st != MD_OK)
-        release_state(inst, op, s->alloc);
+        release_state(inst, s->alloc);
     return st;
 }
 
@@ -258,6 +259,7 @@ static md_status append(md_session *s, md_node *n, const md_inst *draft,
     }
     MD_TRY(new_inst(&inst, s, n->n_in, n->n_out, err));
     inst->kind = draft->kind;
+    inst->fast = draft->fast;
     inst->state = draft->state;
     inst->kernel = draft->kernel;
     inst->why = draft->why;
@@ -285,7 +287,7 @@ static md_status lower_node(md_session *s, md_node *n, md_arena *ar,
     forget_packed(s, n, &f);
     st = append(s, n, &draft, &f, err);
     if (st != MD_OK)
-        release_state(&draft, n->impl, s->alloc);
+        release_state(&draft, s->alloc);
     return st;
 }
 
@@ -350,7 +352,7 @@ md_status md_session__lower(md_session *s, md_error *err)
 void md_session__unlower(md_session *s)
 {
     for (uint32_t i = 0; i < s->n_insts; i++)
-        release_state(&s->insts[i], s->insts[i].op, s->alloc);
+        release_state(&s->insts[i], s->alloc);
     s->n_insts = 0;
     s->n_slots = 0;
 }

@@ -299,8 +299,7 @@ static void find_lifetimes(md_run *r, md_buffer *b)
 static int overwritable(const md_inst *inst)
 {
     if (inst->kind == MD_INST_FAST)
-        return inst->op->fast->inplace ? inst->op->fast->inplace(inst->node)
-                                       : -1;
+        return inst->fast->inplace ? inst->fast->inplace(inst->node) : -1;
     if (inst->kind == MD_INST_REF && (inst->op->flags & MD_OP_INPLACE) &&
         !inst->node->fused)
         return 0;
@@ -546,7 +545,7 @@ md_status md_run__bind_step(md_run_step *st, md_arena *arena, md_error *err)
     md_dtype *dtypes =
         md_arena_calloc(arena, n_in + n_out + 1u, sizeof(*dtypes));
 
-    st->st = (md_step){ .fast = inst->op->fast,
+    st->st = (md_step){ .fast = inst->fast,
                         .state = inst->state,
                         .node = inst->node,
                         .fused = inst->node->fused,
@@ -571,13 +570,15 @@ md_status md_run__bind_step(md_run_step *st, md_arena *arena, md_error *err)
 }
 
 static md_status plan_fast(md_run *r, md_run_step *st, size_t *scratch_size,
-                           md_error *err)
+                           size_t *shared_size, md_error *err)
 {
     MD_TRY(md_run__bind_step(st, &r->arena, err));
-    MD_TRY(st->inst->op->fast->plan(&st->st, md_pool_width(r->s->pool),
-                                    &r->arena, err));
+    MD_TRY(st->inst->fast->plan(&st->st, md_pool_width(r->s->pool), &r->arena,
+                                err));
     if (st->st.scratch_size > *scratch_size)
         *scratch_size = st->st.scratch_size;
+    if (st->st.shared_size > *shared_size)
+        *shared_size = st->st.shared_size;
     return MD_OK;
 }
 
@@ -595,31 +596,43 @@ static void count_macs(md_run *r, const md_run_step *st)
     r->macs += inst->op->macs(inst->node, in, out);
 }
 
-md_status md_run__reserve(md_run *r, size_t size, md_error *err)
+/* Make *p hold `total` bytes.  The old ones stay until then: planned steps
+ * count on them. */
+static md_status grow(const md_run *r, unsigned char **p, size_t total,
+                      md_error *err)
 {
     const md_alloc *a = r->s->run_alloc;
-    unsigned char *scratch;
+    unsigned char *grown = md_malloc_aligned(a, total);
+
+    if (!grown)
+        return md_fail_nomem(err, total);
+    md_free(a, *p);
+    *p = grown;
+    return MD_OK;
+}
+
+md_status md_run__reserve(md_run *r, size_t size, size_t shared, md_error *err)
+{
     size_t total;
 
-    if (size <= r->scratch_size)
-        return MD_OK;
-    size = md_round_up(size, MD_CACHE_LINE);
-    if (!md_mul_size(&total, size, (size_t)md_pool_width(r->s->pool)))
-        return md_fail_nomem(err, SIZE_MAX);
-    /* The old one stays until then: planned steps count on it. */
-    scratch = md_malloc_aligned(a, total);
-    if (!scratch)
-        return md_fail_nomem(err, total);
-    md_free(a, r->scratch);
-    r->scratch = scratch;
-    r->scratch_size = size;
+    if (size > r->scratch_size) {
+        size = md_round_up(size, MD_CACHE_LINE);
+        if (!md_mul_size(&total, size, (size_t)md_pool_width(r->s->pool)))
+            return md_fail_nomem(err, SIZE_MAX);
+        MD_TRY(grow(r, &r->scratch, total, err));
+        r->scratch_size = size;
+    }
+    if (shared > r->shared_size) {
+        MD_TRY(grow(r, &r->shared, shared, err));
+        r->shared_size = shared;
+    }
     return MD_OK;
 }
 
 static md_status make_steps(md_run *r, md_error *err)
 {
     md_session *s = r->s;
-    size_t scratch_size = 0;
+    size_t scratch_size = 0, shared_size = 0;
 
     r->steps = md_arena_calloc(&r->arena, s->n_insts + 1u, sizeof(*r->steps));
     if (!r->steps)
@@ -638,10 +651,10 @@ static md_status make_steps(md_run *r, md_error *err)
         if (st->dynamic)
             continue;
         if (inst->kind == MD_INST_FAST)
-            MD_TRY(plan_fast(r, st, &scratch_size, err));
+            MD_TRY(plan_fast(r, st, &scratch_size, &shared_size, err));
         count_macs(r, st);
     }
-    return md_run__reserve(r, scratch_size, err);
+    return md_run__reserve(r, scratch_size, shared_size, err);
 }
 
 /* Write addresses of slots into steps and headers. */
@@ -745,6 +758,7 @@ void md_run__free(md_run *r)
         md_free(r->s->run_alloc, output_end(r, i)->own);
     md_free(r->s->run_alloc, r->memory);
     md_free(r->s->run_alloc, r->scratch);
+    md_free(r->s->run_alloc, r->shared);
     md_arena_release(&r->step_scratch);
     md_arena_release(&r->text);
     md_arena_release(&r->arena);
@@ -831,11 +845,23 @@ static md_status run_ref(md_run *r, md_run_step *st, md_error *err)
                         &r->recycle.alloc, &r->text, r->s->pool, r->width, err);
 }
 
-void md_run__fast(const md_run *r, const md_run_step *st)
+md_status md_run__fast(const md_run *r, const md_run_step *st, md_error *err)
 {
-    job j = { r, &st->st };
+    md_step now = st->st;
+    job j = { r, &now };
+    md_status s = now.check ? now.check(&now, err) : MD_OK;
 
-    md_pool_run(r->s->pool, r->width, st->st.n_chunks, run_chunk, &j);
+    if (s != MD_OK)
+        return md_wrap(err, s, "node '%s' (%s): ", now.node->name,
+                       now.node->op);
+    now.shared = r->shared;
+    md_pool_run(r->s->pool, r->width, now.n_chunks, run_chunk, &j);
+    while (now.phase < MD_PHASES_MAX - 1 && now.n_more[now.phase] > 0) {
+        int64_t n = now.n_more[now.phase++];
+
+        md_pool_run(r->s->pool, r->width, n, run_chunk, &j);
+    }
+    return MD_OK;
 }
 
 static md_status run_step(md_run *r, md_run_step *st, md_error *err)
@@ -844,8 +870,7 @@ static md_status run_step(md_run *r, md_run_step *st, md_error *err)
         return md_run__dynamic(r, st, err);
     switch (st->inst->kind) {
     case MD_INST_FAST:
-        md_run__fast(r, st);
-        return MD_OK;
+        return md_run__fast(r, st, err);
     case MD_INST_REORDER:
         md_run__reorder(r, st);
         return MD_OK;
@@ -879,6 +904,7 @@ const md_tensor *md_run_output(const md_run *r, uint32_t i)
 size_t md_run_memory(const md_run *r)
 {
     size_t size = r->memory_size + r->recycle.used_size + r->recycle.kept_size +
+                  r->shared_size +
                   r->scratch_size * (size_t)md_pool_width(r->s->pool);
 
     for (uint32_t i = 0; i < r->s->graph->n_outputs; i++)

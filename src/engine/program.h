@@ -27,12 +27,13 @@ typedef enum md_inst_kind {
 
 typedef struct md_inst {
     md_inst_kind kind;
-    md_node *node;   /* NULL for a reorder */
-    const md_op *op; /* NULL for a reorder */
-    uint32_t *in;    /* slots; MD_SLOT_NONE where absent */
+    md_node *node;       /* NULL for a reorder */
+    const md_op *op;     /* NULL for a reorder */
+    const md_fast *fast; /* of MD_INST_FAST */
+    uint32_t *in;        /* slots; MD_SLOT_NONE where absent */
     uint32_t *out;
     uint32_t n_in, n_out;
-    void *state; /* of op->fast */
+    void *state; /* of fast */
     const char *kernel;
     const char *why;
 } md_inst;

@@ -61,6 +61,8 @@ struct md_run {
     size_t memory_size;
     unsigned char *scratch; /* one part per thread of the pool */
     size_t scratch_size;    /* of a part */
+    unsigned char *shared;  /* by the phases of a step */
+    size_t shared_size;
     md_tensor *inputs, *outputs;
     md_run_end *ends; /* of the inputs, then of the outputs */
     uint32_t *end;    /* by slot: whose memory it is in, or MD_SLOT_NONE */
@@ -86,11 +88,12 @@ md_tensor md_run__header(const md_run *r, uint32_t slot_id);
 md_status md_run__bind_step(md_run_step *st, md_arena *arena, md_error *err);
 
 /* Run a planned step; a reorder copies st->in[0] to st->out[0]. */
-void md_run__fast(const md_run *r, const md_run_step *st);
+md_status md_run__fast(const md_run *r, const md_run_step *st, md_error *err);
 void md_run__reorder(const md_run *r, const md_run_step *st);
 
-/* Let the workers' scratch hold `size` bytes each. */
-md_status md_run__reserve(md_run *r, size_t size, md_error *err);
+/* Let the workers' scratch hold `size` bytes each, and what phases share
+ * `shared` bytes. */
+md_status md_run__reserve(md_run *r, size_t size, size_t shared, md_error *err);
 
 /* --- dynamic.c --- */
 

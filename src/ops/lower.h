@@ -5,7 +5,8 @@
  * kernel it can run, in which layouts, and packs its constants into state.
  * Once per set of concrete shapes, `plan` computes arguments and the number
  * of chunks.  `run` does one chunk; chunks of a step may run on several
- * threads at once and in any order.
+ * threads at once and in any order, those of a phase after all of the phase
+ * before.
  */
 #ifndef MD_OPS_LOWER_H
 #define MD_OPS_LOWER_H
@@ -70,10 +71,16 @@ typedef struct md_lower {
     md_layout *give; /* layout in which it gives each output */
     bool *packed;    /* constants that were copied into state and are no longer
                    * read: freed when that holds for all their uses */
-    void *state;     /* for plan and run */
-    const char *kernel; /* name of the kernel chosen, for explain */
-    const char *why;    /* why no faster one, for explain; may be NULL */
+    const struct md_fast *fast; /* preset to the operator's; another one whose
+                                 * lower was called takes the node over */
+    void *state;                /* for plan and run */
+    const char *kernel;         /* name of the kernel chosen, for explain */
+    const char *why; /* why no faster one, for explain; may be NULL */
 } md_lower;
+
+enum {
+    MD_PHASES_MAX = 3
+};
 
 /* One step of a plan.  Shapes are logical (NC16 values too: [n,c,h,w]). */
 typedef struct md_step {
@@ -88,9 +95,16 @@ typedef struct md_step {
     const md_dtype *in_dtype; /* n_in */
     const md_dtype *out_dtype;
     /* Set by plan. */
-    void *args;          /* in the plan's arena; NULL if shapes suffice */
-    int64_t n_chunks;    /* >= 0 */
-    size_t scratch_size; /* bytes per worker, on a cache line */
+    void *args;       /* in the plan's arena; NULL if shapes suffice */
+    int64_t n_chunks; /* >= 0; of phase 0 */
+    int64_t n_more[MD_PHASES_MAX - 1]; /* of the phases behind it */
+    size_t scratch_size;               /* bytes per worker, on a cache line */
+    size_t shared_size;                /* bytes that last from phase to phase */
+    /* Looks at what the inputs hold, before each run; NULL: any will do. */
+    md_status (*check)(const struct md_step *st, md_error *err);
+    /* Set before each run. */
+    int phase;
+    void *shared;
 } md_step;
 
 typedef struct md_fast {
