@@ -1,7 +1,8 @@
 /*
  * Conv in float32, into NC16, by one of four kernels: conv_stem_f32 for few
  * input channels (it reads them row-major), dwconv_f32 for one filter per
- * channel, conv_f32 or conv_bf16 for the rest.
+ * channel, conv_f32 or conv_bf16 for the rest.  What is not 2-D, has groups of
+ * odd sizes or no constant weights goes to conv_rows.c.
  */
 #include <string.h>
 
@@ -121,21 +122,25 @@ static md_status pack(state *s, const md_lower *lo, const float *w,
     return MD_OK;
 }
 
-static md_status check(const md_lower *lo, md_error *err)
+/* 2-D float32 with constants, and groups that keep blocks of channels whole,
+ * if there are several. */
+static bool takes(const md_lower *lo)
 {
     const md_tensor *w = md_lower__const(lo, 1, MD_DTYPE_F32);
+    const int64_t groups = md_node_attr_i(lo->node, "group", 1);
 
     if (!md_lower__is(lo, 0, MD_DTYPE_F32, 4) || !w || w->shape.rank != 4)
-        return md_fail(err, MD_UNSUPPORTED,
-                       "needs 2-D float32 with constant weights");
+        return false;
     if (lo->node->n_in > 2 && lo->in[2] &&
         !md_lower__const(lo, 2, MD_DTYPE_F32))
-        return md_fail(err, MD_UNSUPPORTED, "the bias is no constant");
-    return MD_OK;
+        return false;
+    return groups == 1 || (w->shape.dim[1] == 1 && w->shape.dim[0] == groups) ||
+           (w->shape.dim[1] % MD_BLOCK == 0 &&
+            w->shape.dim[0] / groups % MD_BLOCK == 0);
 }
 
 /* Which kernel fits groups and channels. */
-static md_status choose(state *s, md_lower *lo, md_error *err)
+static void choose(state *s, md_lower *lo)
 {
     const md_conv_shape *c = &s->shape;
     md_lower_bf16 bf16;
@@ -156,17 +161,11 @@ static md_status choose(state *s, md_lower *lo, md_error *err)
         s->kind = DENSE_BF16;
         s->kernel.bf16 = bf16;
         lo->kernel = bf16.kernel->name;
-    } else if (s->groups == 1 || (c->ic / s->groups % MD_BLOCK == 0 &&
-                                  c->oc / s->groups % MD_BLOCK == 0)) {
+    } else {
         s->kind = DENSE;
         s->kernel.dense = md_conv_f32_select(lo->cpu);
         lo->kernel = s->kernel.dense->name;
-    } else {
-        return md_fail(err, MD_UNSUPPORTED,
-                       "%lld groups whose channels are no multiple of %d",
-                       (long long)s->groups, MD_BLOCK);
     }
-    return MD_OK;
 }
 
 static md_status lower(md_lower *lo, md_error *err)
@@ -176,7 +175,10 @@ static md_status lower(md_lower *lo, md_error *err)
     md_status st;
     state *s;
 
-    MD_TRY(check(lo, err));
+    if (!takes(lo)) {
+        lo->fast = &md_fast_conv_rows;
+        return lo->fast->lower(lo, err);
+    }
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->groups = md_node_attr_i(lo->node, "group", 1);
     s->shape = (md_conv_shape){ .n = 1,
@@ -186,7 +188,7 @@ static md_status lower(md_lower *lo, md_error *err)
                                 .kw = w->shape.dim[3],
                                 .dilation_w = md_lower__ints_at(
                                     lo->node, "dilations", 1, 1) };
-    MD_TRY(choose(s, lo, err));
+    choose(s, lo);
     if (s->kind != STEM)
         lo->want[0] = MD_LAYOUT_NC16;
     if (residual >= 0)
