@@ -1,5 +1,6 @@
 /* Gates z (update), r (reset) and h (hidden), in this order. */
 #include "ops/common/recurrent.h"
+#include "ops/lower.h"
 
 /* With linear_before_reset the product with R is reset, otherwise what goes
  * into it. */
@@ -24,7 +25,7 @@ static void step(const md_recurrent_cell *s)
         s->h[i] = (1.0 - z[i]) * hidden[i] + z[i] * s->h[i];
 }
 
-static const md_recurrent recurrent = {
+const md_recurrent md_recurrent_gru = {
     .n_gates = 3,
     .n_acts = 2,
     .acts = { "Sigmoid", "Tanh" },
@@ -32,7 +33,7 @@ static const md_recurrent recurrent = {
     .step = step,
 };
 
-MD_RECURRENT_FUNCTIONS
+MD_RECURRENT_FUNCTIONS(md_recurrent_gru)
 
 const md_op md_op_gru = {
     .domain = "",
@@ -44,4 +45,6 @@ const md_op md_op_gru = {
     .out_max = 2,
     .infer = infer,
     .run = run,
+    .flags = MD_OP_WEIGHTS,
+    .fast = &md_fast_recurrent,
 };

@@ -1,6 +1,7 @@
 /* Gates i (input), o (output), f (forget) and c (cell), in this order;
  * peepholes i, o, f. */
 #include "ops/common/recurrent.h"
+#include "ops/lower.h"
 
 static void step(const md_recurrent_cell *s)
 {
@@ -23,7 +24,7 @@ static void step(const md_recurrent_cell *s)
     }
 }
 
-static const md_recurrent recurrent = {
+const md_recurrent md_recurrent_lstm = {
     .n_gates = 4,
     .n_acts = 3,
     .acts = { "Sigmoid", "Tanh", "Tanh" },
@@ -31,7 +32,7 @@ static const md_recurrent recurrent = {
     .step = step,
 };
 
-MD_RECURRENT_FUNCTIONS
+MD_RECURRENT_FUNCTIONS(md_recurrent_lstm)
 
 const md_op md_op_lstm = {
     .domain = "",
@@ -43,4 +44,6 @@ const md_op md_op_lstm = {
     .out_max = 3,
     .infer = infer,
     .run = run,
+    .flags = MD_OP_WEIGHTS,
+    .fast = &md_fast_recurrent,
 };

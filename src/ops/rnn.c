@@ -1,5 +1,6 @@
 /* h = f(W x + R h). */
 #include "ops/common/recurrent.h"
+#include "ops/lower.h"
 
 static void step(const md_recurrent_cell *s)
 {
@@ -10,14 +11,14 @@ static void step(const md_recurrent_cell *s)
         s->h[i] = s->x[i];
 }
 
-static const md_recurrent recurrent = {
+const md_recurrent md_recurrent_rnn = {
     .n_gates = 1,
     .n_acts = 1,
     .acts = { "Tanh" },
     .step = step,
 };
 
-MD_RECURRENT_FUNCTIONS
+MD_RECURRENT_FUNCTIONS(md_recurrent_rnn)
 
 const md_op md_op_rnn = {
     .domain = "",
@@ -29,4 +30,6 @@ const md_op md_op_rnn = {
     .out_max = 2,
     .infer = infer,
     .run = run,
+    .flags = MD_OP_WEIGHTS,
+    .fast = &md_fast_recurrent,
 };

@@ -4,17 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { /* inputs */
-    IN_X,
-    IN_W,
-    IN_R,
-    IN_B,
-    IN_LENGTHS,
-    IN_H,
-    IN_C,
-    IN_PEEPHOLE
-};
-
 enum { /* outputs */
     OUT_Y,
     OUT_H,
@@ -125,10 +114,10 @@ static const struct activation *find_activation(md_str name)
     return NULL;
 }
 
-/* The functions of direction d; alpha and beta are consumed by those that
- * have them, over both directions. */
-static void take_activations(md_recurrent_cell *s, const md_node *n,
-                             const md_recurrent *r, int d)
+/* alpha and beta are consumed by the functions that have them, over both
+ * directions. */
+void md_recurrent__acts(md_recurrent_act out[MD_RECURRENT_ACTS],
+                        const md_node *n, const md_recurrent *r, int d)
 {
     const md_attr *names = md_node_attr(n, "activations");
     uint32_t n_alpha, n_beta, at_alpha = 0, at_beta = 0;
@@ -145,9 +134,7 @@ static void take_activations(md_recurrent_cell *s, const md_node *n,
             va = alpha[at_alpha++];
         if (a->has_beta && at_beta < n_beta)
             vb = beta[at_beta++];
-        s->act[i % r->n_acts].f = a->f;
-        s->act[i % r->n_acts].alpha = va;
-        s->act[i % r->n_acts].beta = vb;
+        out[i % r->n_acts] = (md_recurrent_act){ a->name, a->f, va, vb };
     }
 }
 
@@ -172,8 +159,7 @@ double md_recurrent__dot(const md_recurrent_cell *s, int64_t k, const double *h)
 
 /* --- inference --------------------------------------------------------- */
 
-/* 1, or 2 for both directions. */
-static md_status find_directions(const md_node *n, int *out, md_error *err)
+md_status md_recurrent__directions(const md_node *n, int *out, md_error *err)
 {
     const char *d = md_node_attr_s(n, "direction", "forward");
 
@@ -186,6 +172,18 @@ static md_status find_directions(const md_node *n, int *out, md_error *err)
                        "expected",
                        d);
     return MD_OK;
+}
+
+bool md_recurrent__is_backward(const md_node *n, int d)
+{
+    const char *direction = md_node_attr_s(n, "direction", "forward");
+
+    return d == 1 || strcmp(direction, "reverse") == 0;
+}
+
+bool md_recurrent__is_batch_first(const md_node *n, int64_t opset)
+{
+    return opset >= 14 && md_node_attr_i(n, "layout", 0) != 0;
 }
 
 static md_status check_activations(const md_node *n, uint32_t expected,
@@ -228,13 +226,13 @@ static md_status check_shape(const md_infer *c, uint32_t i, int rank,
 static md_status check_types(const md_infer *c, md_error *err)
 {
     for (uint32_t i = 0; i < c->node->n_in; i++) {
-        if (i == IN_LENGTHS) {
+        if (i == MD_RECURRENT_LENGTHS) {
             MD_TRY(md_infer__may(c, i, MD_T(I32), err));
             continue;
         }
-        MD_TRY(i <= IN_R ? md_infer__need(c, i, MD_TYPES_FLOAT, err)
-                         : md_infer__may(c, i, MD_TYPES_FLOAT, err));
-        MD_TRY(md_infer__same_dtype(c, IN_X, i, err));
+        MD_TRY(i <= MD_RECURRENT_R ? md_infer__need(c, i, MD_TYPES_FLOAT, err)
+                                   : md_infer__may(c, i, MD_TYPES_FLOAT, err));
+        MD_TRY(md_infer__same_dtype(c, MD_RECURRENT_X, i, err));
     }
     return MD_OK;
 }
@@ -243,7 +241,7 @@ static md_status check_types(const md_infer *c, md_error *err)
 static md_status find_hidden(const md_infer *c, md_dim *out, md_error *err)
 {
     int64_t given = md_node_attr_i(c->node, "hidden_size", 0);
-    const md_type *r = c->in[IN_R];
+    const md_type *r = c->in[MD_RECURRENT_R];
 
     if (given < 0)
         return md_fail(err, MD_INVALID, "hidden_size is %lld",
@@ -279,26 +277,29 @@ static md_status check_shapes(const md_infer *c, const md_recurrent *r,
         state[0] = z->batch;
         state[1] = dirs;
     }
-    MD_TRY(check_shape(c, IN_W, 3, (md_dim[]){ dirs, rows, z->input }, err));
-    MD_TRY(check_shape(c, IN_R, 3, (md_dim[]){ dirs, rows, z->hidden }, err));
-    MD_TRY(check_shape(c, IN_B, 2, (md_dim[]){ dirs, biases }, err));
-    MD_TRY(check_shape(c, IN_LENGTHS, 1, (md_dim[]){ z->batch }, err));
-    MD_TRY(check_shape(c, IN_H, 3, state, err));
-    MD_TRY(check_shape(c, IN_C, 3, state, err));
-    return check_shape(c, IN_PEEPHOLE, 2, (md_dim[]){ dirs, peepholes }, err);
+    MD_TRY(check_shape(c, MD_RECURRENT_W, 3, (md_dim[]){ dirs, rows, z->input },
+                       err));
+    MD_TRY(check_shape(c, MD_RECURRENT_R, 3,
+                       (md_dim[]){ dirs, rows, z->hidden }, err));
+    MD_TRY(check_shape(c, MD_RECURRENT_B, 2, (md_dim[]){ dirs, biases }, err));
+    MD_TRY(
+        check_shape(c, MD_RECURRENT_LENGTHS, 1, (md_dim[]){ z->batch }, err));
+    MD_TRY(check_shape(c, MD_RECURRENT_H, 3, state, err));
+    MD_TRY(check_shape(c, MD_RECURRENT_C, 3, state, err));
+    return check_shape(c, MD_RECURRENT_PEEPHOLE, 2,
+                       (md_dim[]){ dirs, peepholes }, err);
 }
 
 static md_status find_sizes(const md_infer *c, const md_recurrent *r, sizes *z,
                             md_error *err)
 {
-    const md_type *x = c->in[IN_X];
+    const md_type *x = c->in[MD_RECURRENT_X];
 
-    MD_TRY(find_directions(c->node, &z->n_dirs, err));
+    MD_TRY(md_recurrent__directions(c->node, &z->n_dirs, err));
     MD_TRY(check_activations(c->node, (uint32_t)(r->n_acts * z->n_dirs), err));
-    z->batch_first =
-        c->opset >= 14 && md_node_attr_i(c->node, "layout", 0) != 0;
-    MD_TRY(md_infer__rank(c, IN_X, 3, 3, err));
-    MD_TRY(md_infer__rank(c, IN_R, 3, 3, err));
+    z->batch_first = md_recurrent__is_batch_first(c->node, c->opset);
+    MD_TRY(md_infer__rank(c, MD_RECURRENT_X, 3, 3, err));
+    MD_TRY(md_infer__rank(c, MD_RECURRENT_R, 3, 3, err));
     MD_TRY(md_infer__fresh(c, &z->time, err));
     MD_TRY(md_infer__fresh(c, &z->batch, err));
     MD_TRY(md_infer__fresh(c, &z->input, err));
@@ -322,7 +323,7 @@ md_status md_recurrent__infer(const md_infer *c, const md_recurrent *r,
     MD_TRY(check_types(c, err));
     MD_TRY(find_sizes(c, r, &z, err));
     dirs = MD_DIM(z.n_dirs);
-    y.dtype = state.dtype = c->in[IN_X]->dtype;
+    y.dtype = state.dtype = c->in[MD_RECURRENT_X]->dtype;
     y.dim[0] = z.batch_first ? z.batch : z.time;
     y.dim[1] = z.batch_first ? z.time : dirs;
     y.dim[2] = z.batch_first ? dirs : z.batch;
@@ -379,15 +380,16 @@ static void load_direction(layer *l, const md_recurrent *r, int d)
     const md_exec *x = l->x;
     int64_t n = l->n_rows, h = l->n_hidden, dir = d;
 
-    md_load_f64(l->w, x->in[IN_W], dir * n * l->n_in, n * l->n_in);
-    md_load_f64(l->r, x->in[IN_R], dir * n * h, n * h);
-    if (md_exec_has(x, IN_B)) {
-        md_load_f64(l->w_bias, x->in[IN_B], 2 * dir * n, n);
-        md_load_f64(l->r_bias, x->in[IN_B], (2 * dir + 1) * n, n);
+    md_load_f64(l->w, x->in[MD_RECURRENT_W], dir * n * l->n_in, n * l->n_in);
+    md_load_f64(l->r, x->in[MD_RECURRENT_R], dir * n * h, n * h);
+    if (md_exec_has(x, MD_RECURRENT_B)) {
+        md_load_f64(l->w_bias, x->in[MD_RECURRENT_B], 2 * dir * n, n);
+        md_load_f64(l->r_bias, x->in[MD_RECURRENT_B], (2 * dir + 1) * n, n);
     }
-    if (md_exec_has(x, IN_PEEPHOLE))
-        md_load_f64(l->peephole, x->in[IN_PEEPHOLE], 3 * dir * h, 3 * h);
-    take_activations(&l->cell, x->node, r, d);
+    if (md_exec_has(x, MD_RECURRENT_PEEPHOLE))
+        md_load_f64(l->peephole, x->in[MD_RECURRENT_PEEPHOLE], 3 * dir * h,
+                    3 * h);
+    md_recurrent__acts(l->cell.act, x->node, r, d);
 }
 
 /* W x and its bias at time t of element b. */
@@ -395,7 +397,7 @@ static void load_input(layer *l, int64_t t, int64_t b)
 {
     int64_t row = l->batch_first ? b * l->n_time + t : t * l->n_batch + b;
 
-    md_load_f64(l->in, l->x->in[IN_X], row * l->n_in, l->n_in);
+    md_load_f64(l->in, l->x->in[MD_RECURRENT_X], row * l->n_in, l->n_in);
     for (int64_t k = 0; k < l->n_rows; k++) {
         double sum = l->w_bias[k];
 
@@ -417,12 +419,11 @@ static void load_state(const layer *l, double *out, uint32_t input, int64_t row)
 static void run_sequence(layer *l, const md_recurrent *r, int d, int64_t b,
                          int64_t n)
 {
-    const char *direction = md_node_attr_s(l->x->node, "direction", "forward");
-    bool backward = d == 1 || strcmp(direction, "reverse") == 0;
+    bool backward = md_recurrent__is_backward(l->x->node, d);
     int64_t state = l->batch_first ? b * l->n_dirs + d : d * l->n_batch + b;
 
-    load_state(l, l->cell.h, IN_H, state);
-    load_state(l, l->cell.c, IN_C, state);
+    load_state(l, l->cell.h, MD_RECURRENT_H, state);
+    load_state(l, l->cell.c, MD_RECURRENT_C, state);
     for (int64_t i = 0; i < n; i++) {
         int64_t t = backward ? n - 1 - i : i;
         int64_t y = l->batch_first ? (b * l->n_time + t) * l->n_dirs + d
@@ -442,23 +443,23 @@ static void run_sequence(layer *l, const md_recurrent *r, int d, int64_t b,
                      l->n_hidden);
 }
 
-static md_status find_length(const layer *l, int64_t b, int64_t *out,
-                             md_error *err)
+md_status md_recurrent__length(int64_t *out, const int32_t *lengths, int64_t b,
+                               int64_t n_time, md_error *err)
 {
-    *out = l->n_time;
-    if (!md_exec_has(l->x, IN_LENGTHS))
-        return MD_OK;
-    *out = md_tensor_get_i64(l->x->in[IN_LENGTHS], b);
-    if (*out >= 0 && *out <= l->n_time)
+    *out = lengths ? lengths[b] : n_time;
+    if (*out >= 0 && *out <= n_time)
         return MD_OK;
     return md_fail(err, MD_INVALID,
                    "sequence %lld has length %lld, 0 to %lld expected",
-                   (long long)b, (long long)*out, (long long)l->n_time);
+                   (long long)b, (long long)*out, (long long)n_time);
 }
 
 static md_status run_layer(layer *l, const md_recurrent *r, md_arena *ar,
                            md_error *err)
 {
+    const md_tensor *lengths = md_exec_has(l->x, MD_RECURRENT_LENGTHS)
+                                   ? l->x->in[MD_RECURRENT_LENGTHS]
+                                   : NULL;
     md_infer c;
     sizes z;
 
@@ -479,7 +480,8 @@ static md_status run_layer(layer *l, const md_recurrent *r, md_arena *ar,
         for (int64_t b = 0; b < l->n_batch; b++) {
             int64_t n;
 
-            MD_TRY(find_length(l, b, &n, err));
+            MD_TRY(md_recurrent__length(&n, lengths ? lengths->data : NULL, b,
+                                        l->n_time, err));
             run_sequence(l, r, d, b, n);
         }
     }

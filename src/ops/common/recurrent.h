@@ -13,15 +13,30 @@ enum {
     MD_RECURRENT_ACTS = 3
 };
 
+enum { /* inputs */
+    MD_RECURRENT_X,
+    MD_RECURRENT_W,
+    MD_RECURRENT_R,
+    MD_RECURRENT_B,
+    MD_RECURRENT_LENGTHS,
+    MD_RECURRENT_H,
+    MD_RECURRENT_C,
+    MD_RECURRENT_PEEPHOLE
+};
+
 typedef double md_act_fn(double x, double alpha, double beta);
+
+/* One of the activations that the standard names. */
+typedef struct md_recurrent_act {
+    const char *name;
+    md_act_fn *f;
+    double alpha, beta;
+} md_recurrent_act;
 
 /* One element of a batch at one time in one direction. */
 typedef struct md_recurrent_cell {
     int64_t n_hidden;
-    struct {
-        md_act_fn *f;
-        double alpha, beta;
-    } act[MD_RECURRENT_ACTS];
+    md_recurrent_act act[MD_RECURRENT_ACTS];
     double clip;            /* of what goes into an activation; 0: none */
     const double *r;        /* [n_gates, n_hidden, n_hidden] */
     const double *r_bias;   /* [n_gates, n_hidden] */
@@ -41,10 +56,30 @@ typedef struct md_recurrent {
     void (*step)(const md_recurrent_cell *s);
 } md_recurrent;
 
+/* One for each operator. */
+extern const md_recurrent md_recurrent_lstm, md_recurrent_gru, md_recurrent_rnn;
+
 md_status md_recurrent__infer(const md_infer *c, const md_recurrent *r,
                               md_error *err);
 md_status md_recurrent__run(md_exec *x, const md_recurrent *r,
                             md_infer_fn *infer, md_error *err);
+
+/* The activations of direction d. */
+void md_recurrent__acts(md_recurrent_act out[MD_RECURRENT_ACTS],
+                        const md_node *n, const md_recurrent *r, int d);
+
+/* 1, or 2 for both directions. */
+md_status md_recurrent__directions(const md_node *n, int *out, md_error *err);
+
+/* Does direction d go from the end to the beginning? */
+bool md_recurrent__is_backward(const md_node *n, int d);
+
+/* The batch is the first axis, not time. */
+bool md_recurrent__is_batch_first(const md_node *n, int64_t opset);
+
+/* Steps of sequence b of a batch; lengths (NULL: all are n_time) holds int32. */
+md_status md_recurrent__length(int64_t *out, const int32_t *lengths, int64_t b,
+                               int64_t n_time, md_error *err);
 
 /* Row k (of n_gates * n_hidden) of R times h, with its bias. */
 double md_recurrent__dot(const md_recurrent_cell *s, int64_t k,
@@ -53,7 +88,7 @@ double md_recurrent__dot(const md_recurrent_cell *s, int64_t k,
 /* Activation i of v, clipped. */
 double md_recurrent__act(const md_recurrent_cell *s, int i, double v);
 
-#define MD_RECURRENT_FUNCTIONS                                                 \
+#define MD_RECURRENT_FUNCTIONS(recurrent)                                      \
     static md_status infer(const md_infer *c, md_error *err)                   \
     {                                                                          \
         return md_recurrent__infer(c, &recurrent, err);                        \

@@ -33,6 +33,14 @@ static const char *const nets[] = {
     "d = Conv(c, f32[40,24,1,1]~0.2); e = Conv(d, f32[40,40,3,3]~0.1) "
     "pads=[1,1,1,1]; f = Add(d, e); g = GlobalAveragePool(f); "
     "h = Flatten(g); y = Gemm(h, f32[40,10]~0.3, f32[10]~1); -> y",
+    "x f32[N,5,30]; a = Conv(x, f32[12,5,3]~0.3, f32[12]~1) pads=[1,1]; "
+    "b = Conv(a, f32[12,4,3]~0.3) group=3; "
+    "y = ConvTranspose(b, f32[12,5,4]~0.3) strides=[2]; -> y",
+    "x f32[N,6,30]; a = LSTM(x, f32[1,80,30]~0.2, f32[1,80,20]~0.2, "
+    "f32[1,160]~0.3) layout=1; b = Reshape(a, i64[3]{0 6 20}); "
+    "c = GRU(b, f32[2,60,20]~0.2, f32[2,60,20]~0.2) layout=1 "
+    "direction=\"bidirectional\"; d = Reshape(c, i64[3]{0 6 40}); "
+    "y = RNN(d, f32[1,9,40]~0.2, f32[1,9,9]~0.2) layout=1; -> y",
     "x f32[N,16,6,6]; a = AveragePool(x) kernel_shape=[3,3]; "
     "b = ReduceMean(a, i64[1]{2}); c = ReduceSum(b, i64[1]{3}); "
     "d = Flatten(c); y = Gemm(d, f32[16,17]~0.3); -> y",

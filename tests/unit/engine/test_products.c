@@ -1,0 +1,195 @@
+/*
+ * Operators that multiply, each form of each lowering: results as by the
+ * definition on every CPU level, the same bits with and without threads, and
+ * in precision strict those of a request that runs alone.
+ */
+#include "support/test.h"
+
+#include <string.h>
+
+#include "base/cpu.h"
+#include "base/pool.h"
+#include "support/net.h"
+
+/* Not one falls back to the definition. */
+static const char *const nets[] = {
+    /* Conv along one, two and three axes, in rows */
+    "x f32[N,4,9]; y = Conv(x, f32[6,4,3]~1); -> y",
+    "x f32[N,4,60]; y = Conv(x, f32[7,4,3]~1, f32[7]~1) pads=[1,2]; -> y",
+    "x f32[N,4,61]; y = Conv(x, f32[7,4,5]~1) strides=[3] dilations=[2] "
+    "auto_pad=\"SAME_LOWER\"; -> y",
+    "x f32[N,6,61]; a = Conv(x, f32[6,1,5]~1, f32[6]~1) group=6 pads=[2,2]; "
+    "b = Add(a, x); y = Relu(b); -> y",
+    "x f32[N,64,200]; y = Conv(x, f32[64,64,3]~0.1) pads=[1,1]; -> y",
+    "x f32[N,3,4,5,6]; y = Conv(x, f32[5,3,3,2,3]~1, f32[5]~1) "
+    "pads=[1,0,1,0,1,2]; -> y",
+    "x f32[N,4,5,6,7]; y = Conv(x, f32[6,2,2,2,3]~1) group=2 "
+    "strides=[1,2,2] dilations=[2,1,3]; -> y",
+    "x f32[N,4,5,5]; w f32[6,4,3,3]; y = Conv(x, w); -> y",
+    "x f32[N,4,5,5]; w f32[6,4,3,3]; b f32[6]; y = Conv(x, w, b) "
+    "pads=[1,1,1,1]; -> y",
+    "x f32[N,4,5,5]; b f32[6]; y = Conv(x, f32[6,4,3,3]~1, b); -> y",
+    "x f32[N,4,5,5]; y = Conv(x, f32[6,2,3,3]~1) group=2; -> y",
+    "x f32[N,24,20,20]; y = Conv(x, f32[24,8,3,3]~0.2) group=3 "
+    "pads=[1,1,1,1]; -> y",
+    "x f32[N,3,0]; y = Conv(x, f32[5,3,1]~1); -> y",
+    "x f32[N,0,9]; y = Conv(x, f32[5,0,3]~1, f32[5]~1); -> y",
+    /* ConvTranspose */
+    "x f32[N,4,9]; y = ConvTranspose(x, f32[4,3,3]~1); -> y",
+    "x f32[N,4,30]; y = ConvTranspose(x, f32[4,3,4]~1, f32[3]~1) "
+    "strides=[2]; -> y",
+    "x f32[N,4,30]; y = ConvTranspose(x, f32[4,3,2]~1, f32[3]~1) "
+    "strides=[3] output_padding=[2]; -> y",
+    "x f32[N,4,5,6]; y = ConvTranspose(x, f32[4,3,2,2]~1) strides=[2,2]; -> y",
+    "x f32[N,4,5,6]; y = ConvTranspose(x, f32[4,3,4,4]~1, f32[3]~1) "
+    "strides=[2,2] pads=[1,1,1,1]; -> y",
+    "x f32[N,4,5,6]; y = ConvTranspose(x, f32[4,3,3,2]~1, f32[6]~1) group=2 "
+    "strides=[1,3] dilations=[2,2] pads=[0,1,1,0]; -> y",
+    "x f32[N,4,5,6]; y = ConvTranspose(x, f32[4,3,3,3]~1) strides=[2,2] "
+    "output_shape=[10,12]; -> y",
+    "x f32[N,4,5,6]; y = ConvTranspose(x, f32[4,3,3,3]~1) strides=[2,3] "
+    "auto_pad=\"SAME_UPPER\"; -> y",
+    "x f32[N,4,3,4,5]; y = ConvTranspose(x, f32[4,2,2,3,2]~1, f32[2]~1) "
+    "strides=[2,1,2]; -> y",
+    "x f32[N,4,7]; w f32[4,3,3]; y = ConvTranspose(x, w) strides=[2]; -> y",
+    "x f32[N,4,7]; w f32[4,3,3]; b f32[3]; y = ConvTranspose(x, w, b) "
+    "strides=[2] pads=[1,1]; -> y",
+    "x f32[N,64,28,28]; y = ConvTranspose(x, f32[64,32,2,2]~0.1) "
+    "strides=[2,2]; -> y",
+    /* recurrent nets: the batch first, so that N is the first dimension */
+    "x f32[N,7,5]; y, h, c = LSTM(x, f32[1,12,5]~0.4, f32[1,12,3]~0.4, "
+    "f32[1,24]~0.3) layout=1 hidden_size=3; -> y, h, c",
+    "x f32[N,70,20]; y, h, c = LSTM(x, f32[2,256,20]~0.1, f32[2,256,64]~0.1, "
+    "f32[2,512]~0.3) layout=1 direction=\"bidirectional\"; -> y, h, c",
+    "x f32[N,6,5]; h0 f32[N,1,3]; c0 f32[N,1,3]; _, h, c = LSTM(x, "
+    "f32[1,12,5]~0.4, f32[1,12,3]~0.4, _, _, h0, c0, f32[1,9]~0.5) layout=1 "
+    "input_forget=1 clip=0.5 direction=\"reverse\"; -> h, c",
+    "x f32[N,7,5]; y, h = GRU(x, f32[1,9,5]~0.4, f32[1,9,3]~0.4, "
+    "f32[1,18]~0.3) layout=1; -> y, h",
+    "x f32[N,7,5]; y, h = GRU(x, f32[2,57,5]~0.4, f32[2,57,19]~0.4, "
+    "f32[2,114]~0.3) layout=1 linear_before_reset=1 "
+    "direction=\"bidirectional\" activations=[\"Sigmoid\",\"Softsign\","
+    "\"HardSigmoid\",\"ScaledTanh\"] activation_alpha=[0.3,1.5] "
+    "activation_beta=[0.4,0.7]; -> y, h",
+    "x f32[N,7,5]; y, h = RNN(x, f32[1,9,5]~0.4, f32[1,9,9]~0.4) layout=1 "
+    "activations=[\"Elu\"]; -> y, h",
+    "x f32[N,9,5]; y = RNN(x, f32[2,9,5]~0.4, f32[2,9,9]~0.4, f32[2,18]~0.2) "
+    "layout=1 direction=\"bidirectional\" activations=[\"Affine\","
+    "\"ThresholdedRelu\"] activation_alpha=[0.5,0.1]; -> y",
+    "x f32[N,4,5]; w f32[1,12,5]; r f32[1,12,3]; b f32[1,24]; "
+    "y = LSTM(x, w, r, b) layout=1; -> y",
+    "x f32[N,4,0]; y = GRU(x, f32[1,9,0]~1, f32[1,9,3]~0.4) layout=1; -> y",
+    /* time first */
+    "x f32[3,N,4]; y, h = RNN(x, f32[1,6,4]~0.4, f32[1,6,6]~0.4); -> y, h",
+    "x f32[3,N,4]; y, h, c = LSTM(x, f32[1,24,4]~0.4, f32[1,24,6]~0.4, _, "
+    "i32[9]{1 0 3 2 1 3 0 2 3}) direction=\"reverse\"; -> y, h, c",
+};
+
+enum {
+    BATCH = 9 /* one more than the rows of a tile */
+};
+
+static void run(md_session *s, const md_tensor *in, md_tensor *out)
+{
+    md_error err = MD_ERROR_INIT;
+
+    assert_md_ok(md_session_run(s, in, out, md_alloc_default(), &err), &err);
+}
+
+/* As by the definition, and no node by it. */
+static void check_results(const char *text)
+{
+    md_session *s = net_open(text, NULL);
+    char *explained = net_explain(s);
+
+    if (strstr(explained, " reference "))
+        fail_msg("a reference in\n%s\nof\n%s", explained, text);
+    md_free(md_alloc_default(), explained);
+    md_session_free(s);
+    /* sums of up to some hundred products of about normal numbers */
+    net_check(text, NULL, BATCH, 2e-5, 0);
+}
+
+static void test_products__as_defined(void **state)
+{
+    static const uint32_t masks[] = { MD_CPU_NONE, MD_CPU_AVX2, MD_CPU_ALL };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(masks) * MD_COUNT(nets); i++) {
+        md_cpu_set_mask(masks[i % MD_COUNT(masks)]);
+        check_results(nets[i / MD_COUNT(masks)]);
+    }
+    md_cpu_set_mask(MD_CPU_ALL);
+}
+
+static void check_threads(const char *text, md_pool *pool)
+{
+    md_session_opts opts = MD_SESSION_OPTS_INIT;
+    md_tensor in[NET_IO_MAX], alone[NET_IO_MAX] = { 0 };
+    md_tensor shared[NET_IO_MAX] = { 0 };
+    md_session *s = net_open(text, NULL), *p;
+    uint32_t n_in = md_session_n_inputs(s), n_out = md_session_n_outputs(s);
+
+    opts.pool = pool;
+    p = net_open(text, &opts);
+    net_inputs(in, md_session_model(s)->graph, BATCH, 5);
+    run(s, in, alone);
+    run(p, in, shared);
+    for (uint32_t i = 0; i < n_out; i++) {
+        if (memcmp(alone[i].data, shared[i].data, md_tensor_size(&alone[i])))
+            fail_msg("threads change output %u of\n%s", (unsigned)i, text);
+    }
+    net_release(in, n_in);
+    net_release(alone, n_out);
+    net_release(shared, n_out);
+    md_session_free(s);
+    md_session_free(p);
+}
+
+static void test_products__same_with_threads(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_pool *pool = NULL;
+
+    (void)state;
+    assert_md_ok(md_pool_new(&pool, 3, md_alloc_default(), &err), &err);
+    for (size_t i = 0; i < MD_COUNT(nets); i++)
+        check_threads(nets[i], pool);
+    md_pool_free(pool);
+}
+
+/* What the values of an input make wrong is told before anything runs. */
+static void test_products__refuses_lengths(void **state)
+{
+    static const char text[] =
+        "x f32[3,2,4]; n i32[2]; y = RNN(x, f32[1,6,4]~0.4, f32[1,6,6]~0.4, "
+        "_, n); -> y";
+    md_session *s = net_open(text, NULL);
+    md_error err = MD_ERROR_INIT;
+    md_tensor in[NET_IO_MAX], out = MD_TENSOR_INIT;
+
+    (void)state;
+    net_inputs(in, md_session_model(s)->graph, 1, 1);
+    ((int32_t *)in[1].data)[0] = 0;
+    ((int32_t *)in[1].data)[1] = 4;
+    assert_int_equal(md_session_run(s, in, &out, md_alloc_default(), &err),
+                     MD_INVALID);
+    assert_non_null(strstr(err.msg, "node 'y' (RNN): sequence 1 has length 4, "
+                                    "0 to 3 expected"));
+    ((int32_t *)in[1].data)[1] = 3;
+    run(s, in, &out);
+    net_release(in, 2);
+    net_release(&out, 1);
+    md_session_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_products__as_defined),
+        cmocka_unit_test(test_products__same_with_threads),
+        cmocka_unit_test(test_products__refuses_lengths),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
