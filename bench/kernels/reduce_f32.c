@@ -48,6 +48,8 @@ static void bench_reduce(job *j)
         for (size_t i = 0; i < MD_COUNT(rows); i++) {
             j->a.outer = rows[i].outer, j->a.n = rows[i].n;
             j->a.inner = rows[i].inner, j->a.op = rows[i].op;
+            j->a.m = 1, j->a.n_stride = j->a.inner;
+            j->a.outer_stride = j->a.n * j->a.inner;
             if (md_bench_wanted(j->kernel->name, j->kernel->required))
                 md_bench_time(&(md_bench_case){ j->kernel->name, rows[i].name,
                                                 N, run_reduce, j });

@@ -3,21 +3,10 @@
 #include "ops/common/quantize.h"
 #include "ops/common/reduce.h"
 
-static double add(double acc, double v)
-{
-    return acc + v;
-}
-
-static double mean(double acc, int64_t n)
-{
-    return n ? acc / (double)n : 0.0;
-}
-
-static const md_reduce reduce = {
+static const md_reduction reduce = {
     .types = MD_TYPES_Q8 | MD_T(I32),
     .axes_input = 2, /* an attribute in the only opset there is */
-    .step = add,
-    .finish = mean,
+    .op = MD_REDUCE_SUM,
 };
 
 /* The node as a reduction of its first input alone. */
@@ -46,23 +35,26 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     float out_scale = (float)md_exec__scalar(x, 3, 1.0);
     int64_t out_zero = (int64_t)md_exec__scalar(x, 4, 0.0);
     md_tensor centred = { .dtype = MD_DTYPE_I32, .shape = x->in[0]->shape };
-    md_tensor means = { .dtype = MD_DTYPE_F64, .shape = out->shape };
+    md_tensor sums = { .dtype = MD_DTYPE_F64, .shape = out->shape };
     const md_tensor *in = &centred;
     md_node one = reduction(x->node);
     md_exec v = *x;
+    int64_t n = md_tensor_n(x->in[0]), rows = md_tensor_n(out);
+    double count = n > 0 ? (double)(n / rows) : 1.0; /* of none: 0 */
     int32_t *codes;
 
     MD_TRY(md_quantize__centre(
         &codes, x->in[0], md_exec_has(x, 2) ? x->in[2] : NULL, 1, ar, err));
-    MD_TRY(md_exec__scratch(&means.data, ar, md_tensor_n(out), sizeof(double),
+    MD_TRY(md_exec__scratch(&sums.data, ar, md_tensor_n(out), sizeof(double),
                             err));
     centred.data = codes;
     v.node = &one;
     v.in = &in;
-    MD_TRY(md_reduce__compute(&v, &reduce, &means, ar, err));
+    MD_TRY(md_reduce__compute(&v, &reduce, &sums, ar, err));
     for (int64_t i = 0; i < md_tensor_n(out); i++)
-        md_quantize__set(out, i, scale * (float)((const double *)means.data)[i],
-                         out_scale, out_zero, true);
+        md_quantize__set(
+            out, i, scale * (float)(((const double *)sums.data)[i] / count),
+            out_scale, out_zero, true);
     return MD_OK;
 }
 

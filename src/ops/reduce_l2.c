@@ -1,24 +1,10 @@
-#include <math.h>
-
 #include "ops/common/reduce.h"
+#include "ops/lower.h"
 
-static double step(double acc, double v)
-{
-    return acc + v * v;
-}
-
-static double finish(double acc, int64_t n)
-{
-    (void)n;
-    return sqrt(acc);
-}
-
-static const md_reduce reduce = {
+static const md_reduction reduce = {
     .types = MD_TYPES_NUMBER,
     .axes_input = 18,
-    .start = 0.0,
-    .step = step,
-    .finish = finish,
+    .op = MD_REDUCE_L2,
 };
 
 MD_REDUCE_FUNCTIONS
@@ -33,4 +19,5 @@ const md_op md_op_reduce_l2 = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_reduce,
 };

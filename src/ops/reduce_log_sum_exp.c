@@ -1,25 +1,11 @@
 /* log(sum(exp(x))), in an order that overflows only when the result does. */
-#include <math.h>
-
 #include "ops/common/reduce.h"
+#include "ops/lower.h"
 
-/* log(exp(acc) + exp(v)) */
-static double step(double acc, double v)
-{
-    double hi = acc > v ? acc : v, lo = acc > v ? v : acc;
-
-    if (isnan(acc) || isnan(v))
-        return NAN;
-    if (isinf(hi))
-        return hi;
-    return hi + log1p(exp(lo - hi));
-}
-
-static const md_reduce reduce = {
+static const md_reduction reduce = {
     .types = MD_TYPES_NUMBER,
     .axes_input = 18,
-    .start = -INFINITY,
-    .step = step,
+    .op = MD_REDUCE_LOG_SUM_EXP,
 };
 
 MD_REDUCE_FUNCTIONS
@@ -34,4 +20,5 @@ const md_op md_op_reduce_log_sum_exp = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_reduce,
 };

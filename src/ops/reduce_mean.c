@@ -1,21 +1,10 @@
 #include "ops/common/reduce.h"
+#include "ops/lower.h"
 
-static double step(double acc, double v)
-{
-    return acc + v;
-}
-
-static double finish(double acc, int64_t n)
-{
-    return acc / (double)n;
-}
-
-static const md_reduce reduce = {
+static const md_reduction reduce = {
     .types = MD_TYPES_NUMBER,
     .axes_input = 18,
-    .start = 0.0,
-    .step = step,
-    .finish = finish,
+    .op = MD_REDUCE_MEAN,
 };
 
 MD_REDUCE_FUNCTIONS
@@ -30,4 +19,5 @@ const md_op md_op_reduce_mean = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_reduce,
 };

@@ -1,22 +1,11 @@
 #include "ops/common/reduce.h"
+#include "ops/lower.h"
 
-static double step(double acc, double v)
-{
-    return acc + v;
-}
-
-static int64_t step_int(int64_t acc, int64_t v)
-{
-    return (int64_t)((uint64_t)acc + (uint64_t)v);
-}
-
-static const md_reduce reduce = {
+static const md_reduction reduce = {
     .types = MD_TYPES_NUMBER,
     .axes_input = 13,
-    .start = 0.0,
-    .step = step,
-    .start_int = 0,
-    .step_int = step_int,
+    .op = MD_REDUCE_SUM,
+    .ints = true,
 };
 
 MD_REDUCE_FUNCTIONS
@@ -31,4 +20,5 @@ const md_op md_op_reduce_sum = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_reduce,
 };

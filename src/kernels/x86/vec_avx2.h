@@ -2,6 +2,8 @@
 #ifndef MD_KERNELS_X86_VEC_AVX2_H
 #define MD_KERNELS_X86_VEC_AVX2_H
 
+#include <stdbool.h>
+
 #include "kernels/x86/math_avx2.h"
 
 #define VF(name) name##__avx2
@@ -93,6 +95,54 @@ static inline float vf_min_lane(vf x)
 
     s = _mm_min_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_min_ss(s, _mm_movehdup_ps(s)));
+}
+
+static inline bool vf_any_nan(vf x)
+{
+    return _mm256_movemask_ps(_mm256_cmp_ps(x, x, _CMP_UNORD_Q)) != 0;
+}
+
+/* Doubles: half as many lanes. */
+typedef __m256d vd;
+
+#define vd_set _mm256_set1_pd
+#define vd_add _mm256_add_pd
+#define vd_mul _mm256_mul_pd
+#define vd_div _mm256_div_pd
+#define vd_fmadd _mm256_fmadd_pd
+#define vd_load _mm256_loadu_pd
+#define vd_store _mm256_storeu_pd
+
+/* The lower and the upper half of the lanes. */
+static inline vd vd_low(vf x)
+{
+    return _mm256_cvtps_pd(_mm256_castps256_ps128(x));
+}
+
+static inline vd vd_high(vf x)
+{
+    return _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
+}
+
+static inline vf vd_join(vd low, vd high)
+{
+    return _mm256_set_m128(_mm256_cvtpd_ps(high), _mm256_cvtpd_ps(low));
+}
+
+static inline double vd_sum(vd x)
+{
+    const __m128d s =
+        _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd(x, 1));
+
+    return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
+}
+
+static inline double vd_product(vd x)
+{
+    const __m128d s =
+        _mm_mul_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd(x, 1));
+
+    return _mm_cvtsd_f64(_mm_mul_sd(s, _mm_unpackhi_pd(s, s)));
 }
 
 #endif

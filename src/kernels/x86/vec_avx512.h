@@ -6,6 +6,8 @@
 #ifndef MD_KERNELS_X86_VEC_AVX512_H
 #define MD_KERNELS_X86_VEC_AVX512_H
 
+#include <stdbool.h>
+
 #include "kernels/x86/math_avx512.h"
 
 #define VF(name) name##__avx512
@@ -79,6 +81,41 @@ static inline float vf_max_lane(vf x)
 static inline float vf_min_lane(vf x)
 {
     return _mm512_reduce_min_ps(x);
+}
+
+static inline bool vf_any_nan(vf x)
+{
+    return _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q) != 0;
+}
+
+/* Doubles: half as many lanes. */
+typedef __m512d vd;
+
+#define vd_set _mm512_set1_pd
+#define vd_add _mm512_add_pd
+#define vd_mul _mm512_mul_pd
+#define vd_div _mm512_div_pd
+#define vd_fmadd _mm512_fmadd_pd
+#define vd_load _mm512_loadu_pd
+#define vd_store _mm512_storeu_pd
+#define vd_sum _mm512_reduce_add_pd
+#define vd_product _mm512_reduce_mul_pd
+
+/* The lower and the upper half of the lanes. */
+static inline vd vd_low(vf x)
+{
+    return _mm512_cvtps_pd(_mm512_castps512_ps256(x));
+}
+
+static inline vd vd_high(vf x)
+{
+    return _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
+}
+
+static inline vf vd_join(vd low, vd high)
+{
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)),
+                              _mm512_cvtpd_ps(high), 1);
 }
 
 #endif

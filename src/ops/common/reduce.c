@@ -1,8 +1,11 @@
 #include "ops/common/reduce.h"
 
+#include <math.h>
+#include <string.h>
+
 /* The reduced axes as bits.  *known is false when they are not known. */
 static md_status find_axes(uint32_t *bits, bool *known, const md_infer *c,
-                           const md_reduce *r, md_error *err)
+                           const md_reduction *r, md_error *err)
 {
     int rank = c->in[0]->rank;
     md_ints axes;
@@ -23,7 +26,8 @@ static md_status find_axes(uint32_t *bits, bool *known, const md_infer *c,
     return MD_OK;
 }
 
-md_status md_reduce__infer(const md_infer *c, const md_reduce *r, md_error *err)
+md_status md_reduce__infer(const md_infer *c, const md_reduction *r,
+                           md_error *err)
 {
     bool keep = md_node_attr_i(c->node, "keepdims", 1) != 0;
     const md_type *in = c->in[0];
@@ -52,24 +56,37 @@ md_status md_reduce__infer(const md_infer *c, const md_reduce *r, md_error *err)
     return MD_OK;
 }
 
-/* Shapes and strides of the kept and of the reduced axes. */
-typedef struct parts {
-    md_shape kept, gone;
-    int64_t kept_stride[MD_RANK_MAX], gone_stride[MD_RANK_MAX];
-} parts;
+/* Axes that are alike and lie behind each other are one, axes of 1 none. */
+typedef struct axes {
+    md_shape shape;
+    int64_t stride[MD_RANK_MAX];
+} axes;
 
-static void split_axes(parts *p, const md_shape *in, uint32_t bits)
+static void add_axis(axes *a, bool merge, int64_t dim, int64_t stride)
+{
+    md_shape *s = &a->shape;
+
+    if (!merge)
+        s->dim[s->rank++] = 1;
+    s->dim[s->rank - 1] *= dim;
+    a->stride[s->rank - 1] = stride;
+}
+
+static void split_axes(axes *kept, axes *gone, const md_shape *in,
+                       uint32_t bits)
 {
     int64_t stride[MD_RANK_MAX];
+    axes *last = NULL;
 
-    *p = (parts){ 0 };
+    *kept = *gone = (axes){ 0 };
     md_shape_strides(stride, in);
     for (int i = 0; i < in->rank; i++) {
-        bool gone = bits >> i & 1;
-        md_shape *s = gone ? &p->gone : &p->kept;
+        axes *a = bits >> i & 1 ? gone : kept;
 
-        (gone ? p->gone_stride : p->kept_stride)[s->rank] = stride[i];
-        s->dim[s->rank++] = in->dim[i];
+        if (in->dim[i] == 1)
+            continue;
+        add_axis(a, a == last, in->dim[i], stride[i]);
+        last = a;
     }
 }
 
@@ -82,64 +99,226 @@ static int64_t offset(const int64_t *index, const int64_t *stride, int rank)
     return at;
 }
 
-static void reduce_f64(const md_reduce *r, const parts *p, md_tensor *out,
-                       int64_t o, const md_tensor *in, int64_t base)
+/* Where element o of those that are kept lies in the input. */
+static int64_t locate(const axes *kept, int64_t o)
 {
-    int64_t index[MD_RANK_MAX] = { 0 }, n = md_shape_n(&p->gone);
-    double acc = r->start;
+    int64_t at = 0;
 
-    for (int64_t i = 0; i < n; i++) {
-        double v;
-
-        md_load_f64(&v, in, base + offset(index, p->gone_stride, p->gone.rank),
-                    1);
-        acc = r->step(acc, v);
-        (void)md_step_index(index, p->gone.dim, p->gone.rank);
+    for (int i = kept->shape.rank; i-- > 0;) {
+        at += o % kept->shape.dim[i] * kept->stride[i];
+        o /= kept->shape.dim[i];
     }
-    md_tensor_set_f64(out, o, r->finish ? r->finish(acc, n) : acc);
+    return at;
 }
 
-static void reduce_i64(const md_reduce *r, const parts *p, md_tensor *out,
-                       int64_t o, const md_tensor *in, int64_t base)
+/* v as it is added up; element i of LOG_SUM_EXP is scaled by
+ * top[i * step]. */
+static void terms_f64(md_reduce op, double *v, int64_t n, const double *top,
+                      int64_t step)
 {
-    int64_t index[MD_RANK_MAX] = { 0 }, n = md_shape_n(&p->gone);
-    int64_t acc = r->start_of ? r->start_of(in->dtype) : r->start_int;
-    bool wide = r->step_u64 && in->dtype == MD_DTYPE_U64;
-
-    for (int64_t i = 0; i < n; i++) {
-        int64_t v = md_tensor_get_i64(
-            in, base + offset(index, p->gone_stride, p->gone.rank));
-
-        acc = wide ? (int64_t)r->step_u64((uint64_t)acc, (uint64_t)v)
-                   : r->step_int(acc, v);
-        (void)md_step_index(index, p->gone.dim, p->gone.rank);
-    }
-    md_tensor_set_i64(out, o, acc);
+    for (int64_t i = 0; i < n && op == MD_REDUCE_L1; i++)
+        v[i] = fabs(v[i]);
+    if (op == MD_REDUCE_SUM_SQUARE || op == MD_REDUCE_L2)
+        for (int64_t i = 0; i < n; i++)
+            v[i] *= v[i];
+    for (int64_t i = 0; i < n && op == MD_REDUCE_LOG_SUM_EXP; i++)
+        v[i] = exp(v[i] - top[i * step]);
 }
 
-md_status md_reduce__compute(md_exec *x, const md_reduce *r, md_tensor *out,
+/* Integers wrap. */
+static void terms_u64(md_reduce op, uint64_t *v, int64_t n, bool is_signed)
+{
+    for (int64_t i = 0; i < n && op == MD_REDUCE_L1 && is_signed; i++)
+        v[i] = v[i] >> 63 ? 0 - v[i] : v[i];
+    for (int64_t i = 0; i < n && op == MD_REDUCE_SUM_SQUARE; i++)
+        v[i] *= v[i];
+}
+
+#define EACH(expr)                                                             \
+    for (int64_t i = 0; i < n; i++)                                            \
+    a[i] = (expr)
+
+/* a[i] with v[i]; NaN wins. */
+static void fold_f64(md_reduce op, double *a, const double *v, int64_t n)
+{
+    if (op == MD_REDUCE_MAX)
+        EACH(v[i] > a[i] || isnan(v[i]) ? v[i] : a[i]);
+    else if (op == MD_REDUCE_MIN)
+        EACH(v[i] < a[i] || isnan(v[i]) ? v[i] : a[i]);
+    else if (op == MD_REDUCE_PROD)
+        EACH(a[i] * v[i]);
+    else
+        EACH(a[i] + v[i]);
+}
+
+static void fold_u64(md_reduce op, uint64_t *a, const uint64_t *v, int64_t n,
+                     bool is_signed)
+{
+    /* turned so, signed numbers have the order of unsigned ones */
+    const uint64_t turn = is_signed ? UINT64_C(1) << 63 : 0;
+
+    if (op == MD_REDUCE_MAX)
+        EACH((v[i] ^ turn) > (a[i] ^ turn) ? v[i] : a[i]);
+    else if (op == MD_REDUCE_MIN)
+        EACH((v[i] ^ turn) < (a[i] ^ turn) ? v[i] : a[i]);
+    else if (op == MD_REDUCE_PROD)
+        EACH(a[i] * v[i]);
+    else
+        EACH(a[i] + v[i]);
+}
+
+static double start_f64(md_reduce op)
+{
+    return op == MD_REDUCE_MAX    ? -INFINITY
+           : op == MD_REDUCE_MIN  ? INFINITY
+           : op == MD_REDUCE_PROD ? 1.0
+                                  : 0.0;
+}
+
+/* MAX: the lowest value of the type, which nothing is below, and so on. */
+static uint64_t start_u64(md_reduce op, md_dtype t)
+{
+    if (op == MD_REDUCE_MAX)
+        return (uint64_t)md_dtype_int_min(t);
+    if (op == MD_REDUCE_MIN)
+        return t == MD_DTYPE_BOOL  ? 1
+               : t == MD_DTYPE_U64 ? UINT64_MAX
+                                   : (uint64_t)md_dtype_int_max(t);
+    return op == MD_REDUCE_PROD;
+}
+
+typedef struct job {
+    const md_tensor *in;
+    md_tensor *out;
+    axes kept, gone;
+    md_reduce op;
+    bool ints;
+} job;
+
+/* What is added up for up to MD_CHUNK outputs that lie side by side. */
+typedef struct piece {
+    md_reduce op;
+    int64_t n;
+    const double *top; /* by output, for LOG_SUM_EXP */
+    double f64[MD_CHUNK];
+    uint64_t u64[MD_CHUNK];
+} piece;
+
+/* n <= MD_CHUNK elements from `at` on: one for each output or, when `row` is
+ * set, all for the only one; these in pairs, pairs of pairs and so on, for
+ * the least error. */
+static void add(const job *j, piece *p, int64_t at, int64_t n, bool row)
+{
+    bool is_signed = j->in->dtype != MD_DTYPE_U64;
+    double v[MD_CHUNK];
+    uint64_t u[MD_CHUNK];
+
+    if (j->ints) {
+        md_load_i64((int64_t *)u, j->in, at, n);
+        terms_u64(p->op, u, n, is_signed);
+        for (int64_t half; row && n > 1; n -= half) {
+            half = n / 2;
+            fold_u64(p->op, u, u + n - half, half, is_signed);
+        }
+        fold_u64(p->op, p->u64, u, n, is_signed);
+        return;
+    }
+    md_load_f64(v, j->in, at, n);
+    terms_f64(p->op, v, n, p->top, !row);
+    for (int64_t half; row && n > 1; n -= half) {
+        half = n / 2;
+        fold_f64(p->op, v, v + n - half, half);
+    }
+    fold_f64(p->op, p->f64, v, n);
+}
+
+/* All that is reduced into the piece, whose first element is at `base`. */
+static void add_all(const job *j, piece *p, int64_t base)
+{
+    const md_shape *s = &j->gone.shape;
+    int64_t index[MD_RANK_MAX] = { 0 };
+    bool row = s->rank > 0 && j->gone.stride[s->rank - 1] == 1;
+    int outer = s->rank - row;
+
+    for (int64_t i = 0; i < p->n; i++) {
+        p->f64[i] = start_f64(p->op);
+        p->u64[i] = start_u64(p->op, j->in->dtype);
+    }
+    if (md_shape_n(s) == 0)
+        return;
+    do {
+        int64_t at = base + offset(index, j->gone.stride, outer);
+
+        if (!row)
+            add(j, p, at, p->n, false);
+        for (int64_t i = 0; row && i < s->dim[outer]; i += MD_CHUNK)
+            add(j, p, at + i, md_min_i64(MD_CHUNK, s->dim[outer] - i), true);
+    } while (md_step_index(index, s->dim, outer));
+}
+
+static void finish(const job *j, const piece *p, int64_t o, const double *top)
+{
+    int64_t count = md_shape_n(&j->gone.shape);
+    double v[MD_CHUNK];
+
+    if (j->ints) {
+        md_store_i64(j->out, o, (const int64_t *)p->u64, p->n);
+        return;
+    }
+    for (int64_t i = 0; i < p->n; i++)
+        v[i] = md_reduce_finish(j->op, p->f64[i], top[i], count);
+    md_store_f64(j->out, o, v, p->n);
+}
+
+/* Outputs [from, to). */
+static void reduce_part(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    const md_shape *s = &j->kept.shape;
+    bool side = s->rank > 0 && j->kept.stride[s->rank - 1] == 1;
+    int64_t inner = side ? s->dim[s->rank - 1] : 1;
+    double top[MD_CHUNK] = { 0 };
+    piece p;
+
+    for (int64_t o = from; o < to; o += p.n) {
+        int64_t base = locate(&j->kept, o);
+
+        p.n = md_min_i64(md_min_i64(to - o, inner - o % inner), MD_CHUNK);
+        p.op = j->op;
+        if (j->op == MD_REDUCE_LOG_SUM_EXP) {
+            p.op = MD_REDUCE_MAX;
+            add_all(j, &p, base);
+            memcpy(top, p.f64, (size_t)p.n * sizeof(*top));
+            p.op = j->op;
+        }
+        p.top = top;
+        add_all(j, &p, base);
+        finish(j, &p, o, top);
+    }
+}
+
+md_status md_reduce__compute(md_exec *x, const md_reduction *r, md_tensor *out,
                              md_arena *ar, md_error *err)
 {
-    bool ints = r->step_int && !md_dtype_is_float(out->dtype);
-    int64_t index[MD_RANK_MAX] = { 0 }, n = md_tensor_n(out);
+    job j = { .in = x->in[0],
+              .out = out,
+              .op = r->op,
+              .ints = r->ints && !md_dtype_is_float(out->dtype) };
+    bool exp = r->op == MD_REDUCE_LOG_SUM_EXP;
     uint32_t bits;
     md_infer c;
     bool known;
-    parts p;
 
     MD_TRY(md_exec__infer_view(x, &c, ar, err));
     MD_TRY(find_axes(&bits, &known, &c, r, err));
-    split_axes(&p, &x->in[0]->shape, bits);
-    for (int64_t o = 0; o < n; o++) {
-        int64_t base = offset(index, p.kept_stride, p.kept.rank);
-
-        (ints ? reduce_i64 : reduce_f64)(r, &p, out, o, x->in[0], base);
-        (void)md_step_index(index, p.kept.dim, p.kept.rank);
-    }
+    split_axes(&j.kept, &j.gone, &x->in[0]->shape, bits);
+    md_exec__share(x, md_tensor_n(out),
+                   2.0 + (exp ? 15.0 : 1.5) * (double)md_shape_n(&j.gone.shape),
+                   reduce_part, &j);
     return MD_OK;
 }
 
-md_status md_reduce__run(md_exec *x, const md_reduce *r, md_infer_fn *infer,
+md_status md_reduce__run(md_exec *x, const md_reduction *r, md_infer_fn *infer,
                          md_error *err)
 {
     md_tensor *out;

@@ -1,31 +1,28 @@
-/* Reductions over a set of axes, in double (float types) or int64. */
+/* Reductions over a set of axes, in double (float types) or 64-bit integers. */
 #ifndef MD_OPS_COMMON_REDUCE_H
 #define MD_OPS_COMMON_REDUCE_H
 
+#include "kernels/reduce_f32.h"
 #include "ops/common/util.h"
 
-typedef struct md_reduce {
+/* How one operator reduces: the steps are those of kernels/reduce_f32.h. */
+typedef struct md_reduction {
     uint32_t types;
     int axes_input; /* opset from which axes are input 1 */
-    double start;
-    double (*step)(double acc, double v);
-    double (*finish)(double acc, int64_t n); /* NULL: acc */
-    int64_t start_int;
-    int64_t (*start_of)(md_dtype t);                /* NULL: start_int */
-    int64_t (*step_int)(int64_t acc, int64_t v);    /* NULL: in double */
-    uint64_t (*step_u64)(uint64_t acc, uint64_t v); /* NULL: step_int */
-} md_reduce;
+    md_reduce op;
+    bool ints; /* integers stay integers and wrap; else in double */
+} md_reduction;
 
-md_status md_reduce__infer(const md_infer *c, const md_reduce *r,
+md_status md_reduce__infer(const md_infer *c, const md_reduction *r,
                            md_error *err);
-md_status md_reduce__run(md_exec *x, const md_reduce *r, md_infer_fn *infer,
+md_status md_reduce__run(md_exec *x, const md_reduction *r, md_infer_fn *infer,
                          md_error *err);
 
 /* All of out, which is not empty. */
-md_status md_reduce__compute(md_exec *x, const md_reduce *r, md_tensor *out,
+md_status md_reduce__compute(md_exec *x, const md_reduction *r, md_tensor *out,
                              md_arena *ar, md_error *err);
 
-/* An operator's functions, from its `static const md_reduce reduce`. */
+/* An operator's functions, from its `static const md_reduction reduce`. */
 #define MD_REDUCE_FUNCTIONS                                                    \
     static md_status infer(const md_infer *c, md_error *err)                   \
     {                                                                          \
