@@ -45,7 +45,7 @@ static void run_softmax(void *ctx)
 {
     const job *j = ctx;
 
-    j->softmax->run(j->y, j->x, 12 * 128, 128, false);
+    j->softmax->run(j->y, j->x, 12 * 128, 128, 1, false);
 }
 
 static void run_norm(void *ctx)

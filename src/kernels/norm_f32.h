@@ -1,10 +1,18 @@
 /*
- * LayerNorm and RMSNorm of contiguous rows of n values:
+ * Normalization of contiguous rows of n values:
  *   layer: y = (x - mean) / sqrt(var + eps) * scale + bias
  *   rms:   y = x / sqrt(mean(x^2) + eps) * scale + bias
- * The variance is taken in a second pass about the mean.  y may be x.
- * Against ref: 2e-6 of max(1, |y|) and of the cancellation in x - mean
- * (another order of summing in float; ref sums in double).
+ * with the mean and variance of each row (the latter in a second pass about
+ * the mean) or with given ones.
+ *
+ * `span` elements that lie side by side share a parameter, so a row has
+ * n / span of each (0 stands for 1, n is a multiple), and the parameters of
+ * `cycle` rows lie behind each other (0 stands for 1), of which row `first`
+ * is the first here: of instance normalization span is the plane and cycle the
+ * channels.
+ *
+ * y may be x.  Against ref: 2e-6 of max(1, |y|) and of the cancellation in
+ * x - mean (another order of summing in float; ref sums in double).
  */
 #ifndef MD_KERNELS_NORM_F32_H
 #define MD_KERNELS_NORM_F32_H
@@ -19,8 +27,11 @@ typedef struct md_norm_f32_args {
     float *y;
     const float *x;
     int64_t rows, n;
-    const float *scale; /* [n]; NULL: 1 */
-    const float *bias;  /* [n]; NULL: 0 */
+    int64_t span, cycle, first;
+    const float *scale; /* [cycle][n / span]; NULL: 1 */
+    const float *bias;  /* the same; NULL: 0 */
+    const float *mean;  /* the same; NULL: those of each row */
+    const float *var;   /* given with mean */
     float eps;
     bool rms;
 } md_norm_f32_args;

@@ -1,8 +1,8 @@
 /*
- * Softmax and log-softmax of rows: y[r] = f(x[r]), n values each, contiguous.
- * y may be x.  A row of -Inf only gives NaN, as the formula does; NaN in a row
- * makes the row NaN.  Against ref: within 1e-6 relative (vector exp, another
- * order of summing), log-softmax within 2e-6 of max(1, |y|).
+ * Softmax and log-softmax over k of x[r][k][i], k < n, i < inner, contiguous;
+ * inner is 1 for rows.  y may be x.  -Inf only gives NaN, as the formula does;
+ * NaN makes all n values NaN.  Against ref: within 1e-6 relative (vector exp,
+ * another order of summing), log-softmax within 2e-6 of max(1, |y|).
  */
 #ifndef MD_KERNELS_SOFTMAX_F32_H
 #define MD_KERNELS_SOFTMAX_F32_H
@@ -14,7 +14,7 @@
 #include "base/cpu.h"
 
 typedef void md_softmax_f32_fn(float *y, const float *x, int64_t rows,
-                               int64_t n, bool log);
+                               int64_t n, int64_t inner, bool log);
 
 typedef struct md_softmax_f32_kernel {
     const char *name;

@@ -4,6 +4,7 @@
 
 #include "base/size.h"
 #include "ops/common/util.h"
+#include "ops/lower.h"
 
 static bool is_training(const md_node *n, int64_t opset)
 {
@@ -169,4 +170,5 @@ const md_op md_op_batch_normalization = {
     .flags = MD_OP_INPLACE,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_batchnorm,
 };

@@ -1,5 +1,6 @@
 /* Before opset 21 scale and bias are per group, since then per channel. */
 #include "ops/common/normalize.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -76,4 +77,5 @@ const md_op md_op_group_normalization = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_groupnorm,
 };

@@ -1,4 +1,5 @@
 #include "ops/common/normalize.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -61,4 +62,5 @@ const md_op md_op_instance_normalization = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_instancenorm,
 };

@@ -55,6 +55,57 @@ static void test_norm_f32__rows_equal_ref(void **state)
     }
 }
 
+/* Parameters of spans, in a cycle of 3 rows; `given`: moments too. */
+static void span_case(const md_norm_f32_kernel *k, int64_t per, int64_t span,
+                      int given)
+{
+    const int64_t n = per * span, rows = 5, cycle = 3;
+    const size_t count = (size_t)(rows * n), each = (size_t)(cycle * per);
+    float *x = md_guard_alloc(count * 4), *want = md_guard_alloc(count * 4);
+    float *p = md_guard_alloc(each * 4 * 4);
+    uint32_t seed = (uint32_t)n;
+    md_norm_f32_args a = {
+        .y = want,
+        .x = x,
+        .rows = rows,
+        .n = n,
+        .span = span,
+        .cycle = cycle,
+        .first = per % cycle,
+        .scale = p,
+        .bias = p + each,
+        .mean = given ? p + 2 * each : NULL,
+        .var = given ? p + 3 * each : NULL,
+        .eps = 1e-5f,
+    };
+
+    md_guard_fill_f32(x, count, 3, &seed);
+    md_guard_fill_f32(p, 4 * each, 2, &seed);
+    for (size_t i = 3 * each; i < 4 * each; i++)
+        p[i] = fabsf(p[i]) + 0.1f;
+    md_norm_f32_select(0)->run(&a);
+    a.y = x;
+    k->run(&a);
+    for (size_t i = 0; i < count && n > 1; i++)
+        if (!f32_near(x[i], want[i], 4e-6f, 1))
+            fail_msg("%s: %d spans of %d, given %d [%zu]: %.9g, want %.9g",
+                     k->name, (int)per, (int)span, given, i, (double)x[i],
+                     (double)want[i]);
+    md_guard_free(x, count * 4);
+    md_guard_free(want, count * 4);
+    md_guard_free(p, each * 4 * 4);
+}
+
+static void test_norm_f32__spans(void **state)
+{
+    (void)state;
+    for (const md_norm_f32_kernel *k = md_norm_f32_kernels; k->run; k++) {
+        for (int64_t span = 1; span < 60; span += 1 + span / 5)
+            for (int i = 0; i < 8 && !(k->required & ~md_cpu_flags()); i++)
+                span_case(k, i < 4 ? i + 1 : 5 * i, span, i % 2);
+    }
+}
+
 /* E[x^2] - E[x]^2 in float would give nonsense here. */
 static void test_norm_f32__far_from_zero(void **state)
 {
@@ -76,6 +127,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_norm_f32__rows_equal_ref),
+        cmocka_unit_test(test_norm_f32__spans),
         cmocka_unit_test(test_norm_f32__far_from_zero),
     };
 

@@ -1,6 +1,7 @@
 #ifndef MD_KERNELS_X86_NORM_F32_VEC_H
 #define MD_KERNELS_X86_NORM_F32_VEC_H
 
+#include <assert.h>
 #include <math.h>
 
 #include "base/size.h"
@@ -70,28 +71,84 @@ static float row_squares(const float *x, int64_t n, float mean)
     return vf_sum(sum);
 }
 
+/* What a row is moved and scaled by: its own or the given parameters from
+ * index `at` on. */
+typedef struct row {
+    const md_norm_f32_args *a;
+    float mean, by;
+    int64_t at;
+} row;
+
+static row row_of(const md_norm_f32_args *a, const float *x, int64_t at)
+{
+    const float n = (float)a->n;
+    row r = { .a = a, .at = at };
+
+    if (a->mean)
+        return r;
+    r.mean = a->rms ? 0 : row_sum(x, a->n) / n;
+    r.by = 1 / sqrtf(row_squares(x, a->n, r.mean) / n + a->eps);
+    return r;
+}
+
+/* Each element has parameters of its own. */
+static void apply_each(const row *r, float *y, const float *x)
+{
+    const md_norm_f32_args *a = r->a;
+    vf c = vf_set(r->mean), by = vf_set(r->by);
+
+    for (int64_t i = 0; i < a->n; i += VF_LANES) {
+        const size_t m = lanes_at(a->n, i);
+        vf v;
+
+        if (a->mean) {
+            c = vf_load(a->mean + r->at + i, m);
+            by =
+                vf_div(vf_set(1), vf_sqrt(vf_add(vf_load(a->var + r->at + i, m),
+                                                 vf_set(a->eps))));
+        }
+        v = vf_mul(vf_sub(vf_load(x + i, m), c), by);
+        if (a->scale)
+            v = vf_mul(v, vf_load(a->scale + r->at + i, m));
+        if (a->bias)
+            v = vf_add(v, vf_load(a->bias + r->at + i, m));
+        vf_store(y + i, v, m);
+    }
+}
+
+/* n elements share parameter k. */
+static void apply_span(const row *r, float *y, const float *x, int64_t n,
+                       int64_t k)
+{
+    const md_norm_f32_args *a = r->a;
+    const vf c = vf_set(a->mean ? a->mean[k] : r->mean);
+    const vf by = vf_set(a->mean ? 1 / sqrtf(a->var[k] + a->eps) : r->by);
+    const vf scale = vf_set(a->scale ? a->scale[k] : 1);
+    const vf bias = vf_set(a->bias ? a->bias[k] : 0);
+
+    for (int64_t i = 0; i < n; i += VF_LANES) {
+        const size_t m = lanes_at(n, i);
+        const vf v = vf_mul(vf_mul(vf_sub(vf_load(x + i, m), c), by), scale);
+
+        vf_store(y + i, vf_add(v, bias), m);
+    }
+}
+
 void VF(md_norm_f32)(const md_norm_f32_args *a)
 {
-    const float *x = a->x;
-    float *y = a->y;
+    const int64_t span = a->span ? a->span : 1, per = a->n / span;
 
-    for (int64_t r = 0; r < a->rows; r++, x += a->n, y += a->n) {
-        const float n = (float)a->n;
-        const float mean = a->rms ? 0 : row_sum(x, a->n) / n;
-        const float var = row_squares(x, a->n, mean) / n;
-        const vf by = vf_set(1 / sqrtf(var + a->eps));
-        const vf c = vf_set(mean);
+    assert(a->n % span == 0 && !a->mean == !a->var);
+    for (int64_t i = 0; i < a->rows; i++) {
+        const float *x = a->x + i * a->n;
+        float *y = a->y + i * a->n;
+        const row r =
+            row_of(a, x, a->cycle ? (a->first + i) % a->cycle * per : 0);
 
-        for (int64_t i = 0; i < a->n; i += VF_LANES) {
-            const size_t m = lanes_at(a->n, i);
-            vf v = vf_mul(vf_sub(vf_load(x + i, m), c), by);
-
-            if (a->scale)
-                v = vf_mul(v, vf_load(a->scale + i, m));
-            if (a->bias)
-                v = vf_add(v, vf_load(a->bias + i, m));
-            vf_store(y + i, v, m);
-        }
+        if (span == 1)
+            apply_each(&r, y, x);
+        for (int64_t k = 0; k < per && span > 1; k++)
+            apply_span(&r, y + k * span, x + k * span, span, r.at + k);
     }
 }
 

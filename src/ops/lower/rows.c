@@ -1,5 +1,9 @@
-/* Operators over rows of the last axis: Softmax, LogSoftmax,
- * LayerNormalization. */
+/*
+ * Operators over rows: Softmax and LogSoftmax of any axis, and the
+ * normalizations.  Their rows are the axes from one on (LayerNormalization,
+ * RMSNormalization), a plane (InstanceNormalization, BatchNormalization), or
+ * the planes of a group (GroupNormalization).
+ */
 #include <string.h>
 
 #include "base/size.h"
@@ -11,18 +15,24 @@ typedef struct state {
     const md_softmax_f32_kernel *softmax;
     const md_norm_f32_kernel *norm;
     bool log;
-    int axis; /* first axis of a row */
-    const float *scale, *bias;
+    bool columns; /* of softmax: what lies behind the axis is not in a row */
+    int axis;     /* first axis of a row */
+    const float *scale, *bias; /* of rows from an axis on */
+    bool planes;               /* scale and bias are inputs, by channel: */
+    int64_t groups;            /* 0: each channel is a row */
+    bool by_group;             /* they are by group */
+    bool given;                /* so are mean and variance */
     float eps;
     bool rms;
 } state;
 
 typedef struct args {
-    int64_t rows, n; /* rows of n values */
-    int64_t step;    /* rows of a chunk */
+    int64_t rows, n, inner;   /* rows of n values, [n][inner] of softmax */
+    int64_t span, cycle, per; /* as in norm_f32.h; spans of a row */
+    int64_t step;             /* rows of a chunk */
 } args;
 
-/* The axis as the first of a row; rows must reach to the last axis. */
+/* The axis as the first of a row. */
 static md_status row_axis(const md_lower *lo, int *axis, int64_t otherwise,
                           md_error *err)
 {
@@ -42,8 +52,7 @@ static md_status lower_softmax(md_lower *lo, md_error *err)
         return md_fail(err, MD_UNSUPPORTED, "rows of one element");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     MD_TRY(row_axis(lo, &s->axis, flat ? 1 : -1, err));
-    if (!flat && s->axis != lo->in[0]->rank - 1)
-        return md_fail(err, MD_UNSUPPORTED, "the axis is not the last");
+    s->columns = !flat;
     s->log = strcmp(lo->node->op, "LogSoftmax") == 0;
     s->softmax = md_softmax_f32_select(lo->cpu);
     lo->kernel = s->softmax->name;
@@ -84,6 +93,77 @@ static md_status lower_layernorm(md_lower *lo, md_error *err)
     return MD_OK;
 }
 
+/* Inputs 1 to n are float32; their lengths are checked by inference. */
+static md_status lower_planes(md_lower *lo, uint32_t n, state **out,
+                              md_error *err)
+{
+    state *s;
+
+    for (uint32_t i = 0; i <= n; i++) {
+        if (!md_lower__is(lo, i, MD_DTYPE_F32, -1))
+            return md_fail(err, MD_UNSUPPORTED, "needs float32");
+    }
+    MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
+    s->planes = true;
+    s->eps = md_node_attr_f(lo->node, "epsilon", 1e-5f);
+    s->norm = md_norm_f32_select(lo->cpu);
+    lo->kernel = s->norm->name;
+    *out = s;
+    return MD_OK;
+}
+
+static md_status lower_instancenorm(md_lower *lo, md_error *err)
+{
+    state *s;
+
+    return lower_planes(lo, 2, &s, err);
+}
+
+static md_status lower_groupnorm(md_lower *lo, md_error *err)
+{
+    state *s;
+
+    MD_TRY(lower_planes(lo, 2, &s, err));
+    s->groups = md_node_attr_i(lo->node, "num_groups", 1);
+    s->by_group = lo->opset < 21;
+    return MD_OK;
+}
+
+static md_status lower_batchnorm(md_lower *lo, md_error *err)
+{
+    const md_node *n = lo->node;
+    state *s;
+
+    if (md_node_attr_i(n, "training_mode", 0) || lo->in[0]->rank < 2 ||
+        (lo->opset < 9 && !md_node_attr_i(n, "spatial", 1)) ||
+        (lo->opset < 7 && !md_node_attr_i(n, "is_test", 0)))
+        return md_fail(err, MD_UNSUPPORTED,
+                       "needs the channels' given statistics");
+    MD_TRY(lower_planes(lo, 4, &s, err));
+    s->given = true;
+    return MD_OK;
+}
+
+/* The rows of [batch][channels][plane]. */
+static void plan_planes(const state *s, const md_shape *x, args *a)
+{
+    int64_t plane = md_shape_span(x, 2, x->rank), channels = x->dim[1];
+
+    a->rows = x->dim[0] * channels;
+    a->n = a->span = plane;
+    a->cycle = channels;
+    if (s->groups > 0) {
+        a->rows = x->dim[0] * s->groups;
+        a->cycle = s->groups;
+        a->n = channels / s->groups * plane;
+        a->span = s->by_group ? a->n : plane;
+    } else if (s->given && plane == 1) { /* a row of channels */
+        a->rows = x->dim[0];
+        a->cycle = 1;
+        a->n = channels;
+    }
+}
+
 static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
 {
     const state *s = st->state;
@@ -91,36 +171,71 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     args *a;
 
     MD_TRY(md_step__args(st, arena, (void *)&a, sizeof(*a), err));
-    a->rows = md_shape_span(x, 0, s->axis);
-    a->n = md_shape_span(x, s->axis, x->rank);
-    st->n_chunks = md_step__chunks(a->rows * a->n, a->rows, width);
+    a->span = a->inner = 1;
+    if (s->planes) {
+        plan_planes(s, x, a);
+    } else {
+        a->rows = md_shape_span(x, 0, s->axis);
+        a->n = md_shape_span(x, s->axis, x->rank);
+    }
+    if (s->columns) {
+        a->n = x->dim[s->axis];
+        a->inner = md_shape_span(x, s->axis + 1, x->rank);
+    }
+    if (a->rows * a->n * a->inner == 0) {
+        st->n_chunks = 0;
+        return MD_OK;
+    }
+    a->per = a->n / a->span;
+    st->n_chunks = md_step__chunks(a->rows * a->n * a->inner, a->rows, width);
     a->step = md_div_up(a->rows, st->n_chunks);
     return MD_OK;
+}
+
+static void run_norm(const md_step *st, float *y, const float *x, int64_t at,
+                     int64_t rows)
+{
+    const state *s = st->state;
+    const args *a = st->args;
+    md_norm_f32_args n = { .y = y,
+                           .x = x,
+                           .rows = rows,
+                           .n = a->n,
+                           .span = a->span,
+                           .cycle = a->cycle,
+                           .first = a->cycle ? at % a->cycle : 0,
+                           .scale = s->scale,
+                           .bias = s->bias,
+                           .eps = s->eps,
+                           .rms = s->rms };
+
+    if (s->planes) {
+        n.scale = st->in[1];
+        n.bias = st->in[2];
+    }
+    if (s->given) {
+        n.mean = st->in[3];
+        n.var = st->in[4];
+    }
+    s->norm->run(&n);
 }
 
 static void run(const md_step *st, int64_t chunk, void *scratch)
 {
     const state *s = st->state;
     const args *a = st->args;
-    int64_t at = chunk * a->step;
+    int64_t at = chunk * a->step, row = a->n * a->inner;
     int64_t rows = md_min_i64(a->rows - at, a->step);
-    const float *x = (const float *)st->in[0] + at * a->n;
-    float *y = (float *)st->out[0] + at * a->n;
+    const float *x = (const float *)st->in[0] + at * row;
+    float *y = (float *)st->out[0] + at * row;
 
     (void)scratch;
     if (rows <= 0)
         return;
     if (s->softmax)
-        s->softmax->run(y, x, rows, a->n, s->log);
+        s->softmax->run(y, x, rows, a->n, a->inner, s->log);
     else
-        s->norm->run(&(md_norm_f32_args){ .y = y,
-                                          .x = x,
-                                          .rows = rows,
-                                          .n = a->n,
-                                          .scale = s->scale,
-                                          .bias = s->bias,
-                                          .eps = s->eps,
-                                          .rms = s->rms });
+        run_norm(st, y, x, at, rows);
 }
 
 static int inplace(const md_node *n)
@@ -131,3 +246,7 @@ static int inplace(const md_node *n)
 
 const md_fast md_fast_softmax = { lower_softmax, plan, run, NULL, inplace };
 const md_fast md_fast_layernorm = { lower_layernorm, plan, run, NULL, inplace };
+const md_fast md_fast_instancenorm = { lower_instancenorm, plan, run, NULL,
+                                       inplace };
+const md_fast md_fast_groupnorm = { lower_groupnorm, plan, run, NULL, inplace };
+const md_fast md_fast_batchnorm = { lower_batchnorm, plan, run, NULL, inplace };
