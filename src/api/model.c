@@ -109,6 +109,7 @@ static md_status prepare(modeld_model *m, const source *from,
     opts.precision = (md_precision)options.precision;
     MD_GOTO(md_session_new(&m->session, model, &opts, err));
     model = NULL; /* the session's now */
+    MD_GOTO(md_session_check_tensors(m->session, err));
     s = describe_all(m, err);
 out:
     md_model_free(model);

@@ -175,6 +175,7 @@ static md_status measure(result *out, md_cli_session *s, const md_args *a,
 
     if (!shapes)
         return md_fail_nomem(err, n * sizeof(*shapes));
+    MD_TRY(md_session_check_tensors(s->session, err));
     MD_TRY(md_cli_shapes(shapes, s, out->batch, a, err));
     MD_TRY(md_run_acquire(&r, s->session, shapes, err));
     for (uint32_t i = 0; i < n; i++)

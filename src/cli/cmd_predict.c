@@ -4,12 +4,7 @@
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/tensor_file.h"
-#include "formats/npy.h"
-
-enum {
-    SHAPE_SIZE = MD_SHAPE_TEXT,
-    N_SHOWN = 8 /* elements of an output on a terminal */
-};
+#include "cli/value.h"
 
 /* "NAME=FILE" or "FILE".  Names of inputs may hold '=' and '/'; where none is
  * met, a '=' behind a '/' belongs to the file's name. */
@@ -42,6 +37,17 @@ static md_status read_inputs(md_cli_inputs *in, const md_args *a, md_error *err)
     return md_cli_inputs_check(in, err);
 }
 
+/* May files of output i, a container's parts too, and of output k be one? */
+static bool files_meet(const md_session *s, char **files, uint32_t i,
+                       uint32_t k)
+{
+    size_t n = strlen(files[i]) - strlen(".npy");
+
+    return strcmp(files[k], files[i]) == 0 ||
+           (md_session_output(s, i)->type.kind != MD_KIND_TENSOR &&
+            strncmp(files[k], files[i], n) == 0 && files[k][n] == '_');
+}
+
 /* One file for each output into *out; NULL without --output.  Two names that
  * differ may make one file's name. */
 static md_status name_files(char ***out, const md_args *a, const md_session *s,
@@ -62,7 +68,7 @@ static md_status name_files(char ***out, const md_args *a, const md_session *s,
 
         MD_TRY(md_cli_output_path(&files[i], dir, name, a->arena, err));
         for (uint32_t k = 0; k < i; k++) {
-            if (strcmp(files[k], files[i]) == 0)
+            if (files_meet(s, files, i, k) || files_meet(s, files, k, i))
                 return md_fail(err, MD_UNSUPPORTED,
                                "outputs '%.60s' and '%.60s' would both be "
                                "written to '%s', expected names that differ",
@@ -80,7 +86,7 @@ static md_status save(char **files, const md_args *a, const md_session *s,
         return MD_OK;
     MD_TRY(md_cli_output_folder(md_args_text(a, "output", ""), err));
     for (uint32_t i = 0; i < md_session_n_outputs(s); i++)
-        MD_TRY(md_npy_save(&outputs[i], files[i], err));
+        MD_TRY(md_cli_value_save(&outputs[i], files[i], a->arena, err));
     return MD_OK;
 }
 
@@ -94,49 +100,13 @@ static md_status put_json(const md_args *a, const md_session *s,
     md_json_put_name(&w, "outputs");
     md_json_put_array(&w);
     for (uint32_t i = 0; i < md_session_n_outputs(s); i++) {
-        const md_tensor *t = &outputs[i];
-
         md_json_put_object(&w);
         md_cli_json_str(&w, "name", md_session_output(s, i)->name);
-        md_cli_json_str(&w, "type", md_dtype_name(t->dtype));
-        md_json_put_name(&w, "shape");
-        md_json_put_array(&w);
-        for (int d = 0; d < t->shape.rank; d++)
-            md_json_put_i64(&w, t->shape.dim[d]);
-        md_json_put_end(&w);
-        md_json_put_name(&w, "data");
-        md_cli_tensor_json(&w, t);
+        md_cli_value_json(&w, &outputs[i]);
         md_json_put_end(&w);
     }
     md_json_put_end(&w);
     return md_cli_json_end(&w, &b, a->cli->out, err);
-}
-
-static void put_element(FILE *f, const md_tensor *t, int64_t i)
-{
-    if (t->dtype == MD_DTYPE_STRING) {
-        const md_str *s = (const md_str *)t->data + i;
-
-        md_cli_printf(f, " \"%.*s\"", (int)(s->n < 80 ? s->n : 80), s->p);
-    } else if (t->dtype == MD_DTYPE_U64) {
-        md_cli_printf(f, " %llu", (unsigned long long)md_tensor_get_i64(t, i));
-    } else if (md_dtype_is_integer(t->dtype)) {
-        md_cli_printf(f, " %lld", (long long)md_tensor_get_i64(t, i));
-    } else {
-        md_cli_printf(f, " %.7g", md_tensor_get_f64(t, i));
-    }
-}
-
-static void put_text(FILE *f, const char *name, const md_tensor *t)
-{
-    char shape[SHAPE_SIZE];
-    int64_t n = md_tensor_n(t);
-
-    md_cli_printf(f, "%s %s%s", name, md_dtype_name(t->dtype),
-                  md_shape_format(shape, sizeof(shape), &t->shape));
-    for (int64_t i = 0; i < n && i < N_SHOWN; i++)
-        put_element(f, t, i);
-    fputs(n > N_SHOWN ? " ...\n" : "\n", f);
 }
 
 /* Line i of the labels that the model carries: its start, *n bytes; NULL when
@@ -183,8 +153,9 @@ static md_status put(const md_args *a, const md_session *s,
     if (md_args_has(a, "json"))
         return put_json(a, s, outputs, err);
     for (uint32_t i = 0; i < md_session_n_outputs(s); i++)
-        put_text(a->cli->out, md_session_output(s, i)->name, &outputs[i]);
-    if (md_session_n_outputs(s) > 0)
+        md_cli_value_text(a->cli->out, md_session_output(s, i)->name,
+                          &outputs[i], a->arena);
+    if (md_session_n_outputs(s) > 0 && outputs[0].kind == MD_KIND_TENSOR)
         put_classes(a->cli->out, s, &outputs[0]);
     return MD_OK;
 }
@@ -249,7 +220,8 @@ static const md_flag flags[] = {
       .letter = 'o',
       .type = MD_OPT_TEXT,
       .arg = "DIR",
-      .help = "write each output to DIR/NAME.npy" },
+      .help = "write each output to DIR/NAME.npy, those of a sequence to "
+              "NAME_0.npy ..." },
     MD_FLAG_THREADS,
     MD_FLAG_PRECISION,
     MD_FLAG_JSON,
@@ -259,7 +231,7 @@ const md_cmd md_cmd_predict = {
     .usage = "MODEL [--input [NAME=]FILE]... [--output DIR] [--json]",
     .text =
         "Runs a model once.  Inputs are .npy, .npz (arrays named after "
-        "the inputs), .pb\n(TensorProto), .json (nested or flat lists, alone "
+        "the inputs), .pb\n(TensorProto, or what else the input is), .json (nested or flat lists, alone "
         "or by name), .png or .jpg.",
     .example = "modeld predict net.onnx --input x=image.npy --output out",
     .flags = flags,

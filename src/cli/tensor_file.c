@@ -8,6 +8,7 @@
 #include "formats/format.h"
 #include "formats/npy.h"
 #include "formats/npz.h"
+#include "formats/value_pb.h"
 #include "serve/image_input.h"
 
 enum {
@@ -100,7 +101,16 @@ md_status md_cli_fit(md_tensor *t, const md_session *s, const md_io *io,
 {
     char want[TYPE_SIZE];
     md_shape *shape = &t->shape;
+    md_type type = md_type_of_value(t);
 
+    if (io->type.kind != MD_KIND_TENSOR)
+        return md_type_fits(&type, &io->type)
+                   ? MD_OK
+                   : md_fail(err, MD_INVALID,
+                             "input '%s': %s of %s given, expected %s",
+                             io->name, md_kind_name(t->kind),
+                             md_dtype_name(t->dtype),
+                             md_cli_io_format(want, sizeof(want), s, io));
     if (t->dtype != io->type.dtype && t->dtype != MD_DTYPE_STRING &&
         io->type.dtype != MD_DTYPE_STRING &&
         (any_type || same_kind(t->dtype, io->type.dtype)))
@@ -230,6 +240,15 @@ static void unflatten(md_tensor *t, const md_io *io)
         t->shape = shape;
 }
 
+static md_status need_tensor(const md_io *io, md_error *err)
+{
+    if (io->type.kind == MD_KIND_TENSOR)
+        return MD_OK;
+    return md_fail(err, MD_UNSUPPORTED,
+                   "input '%s' is a %s, a .pb file expected", io->name,
+                   md_kind_name(io->type.kind));
+}
+
 static md_status give_json(md_cli_inputs *in, const char *name, md_json *r,
                            md_error *err)
 {
@@ -237,6 +256,7 @@ static md_status give_json(md_cli_inputs *in, const char *name, md_json *r,
     uint32_t i;
 
     MD_TRY(find_input(&i, in, name, err));
+    MD_TRY(need_tensor(md_session_input(in->session, i), err));
     MD_TRY(read_value(&t, r, md_session_input(in->session, i), err));
     unflatten(&t, md_session_input(in->session, i));
     return give(in, i, &t, true, err);
@@ -316,15 +336,34 @@ static md_status read_npz(md_cli_inputs *in, const char *name, const char *path,
     return s;
 }
 
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+
+    return n >= k && strcmp(s + n - k, end) == 0;
+}
+
+/* Only ONNX's own files hold sequences, optionals and maps. */
+static md_status read_container(md_tensor *t, const md_io *io, const char *path,
+                                md_error *err)
+{
+    if (!ends_with(path, ".pb"))
+        return need_tensor(io, err);
+    return md_value_pb_load(t, &io->type, path, md_alloc_default(), err);
+}
+
 /* A file that holds one tensor, known by its contents. */
 static md_status read_one(md_cli_inputs *in, const char *name, const char *path,
                           md_error *err)
 {
-    md_tensor t;
+    md_tensor t = MD_TENSOR_INIT;
     uint32_t i;
 
     MD_TRY(find_input(&i, in, name, err));
-    MD_TRY(md_format_load_tensor(&t, path, md_alloc_default(), err));
+    if (md_session_input(in->session, i)->type.kind != MD_KIND_TENSOR)
+        MD_TRY(read_container(&t, md_session_input(in->session, i), path, err));
+    else
+        MD_TRY(md_format_load_tensor(&t, path, md_alloc_default(), err));
     return give(in, i, &t, false, err);
 }
 
@@ -342,13 +381,6 @@ static md_status read_picture(md_cli_inputs *in, const char *path,
     md_map_release(&map);
     MD_TRY(s);
     return give(in, 0, &t, false, err);
-}
-
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), k = strlen(end);
-
-    return n >= k && strcmp(s + n - k, end) == 0;
 }
 
 static md_status read_any(md_cli_inputs *in, const char *name, const char *path,

@@ -8,7 +8,7 @@
 #include "cli/progress.h"
 #include "cli/tensor_file.h"
 #include "formats/npy.h"
-#include "formats/tensor_pb.h"
+#include "formats/value_pb.h"
 
 enum {
     PATH_SIZE = 4096
@@ -31,16 +31,18 @@ static bool is_there(const char *path)
     return stat(path, &st) == 0;
 }
 
-/* DIR/KIND_I.pb or .npy into t; *found is false when there is neither. */
-static md_status load(md_tensor *t, bool *found, const char *dir,
-                      const char *kind, uint32_t i, md_error *err)
+/* DIR/KIND_I.pb or .npy, a value of io's kind, into t; *found is false when
+ * there is neither. */
+static md_status load(md_tensor *t, bool *found, const md_io *io,
+                      const char *dir, const char *kind, uint32_t i,
+                      md_error *err)
 {
     char path[PATH_SIZE];
 
     *found = true;
     snprintf(path, sizeof(path), "%s/%s_%u.pb", dir, kind, i);
     if (is_there(path))
-        return md_tensor_pb_load(t, path, md_alloc_default(), err);
+        return md_value_pb_load(t, &io->type, path, md_alloc_default(), err);
     snprintf(path, sizeof(path), "%s/%s_%u.npy", dir, kind, i);
     if (is_there(path))
         return md_npy_load(t, path, md_alloc_default(), err);
@@ -53,7 +55,8 @@ static md_status load_inputs(checker *c, md_cli_inputs *in, md_error *err)
     for (uint32_t i = 0; i < md_session_n_inputs(c->session); i++) {
         bool found;
 
-        MD_TRY(load(&in->tensors[i], &found, c->dir, "input", i, err));
+        MD_TRY(load(&in->tensors[i], &found, md_session_input(c->session, i),
+                    c->dir, "input", i, err));
         if (!found)
             return md_fail(err, MD_NOT_FOUND,
                            "no input_%u.pb or input_%u.npy in '%s'", i, i,
@@ -94,7 +97,8 @@ static md_status compare(checker *c, const md_tensor *outputs, md_error *err)
         md_status s;
         bool found;
 
-        MD_TRY(load(&want, &found, c->dir, "output", i, err));
+        MD_TRY(load(&want, &found, md_session_output(c->session, i), c->dir,
+                    "output", i, err));
         if (!found)
             continue;
         n_found++;

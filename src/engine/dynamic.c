@@ -106,6 +106,23 @@ static void put_shared(md_run *r, uint32_t id, md_tensor t, uint32_t from)
         r->values[v->holder].shares++;
 }
 
+md_status md_run__take_containers(md_run *r, md_error *err)
+{
+    const md_session *s = r->s;
+
+    for (uint32_t i = 0; i < s->graph->n_inputs; i++) {
+        uint32_t id = s->slot_of[MD_LAYOUT_ROW][s->graph->inputs[i]];
+
+        if (s->inputs[i].type.kind == MD_KIND_TENSOR)
+            continue;
+        if (!r->ends[i].bound)
+            return md_fail(err, MD_INVALID, "input '%s' is not given",
+                           s->inputs[i].name);
+        put_shared(r, id, r->inputs[i], MD_SLOT_NONE);
+    }
+    return MD_OK;
+}
+
 /* What a slot holds now. */
 static md_tensor get(const md_run *r, uint32_t id)
 {
@@ -249,6 +266,10 @@ static md_status run_view(md_run *r, md_run_step *st, md_error *err)
     md_tensor t = st->in[0];
     const md_type *types;
 
+    if (t.kind != MD_KIND_TENSOR) {
+        put_shared(r, to, t, from);
+        return MD_OK;
+    }
     MD_TRY(infer(r, st, &types, err));
     if (!md_type_static(&types[0], &t.shape) ||
         md_tensor_n(&t) != md_tensor_n(&st->in[0]))

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "ops/common/util.h"
+
 typedef struct sink {
     md_tensor *out;
     const md_alloc *alloc;
@@ -34,6 +36,41 @@ static md_status give_output(md_exec *x, uint32_t i, md_dtype dtype,
     }
     *out = t;
     return MD_OK;
+}
+
+/* Into memory that a plan holds; text goes where it lives as long. */
+static md_status copy_given(md_exec *x, md_tensor *to, const md_tensor *t,
+                            md_error *err)
+{
+    int64_t n = t->dtype == MD_DTYPE_STRING ? md_tensor_n(t) : 0;
+    md_str *s = to->data;
+
+    md_move_all(to, t);
+    for (int64_t k = 0; k < n; k++) {
+        s[k].p = md_arena_strndup(x->text, s[k].p, s[k].n);
+        if (!s[k].p)
+            return md_fail_nomem(err, s[k].n);
+    }
+    return MD_OK;
+}
+
+static md_status take_given(md_exec *x, uint32_t i, md_tensor *t, md_error *err)
+{
+    sink *k = x->ctx;
+    md_tensor *to;
+    md_status s;
+
+    if (i < x->node->n_out && x->node->out[i] != MD_VALUE_NONE &&
+        !k->out[i].data) {
+        k->out[i] = *t;
+        *t = (md_tensor)MD_TENSOR_INIT;
+        return MD_OK;
+    }
+    s = give_output(x, i, t->dtype, &t->shape, &to, err);
+    if (s == MD_OK && to)
+        s = copy_given(x, to, t, err);
+    md_tensor_release(t);
+    return s;
 }
 
 /* + bias along the channels, + residual, activation: what md_fused says, on
@@ -100,6 +137,7 @@ md_status md_exec_node(const md_graph *g, const md_node *n,
                   .pool = pool,
                   .width = width,
                   .output = give_output,
+                  .give = take_given,
                   .ctx = &k };
     md_status s = op->run(&x, err);
 

@@ -29,10 +29,15 @@ md_session *md_run__session(const md_run *r)
     return r->s;
 }
 
+static bool is_container(const md_session *s, uint32_t i)
+{
+    return s->inputs[i].type.kind != MD_KIND_TENSOR;
+}
+
 bool md_run__fits(const md_run *r, const md_shape *shapes)
 {
     for (uint32_t i = 0; i < r->s->graph->n_inputs; i++) {
-        if (!md_shape_equal(&r->key[i], &shapes[i]))
+        if (!is_container(r->s, i) && !md_shape_equal(&r->key[i], &shapes[i]))
             return false;
     }
     return true;
@@ -72,6 +77,10 @@ static md_status start_types(md_run *r, const md_shape *shapes, md_error *err)
     for (uint32_t i = 0; i < g->n_inputs; i++) {
         md_type *t = &r->types[g->inputs[i]];
 
+        if (t->kind != MD_KIND_TENSOR) { /* looked at when it is there */
+            r->dynamic[g->inputs[i]] = true;
+            continue;
+        }
         r->key[i] = shapes[i];
         *t = md_type_of_tensor(t->dtype, &shapes[i]);
     }
@@ -713,6 +722,7 @@ static md_status make_ends(md_run *r, md_error *err)
 
         r->inputs[i] = md_run__header(r, sl);
         r->ends[i].own = r->address[sl];
+        r->inputs[i].kind = r->s->inputs[i].type.kind;
     }
     resolve(r);
     r->moved = true; /* outputs have no memory yet */
@@ -780,10 +790,21 @@ static void bind(md_run *r, md_run_end *e, void *data)
     r->moved = true;
 }
 
+void md_run_bind_container(md_run *r, uint32_t i, const md_tensor *c)
+{
+    r->inputs[i] = *c;
+    r->inputs[i].owner = NULL;
+    r->ends[i].bound = &r->inputs[i];
+}
+
 void md_run_bind_input(md_run *r, uint32_t i, const void *data)
 {
     void *p;
 
+    if (is_container(r->s, i)) { /* bound otherwise */
+        r->ends[i].bound = NULL;
+        return;
+    }
     memcpy(&p, &data, sizeof(p)); /* never written to */
     bind(r, &r->ends[i], p);
 }
@@ -890,6 +911,7 @@ md_status md_run_execute(md_run *r, int width, md_error *err)
     }
     md_run__drop_values(r);
     md_arena_reset(&r->text);
+    MD_TRY(md_run__take_containers(r, err));
     for (uint32_t i = 0; i < r->n_steps; i++)
         MD_TRY(run_step(r, &r->steps[i], err));
     md_run__give_values(r);

@@ -60,6 +60,9 @@ static md_status make_inputs(trial *t, const md_session *s, md_error *err)
         const md_type *type = &s->inputs[i % t->n_in].type;
         md_shape shape = { .rank = type->rank };
 
+        if (type->kind != MD_KIND_TENSOR)
+            return md_fail(err, MD_UNSUPPORTED, "input '%s' is no tensor",
+                           s->inputs[i % t->n_in].name);
         for (int d = 0; d < type->rank; d++) {
             const md_dim dim = type->dim[d];
 
@@ -127,10 +130,13 @@ static void compare(md_precision_choice *c, const md_tensor *got,
     const int rank = want->shape.rank;
     const int64_t width = rank > 0 ? want->shape.dim[rank - 1] : 1;
 
-    if (!md_shape_equal(&got->shape, &want->shape)) {
+    if (!md_shape_equal(&got->shape, &want->shape) ||
+        (want->kind != MD_KIND_TENSOR && !same_bits(got, want))) {
         c->error = INFINITY;
         return;
     }
+    if (want->kind != MD_KIND_TENSOR)
+        return;
     if (!md_dtype_is_float(want->dtype)) { /* what was made of numbers */
         c->n_top++;
         c->n_same += same_bits(got, want);

@@ -3,7 +3,7 @@
  * while running (dynamic.c) share.
  *
  * A value is dynamic in a plan when its shape does not follow from the shapes
- * of the inputs.  A step that reads or writes one is dynamic too: it looks at
+ * of the inputs; containers always are.  A step that reads or writes one is dynamic too: it looks at
  * its inputs when its turn comes.  All other steps are planned once and run
  * in planned memory, whatever stands between them.
  */
@@ -39,7 +39,8 @@ typedef struct md_run_end {
     uint32_t root; /* slot, or MD_SLOT_NONE: this output is in other memory */
     size_t size;   /* of an output */
     void *own;     /* that of an output is made when first needed */
-    void *bound;   /* the caller's (of an input only read); NULL: own */
+    void *bound;   /* the caller's (of an input only read); NULL: own; of a
+                    * container, its header, NULL: not given */
 } md_run_end;
 
 struct md_run {
@@ -102,6 +103,10 @@ bool md_run__is_dynamic(const md_run *r, const md_inst *inst);
 
 /* Prepare r->values, if there are dynamic ones. */
 md_status md_run__plan_values(md_run *r, md_error *err);
+
+/* Inputs that are containers become the dynamic values that they are;
+ * MD_INVALID names one that is not there. */
+md_status md_run__take_containers(md_run *r, md_error *err);
 
 /* Run a dynamic step. */
 md_status md_run__dynamic(md_run *r, md_run_step *st, md_error *err);

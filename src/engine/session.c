@@ -15,10 +15,6 @@ static md_status fill_io(md_session *s, md_io **out, const md_value_id *ids,
     for (uint32_t i = 0; i < n; i++) {
         const md_value *v = &s->graph->values[ids[i]];
 
-        if (v->type.kind != MD_KIND_TENSOR)
-            return md_fail(err, MD_UNSUPPORTED,
-                           "'%s' is no tensor; sessions take and give tensors",
-                           v->name);
         io[i] = (md_io){ v->name, v->type };
     }
     *out = io;
@@ -30,7 +26,8 @@ static md_status check_inputs(const md_session *s, md_error *err)
     for (uint32_t i = 0; i < s->graph->n_inputs; i++) {
         const md_io *io = &s->inputs[i];
 
-        if (io->type.dtype == MD_DTYPE_NONE || !io->type.has_rank)
+        if (io->type.dtype == MD_DTYPE_NONE ||
+            (io->type.kind == MD_KIND_TENSOR && !io->type.has_rank))
             return md_fail(err, MD_UNSUPPORTED,
                            "input '%s' has no type or rank", io->name);
     }
@@ -151,6 +148,8 @@ static md_status check_shape(const md_session *s, uint32_t i,
     char want[MD_SHAPE_TEXT * 2], got[MD_SHAPE_TEXT];
     int64_t n;
 
+    if (io->type.kind != MD_KIND_TENSOR)
+        return MD_OK;
     for (int d = 0; fits && d < given->rank; d++) {
         md_dim dim = io->type.dim[d];
 
@@ -223,6 +222,43 @@ void md_run_release(md_run *r)
         md_run__free(drop);
 }
 
+static md_status check_kind(const md_session *s, const md_io *io,
+                            const char *what, md_error *err)
+{
+    char type[MD_SHAPE_TEXT * 2];
+
+    if (io->type.kind == MD_KIND_TENSOR)
+        return MD_OK;
+    return md_fail(err, MD_UNSUPPORTED,
+                   "%s '%s' has type %s, a tensor expected", what, io->name,
+                   md_type_format(type, sizeof(type), s->model, &io->type));
+}
+
+md_status md_session_check_tensors(const md_session *s, md_error *err)
+{
+    for (uint32_t i = 0; i < s->graph->n_inputs; i++)
+        MD_TRY(check_kind(s, &s->inputs[i], "input", err));
+    for (uint32_t i = 0; i < s->graph->n_outputs; i++)
+        MD_TRY(check_kind(s, &s->outputs[i], "output", err));
+    return MD_OK;
+}
+
+static md_status bind_container(md_run *r, const md_session *s, uint32_t i,
+                                const md_tensor *c, md_error *err)
+{
+    const md_io *io = &s->inputs[i];
+    md_type type = md_type_of_value(c);
+    char want[MD_SHAPE_TEXT * 2], got[MD_SHAPE_TEXT * 2];
+
+    if (!md_type_fits(&type, &io->type))
+        return md_fail(err, MD_INVALID, "input '%s': %s given, %s expected",
+                       io->name,
+                       md_type_format(got, sizeof(got), s->model, &type),
+                       md_type_format(want, sizeof(want), s->model, &io->type));
+    md_run_bind_container(r, i, c);
+    return MD_OK;
+}
+
 /* Read inputs where they are, or from a copy where kernels could not. */
 static md_status bind_inputs(md_run *r, const md_session *s,
                              const md_tensor *inputs, md_error *err)
@@ -231,6 +267,14 @@ static md_status bind_inputs(md_run *r, const md_session *s,
         md_tensor *t = md_run_input(r, i);
         size_t size = md_tensor_size(t);
 
+        if (s->inputs[i].type.kind != MD_KIND_TENSOR) {
+            MD_TRY(bind_container(r, s, i, &inputs[i], err));
+            continue;
+        }
+        if (inputs[i].kind != MD_KIND_TENSOR)
+            return md_fail(err, MD_INVALID, "input '%s': %s given, %s expected",
+                           s->inputs[i].name, md_kind_name(inputs[i].kind),
+                           md_dtype_name(t->dtype));
         if (inputs[i].dtype != t->dtype)
             return md_fail(err, MD_INVALID, "input '%s': %s given, %s expected",
                            s->inputs[i].name, md_dtype_name(inputs[i].dtype),

@@ -48,7 +48,7 @@ typedef struct md_precision_choice {
     const char *why;       /* in words; NULL unless AUTO was asked for */
 } md_precision_choice;
 
-/* An input or output; owned by the session. */
+/* An input or output, a tensor or a container; owned by the session. */
 typedef struct md_io {
     const char *name;
     md_type type; /* dims may be symbols */
@@ -78,9 +78,14 @@ const md_io *md_session_output(const md_session *s, uint32_t i);
 /* Index of the input called name, or -1. */
 int md_session_find_input(const md_session *s, const char *name);
 
+/* MD_UNSUPPORTED names the first input or output that is no tensor: for who
+ * has no place for containers (tensor/container.h). */
+md_status md_session_check_tensors(const md_session *s, md_error *err);
+
 /*
- * A run for these input shapes (n_inputs of them).  MD_INVALID names the
- * input whose shape does not fit, with the expected one.
+ * A run for these input shapes (n_inputs of them, those of containers are not
+ * looked at).  MD_INVALID names the input whose shape does not fit, with the
+ * expected one.
  */
 md_status md_run_acquire(md_run **out, md_session *s, const md_shape *shapes,
                          md_error *err);
@@ -88,13 +93,18 @@ md_status md_run_acquire(md_run **out, md_session *s, const md_shape *shapes,
 /* Give it back; its inputs and outputs are no longer valid. */
 void md_run_release(md_run *r);
 
-/* The tensor of input i, its data to be written by the caller. */
+/* The tensor of input i, its data to be written by the caller; containers are
+ * bound. */
 md_tensor *md_run_input(md_run *r, uint32_t i);
 
 /* Read input i from `data` in place of the run's own memory, in this and the
  * following executions until it is released; row-major, aligned for its type,
  * unchanged during md_run_execute.  NULL: the own memory again. */
 void md_run_bind_input(md_run *r, uint32_t i, const void *data);
+
+/* Let input i, whose type is no tensor's, be c in this and the following
+ * executions until the run is released; unchanged during md_run_execute. */
+void md_run_bind_container(md_run *r, uint32_t i, const md_tensor *c);
 
 /* Write output i to `data` in place of the run's own memory, in the following
  * executions until it is released; as much as md_run_output tells, aligned for

@@ -424,7 +424,7 @@ static md_status read_strings(md_tensor *out, const header *h, int64_t n,
     char *to;
     size_t k;
 
-    *out = (md_tensor){ MD_DTYPE_STRING, h->shape, NULL, NULL };
+    *out = (md_tensor){ .dtype = MD_DTYPE_STRING, .shape = h->shape };
     if (n == 0)
         return MD_OK;
     for (int64_t i = 0; i < n; i++) {

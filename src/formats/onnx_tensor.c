@@ -383,7 +383,7 @@ static md_status make_dense(md_tensor *out, md_onnx_reader *r,
                             const md_shape *shape, md_onnx_place place,
                             md_error *err)
 {
-    md_tensor t = { values->dtype, *shape, NULL, NULL };
+    md_tensor t = { .dtype = values->dtype, .shape = *shape };
     size_t width = md_dtype_bits(values->dtype) / 8;
     md_status s;
     size_t size;

@@ -121,14 +121,17 @@ static md_status read_holder(md_type *t, md_kind kind, uint32_t number,
         }
     }
     fits = inner.kind == MD_KIND_TENSOR ||
-           (kind == MD_KIND_OPTIONAL && inner.kind == MD_KIND_SEQUENCE);
+           (kind == MD_KIND_OPTIONAL && inner.kind == MD_KIND_SEQUENCE &&
+            inner.of == MD_KIND_TENSOR) ||
+           (kind == MD_KIND_SEQUENCE && inner.kind == MD_KIND_MAP);
     if (!fits)
         return md_fail(err, MD_UNSUPPORTED,
                        "a type nested as no operator of ONNX uses it");
     *t = inner;
     t->kind = kind;
-    t->of_sequence = inner.kind == MD_KIND_SEQUENCE;
-    t->key = key;
+    t->of = inner.kind;
+    if (kind == MD_KIND_MAP)
+        t->key = key;
     return MD_OK;
 }
 

@@ -82,8 +82,8 @@ static void put_type(md_onnx_writer *w, uint32_t number, const md_model *m,
     md_type inner = *t;
     md_pb_mark holder;
 
-    inner.kind = t->of_sequence ? MD_KIND_SEQUENCE : MD_KIND_TENSOR;
-    inner.of_sequence = false;
+    inner.kind = t->of;
+    inner.of = MD_KIND_TENSOR;
     switch (t->kind) {
     case MD_KIND_TENSOR:
         put_tensor_type(w, m, t);

@@ -18,7 +18,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "graph/names.h"
-#include "tensor/tensor.h"
+#include "tensor/container.h"
 
 typedef struct md_model md_model;
 typedef struct md_graph md_graph;
@@ -36,19 +36,14 @@ typedef struct md_dim {
 
 #define MD_DIM(n) ((md_dim){ .k = (n) })
 
-typedef enum md_kind {
-    MD_KIND_TENSOR = 0,
-    MD_KIND_SEQUENCE,
-    MD_KIND_OPTIONAL,
-    MD_KIND_MAP,
-} md_kind;
-
+/* Of a container (tensor/container.h), dtype, rank and dims are those that all
+ * tensors in it have; of a map they are those of one value. */
 typedef struct md_type {
-    md_kind kind;     /* for the others, dtype is the element's */
-    bool of_sequence; /* optional: its element is a sequence */
-    md_dtype key;     /* map: type of its keys */
-    md_dtype dtype;   /* MD_DTYPE_NONE: not known yet */
-    bool has_rank;    /* false: rank and dims unknown */
+    md_kind kind;
+    md_kind of;     /* kind of the items of a sequence or an optional */
+    md_dtype key;   /* map, or sequence of maps: type of the keys */
+    md_dtype dtype; /* MD_DTYPE_NONE: not known yet */
+    bool has_rank;  /* false: rank and dims unknown */
     int rank;
     md_dim dim[MD_RANK_MAX];
 } md_type;
@@ -361,6 +356,14 @@ md_status md_graph_print(const md_graph *g, md_buf *out, md_error *err);
 
 /* Types. */
 md_type md_type_of_tensor(md_dtype dtype, const md_shape *shape);
+
+/* The type of what t is; the shapes of a container's items are left open. */
+md_type md_type_of_value(const md_tensor *t);
+
+/* Could a value of type `given` stand where `want` is declared?  Kinds and
+ * element types are the same, ranks and constant dims too, where both are
+ * known. */
+bool md_type_fits(const md_type *given, const md_type *want);
 
 /* True and *out filled when kind is tensor and all dims are constants. */
 bool md_type_static(const md_type *t, md_shape *out);

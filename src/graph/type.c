@@ -18,6 +18,34 @@ md_type md_type_of_tensor(md_dtype dtype, const md_shape *shape)
     return t;
 }
 
+md_type md_type_of_value(const md_tensor *t)
+{
+    if (t->kind == MD_KIND_TENSOR)
+        return md_type_of_tensor(t->dtype, &t->shape);
+    return (md_type){
+        .kind = t->kind, .of = t->of, .key = t->key, .dtype = t->dtype
+    };
+}
+
+bool md_type_fits(const md_type *given, const md_type *want)
+{
+    if (given->kind != want->kind || given->of != want->of ||
+        given->key != want->key)
+        return false;
+    if (given->dtype != want->dtype && given->dtype != MD_DTYPE_NONE &&
+        want->dtype != MD_DTYPE_NONE)
+        return false;
+    if (!given->has_rank || !want->has_rank)
+        return true;
+    for (int i = 0; given->rank == want->rank && i < want->rank; i++) {
+        md_dim a = given->dim[i], b = want->dim[i];
+
+        if (md_dim_is_const(a) && md_dim_is_const(b) && a.k != b.k)
+            return false;
+    }
+    return given->rank == want->rank;
+}
+
 bool md_dim_is_const(md_dim d)
 {
     return d.sym == 0;
@@ -67,12 +95,13 @@ char *md_type_format(char *buf, size_t size, const md_model *m,
 {
     static const char *const kinds[] = { "", "sequence of ", "optional ",
                                          "map to " };
+    bool holds = t->kind == MD_KIND_SEQUENCE || t->kind == MD_KIND_OPTIONAL;
     size_t at;
 
     if (size == 0)
         return buf;
-    at = (size_t)snprintf(buf, size, "%s%s", kinds[t->kind],
-                          md_dtype_name(t->dtype));
+    at = (size_t)snprintf(buf, size, "%s%s%s", kinds[t->kind],
+                          holds ? kinds[t->of] : "", md_dtype_name(t->dtype));
     if (!t->has_rank)
         return buf;
     if (at < size)

@@ -22,13 +22,19 @@ static md_status find(md_tensor *out, const md_node *n, md_error *err)
             t = *a->v.t;
             break;
         case MD_ATTR_FLOAT:
-            t = (md_tensor){ MD_DTYPE_F32, { 0 }, (void *)&a->v.f, NULL };
+            t = (md_tensor){ .dtype = MD_DTYPE_F32,
+                             .shape = { 0 },
+                             .data = (void *)&a->v.f };
             break;
         case MD_ATTR_INT:
-            t = (md_tensor){ MD_DTYPE_I64, { 0 }, (void *)&a->v.i, NULL };
+            t = (md_tensor){ .dtype = MD_DTYPE_I64,
+                             .shape = { 0 },
+                             .data = (void *)&a->v.i };
             break;
         case MD_ATTR_STRING:
-            t = (md_tensor){ MD_DTYPE_STRING, { 0 }, (void *)&a->v.s, NULL };
+            t = (md_tensor){ .dtype = MD_DTYPE_STRING,
+                             .shape = { 0 },
+                             .data = (void *)&a->v.s };
             break;
         case MD_ATTR_FLOATS:
             t.dtype = MD_DTYPE_F32;

@@ -25,6 +25,20 @@ static md_status take_output(md_exec *x, uint32_t i, md_dtype dtype,
     return MD_OK;
 }
 
+static md_status take_given(md_exec *x, uint32_t i, md_tensor *t, md_error *err)
+{
+    sink *k = x->ctx;
+
+    (void)err;
+    if (i < x->node->n_out && x->node->out[i] != MD_VALUE_NONE) {
+        md_tensor_release(&k->out[i]);
+        k->out[i] = *t;
+        *t = (md_tensor)MD_TENSOR_INIT;
+    }
+    md_tensor_release(t);
+    return MD_OK;
+}
+
 static void release_all(md_tensor *t, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
@@ -48,6 +62,7 @@ md_status md_node_eval(md_tensor *out, const md_node *n, int64_t opset,
                   .alloc = alloc,
                   .pool = pool,
                   .output = take_output,
+                  .give = take_given,
                   .ctx = &k };
     md_arena text;
     md_status s;
@@ -86,15 +101,9 @@ static md_status check_input(const md_value *v, const md_tensor *t,
                              const md_model *m, md_error *err)
 {
     char want[MD_SHAPE_TEXT], got[MD_SHAPE_TEXT];
-    md_type type = md_type_of_tensor(t->dtype, &t->shape);
-    bool ok = v->type.kind == MD_KIND_TENSOR &&
-              (v->type.dtype == MD_DTYPE_NONE || v->type.dtype == t->dtype) &&
-              (!v->type.has_rank || v->type.rank == t->shape.rank);
+    md_type type = md_type_of_value(t);
 
-    for (int i = 0; ok && v->type.has_rank && i < v->type.rank; i++)
-        ok = !md_dim_is_const(v->type.dim[i]) ||
-             v->type.dim[i].k == t->shape.dim[i];
-    if (ok)
+    if (md_type_fits(&type, &v->type))
         return MD_OK;
     return md_fail(err, MD_INVALID, "input '%s': %s given, %s expected",
                    v->name, md_type_format(got, sizeof(got), m, &type),

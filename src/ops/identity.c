@@ -2,12 +2,20 @@
 
 static md_status infer(const md_infer *c, md_error *err)
 {
-    return md_infer__elementwise(c, MD_TYPES_ANY, err);
+    if (!md_infer_has(c, 0) || c->in[0]->kind == MD_KIND_TENSOR)
+        return md_infer__elementwise(c, MD_TYPES_ANY, err);
+    md_infer__give(c, 0, c->in[0]);
+    return MD_OK;
 }
 
 static md_status run(md_exec *x, md_error *err)
 {
-    return md_view__run(x, infer, err);
+    md_tensor same;
+
+    if (!md_exec_has(x, 0) || x->in[0]->kind == MD_KIND_TENSOR)
+        return md_view__run(x, infer, err);
+    MD_TRY(md_container_clone(&same, x->in[0], x->alloc, err));
+    return md_exec_give(x, 0, &same, err);
 }
 
 const md_op md_op_identity = {

@@ -35,6 +35,9 @@ typedef struct md_exec {
     /* Memory for output i (see md_exec_output). */
     md_status (*output)(struct md_exec *x, uint32_t i, md_dtype dtype,
                         const md_shape *shape, md_tensor **out, md_error *err);
+    /* Take *t as output i (see md_exec_give). */
+    md_status (*give)(struct md_exec *x, uint32_t i, md_tensor *t,
+                      md_error *err);
     void *ctx; /* the caller's */
 } md_exec;
 
@@ -113,6 +116,18 @@ static inline md_status md_exec_output(md_exec *x, uint32_t i, md_dtype dtype,
                                        md_error *err)
 {
     return x->output(x, i, dtype, shape, out, err);
+}
+
+/*
+ * Make *t, a tensor or container that was allocated with x->alloc, output i:
+ * for outputs whose memory exists already, and for all containers.  It is
+ * taken over, or released when the output is absent or this fails; *t becomes
+ * MD_TENSOR_INIT.  Text of strings must be t's own.
+ */
+static inline md_status md_exec_give(md_exec *x, uint32_t i, md_tensor *t,
+                                     md_error *err)
+{
+    return x->give(x, i, t, err);
 }
 
 /* True when input i is there. */

@@ -70,7 +70,7 @@ md_status md_op_run(const md_op *op, md_exec *x, md_error *err)
 {
     MD_TRY(md_op_check(op, x->node, x->opset, err));
     for (uint32_t i = 0; i < x->node->n_in; i++) {
-        if (x->in[i])
+        if (x->in[i] && x->in[i]->kind == MD_KIND_TENSOR)
             MD_TRY(
                 md_op_check_type(x->node, x->opset, i, x->in[i]->dtype, err));
     }

@@ -45,9 +45,10 @@ static md_status widen(md_range *r, const md_tensor *t, const char *name,
     const float *p = t->data;
     int64_t n = md_tensor_n(t);
 
-    if (t->dtype != MD_DTYPE_F32)
-        return md_fail(err, MD_UNSUPPORTED, "value '%s' is %s, not float32",
-                       name, md_dtype_name(t->dtype));
+    if (t->dtype != MD_DTYPE_F32 || t->kind != MD_KIND_TENSOR)
+        return md_fail(err, MD_UNSUPPORTED,
+                       "value '%s' is a %s of %s, a tensor of float32 expected",
+                       name, md_kind_name(t->kind), md_dtype_name(t->dtype));
     for (int64_t i = 0; i < n; i++) {
         if (!isfinite(p[i]))
             return md_fail(err, MD_INVALID,

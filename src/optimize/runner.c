@@ -21,6 +21,7 @@ md_status md_model_copy(md_model **out, const md_model *model, md_error *err)
 static md_status batch_of(int64_t *batch, const md_session *s, int64_t n,
                           md_error *err)
 {
+    MD_TRY(md_session_check_tensors(s, err));
     for (uint32_t i = 0; i < md_session_n_inputs(s); i++) {
         const md_io *v = md_session_input(s, i);
         const md_type *t = &v->type;

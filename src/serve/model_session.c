@@ -79,6 +79,7 @@ static md_status copy_ios(md_serve_model *m, const md_session *s, md_error *err)
     md_serve_io *in;
     md_serve_io *out;
 
+    MD_TRY(md_session_check_tensors(s, err));
     m->n_inputs = md_session_n_inputs(s);
     m->n_outputs = md_session_n_outputs(s);
     in = md_arena_calloc(&m->arena, (size_t)m->n_inputs + 1, sizeof(*in));

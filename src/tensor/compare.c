@@ -7,6 +7,7 @@
 
 #include "base/num.h"
 #include "base/text.h"
+#include "tensor/container.h"
 
 enum {
     ELEMENT_TEXT = 96 /* of an element in a message; longer strings are cut */
@@ -185,9 +186,50 @@ static md_status fail_different(const md_diff *d, const md_tensor *got,
                    (long long)d->first, is, wanted, most);
 }
 
-md_status md_tensor_compare(md_diff *out, const md_tensor *got,
-                            const md_tensor *want, double abs, double rel,
-                            md_error *err)
+static md_status fail_kind(const md_tensor *got, const md_tensor *want,
+                           md_error *err)
+{
+    return md_fail(err, MD_MISMATCH,
+                   "%s of %lld items of %s given, %s of %lld of %s expected",
+                   md_kind_name(got->kind), (long long)md_tensor_n(got),
+                   md_dtype_name(got->dtype), md_kind_name(want->kind),
+                   (long long)md_tensor_n(want), md_dtype_name(want->dtype));
+}
+
+/* What differs in one item is told of it; *d is of all of them. */
+static md_status compare_items(md_diff *d, const md_tensor *got,
+                               const md_tensor *want, double abs, double rel,
+                               md_error *err)
+{
+    int64_t n = md_tensor_n(got);
+    md_status s = MD_OK;
+
+    if (got->kind != want->kind || got->of != want->of ||
+        got->key != want->key || got->dtype != want->dtype ||
+        n != md_tensor_n(want))
+        return fail_kind(got, want, err);
+    for (int64_t i = 0; i < n; i++) {
+        md_diff one = { .first = -1, .cosine = 1.0 };
+        md_status of_one = md_tensor_compare(&one, md_container_item(got, i),
+                                             md_container_item(want, i), abs,
+                                             rel, s == MD_OK ? err : NULL);
+
+        if (of_one != MD_OK && s == MD_OK)
+            s = md_wrap(err, of_one, "item %lld: ", (long long)i);
+        if (d->first < 0 && of_one != MD_OK)
+            d->first = i;
+        d->abs_max = fmax(d->abs_max, one.abs_max);
+        d->rel_max = fmax(d->rel_max, one.rel_max);
+        d->want_max = fmax(d->want_max, one.want_max);
+        d->cosine = fmin(d->cosine, one.cosine);
+        d->n_misses += of_one == MD_OK || one.n_misses ? one.n_misses : 1;
+    }
+    return s;
+}
+
+static md_status compare_elements(md_diff *out, const md_tensor *got,
+                                  const md_tensor *want, double abs, double rel,
+                                  md_error *err)
 {
     char ts[MD_SHAPE_TEXT], tw[MD_SHAPE_TEXT];
     md_diff d = { .first = -1, .cosine = 1.0 };
@@ -205,4 +247,19 @@ md_status md_tensor_compare(md_diff *out, const md_tensor *got,
     if (out)
         *out = d;
     return d.n_misses ? fail_different(&d, got, want, err) : MD_OK;
+}
+
+md_status md_tensor_compare(md_diff *out, const md_tensor *got,
+                            const md_tensor *want, double abs, double rel,
+                            md_error *err)
+{
+    md_diff d = { .first = -1, .cosine = 1.0 };
+    md_status s;
+
+    if (got->kind == MD_KIND_TENSOR && want->kind == MD_KIND_TENSOR)
+        return compare_elements(out, got, want, abs, rel, err);
+    s = compare_items(&d, got, want, abs, rel, err);
+    if (out)
+        *out = d;
+    return s;
 }

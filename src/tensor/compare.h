@@ -20,6 +20,9 @@ typedef struct md_diff {
  * number); strings must be equal byte by byte.  MD_MISMATCH when type or shape
  * differ or an element misses; the text tells which, with both values.  *out
  * (may be NULL) is filled whenever type and shape agree.
+ *
+ * Containers are equal when they are of one type and length and their items
+ * are; *out then is of all items, `first` the first one that misses.
  */
 md_status md_tensor_compare(md_diff *out, const md_tensor *got,
                             const md_tensor *want, double abs, double rel,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "tensor/container.h"
 #include "tensor/float.h"
 
 md_status md_tensor_bytes(size_t *out, md_dtype dtype, const md_shape *shape,
@@ -24,7 +25,7 @@ md_status md_tensor_alloc_unset(md_tensor *out, md_dtype dtype,
                                 const md_shape *shape, const md_alloc *alloc,
                                 md_error *err)
 {
-    md_tensor t = { dtype, *shape, NULL, NULL };
+    md_tensor t = { .dtype = dtype, .shape = *shape };
     size_t size;
 
     MD_TRY(md_tensor_bytes(&size, dtype, shape, err));
@@ -71,15 +72,20 @@ static md_status copy_strings(md_tensor *out, const md_tensor *t,
         to[i] = (md_str){ bytes, from[i].n };
         bytes += from[i].n;
     }
-    *out = (md_tensor){ t->dtype, t->shape, to, alloc };
+    *out = (md_tensor){
+        .dtype = t->dtype, .shape = t->shape, .data = to, .owner = alloc
+    };
     return MD_OK;
 }
 
 md_status md_tensor_copy(md_tensor *out, const md_tensor *t,
                          const md_alloc *alloc, md_error *err)
 {
-    size_t size = md_tensor_size(t);
+    size_t size;
 
+    if (t->kind != MD_KIND_TENSOR)
+        return md_container__copy(out, t, alloc, err);
+    size = md_tensor_size(t);
     if (t->dtype == MD_DTYPE_STRING && size > 0)
         return copy_strings(out, t, alloc, err);
     MD_TRY(md_tensor_alloc_unset(out, t->dtype, &t->shape, alloc, err));
@@ -92,7 +98,8 @@ md_status md_tensor_own_text(md_tensor *t, md_error *err)
 {
     md_tensor old = *t;
 
-    if (old.dtype != MD_DTYPE_STRING || !old.owner)
+    if (old.dtype != MD_DTYPE_STRING || old.kind != MD_KIND_TENSOR ||
+        !old.owner)
         return MD_OK;
     MD_TRY(copy_strings(t, &old, old.owner, err));
     md_tensor_release(&old);
@@ -101,6 +108,8 @@ md_status md_tensor_own_text(md_tensor *t, md_error *err)
 
 void md_tensor_release(md_tensor *t)
 {
+    if (t->owner && t->kind != MD_KIND_TENSOR)
+        md_container__drop(t);
     if (t->owner)
         md_free(t->owner, t->data);
     *t = (md_tensor)MD_TENSOR_INIT;

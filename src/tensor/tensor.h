@@ -4,6 +4,10 @@
  * A tensor either borrows its data (owner NULL) or owns it; release frees
  * only what is owned.  Strings of an owned string tensor lie in the same
  * block as their md_str elements.
+ *
+ * The same header also stands for a value that holds tensors: a sequence, an
+ * optional or a map (container.h).  Whoever may be given one looks at `kind`;
+ * copy and release know all of them, what is about elements only tensors.
  */
 #ifndef MD_TENSOR_TENSOR_H
 #define MD_TENSOR_TENSOR_H
@@ -12,16 +16,26 @@
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
+typedef enum md_kind {
+    MD_KIND_TENSOR = 0,
+    MD_KIND_SEQUENCE,
+    MD_KIND_OPTIONAL,
+    MD_KIND_MAP,
+} md_kind;
+
 typedef struct md_tensor {
     md_dtype dtype;
     md_shape shape;
     void *data;            /* NULL only when there are no elements */
     const md_alloc *owner; /* frees data; NULL: borrowed */
+    md_kind kind;
+    md_kind of;   /* kind of the items of a sequence or an optional */
+    md_dtype key; /* map, or sequence of maps: type of the keys */
 } md_tensor;
 
 #define MD_TENSOR_INIT                                                         \
     {                                                                          \
-        MD_DTYPE_NONE, { 0, { 0 } }, NULL, NULL                                \
+        .dtype = MD_DTYPE_NONE                                                 \
     }
 
 /* Bytes of the elements; MD_TOO_LARGE when that overflows. */
@@ -37,12 +51,13 @@ md_status md_tensor_alloc_unset(md_tensor *out, md_dtype dtype,
                                 const md_shape *shape, const md_alloc *alloc,
                                 md_error *err);
 
-/* A deep copy that owns its data (strings too). */
+/* A deep copy that owns its data (strings too), of a container its items. */
 md_status md_tensor_copy(md_tensor *out, const md_tensor *t,
                          const md_alloc *alloc, md_error *err);
 
 /* Text of string elements that lies elsewhere comes into t's own block; other
- * types are left alone.  t must own its data. */
+ * types, and containers, whose items own theirs, are left alone.  t must own
+ * its data. */
 md_status md_tensor_own_text(md_tensor *t, md_error *err);
 
 /* Free what is owned; t becomes MD_TENSOR_INIT. */
@@ -51,7 +66,8 @@ void md_tensor_release(md_tensor *t);
 /* True unless the data lies at an address that its type does not allow. */
 bool md_tensor_is_aligned(const md_tensor *t);
 
-/* Number of elements and their bytes (the tensor is valid, so both fit). */
+/* Number of elements, or of items, and the elements' bytes (the tensor is
+ * valid, so both fit). */
 int64_t md_tensor_n(const md_tensor *t);
 size_t md_tensor_size(const md_tensor *t);
 

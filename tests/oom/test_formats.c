@@ -142,8 +142,9 @@ static int make_input(void **state)
     md_model *sample = md_test_sample();
 
     (void)state;
-    in.tensor =
-        (md_tensor){ MD_DTYPE_STRING, { 1, { 2 } }, (void *)words, NULL };
+    in.tensor = (md_tensor){ .dtype = MD_DTYPE_STRING,
+                             .shape = { 1, { 2 } },
+                             .data = (void *)words };
     md_buf_init(&in.onnx, md_alloc_default(), 1 << 20);
     md_buf_init(&in.npy, md_alloc_default(), 1 << 20);
     md_buf_init(&in.npz, md_alloc_default(), 1 << 20);

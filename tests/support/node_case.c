@@ -7,6 +7,7 @@
 #include "engine/session.h"
 #include "formats/onnx.h"
 #include "formats/tensor_pb.h"
+#include "formats/value_pb.h"
 #include "ops/eval.h"
 #include "support/opeval.h"
 #include "tensor/compare.h"
@@ -23,9 +24,9 @@ typedef struct run {
     md_error err;
 } run;
 
-/* Tensors `what`_0.pb ... of a data set; *n of them. */
+/* Values `what`_0.pb ... of a data set; *n of them. */
 static md_status load_set(run *r, int set, const char *what, md_tensor *t,
-                          uint32_t n)
+                          const md_value_id *ids, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         char path[PATH_MAX_];
@@ -35,7 +36,8 @@ static md_status load_set(run *r, int set, const char *what, md_tensor *t,
         if (access(path, R_OK) != 0)
             return md_fail(&r->err, MD_UNSUPPORTED, "no %s_%u.pb", what,
                            (unsigned)i);
-        MD_TRY(md_tensor_pb_load(&t[i], path, md_alloc_default(), &r->err));
+        MD_TRY(md_value_pb_load(&t[i], &r->model->graph->values[ids[i]].type,
+                                path, md_alloc_default(), &r->err));
     }
     return MD_OK;
 }
@@ -71,8 +73,8 @@ static md_status run_set(run *r, int set)
     const md_graph *g = r->model->graph;
     const md_tensor *in[VALUES_MAX];
 
-    MD_TRY(load_set(r, set, "input", r->in, g->n_inputs));
-    MD_TRY(load_set(r, set, "output", r->want, g->n_outputs));
+    MD_TRY(load_set(r, set, "input", r->in, g->inputs, g->n_inputs));
+    MD_TRY(load_set(r, set, "output", r->want, g->outputs, g->n_outputs));
     for (uint32_t i = 0; i < g->n_inputs; i++)
         in[i] = &r->in[i];
     MD_TRY(md_graph_eval(r->got, g, in, md_alloc_default(), NULL, &r->err));
@@ -100,10 +102,6 @@ static md_status run_all(run *r)
     if (r->model->graph->n_inputs > VALUES_MAX ||
         r->model->graph->n_outputs > VALUES_MAX)
         return md_fail(&r->err, MD_UNSUPPORTED, "too many values");
-    for (uint32_t i = 0; i < r->model->graph->n_values; i++) {
-        if (r->model->graph->values[i].type.kind != MD_KIND_TENSOR)
-            return md_fail(&r->err, MD_UNSUPPORTED, "not only tensors");
-    }
     for (int set = 0;; set++) {
         snprintf(path, sizeof(path), "%s/test_data_set_%d", r->folder, set);
         if (access(path, R_OK) != 0)

@@ -115,7 +115,7 @@ static md_graph *make_branch(md_graph *parent, float v)
     static float data[2];
     md_error err = MD_ERROR_INIT;
     float *value = v > 0.0f ? &data[0] : &data[1];
-    md_tensor t = { MD_DTYPE_F32, { 0 }, value, NULL };
+    md_tensor t = { .dtype = MD_DTYPE_F32, .shape = { 0 }, .data = value };
     md_value_id in[2];
     md_value_id out;
     md_graph *g;
@@ -171,7 +171,9 @@ static void add_attrs(md_graph *g, md_node *n)
     static const int64_t ints[] = { -1, 0, 7 };
     static const md_str strings[] = { { "one", 3 }, { "", 0 } };
     static int64_t data[] = { 3, 4 };
-    static const md_tensor t = { MD_DTYPE_I64, { 1, { 2 } }, data, NULL };
+    static const md_tensor t = { .dtype = MD_DTYPE_I64,
+                                 .shape = { 1, { 2 } },
+                                 .data = data };
     static const md_tensor *const tensors[] = { &t, &t };
     static const md_type type = { .dtype = MD_DTYPE_F16, .has_rank = true };
 
@@ -218,8 +220,12 @@ static void fill_graph(md_graph *g)
 {
     static const md_str words[] = { { "a", 1 }, { "\xc3\xa9", 2 } };
     static float weight[6] = { 1, 2, 3, 4, 5, 6 };
-    md_tensor text = { MD_DTYPE_STRING, { 1, { 2 } }, (void *)words, NULL };
-    md_tensor w = { MD_DTYPE_F32, { 2, { 3, 2 } }, weight, NULL };
+    md_tensor text = { .dtype = MD_DTYPE_STRING,
+                       .shape = { 1, { 2 } },
+                       .data = (void *)words };
+    md_tensor w = { .dtype = MD_DTYPE_F32,
+                    .shape = { 2, { 3, 2 } },
+                    .data = weight };
     md_error err = MD_ERROR_INIT;
     md_value_id x = add(g, "x");
     md_value_id cond = add(g, "cond");
@@ -241,7 +247,7 @@ static void fill_graph(md_graph *g)
     id = add(g, "called");
     add_node(g, "local", "Leaky", in, 2, id);
     md_graph_value(g, id)->type = (md_type){ .kind = MD_KIND_OPTIONAL,
-                                             .of_sequence = true,
+                                             .of = MD_KIND_SEQUENCE,
                                              .dtype = MD_DTYPE_F32 };
     assert_md_ok(md_graph_add_output(g, id, &err), &err);
     id = add(g, "chosen");

@@ -141,8 +141,20 @@ static void connect_node(line *l)
  * symbol says nothing. */
 static bool holds(const md_type *t, const md_tensor *v)
 {
+    if (t->kind != v->kind || t->of != v->of)
+        return false;
     if (t->dtype != MD_DTYPE_NONE && t->dtype != v->dtype)
         return false;
+    for (int64_t i = 0; v->kind != MD_KIND_TENSOR && i < md_tensor_n(v); i++) {
+        md_type item = *t;
+
+        item.kind = t->of;
+        item.of = MD_KIND_TENSOR;
+        if (v->kind != MD_KIND_MAP && !holds(&item, md_container_item(v, i)))
+            return false;
+    }
+    if (v->kind != MD_KIND_TENSOR)
+        return true;
     if (t->has_rank && t->rank != v->shape.rank)
         return false;
     for (int i = 0; t->has_rank && i < t->rank; i++) {
@@ -163,10 +175,10 @@ enum knowledge {
 static md_type type_as_known(md_model *m, const md_tensor *t,
                              enum knowledge know)
 {
-    md_type type = md_type_of_tensor(t->dtype, &t->shape);
+    md_type type = md_type_of_value(t);
 
     if (know == KNOW_NOTHING)
-        return (md_type){ .dtype = MD_DTYPE_NONE };
+        return (md_type){ .kind = t->kind, .of = t->of, .key = t->key };
     for (int d = 0; know == KNOW_RANK && d < type.rank; d++) {
         uint32_t sym = 0;
 
@@ -201,7 +213,8 @@ static bool infer_once(md_model *m, const md_node *n, int64_t opset,
             continue;
         types[i] = type_as_known(m, in[i], k);
         pt[i] = &types[i];
-        cin[i] = k == KNOW_CONTENTS ? in[i] : NULL;
+        cin[i] =
+            k == KNOW_CONTENTS && in[i]->kind == MD_KIND_TENSOR ? in[i] : NULL;
     }
     if (md_op_infer(op, &c, &err) != MD_OK) {
         print_error("inference %d, input %u %d, fails: %s\n", know,

@@ -39,7 +39,7 @@ md_status md_exec__infer_view(const md_exec *x, md_infer *out, md_arena *ar,
     for (uint32_t i = 0; i < n->n_in; i++) {
         if (!x->in[i])
             continue;
-        types[i] = md_type_of_tensor(x->in[i]->dtype, &x->in[i]->shape);
+        types[i] = md_type_of_value(x->in[i]);
         in[i] = &types[i];
     }
     *out = (md_infer){

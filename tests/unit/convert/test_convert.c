@@ -102,7 +102,9 @@ static void test_convert__names_the_formats_it_knows(void **state)
 static void test_convert__tells_files_that_hold_no_model(void **state)
 {
     static float value = 2.5f;
-    static const md_tensor scalar = { MD_DTYPE_F32, { 0 }, &value, NULL };
+    static const md_tensor scalar = { .dtype = MD_DTYPE_F32,
+                                      .shape = { 0 },
+                                      .data = &value };
     static const unsigned char hdf5[] = "\x89HDF\r\n\x1a\n";
     md_model *m = NULL;
     md_error err = MD_ERROR_INIT;

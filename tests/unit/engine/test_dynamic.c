@@ -249,8 +249,10 @@ static void test_dynamic__squeezes_ones_only(void **state)
     md_value_id axes = ints_input(m, "k", 1);
     float data[] = { 7, 8 };
     int64_t axis = 0;
-    md_tensor in[] = { { MD_DTYPE_F32, { 1, { 2 } }, data, NULL },
-                       { MD_DTYPE_I64, { 1, { 1 } }, &axis, NULL } };
+    md_tensor in[] = {
+        { .dtype = MD_DTYPE_F32, .shape = { 1, { 2 } }, .data = data },
+        { .dtype = MD_DTYPE_I64, .shape = { 1, { 1 } }, .data = &axis }
+    };
     md_tensor out = MD_TENSOR_INIT;
     md_error err = MD_ERROR_INIT;
     md_session *s;

@@ -12,7 +12,9 @@
 #include "support/temp.h"
 
 static float value = 2.5f;
-static const md_tensor scalar = { MD_DTYPE_F32, { 0 }, &value, NULL };
+static const md_tensor scalar = { .dtype = MD_DTYPE_F32,
+                                  .shape = { 0 },
+                                  .data = &value };
 
 static void test_format__the_list_is_complete(void **state)
 {

@@ -305,7 +305,9 @@ static void test_npy__refuses_what_is_no_npy_file(void **state)
 static void test_npy__every_truncation_is_refused(void **state)
 {
     static const float data[] = { 1, 2, 3, 4 };
-    md_tensor t = { MD_DTYPE_F32, { 2, { 2, 2 } }, (void *)data, NULL };
+    md_tensor t = { .dtype = MD_DTYPE_F32,
+                    .shape = { 2, { 2, 2 } },
+                    .data = (void *)data };
     md_error err = MD_ERROR_INIT;
     md_buf file;
 
@@ -343,7 +345,9 @@ static void test_npy__what_is_written_reads_back(void **state)
     (void)state;
     for (int dtype = 1; dtype < MD_DTYPE_N; dtype++) {
         md_error err = MD_ERROR_INIT;
-        md_tensor t = { (md_dtype)dtype, { 1, { 3 } }, bytes, NULL };
+        md_tensor t = { .dtype = (md_dtype)dtype,
+                        .shape = { 1, { 3 } },
+                        .data = bytes };
         size_t size = md_tensor_size(&t);
         const void *want = bytes;
         md_dtype as = t.dtype;
@@ -380,7 +384,9 @@ static void test_npy__strings_are_written_as_characters(void **state)
                                     { "\xc3\xa9t\xc3\xa9", 5 },
                                     { "\xf0\x9f\x98\x80", 4 } };
     static const md_str bad[] = { { "\xff", 1 } };
-    md_tensor t = { MD_DTYPE_STRING, { 1, { 3 } }, (void *)words, NULL };
+    md_tensor t = { .dtype = MD_DTYPE_STRING,
+                    .shape = { 1, { 3 } },
+                    .data = (void *)words };
     md_error err = MD_ERROR_INIT;
     md_tensor got;
     md_buf file;
@@ -399,7 +405,9 @@ static void test_npy__strings_are_written_as_characters(void **state)
         assert_memory_equal(s->p, words[i].p, words[i].n);
     }
     md_tensor_release(&got);
-    t = (md_tensor){ MD_DTYPE_STRING, { 1, { 1 } }, (void *)bad, NULL };
+    t = (md_tensor){ .dtype = MD_DTYPE_STRING,
+                     .shape = { 1, { 1 } },
+                     .data = (void *)bad };
     assert_md_fails(md_npy_write(&t, &file, &err), MD_UNSUPPORTED, &err,
                     "string 0 is not UTF-8");
     md_buf_release(&file);
@@ -414,7 +422,9 @@ static void test_npy__numpy_reads_what_is_written(void **state)
         "assert a.dtype == np.float32 and a.shape == (2, 3), a\n"
         "assert (a.ravel() == np.arange(1, 7)).all(), a\n"
         "np.save(sys.argv[2], np.asfortranarray(a.astype(\">f8\")))' '%s' '%s'";
-    md_tensor t = { MD_DTYPE_F32, { 2, { 2, 3 } }, (void *)data, NULL };
+    md_tensor t = { .dtype = MD_DTYPE_F32,
+                    .shape = { 2, { 2, 3 } },
+                    .data = (void *)data };
     char from[MD_TEMP_SIZE * 2];
     char to[MD_TEMP_SIZE * 2];
     char command[MD_TEMP_SIZE * 6];

@@ -14,8 +14,10 @@ static void make(md_buf *out)
 {
     static const md_str word = { "hi", 2 };
     const md_tensor tensors[] = {
-        { MD_DTYPE_F32, { 2, { 2, 2 } }, (void *)values, NULL },
-        { MD_DTYPE_STRING, { 0 }, (void *)&word, NULL },
+        { .dtype = MD_DTYPE_F32,
+          .shape = { 2, { 2, 2 } },
+          .data = (void *)values },
+        { .dtype = MD_DTYPE_STRING, .shape = { 0 }, .data = (void *)&word },
     };
     static const char *const names[] = { "x", "label" };
     md_error err = MD_ERROR_INIT;
@@ -96,7 +98,9 @@ static void test_npz__numpy_and_modeld_read_each_other(void **state)
 /* Archives that were appended to hold old arrays, too. */
 static void test_npz__the_last_of_a_name_counts(void **state)
 {
-    const md_tensor t = { MD_DTYPE_F32, { 1, { 4 } }, (void *)values, NULL };
+    const md_tensor t = { .dtype = MD_DTYPE_F32,
+                          .shape = { 1, { 4 } },
+                          .data = (void *)values };
     const md_tensor tensors[] = { t, t, t };
     static const char *const names[] = { "x", "y", "x" };
     md_error err = MD_ERROR_INIT;

@@ -146,7 +146,7 @@ static void test_onnx_write__types_and_captures_are_kept(void **state)
     assert_string_equal(m->symbols[t->dim[2].sym], "");
     v = md_graph_value(g, g->outputs[0]);
     assert_int_equal(v->type.kind, MD_KIND_OPTIONAL);
-    assert_true(v->type.of_sequence);
+    assert_int_equal(v->type.of, MD_KIND_SEQUENCE);
     assert_int_equal(v->type.dtype, MD_DTYPE_F32);
     v = md_graph_value(g, md_graph_find(g, "words"));
     assert_int_equal(((const md_str *)v->cdata->data)[1].n, 2);
@@ -183,7 +183,9 @@ static void test_onnx_write__writing_again_gives_the_same_bytes(void **state)
 static md_model *make_rewritten(void)
 {
     static float data[2];
-    md_tensor t = { MD_DTYPE_F32, { 1, { 2 } }, data, NULL };
+    md_tensor t = { .dtype = MD_DTYPE_F32,
+                    .shape = { 1, { 2 } },
+                    .data = data };
     md_error err = MD_ERROR_INIT;
     md_value_id id[5];
     md_graph *g;
@@ -242,8 +244,12 @@ static md_model *make_large(void)
 {
     static float data[100000];
     static float bias[2] = { 1, 2 };
-    md_tensor large = { MD_DTYPE_F32, { 2, { 50000, 2 } }, data, NULL };
-    md_tensor small = { MD_DTYPE_F32, { 1, { 2 } }, bias, NULL };
+    md_tensor large = { .dtype = MD_DTYPE_F32,
+                        .shape = { 2, { 50000, 2 } },
+                        .data = data };
+    md_tensor small = { .dtype = MD_DTYPE_F32,
+                        .shape = { 1, { 2 } },
+                        .data = bias };
     md_error err = MD_ERROR_INIT;
     md_value_id in[3];
     md_value_id out;

@@ -184,7 +184,9 @@ static void test_tensor_pb__what_is_written_reads_back(void **state)
         md_error err = MD_ERROR_INIT;
         char path[MD_TEMP_SIZE * 2];
         md_tensor got = MD_TENSOR_INIT;
-        md_tensor t = { (md_dtype)dtype, { 2, { 1, 2 } }, bytes, NULL };
+        md_tensor t = { .dtype = (md_dtype)dtype,
+                        .shape = { 2, { 1, 2 } },
+                        .data = bytes };
 
         if (dtype == MD_DTYPE_STRING)
             t.data = (void *)words;
@@ -206,8 +208,8 @@ static void test_tensor_pb__what_is_written_reads_back(void **state)
 static void test_tensor_pb__scalars_and_empty_tensors(void **state)
 {
     static float one = 1.0f;
-    md_tensor scalar = { MD_DTYPE_F32, { 0 }, &one, NULL };
-    md_tensor empty = { MD_DTYPE_F32, { 2, { 0, 3 } }, NULL, NULL };
+    md_tensor scalar = { .dtype = MD_DTYPE_F32, .shape = { 0 }, .data = &one };
+    md_tensor empty = { .dtype = MD_DTYPE_F32, .shape = { 2, { 0, 3 } } };
     md_error err = MD_ERROR_INIT;
     md_tensor got;
     md_buf out;

@@ -36,7 +36,8 @@ static int teardown(void **state)
 static const int64_t some_ints[] = { 3, -4, INT64_MAX };
 static const float some_floats[] = { 0.5f, -FLT_MAX };
 static const md_str some_strings[] = { { "a", 1 }, { "b\0c", 3 } };
-static const md_tensor some_tensor = { MD_DTYPE_F32, { 0, { 0 } }, NULL, NULL };
+static const md_tensor some_tensor = { .dtype = MD_DTYPE_F32,
+                                       .shape = { 0, { 0 } } };
 static const md_tensor *const some_tensors[] = { &some_tensor, &some_tensor };
 static const md_type some_type = { .dtype = MD_DTYPE_I64 };
 

@@ -52,8 +52,9 @@ static md_tensor owned(int32_t first)
 
 static md_tensor borrowed(const void *data)
 {
-    return (
-        md_tensor){ MD_DTYPE_I32, { 1, { N } }, (void *)(uintptr_t)data, NULL };
+    return (md_tensor){ .dtype = MD_DTYPE_I32,
+                        .shape = { 1, { N } },
+                        .data = (void *)(uintptr_t)data };
 }
 
 static md_value_id add(const char *name, md_tensor t)
@@ -201,7 +202,9 @@ static void test_const__alignment_by_type(void **state)
     for (size_t i = 0; i < MD_COUNT(cases); i++) {
         assert_int_equal(md_dtype_align(cases[i].type), cases[i].align);
         for (size_t shift = 0; shift < 16; shift++) {
-            md_tensor t = { cases[i].type, { 1, { 1 } }, bytes + shift, NULL };
+            md_tensor t = { .dtype = cases[i].type,
+                            .shape = { 1, { 1 } },
+                            .data = bytes + shift };
 
             assert_int_equal(md_tensor_is_aligned(&t),
                              shift % cases[i].align == 0);

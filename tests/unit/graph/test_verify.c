@@ -322,7 +322,9 @@ static void test_verify__prints_the_listing(void **state)
         "const)\n"
         "  return %1 'y' unknown\n";
     const int64_t data[] = { 1, 2 };
-    md_tensor w = { MD_DTYPE_I64, { 1, { 2 } }, (void *)(uintptr_t)data, NULL };
+    md_tensor w = { .dtype = MD_DTYPE_I64,
+                    .shape = { 1, { 2 } },
+                    .data = (void *)(uintptr_t)data };
     md_error err = MD_ERROR_INIT;
     md_model *m = new_model();
     md_graph *g = m->graph;

@@ -55,7 +55,9 @@ static float one_data[1] = { 1.0f };
 static int set_up(void **state)
 {
     static fixture f;
-    md_tensor one = { MD_DTYPE_F32, { 1, { 1 } }, one_data, NULL };
+    md_tensor one = { .dtype = MD_DTYPE_F32,
+                      .shape = { 1, { 1 } },
+                      .data = one_data };
     md_shape shape = { 1, { 2 } };
     md_error err = MD_ERROR_INIT;
     md_node *n;
@@ -97,7 +99,9 @@ static int tear_down(void **state)
 }
 
 static float x_data[2] = { -3.0f, 4.0f };
-static const md_tensor x_tensor = { MD_DTYPE_F32, { 1, { 2 } }, x_data, NULL };
+static const md_tensor x_tensor = { .dtype = MD_DTYPE_F32,
+                                    .shape = { 1, { 2 } },
+                                    .data = x_data };
 
 static void test_eval__runs_in_order(void **state)
 {
@@ -121,7 +125,9 @@ static void test_eval__checks_inputs(void **state)
 {
     fixture *f = *state;
     float three[3] = { 0 };
-    md_tensor t = { MD_DTYPE_F32, { 1, { 3 } }, three, NULL };
+    md_tensor t = { .dtype = MD_DTYPE_F32,
+                    .shape = { 1, { 3 } },
+                    .data = three };
     const md_tensor *in[1] = { &t };
     md_error err = MD_ERROR_INIT;
     md_tensor out[3];
@@ -133,7 +139,9 @@ static void test_eval__checks_inputs(void **state)
     assert_md_fails(
         md_graph_eval(out, f->g, in, md_alloc_default(), NULL, &err),
         MD_INVALID, &err, "float32[1,2] given");
-    t = (md_tensor){ MD_DTYPE_I32, { 1, { 2 } }, three, NULL };
+    t = (md_tensor){ .dtype = MD_DTYPE_I32,
+                     .shape = { 1, { 2 } },
+                     .data = three };
     assert_md_fails(
         md_graph_eval(out, f->g, in, md_alloc_default(), NULL, &err),
         MD_INVALID, &err, "int32[2] given");
@@ -192,7 +200,9 @@ static void test_eval__default_of_an_input(void **state)
 {
     fixture *f = *state;
     float data[2] = { 10.0f, 20.0f };
-    md_tensor t = { MD_DTYPE_F32, { 1, { 2 } }, data, NULL };
+    md_tensor t = { .dtype = MD_DTYPE_F32,
+                    .shape = { 1, { 2 } },
+                    .data = data };
     const md_tensor *in[1] = { NULL };
     md_error err = MD_ERROR_INIT;
     md_tensor out[3];

@@ -24,7 +24,9 @@ static md_model *net(md_value_id ids[3], int64_t batch)
 
 static md_dataset data_of(md_tensor *t, float *v, int64_t n)
 {
-    *t = (md_tensor){ MD_DTYPE_F32, { 2, { n, 2 } }, v, NULL };
+    *t = (md_tensor){ .dtype = MD_DTYPE_F32,
+                      .shape = { 2, { n, 2 } },
+                      .data = v };
     return (md_dataset){
         .alloc = md_alloc_default(), .n_inputs = 1, .inputs = t, .n = n
     };
@@ -127,7 +129,7 @@ static void test_calibrate__only_finite_floats(void **state)
     shape = md_build_node(m, "Shape", 1, &ids[0]);
     name = m->graph->values[shape].name;
     assert_md_fails(md_calibrate(&r, m, &name, 1, &d, NULL, &err),
-                    MD_UNSUPPORTED, &err, "is int64, not float32");
+                    MD_UNSUPPORTED, &err, "of int64, a tensor of float32");
     md_model_free(m);
 }
 

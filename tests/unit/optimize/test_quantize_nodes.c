@@ -344,7 +344,7 @@ static void test_quantize__weights_that_are_not_finite(void **state)
         md_error err = MD_ERROR_INIT;
         fixture f = { .plain = NULL };
 
-        f.x = (md_tensor){ MD_DTYPE_F32, { 2, { 1, 2 } }, NULL, NULL };
+        f.x = (md_tensor){ .dtype = MD_DTYPE_F32, .shape = { 2, { 1, 2 } } };
         assert_md_ok(md_tensor_alloc(&f.x, MD_DTYPE_F32,
                                      &(md_shape){ 2, { 1, 2 } },
                                      md_alloc_default(), &err),

@@ -18,11 +18,14 @@ typedef struct fixture {
 static void begin(fixture *f, const char *text, float *x, int64_t n, int64_t *y)
 {
     f->m = net_parse(text);
-    f->x = (md_tensor){ MD_DTYPE_F32, { 2, { n, 3 } }, x, NULL };
+    f->x = (md_tensor){ .dtype = MD_DTYPE_F32,
+                        .shape = { 2, { n, 3 } },
+                        .data = x };
     f->d = (md_dataset){
         .alloc = md_alloc_default(), .n_inputs = 1, .inputs = &f->x, .n = n
     };
-    f->d.labels = (md_tensor){ MD_DTYPE_I64, { 1, { n } }, y, NULL };
+    f->d.labels =
+        (md_tensor){ .dtype = MD_DTYPE_I64, .shape = { 1, { n } }, .data = y };
 }
 
 /* Ties go to the first class, as numpy's argmax has it. */

@@ -12,7 +12,8 @@
 /* Two tensors of n elements over arrays. */
 static md_tensor over(md_dtype t, const void *data, int64_t n)
 {
-    return (md_tensor){ t, { 1, { n } }, AS_DATA(data), NULL };
+    return (
+        md_tensor){ .dtype = t, .shape = { 1, { n } }, .data = AS_DATA(data) };
 }
 
 /* --- one element against another --- */
@@ -215,8 +216,8 @@ static void test_compare__cosine_at_the_ends(void **state)
 
 static void test_compare__no_elements(void **state)
 {
-    md_tensor a = { MD_DTYPE_F32, { 2, { 0, 3 } }, NULL, NULL };
-    md_tensor s = { MD_DTYPE_STRING, { 1, { 0 } }, NULL, NULL };
+    md_tensor a = { .dtype = MD_DTYPE_F32, .shape = { 2, { 0, 3 } } };
+    md_tensor s = { .dtype = MD_DTYPE_STRING, .shape = { 1, { 0 } } };
     md_error err = MD_ERROR_INIT;
     md_diff d = { .first = 5 };
 
@@ -248,11 +249,15 @@ static void test_compare__type_and_shape(void **state)
           { 2, { 2, 3 } },
           "int32 [2,3] given, float32 [2,3] expected" },
     };
-    md_tensor want = { MD_DTYPE_F32, { 2, { 2, 3 } }, AS_DATA(f), NULL };
+    md_tensor want = { .dtype = MD_DTYPE_F32,
+                       .shape = { 2, { 2, 3 } },
+                       .data = AS_DATA(f) };
 
     (void)state;
     for (size_t i = 0; i < MD_COUNT(cases); i++) {
-        md_tensor got = { cases[i].type, cases[i].shape, AS_DATA(f), NULL };
+        md_tensor got = { .dtype = cases[i].type,
+                          .shape = cases[i].shape,
+                          .data = AS_DATA(f) };
         md_error err = MD_ERROR_INIT;
         md_diff d = { .first = 77 };
 

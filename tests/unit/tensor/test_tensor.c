@@ -20,7 +20,8 @@ static const md_dtype all_types[] = {
 
 static md_tensor over(md_dtype t, const void *data, int64_t n)
 {
-    return (md_tensor){ t, { 1, { n } }, AS_DATA(data), NULL };
+    return (
+        md_tensor){ .dtype = t, .shape = { 1, { n } }, .data = AS_DATA(data) };
 }
 
 /* --- narrow floats --- */
