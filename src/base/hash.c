@@ -2,20 +2,14 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <sys/random.h>
 
-#include "base/clock.h"
+#include "base/entropy.h"
 
 static uint64_t own_key[2];
 
 static void make_key(void)
 {
-    if (getrandom(own_key, sizeof(own_key), GRND_NONBLOCK) ==
-        (ssize_t)sizeof(own_key))
-        return;
-    /* A machine that has just booted: better than a key that all know. */
-    own_key[0] = (uint64_t)md_clock_ns();
-    own_key[1] = (uint64_t)md_clock_wall_ns() ^ (uintptr_t)&own_key;
+    md_entropy(own_key, sizeof(own_key));
 }
 
 static uint64_t rotate(uint64_t x, unsigned n)
