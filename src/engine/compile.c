@@ -180,7 +180,7 @@ static bool foldable(const md_graph *g, const md_node *n, bool keep_dequantize)
     const md_op *op = n->impl;
     size_t size;
 
-    if ((op->flags & MD_OP_IMPURE) || md_pass__has_subgraph(n) ||
+    if ((md_op_flags(op, g, n) & MD_OP_IMPURE) || md_pass__has_subgraph(n) ||
         n->n_in > 64 || n->n_out > 16)
         return false;
     if (keep_dequantize && strcmp(n->op, "DequantizeLinear") == 0)

@@ -208,7 +208,7 @@ static bool is_view(const md_graph *g, const md_node *n)
 {
     const md_op *op = n->impl;
 
-    return (op->flags & MD_OP_VIEW) && !g->values[n->in[0]].cdata &&
+    return (md_op_flags(op, g, n) & MD_OP_VIEW) && !g->values[n->in[0]].cdata &&
            (n->n_out < 2 || n->out[1] == MD_VALUE_NONE);
 }
 

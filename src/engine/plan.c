@@ -98,7 +98,8 @@ static bool known_now(const md_run *r, const md_node *n)
 {
     const md_op *op = n->impl;
 
-    if (n->n_in > 16 || n->n_out > 4 || (op->flags & MD_OP_IMPURE))
+    if (n->n_in > 16 || n->n_out > 4 ||
+        (md_op_flags(op, r->s->graph, n) & MD_OP_IMPURE))
         return false;
     for (uint32_t i = 0; i < n->n_out; i++) {
         md_shape shape;

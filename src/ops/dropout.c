@@ -1,32 +1,93 @@
-/* At inference the input passes unchanged; the mask is all true, before opset
- * 10 all 1 in the input's type. */
+/*
+ * At inference the input passes unchanged; the mask is all true, before opset
+ * 10 all 1 in the input's type.  In training each element is 0 with the
+ * probability `ratio`, and the others grow so that the expected sum stays.
+ *
+ * Training is what input 2 says since opset 12, and before opset 7 what
+ * is_test does not deny; in between there was none.
+ */
+#include "ops/common/random.h"
 #include "ops/common/view.h"
+
+enum { /* inputs */
+    IN_X,
+    IN_RATIO,
+    IN_TRAINING
+};
 
 static md_status infer(const md_infer *c, md_error *err)
 {
-    MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT | MD_TYPES_F8, err));
-    MD_TRY(md_infer__may(c, 1, MD_TYPES_FLOAT | MD_TYPES_F8, err));
-    MD_TRY(md_infer__may(c, 2, MD_T(BOOL), err));
-    if (md_infer_has(c, 2) && c->cin[2] && md_tensor_n(c->cin[2]) == 1 &&
-        md_tensor_get_i64(c->cin[2], 0))
-        return md_fail(err, MD_UNSUPPORTED, "Dropout in training mode");
-    if (c->opset < 7 && !md_node_attr_i(c->node, "is_test", 0))
-        return md_fail(err, MD_UNSUPPORTED,
-                       "Dropout in training mode, is_test is not set");
-    md_infer__give(c, 0, c->in[0]);
-    md_infer__like(c, 1, 0, c->opset < 10 ? c->in[0]->dtype : MD_DTYPE_BOOL);
+    MD_TRY(md_infer__need(c, IN_X, MD_TYPES_FLOAT | MD_TYPES_F8, err));
+    MD_TRY(md_infer__may(c, IN_RATIO, MD_TYPES_FLOAT | MD_TYPES_F8, err));
+    MD_TRY(md_infer__may(c, IN_TRAINING, MD_T(BOOL), err));
+    if (md_infer_has(c, IN_RATIO))
+        MD_TRY(md_infer__length(c->in[IN_RATIO], MD_DIM(1), "ratio", err));
+    if (md_infer_has(c, IN_TRAINING))
+        MD_TRY(md_infer__length(c->in[IN_TRAINING], MD_DIM(1), "training_mode",
+                                err));
+    md_infer__give(c, 0, c->in[IN_X]);
+    md_infer__like(c, 1, 0, c->opset < 10 ? c->in[IN_X]->dtype : MD_DTYPE_BOOL);
     return MD_OK;
+}
+
+/* Where nothing is drawn, the output is the input's bytes. */
+static unsigned flags_of(const md_graph *g, const md_node *n, int64_t opset)
+{
+    bool training = opset < 7 && !md_node_attr_i(n, "is_test", 0);
+
+    if (opset >= 12 && n->n_in > IN_TRAINING &&
+        n->in[IN_TRAINING] != MD_VALUE_NONE) {
+        const md_tensor *t = g->values[n->in[IN_TRAINING]].cdata;
+
+        training = !t || md_tensor_n(t) != 1 || md_tensor_get_i64(t, 0);
+    }
+    return training ? MD_OP_IMPURE : MD_OP_VIEW;
+}
+
+static void pass_on(const md_exec *x, md_tensor *const *out)
+{
+    if (out[0])
+        md_move_all(out[0], x->in[IN_X]);
+    for (int64_t i = 0; out[1] && i < md_tensor_n(out[1]); i++)
+        md_tensor_set_f64(out[1], i, 1.0);
+}
+
+static void draw(const md_exec *x, md_tensor *const *out, double ratio)
+{
+    int64_t n = md_tensor_n(x->in[IN_X]);
+    double scale = 1.0 / (1.0 - ratio);
+    md_random r;
+
+    md_random__start(&r, x->node);
+    for (int64_t i = 0; i < n; i++) {
+        double keep = md_random__uniform(&r) >= ratio;
+
+        if (out[0])
+            md_tensor_set_f64(out[0], i,
+                              keep * md_tensor_get_f64(x->in[IN_X], i) * scale);
+        if (out[1])
+            md_tensor_set_f64(out[1], i, keep);
+    }
 }
 
 static md_status run(md_exec *x, md_error *err)
 {
+    double ratio = md_node_attr_f(x->node, "ratio", 0.5f);
+    bool training = x->opset < 7 && !md_node_attr_i(x->node, "is_test", 0);
     md_tensor *out[2];
 
     MD_TRY(md_exec__outputs(x, infer, out, 2, err));
-    if (out[0])
-        md_move_all(out[0], x->in[0]);
-    for (int64_t i = 0; out[1] && i < md_tensor_n(out[1]); i++)
-        md_tensor_set_f64(out[1], i, 1.0);
+    if (x->opset >= 12) {
+        ratio = md_exec__scalar(x, IN_RATIO, 0.5);
+        training = md_exec__scalar(x, IN_TRAINING, 0.0) != 0.0;
+    }
+    if (training && !(ratio >= 0.0 && ratio < 1.0))
+        return md_fail(err, MD_INVALID,
+                       "ratio is %g, at least 0 and below 1 expected", ratio);
+    if (training && ratio > 0.0)
+        draw(x, out, ratio);
+    else
+        pass_on(x, out);
     return MD_OK;
 }
 
@@ -38,7 +99,7 @@ const md_op md_op_dropout = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 2,
-    .flags = MD_OP_VIEW,
+    .flags_of = flags_of,
     .infer = infer,
     .run = run,
 };

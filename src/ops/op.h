@@ -64,6 +64,8 @@ typedef struct md_op {
     int until; /* last one; 0: newest */
     int in_min, in_max, out_min, out_max; /* -1: any number */
     unsigned flags;                       /* enum md_op_flags */
+    /* Instead, where they depend on the node (optional). */
+    unsigned (*flags_of)(const md_graph *g, const md_node *n, int64_t opset);
     md_status (*infer)(const md_infer *c, md_error *err);
     md_status (*run)(md_exec *x, md_error *err);
     /* Multiply-accumulates for concrete shapes (optional). */
@@ -81,6 +83,9 @@ const md_op *md_op_find(const char *domain, const char *name, int64_t opset);
 
 /* All rows, NULL-terminated, in the order of ops.def. */
 const md_op *const *md_op_list(void);
+
+/* Flags of a node of the graph. */
+unsigned md_op_flags(const md_op *op, const md_graph *g, const md_node *n);
 
 /* Each attribute of the node has the standard's type (attrs.def); MD_INVALID
  * names it, its type and the one expected.  Unknown names pass. */

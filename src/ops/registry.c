@@ -33,6 +33,13 @@ const md_op *md_op_find(const char *domain, const char *name, int64_t opset)
     return NULL;
 }
 
+unsigned md_op_flags(const md_op *op, const md_graph *g, const md_node *n)
+{
+    if (!op->flags_of)
+        return op->flags;
+    return op->flags_of(g, n, md_node_opset(g->model, n));
+}
+
 static md_status check_count(const char *op, const char *what, uint32_t n,
                              int min, int max, md_error *err)
 {

@@ -257,19 +257,24 @@ md_status md_infer__moved_ints(const md_infer *c, const char *name,
     return md_infer__input_ints(c, i, out, err);
 }
 
+md_status md_infer__check_shape(const md_ints *dims, md_error *err)
+{
+    if (dims->n > MD_RANK_MAX)
+        return md_fail(err, MD_UNSUPPORTED, "rank %d, at most %d expected",
+                       dims->n, MD_RANK_MAX);
+    for (int k = 0; dims->known && k < dims->n; k++) {
+        if (dims->v[k] < 0)
+            return md_fail(err, MD_INVALID, "shape has the dimension %lld",
+                           (long long)dims->v[k]);
+    }
+    return MD_OK;
+}
+
 md_status md_infer__shape_input(const md_infer *c, uint32_t i, md_ints *out,
                                 md_error *err)
 {
     MD_TRY(md_infer__input_ints(c, i, out, err));
-    if (out->n > MD_RANK_MAX)
-        return md_fail(err, MD_UNSUPPORTED, "rank %d, at most %d expected",
-                       out->n, MD_RANK_MAX);
-    for (int k = 0; out->known && k < out->n; k++) {
-        if (out->v[k] < 0)
-            return md_fail(err, MD_INVALID, "shape has the dimension %lld",
-                           (long long)out->v[k]);
-    }
-    return MD_OK;
+    return md_infer__check_shape(out, err);
 }
 
 md_status md_infer__give_shape(const md_infer *c, md_type *t,

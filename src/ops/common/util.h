@@ -116,6 +116,9 @@ md_status md_infer__moved_ints(const md_infer *c, const char *name,
                                int64_t since, uint32_t i, md_ints *out,
                                md_error *err);
 
+/* At most MD_RANK_MAX dimensions, none negative. */
+md_status md_infer__check_shape(const md_ints *dims, md_error *err);
+
 /* Input i as a shape: at most MD_RANK_MAX dimensions, none negative. */
 md_status md_infer__shape_input(const md_infer *c, uint32_t i, md_ints *out,
                                 md_error *err);
