@@ -1,0 +1,432 @@
+/*
+ * Average or maximum of samples of the features, taken between their elements
+ * by linear interpolation, in a grid of bins over each region.
+ *
+ * The weights of a sample are a product of one for its row and one for its
+ * column, and so are the sums of the weights that a bin's samples give to an
+ * element: an average is pooled along rows first, then along columns, with
+ * each element read once for a bin.  The maximum has to look at each sample.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "ops/common/roi.h"
+
+enum {
+    SAMPLES_MAX = 4096 /* of a bin along one axis, when told */
+};
+
+typedef struct settings {
+    int64_t height, width; /* bins */
+    int64_t n_samples;     /* of a bin along an axis; 0: by its size */
+    double scale;
+    bool maximum, half_pixel;
+} settings;
+
+static md_status read_attributes(settings *s, const md_node *n, int64_t opset,
+                                 md_error *err)
+{
+    const char *mode = md_node_attr_s(n, "mode", "avg");
+    const char *shift =
+        md_node_attr_s(n, "coordinate_transformation_mode",
+                       opset < 16 ? "output_half_pixel" : "half_pixel");
+
+    *s = (settings){ .height = md_node_attr_i(n, "output_height", 1),
+                     .width = md_node_attr_i(n, "output_width", 1),
+                     .n_samples = md_node_attr_i(n, "sampling_ratio", 0),
+                     .scale = md_node_attr_f(n, "spatial_scale", 1.0f),
+                     .maximum = strcmp(mode, "max") == 0,
+                     .half_pixel = strcmp(shift, "half_pixel") == 0 };
+    if (!s->maximum && strcmp(mode, "avg") != 0)
+        return md_fail(err, MD_INVALID, "mode is '%s', avg or max expected",
+                       mode);
+    if (!s->half_pixel && strcmp(shift, "output_half_pixel") != 0)
+        return md_fail(err, MD_INVALID,
+                       "coordinate_transformation_mode is '%s', half_pixel or "
+                       "output_half_pixel expected",
+                       shift);
+    if (s->height < 1 || s->width < 1)
+        return md_fail(err, MD_INVALID,
+                       "output_height and output_width are %lld and %lld, at "
+                       "least 1 expected",
+                       (long long)s->height, (long long)s->width);
+    if (s->n_samples < 0 || s->n_samples > SAMPLES_MAX)
+        return md_fail(err, MD_INVALID,
+                       "sampling_ratio is %lld, 0 to %d expected",
+                       (long long)s->n_samples, SAMPLES_MAX);
+    if (!isfinite(s->scale))
+        return md_fail(err, MD_INVALID,
+                       "spatial_scale is %g, a finite number expected",
+                       s->scale);
+    return MD_OK;
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    settings s;
+
+    MD_TRY(read_attributes(&s, c->node, c->opset, err));
+    MD_TRY(md_infer__need(c, 2, MD_T(I64), err));
+    MD_TRY(md_infer__rank(c, 2, 1, 1, err));
+    MD_TRY(md_roi__infer(c, 4, s.height, s.width, err));
+    if (c->in[1]->has_rank && c->in[2]->has_rank)
+        MD_TRY(md_infer__same_dim(c->in[2]->dim[0], c->in[1]->dim[0],
+                                  "the length of batch_indices", err));
+    return MD_OK;
+}
+
+/* --- one axis of a region ---------------------------------------------- */
+
+/* A sample between elements lo and lo + 1 of an axis. */
+typedef struct sample {
+    int64_t lo, hi;
+    double w_lo, w_hi;
+} sample;
+
+/* The bins of a region along one axis. */
+typedef struct axis {
+    double start, bin; /* of bin 0; size of each */
+    double n_samples;  /* of a bin: may be beyond any integer */
+    int64_t n;         /* elements of the features */
+} axis;
+
+static axis axis_of(const settings *s, double from, double to, int64_t n_bins,
+                    int64_t n)
+{
+    double shift = s->half_pixel ? 0.5 : 0.0;
+    axis a = { .start = from * s->scale - shift, .n = n };
+    double size = to * s->scale - shift - a.start;
+
+    if (!s->half_pixel && size < 1.0)
+        size = 1.0;
+    a.bin = size / (double)n_bins;
+    a.n_samples = s->n_samples > 0 ? (double)s->n_samples : ceil(a.bin);
+    return a;
+}
+
+/* The samples of a bin that lie on the features, in [*from, *to): those
+ * outside count as 0.  One more on each side, for take_sample to decide. */
+static void find_samples(const axis *a, int64_t bin, int64_t *from, int64_t *to)
+{
+    double step = a->bin / a->n_samples;
+    double first = a->start + (double)bin * a->bin + 0.5 * step;
+    double lo = floor((-1.0 - first) / step) - 1.0;
+    double hi = ceil(((double)a->n - first) / step) + 2.0;
+
+    if (!(a->n_samples >= 1.0) || !(step > 0.0)) {
+        /* A region without size has its samples in one place. */
+        *from = 0;
+        *to =
+            a->n_samples >= 1.0 ? (int64_t)fmin(a->n_samples, SAMPLES_MAX) : 0;
+        return;
+    }
+    /* Steps are at least 0.5 or the samples few; where lo and hi are too large
+     * to tell elements apart, there is nothing to be found anyway. */
+    *from = (int64_t)fmax(0.0, fmin(fmin(lo, a->n_samples), 0x1p62));
+    *to = (int64_t)fmax(0.0, fmin(fmin(hi, a->n_samples), 0x1p62));
+    *to = md_min_i64(*to, *from + 2 * a->n + SAMPLES_MAX);
+}
+
+/* False for one outside. */
+static bool take_sample(const axis *a, int64_t bin, int64_t i, sample *out)
+{
+    double at = a->start + (double)bin * a->bin +
+                ((double)i + 0.5) * a->bin / a->n_samples;
+
+    if (!(at >= -1.0 && at <= (double)a->n))
+        return false;
+    at = at < 0.0 ? 0.0 : at;
+    out->lo = (int64_t)at;
+    if (out->lo >= a->n - 1) {
+        *out = (sample){ a->n - 1, a->n - 1, 1.0, 0.0 };
+        return true;
+    }
+    out->hi = out->lo + 1;
+    out->w_hi = at - (double)out->lo;
+    out->w_lo = 1.0 - out->w_hi;
+    return true;
+}
+
+/* --- averages ---------------------------------------------------------- */
+
+/* Weights of the elements [from, to) in one bin. */
+typedef struct span {
+    int64_t from, to;
+    const double *w;
+} span;
+
+/* The spans of all bins of an axis; w: n elements for each bin, zeroed. */
+static void weigh(const axis *a, int64_t n_bins, span *out, double *w)
+{
+    for (int64_t bin = 0; bin < n_bins; bin++, w += a->n) {
+        span s = { a->n, 0, w };
+        int64_t i, end;
+        sample p;
+
+        find_samples(a, bin, &i, &end);
+        for (; i < end; i++) {
+            if (!take_sample(a, bin, i, &p))
+                continue;
+            w[p.lo] += p.w_lo;
+            w[p.hi] += p.w_hi;
+            s.from = md_min_i64(s.from, p.lo);
+            s.to = md_max_i64(s.to, p.hi + 1);
+        }
+        s.w = w + s.from;
+        out[bin] = s;
+    }
+}
+
+typedef struct align {
+    const md_tensor *x, *batch;
+    md_tensor *out;
+    const double *rois;
+    settings s;
+    int64_t channels, h, w;
+    size_t scratch; /* doubles for each thread */
+    double *buffers;
+} align;
+
+/* Dot product; most bins are a few elements wide. */
+#define DOT(name, T)                                                           \
+    static double name(const T *x, const double *w, int64_t n)                 \
+    {                                                                          \
+        double sum = 0.0;                                                      \
+                                                                               \
+        for (int64_t i = 0; i < n; i++)                                        \
+            sum += w[i] * (double)x[i];                                        \
+        return sum;                                                            \
+    }
+DOT(dot_f32, float)
+DOT(dot_f64, double)
+
+/* Row `at` of the features, pooled by the bins of an axis. */
+static void pool_row(const align *a, int64_t at, const span *bins, double *out,
+                     double *row)
+{
+    const float *f = NULL;
+    const double *d = row;
+
+    if (a->x->dtype == MD_DTYPE_F32)
+        f = (const float *)a->x->data + at;
+    else if (a->x->dtype == MD_DTYPE_F64)
+        d = (const double *)a->x->data + at;
+    else
+        md_load_f64(row, a->x, at, a->w);
+    for (int64_t i = 0; i < a->s.width; i++) {
+        const span *b = &bins[i];
+
+        out[i] = f ? dot_f32(f + b->from, b->w, b->to - b->from)
+                   : dot_f64(d + b->from, b->w, b->to - b->from);
+    }
+}
+
+/* Memory of a thread, cut up. */
+typedef struct parts {
+    double *wy, *wx;     /* [height, h] and [width, w] */
+    double *rows;        /* [h, width]: pooled along rows */
+    double *row, *plane; /* [w]; [height * width] */
+    span *y, *x;         /* [height], [width] */
+} parts;
+
+static parts cut(const align *a, double *at)
+{
+    parts p = { .wy = at };
+
+    p.wx = p.wy + a->s.height * a->h;
+    p.rows = p.wx + a->s.width * a->w;
+    p.row = p.rows + a->h * a->s.width;
+    p.plane = p.row + a->w;
+    p.y = (span *)(p.plane + a->s.height * a->s.width);
+    p.x = p.y + a->s.height;
+    return p;
+}
+
+static void average_plane(const align *a, const parts *p, int64_t from,
+                          int64_t to, int64_t base, double share)
+{
+    int64_t n = a->s.width;
+
+    for (int64_t y = from; y < to; y++)
+        pool_row(a, base + y * a->w, p->x, p->rows + y * n, p->row);
+    for (int64_t i = 0; i < a->s.height; i++) {
+        const span *b = &p->y[i];
+        double *o = p->plane + i * n;
+
+        for (int64_t k = 0; k < n; k++)
+            o[k] = 0.0;
+        for (int64_t y = b->from; y < b->to; y++) {
+            const double *r = p->rows + y * n, w = b->w[y - b->from];
+
+            for (int64_t k = 0; k < n; k++)
+                o[k] += w * r[k];
+        }
+        for (int64_t k = 0; k < n; k++)
+            o[k] *= share;
+    }
+}
+
+static void average_region(const align *a, int64_t r, const axis *y,
+                           const axis *x, int64_t base, double *memory)
+{
+    int64_t n = a->s.height * a->s.width, from = a->h, to = 0;
+    double count = y->n_samples * x->n_samples;
+    parts p = cut(a, memory);
+
+    memset(p.wy, 0, (size_t)((char *)p.rows - (char *)p.wy));
+    weigh(y, a->s.height, p.y, p.wy);
+    weigh(x, a->s.width, p.x, p.wx);
+    for (int64_t i = 0; i < a->s.height; i++) {
+        from = md_min_i64(from, p.y[i].from);
+        to = md_max_i64(to, p.y[i].to);
+    }
+    for (int64_t c = 0; c < a->channels; c++) {
+        average_plane(a, &p, from, to, base + c * a->h * a->w,
+                      count >= 1.0 ? 1.0 / count : 0.0);
+        md_store_f64(a->out, (r * a->channels + c) * n, p.plane, n);
+    }
+}
+
+/* --- maxima ------------------------------------------------------------ */
+
+/* Of the four parts of a sample: the standard's reference has it so. */
+static double largest_part(const align *a, int64_t base, const sample *y,
+                           const sample *x)
+{
+    int64_t row[2] = { y->lo, y->hi }, column[2] = { x->lo, x->hi };
+    double wy[2] = { y->w_lo, y->w_hi }, wx[2] = { x->w_lo, x->w_hi };
+    double max = -INFINITY;
+
+    for (int i = 0; i < 4; i++) {
+        double v;
+
+        md_load_f64(&v, a->x, base + row[i / 2] * a->w + column[i % 2], 1);
+        v *= wy[i / 2] * wx[i % 2];
+        max = v > max || isnan(v) ? v : max;
+    }
+    return max;
+}
+
+static double largest(const align *a, int64_t base, const axis *y,
+                      const axis *x, int64_t bin_y, int64_t bin_x)
+{
+    int64_t y_from, y_to, x_from, x_to, n_inside = 0;
+    double max = -INFINITY;
+    sample sy, sx;
+
+    find_samples(y, bin_y, &y_from, &y_to);
+    find_samples(x, bin_x, &x_from, &x_to);
+    for (int64_t i = y_from; i < y_to; i++) {
+        if (!take_sample(y, bin_y, i, &sy))
+            continue;
+        for (int64_t k = x_from; k < x_to; k++) {
+            double v;
+
+            if (!take_sample(x, bin_x, k, &sx))
+                continue;
+            v = largest_part(a, base, &sy, &sx);
+            max = v > max || isnan(v) ? v : max;
+            n_inside++;
+        }
+    }
+    if ((double)n_inside < y->n_samples * x->n_samples && max < 0.0)
+        max = 0.0;
+    return y->n_samples >= 1.0 && x->n_samples >= 1.0 ? max : 0.0;
+}
+
+static void largest_region(const align *a, int64_t r, const axis *y,
+                           const axis *x, int64_t base)
+{
+    int64_t to = r * a->channels * a->s.height * a->s.width;
+
+    for (int64_t c = 0; c < a->channels; c++) {
+        for (int64_t i = 0; i < a->s.height; i++) {
+            for (int64_t k = 0; k < a->s.width; k++) {
+                double v = largest(a, base + c * a->h * a->w, y, x, i, k);
+
+                md_store_f64(a->out, to++, &v, 1);
+            }
+        }
+    }
+}
+
+/* --- all regions ------------------------------------------------------- */
+
+static void align_region(void *ctx, int64_t r, int worker)
+{
+    const align *a = ctx;
+    const double *roi = a->rois + r * 4;
+    int64_t batch = ((const int64_t *)a->batch->data)[r];
+    int64_t base = batch * a->channels * a->h * a->w;
+    axis x = axis_of(&a->s, roi[0], roi[2], a->s.width, a->w);
+    axis y = axis_of(&a->s, roi[1], roi[3], a->s.height, a->h);
+
+    if (a->s.maximum)
+        largest_region(a, r, &y, &x, base);
+    else
+        average_region(a, r, &y, &x, base,
+                       a->buffers + (size_t)worker * a->scratch);
+}
+
+/* Doubles that a thread needs; 0 when that overflows. */
+static size_t scratch_of(const align *a)
+{
+    int64_t bins = a->s.height + a->s.width, n, more;
+
+    if (!md_mul_i64(&n, a->s.height, a->h) ||
+        !md_mul_i64(&more, a->s.width, a->w) || !md_add_i64(&n, n, more) ||
+        !md_mul_i64(&more, a->s.width, a->h) || !md_add_i64(&n, n, more) ||
+        !md_add_i64(&n, n, a->w + a->s.height * a->s.width) ||
+        !md_add_i64(&n, n, bins * (int64_t)(sizeof(span) / sizeof(double))))
+        return 0;
+    return (size_t)n;
+}
+
+static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    const md_shape *in = &x->in[0]->shape;
+    align a = { .x = x->in[0],
+                .batch = x->in[2],
+                .out = out,
+                .channels = in->dim[1],
+                .h = in->dim[2],
+                .w = in->dim[3] };
+    int64_t n = out->shape.dim[0];
+    double *rois;
+
+    MD_TRY(read_attributes(&a.s, x->node, x->opset, err));
+    for (int64_t r = 0; r < n; r++)
+        MD_TRY(md_roi__check_batch(((const int64_t *)a.batch->data)[r], r,
+                                   in->dim[0], err));
+    if (a.h == 0 || a.w == 0)
+        return md_fail(err, MD_INVALID, "the features have no elements");
+    MD_TRY(md_roi__load(&rois, x->in[1], ar, err));
+    a.rois = rois;
+    if (!a.s.maximum) {
+        a.scratch = scratch_of(&a);
+        if (a.scratch == 0)
+            return md_fail_nomem(err, SIZE_MAX);
+        MD_TRY(md_exec__scratch(&a.buffers, ar, md_pool_width(x->pool),
+                                a.scratch * sizeof(double), err));
+    }
+    md_pool_run(x->pool, MD_POOL_WIDTH_MAX, n, align_region, &a);
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, infer, compute, err);
+}
+
+const md_op md_op_roi_align = {
+    .domain = "",
+    .name = "RoiAlign",
+    .since = 10,
+    .in_min = 3,
+    .in_max = 3,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+};
