@@ -1,0 +1,393 @@
+/*
+ * Convolution whose taps are moved, each at each place, by what input 2 tells;
+ * between elements the input is interpolated linearly, beyond it is 0.
+ *
+ * A block of places at a time becomes a matrix of what the taps see there,
+ * which the weights are multiplied with.  Where a tap looks is the same for all
+ * channels of an offset group, so it is found out once for them.
+ */
+#include <math.h>
+
+#include "base/cpu.h"
+#include "kernels/gemm_f32.h"
+#include "ops/common/convolve.h"
+#include "ops/common/product.h"
+
+enum { /* inputs */
+    IN_X,
+    IN_W,
+    IN_OFFSET,
+    IN_BIAS,
+    IN_MASK
+};
+
+enum {
+    BLOCK = 64,                       /* places computed at a time */
+    CORNERS_MAX = 1 << MD_SPATIAL_MAX /* elements around a point */
+};
+
+/* --- inference --------------------------------------------------------- */
+
+/* [batch, groups * taps * each, out...] for input i. */
+static md_status check_field(const md_infer *c, uint32_t i, int64_t each,
+                             const md_type *out, md_error *err)
+{
+    int64_t groups = md_node_attr_i(c->node, "offset_group", 1);
+    const md_type *w = c->in[IN_W], *t;
+    md_dim n = MD_DIM(groups * each);
+
+    if (!md_infer_has(c, i))
+        return MD_OK;
+    t = c->in[i];
+    MD_TRY(md_infer__need(c, i, MD_TYPES_FLOAT, err));
+    MD_TRY(md_infer__same_dtype(c, IN_X, i, err));
+    MD_TRY(md_infer__rank(c, i, out->rank, out->rank, err));
+    if (!t->has_rank)
+        return MD_OK;
+    for (int d = 2; w->has_rank && d < w->rank; d++)
+        MD_TRY(md_dim__mul(c, &n, n, w->dim[d], err));
+    MD_TRY(md_infer__same_dim(
+        t->dim[0], out->dim[0],
+        i == IN_MASK ? "the mask's batch" : "the offset's batch", err));
+    if (w->has_rank)
+        MD_TRY(md_infer__same_dim(
+            t->dim[1], n,
+            i == IN_MASK ? "axis 1 of the mask" : "axis 1 of the offset", err));
+    for (int d = 2; d < out->rank; d++)
+        MD_TRY(md_infer__same_dim(
+            t->dim[d], out->dim[d],
+            i == IN_MASK ? "a size of the mask" : "a size of the offset", err));
+    return MD_OK;
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    int64_t groups = md_node_attr_i(c->node, "offset_group", 1);
+    const md_type *x = c->in[IN_X];
+    md_type out = { 0 };
+    md_infer view = *c;
+
+    MD_TRY(md_infer__need(c, IN_X, MD_TYPES_FLOAT, err));
+    MD_TRY(md_infer__need(c, IN_W, MD_TYPES_FLOAT, err));
+    MD_TRY(md_infer__need(c, IN_OFFSET, MD_TYPES_FLOAT, err));
+    MD_TRY(md_infer__same_dtype(c, IN_X, IN_W, err));
+    MD_TRY(md_infer__may(c, IN_BIAS, MD_TYPES_FLOAT, err));
+    MD_TRY(md_infer__same_dtype(c, IN_X, IN_BIAS, err));
+    if (groups < 1 || groups > INT32_MAX)
+        return md_fail(err, MD_INVALID,
+                       "offset_group is %lld, at least 1 expected",
+                       (long long)groups);
+    view.out = &out;
+    MD_TRY(md_convolve__infer(&view, IN_X, IN_W, x->dtype, err));
+    if (out.has_rank) {
+        if (md_dim_is_const(x->dim[1]) && x->dim[1].k % groups)
+            return md_fail(err, MD_INVALID,
+                           "%lld channels are not divisible by offset_group "
+                           "%lld",
+                           (long long)x->dim[1].k, (long long)groups);
+        MD_TRY(check_field(c, IN_OFFSET, out.rank - 2, &out, err));
+        MD_TRY(check_field(c, IN_MASK, 1, &out, err));
+        if (md_infer_has(c, IN_BIAS))
+            MD_TRY(
+                md_infer__length(c->in[IN_BIAS], out.dim[1], "the bias", err));
+    }
+    md_infer__give(c, 0, &out);
+    return MD_OK;
+}
+
+static int64_t macs(const md_node *n, const md_shape *const *in,
+                    const md_shape *const *out)
+{
+    (void)n;
+    return md_convolve__macs(in[IN_W], out[0]);
+}
+
+/* --- execution --------------------------------------------------------- */
+
+typedef struct deform {
+    md_convolve v;
+    int axes;
+    int64_t offset_groups, taps, plane, places, blocks;
+    int64_t k; /* what one sum is over: taps of a group's channels */
+    const md_tensor *offset, *mask;
+    const void *x, *w; /* float, or double when is_f64 */
+    void *y;
+    const double *bias; /* or NULL */
+    bool is_f64;
+    const md_gemm_f32_kernel *gemm;
+    char *memory;
+    size_t each; /* bytes for each thread */
+} deform;
+
+/* Where one tap looks for each place of a block: elements and weights. */
+typedef struct look {
+    int64_t at[CORNERS_MAX][BLOCK];
+    double w[CORNERS_MAX][BLOCK];
+} look;
+
+/* Elements around a point of the (three) axes, with its weights times m. */
+static void surround(const deform *d, const double *point, double m, look *l,
+                     int64_t i)
+{
+    int64_t first[MD_SPATIAL_MAX] = { 0 };
+    double rest[MD_SPATIAL_MAX] = { 0 };
+    int skipped = MD_SPATIAL_MAX - d->axes;
+
+    for (int a = skipped; a < MD_SPATIAL_MAX; a++) {
+        if (!(point[a] > -1.0 && point[a] < (double)d->v.in[a]))
+            m = 0.0; /* all corners are outside */
+        else
+            first[a] = (int64_t)floor(point[a]);
+        rest[a] = point[a] - (double)first[a];
+    }
+    for (int k = 0; k < 1 << d->axes; k++) {
+        int64_t at = 0;
+        double w = m;
+
+        for (int a = skipped; a < MD_SPATIAL_MAX && w != 0.0; a++) {
+            int64_t far = k >> (a - skipped) & 1, p = first[a] + far;
+
+            w *= far ? rest[a] : 1.0 - rest[a];
+            if (p < 0 || p >= d->v.in[a])
+                w = 0.0;
+            at = at * d->v.in[a] + p;
+        }
+        l->at[k][i] = w != 0.0 ? at : 0;
+        l->w[k][i] = w;
+    }
+}
+
+/* Tap `tap` of an offset group at places [from, from + n). */
+static void find_points(const deform *d, int64_t batch, int64_t group,
+                        int64_t tap, int64_t from, int64_t n, look *l)
+{
+    const md_window *w = &d->v.w;
+    int64_t row = (batch * d->offset_groups + group) * d->taps + tap;
+    int skipped = MD_SPATIAL_MAX - d->axes;
+
+    for (int64_t i = 0; i < n; i++) {
+        int64_t place = from + i, t = tap;
+        double point[MD_SPATIAL_MAX] = { 0 }, m = 1.0, moved;
+
+        for (int a = MD_SPATIAL_MAX; a-- > skipped;) {
+            int64_t o = place % d->v.out[a], k = t % w->kernel[a];
+
+            md_load_f64(&moved, d->offset,
+                        (row * d->axes + a - skipped) * d->places + from + i,
+                        1);
+            point[a] =
+                (double)(o * w->stride[a] - w->lo[a] + k * w->dilation[a]) +
+                moved;
+            place /= d->v.out[a];
+            t /= w->kernel[a];
+        }
+        if (d->mask)
+            md_load_f64(&m, d->mask, row * d->places + from + i, 1);
+        surround(d, point, m, l, i);
+    }
+}
+
+/* What the tap sees of one channel. */
+#define SEE(name, T)                                                           \
+    static void name(const deform *d, const T *x, const look *l, T *out,       \
+                     int64_t n)                                                \
+    {                                                                          \
+        for (int64_t i = 0; i < n; i++) {                                      \
+            T sum = 0;                                                         \
+                                                                               \
+            for (int k = 0; k < 1 << d->axes; k++)                             \
+                sum += (T)l->w[k][i] * x[l->at[k][i]];                         \
+            out[i] = sum;                                                      \
+        }                                                                      \
+    }
+SEE(see_f32, float)
+SEE(see_f64, double)
+
+/* The matrix [k, n] of a block, rows BLOCK apart. */
+static void fill_matrix(const deform *d, int64_t batch, int64_t group,
+                        int64_t from, int64_t n, void *out)
+{
+    int64_t channels = d->v.c / d->v.group;
+    int64_t each = d->v.c / d->offset_groups; /* channels of one offset */
+    look l;
+
+    for (int64_t tap = 0; tap < d->taps; tap++) {
+        int64_t known = -1;
+
+        for (int64_t c = 0; c < channels; c++) {
+            int64_t channel = group * channels + c;
+            int64_t at = (batch * d->v.c + channel) * d->plane;
+            int64_t to = (c * d->taps + tap) * BLOCK;
+
+            if (channel / each != known) {
+                known = channel / each;
+                find_points(d, batch, known, tap, from, n, &l);
+            }
+            if (d->is_f64)
+                see_f64(d, (const double *)d->x + at, &l, (double *)out + to,
+                        n);
+            else
+                see_f32(d, (const float *)d->x + at, &l, (float *)out + to, n);
+        }
+    }
+}
+
+/* y[rows, n] of a block = w[rows, k] times the matrix. */
+static void multiply_f32(const deform *d, const float *w, float *matrix,
+                         float *packed, float *y, int64_t rows, int64_t n)
+{
+    md_gemm_f32_b b = { .b = matrix, .rs = BLOCK, .cs = 1, .k = d->k, .n = n };
+    md_gemm_f32_args args = { .m = rows,
+                              .n = n,
+                              .k = d->k,
+                              .a = w,
+                              .lda = d->k,
+                              .b = packed,
+                              .c = y,
+                              .ldc = d->places,
+                              .ep = MD_EPILOGUE_INIT,
+                              .strict = true };
+
+    d->gemm->pack_b(packed, &b, 0, n);
+    d->gemm->run(&args, 0, rows, 0, n);
+}
+
+static void multiply_f64(const deform *d, const double *w, const double *matrix,
+                         double *y, int64_t rows, int64_t n)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        md_product p = { .m = 1,
+                         .n = n,
+                         .k = d->k,
+                         .a_row = d->k,
+                         .a_col = 1,
+                         .b_row = BLOCK,
+                         .b_col = 1 };
+        double *to = y + r * d->places;
+
+        for (int64_t i = 0; i < n; i++)
+            to[i] = 0.0;
+        md_product__f64(&p, to, w + r * d->k, matrix);
+    }
+}
+
+static void add_bias(const deform *d, int64_t channel, int64_t at, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (d->is_f64)
+            ((double *)d->y)[at + i] += d->bias[channel];
+        else
+            ((float *)d->y)[at + i] += (float)d->bias[channel];
+    }
+}
+
+/* A block of a group of a batch element. */
+static void run_block(void *ctx, int64_t chunk, int worker)
+{
+    const deform *d = ctx;
+    int64_t from = chunk % d->blocks * BLOCK;
+    int64_t group = chunk / d->blocks % d->v.group;
+    int64_t batch = chunk / d->blocks / d->v.group;
+    int64_t n = md_min_i64(BLOCK, d->places - from);
+    int64_t rows = d->v.oc / d->v.group, first = group * rows;
+    int64_t y = (batch * d->v.oc + first) * d->places + from;
+    char *memory = d->memory + (size_t)worker * d->each;
+
+    fill_matrix(d, batch, group, from, n, memory);
+    if (d->is_f64)
+        multiply_f64(d, (const double *)d->w + first * d->k,
+                     (const double *)memory, (double *)d->y + y, rows, n);
+    else
+        multiply_f32(d, (const float *)d->w + first * d->k, (float *)memory,
+                     (float *)memory + d->k * BLOCK, (float *)d->y + y, rows,
+                     n);
+    for (int64_t r = 0; d->bias && r < rows; r++)
+        add_bias(d, first + r, y + r * d->places, n);
+}
+
+/* Memory of the threads: the matrix, and in float the matrix packed. */
+static md_status find_memory(deform *d, md_exec *x, md_arena *ar, md_error *err)
+{
+    size_t size = d->is_f64 ? sizeof(double) : sizeof(float), packed = 0;
+
+    if (!d->is_f64 && !md_gemm_f32_packed_size(&packed, d->k, BLOCK))
+        return md_fail_nomem(err, SIZE_MAX);
+    if (!md_mul_size(&d->each, (size_t)d->k * BLOCK, size) ||
+        !md_add_size(&d->each, d->each, packed))
+        return md_fail_nomem(err, SIZE_MAX);
+    d->each = md_round_up(d->each, 64);
+    return md_exec__scratch(&d->memory, ar, md_pool_width(x->pool), d->each,
+                            err);
+}
+
+/* The inputs in the type that is computed with; *y: where to. */
+static md_status prepare(deform *d, md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    const float *from, *w;
+    double *bias;
+    float *y;
+
+    if (d->is_f64) {
+        d->x = x->in[IN_X]->data;
+        d->w = x->in[IN_W]->data;
+        d->y = out->data;
+    } else {
+        MD_TRY(md_exec__as_f32(&from, x->in[IN_X], ar, err));
+        MD_TRY(md_exec__as_f32(&w, x->in[IN_W], ar, err));
+        MD_TRY(md_exec__f32_of(&y, out, ar, err));
+        d->x = from;
+        d->w = w;
+        d->y = y;
+    }
+    if (!md_exec_has(x, IN_BIAS))
+        return MD_OK;
+    MD_TRY(md_exec__scratch(&bias, ar, d->v.oc, sizeof(*bias), err));
+    md_load_f64(bias, x->in[IN_BIAS], 0, d->v.oc);
+    d->bias = bias;
+    return MD_OK;
+}
+
+static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
+                         md_error *err)
+{
+    deform d = { .axes = out->shape.rank - 2,
+                 .offset_groups = md_node_attr_i(x->node, "offset_group", 1),
+                 .offset = x->in[IN_OFFSET],
+                 .mask = md_exec_has(x, IN_MASK) ? x->in[IN_MASK] : NULL,
+                 .is_f64 = out->dtype == MD_DTYPE_F64,
+                 .gemm = md_gemm_f32_select(md_cpu_flags()) };
+    const md_shape *w = &x->in[IN_W]->shape, *in = &x->in[IN_X]->shape;
+
+    MD_TRY(md_convolve__sizes(&d.v, x->node, in, w, err));
+    d.taps = md_shape_span(w, 2, w->rank);
+    d.plane = md_shape_span(in, 2, in->rank);
+    d.places = md_shape_span(&out->shape, 2, out->shape.rank);
+    d.blocks = md_div_up(d.places, BLOCK);
+    d.k = w->dim[1] * d.taps;
+    MD_TRY(prepare(&d, x, out, ar, err));
+    MD_TRY(find_memory(&d, x, ar, err));
+    md_pool_run(x->pool, MD_POOL_WIDTH_MAX, d.v.n * d.v.group * d.blocks,
+                run_block, &d);
+    if (!d.is_f64)
+        md_exec__from_f32(out, d.y);
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__single(x, infer, compute, err);
+}
+
+const md_op md_op_deform_conv = {
+    .domain = "",
+    .name = "DeformConv",
+    .since = 19,
+    .in_min = 3,
+    .in_max = 5,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+    .macs = macs,
+};
