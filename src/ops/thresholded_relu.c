@@ -1,3 +1,4 @@
+/* Before opset 10 an experiment, which is the same. */
 #include "ops/common/elementwise.h"
 #include "ops/lower.h"
 
@@ -17,7 +18,7 @@ MD_UNARY_FUNCTIONS
 const md_op md_op_thresholded_relu = {
     .domain = "",
     .name = "ThresholdedRelu",
-    .since = 10,
+    .since = 1,
     .in_min = 1,
     .in_max = 1,
     .out_min = 1,

@@ -1,0 +1,31 @@
+/* alpha * tanh(beta * x). Experimental in opset 1; gone from the standard
+ * since, but in old files. */
+#include <math.h>
+
+#include "ops/common/elementwise.h"
+
+static double apply(double x, const double *p)
+{
+    return p[0] * tanh(p[1] * x);
+}
+
+static const md_unary unary = {
+    .types = MD_TYPES_FLOAT,
+    .f = apply,
+    .param = { { "alpha", 1.0f }, { "beta", 1.0f } },
+};
+
+MD_UNARY_FUNCTIONS
+
+const md_op md_op_scaled_tanh = {
+    .domain = "",
+    .name = "ScaledTanh",
+    .since = 1,
+    .in_min = 1,
+    .in_max = 1,
+    .out_min = 1,
+    .out_max = 1,
+    .flags = MD_OP_INPLACE,
+    .infer = infer,
+    .run = run,
+};
