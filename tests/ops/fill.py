@@ -141,7 +141,8 @@ def fill(line):
          for k, v in feeds.items()],
         [helper.make_tensor_value_info(o, TensorProto.UNDEFINED, None)
          for o in outputs if o]), opset_imports=opset)
-    got = iter((by_ort if domain else by_onnx)(model, feeds))
+    ours = domain == "com.microsoft"
+    got = iter((by_ort if ours else by_onnx)(model, feeds))
     shown = [w if w == "_" else show(next(got)) + w[1:] for w in wants]
     return f"{left} -> {' '.join(shown)}"
 

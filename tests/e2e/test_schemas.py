@@ -1,0 +1,62 @@
+"""Every operator of the standard is there, in every version, or has its
+reason here."""
+import pathlib
+import re
+
+import pytest
+
+defs = pytest.importorskip("onnx.defs")
+
+OPERATORS = pathlib.Path(__file__).parents[2] / "docs/reference/operators.md"
+ROW = re.compile(r"^\| ([\w.]+) \| (\w+) \| (\d+)(?: to (\d+)| and later)? \|",
+                 re.M)
+SEQUENCES = "works on sequences or optionals"
+BODIES = "runs a graph of its own"
+TEXT = "works on text or maps"
+DOMAINS = ("", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training")
+
+# What is not there, by domain or operator.
+REASONS = {
+    "Gradient": "differentiates the rest of the model, which is for training",
+    "FlexAttention": BODIES, "If": BODIES, "Loop": BODIES, "Scan": BODIES,
+    "SequenceMap": BODIES,
+    "ConcatFromSequence": SEQUENCES, "Optional": SEQUENCES,
+    "OptionalGetElement": SEQUENCES, "OptionalHasElement": SEQUENCES,
+    "SequenceAt": SEQUENCES, "SequenceConstruct": SEQUENCES,
+    "SequenceEmpty": SEQUENCES, "SequenceErase": SEQUENCES,
+    "SequenceInsert": SEQUENCES, "SequenceLength": SEQUENCES,
+    "SplitToSequence": SEQUENCES,
+    "RegexFullMatch": TEXT, "StringConcat": TEXT, "StringNormalizer": TEXT,
+    "StringSplit": TEXT, "TfIdfVectorizer": TEXT,
+    "ImageDecoder": "decodes pictures",
+    "ai.onnx.ml": "classical models",
+}
+
+
+def ours():
+    """Versions by domain and operator."""
+    out = {}
+    for domain, op, first, last in ROW.findall(OPERATORS.read_text()):
+        domain = "" if domain == "ai.onnx" else domain
+        end = int(last) if last else 10**6
+        out.setdefault((domain, op), []).append((int(first), end))
+    return out
+
+
+def test_each_schema_has_an_operator_or_a_reason():
+    rows = ours()
+    missing = []
+    for s in defs.get_all_schemas_with_history():
+        if s.deprecated or s.name in REASONS or s.domain in REASONS:
+            continue
+        assert s.domain in DOMAINS, f"{s.domain}: a domain that nobody knows"
+        if not any(a <= s.since_version <= b
+                   for a, b in rows.get((s.domain, s.name), [])):
+            missing.append((s.domain, s.name, s.since_version))
+    assert missing == []
+
+
+def test_reasons_are_of_operators_that_exist():
+    names = {s.name for s in defs.get_all_schemas_with_history()}
+    names |= {s.domain for s in defs.get_all_schemas_with_history()}
+    assert set(REASONS) <= names
