@@ -74,10 +74,6 @@ typedef struct md_op {
     const struct md_fast *fast; /* lower.h (optional) */
 } md_op;
 
-#define OP(id) extern const md_op md_op_##id;
-#include "ops/ops.def"
-#undef OP
-
 /* The row for a node, or NULL.  `opset` is the imported version of domain. */
 const md_op *md_op_find(const char *domain, const char *name, int64_t opset);
 

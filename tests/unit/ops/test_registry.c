@@ -5,6 +5,8 @@
 
 #include "ops/op.h"
 
+extern const md_op md_op_concat, md_op_conv, md_op_gelu, md_op_ms_gelu;
+
 static void test_registry__finds_by_domain_name_and_opset(void **state)
 {
     (void)state;
