@@ -1,4 +1,4 @@
-/* The passes that look at a few nodes: identity, bn_conv, gelu, silu. */
+/* The passes that look at a few nodes: identity, pad, bn_conv, gelu, silu. */
 #include "support/test.h"
 
 #include "support/net.h"
@@ -21,6 +21,57 @@ static const net_row identities[] = {
     { "x f32[N,4]; b, m = Dropout(x); y = Neg(b); -> y, m", "Dropout Neg", "" },
     { "x f32[N,4]; b = Dropout(x, _, bool[]{0}); y = Neg(b); -> y",
       "Dropout Neg", "" },
+};
+
+#define P "x f32[N,4,6,5]; "
+#define W "f32[8,4,3,3]~0.2"
+
+static const net_row paddings[] = {
+    { P "p = Pad(x, i64[8]{0 0 1 2 0 0 3 0}); y = Conv(p, " W "); -> y", "Conv",
+      "Pad" },
+    { P "p = Pad(x, i64[8]{0 0 0 0 0 0 1 1}, f32[]{0}); "
+        "y = Conv(p, " W ") strides=[2,2]; -> y",
+      "Conv", "Pad" },
+    { P "p = Pad(x, i64[8]{0 0 1 1 0 0 1 1}); "
+        "y = Conv(p, " W ") pads=[1,0,2,1]; -> y",
+      "Conv", "Pad" },
+    { P "p = Pad(x, i64[8]{0 0 1 1 0 0 1 1}); "
+        "y = Conv(p, " W ") auto_pad=\"VALID\"; -> y",
+      "Conv", "Pad" },
+    { "opset 18; " P "p = Pad(x, i64[4]{1 2 3 0}, _, i64[2]{-1 2}); "
+      "y = Conv(p, " W "); -> y",
+      "Conv", "Pad" },
+    { "opset 10; " P "p = Pad(x) pads=[0,0,1,1,0,0,1,1]; y = Conv(p, " W "); "
+      "-> y",
+      "Conv", "Pad" },
+    { "x f32[N,4,6]; p = Pad(x, i64[6]{0 0 2 0 0 1}); "
+      "y = Conv(p, f32[8,4,3]~0.2); -> y",
+      "Conv", "Pad" },
+    /* More than the window is long. */
+    { P "p = Pad(x, i64[8]{0 0 9 9 0 0 7 7}); y = Conv(p, " W "); -> y", "Conv",
+      "Pad" },
+    /* Others read what it gives. */
+    { P "p = Pad(x, i64[8]{0 0 1 1 0 0 1 1}); y = Conv(p, " W "); z = Neg(p); "
+        "-> y, z",
+      "Pad Conv Neg", "" },
+    /* Not zeros, not of the pixels only, or less than nothing. */
+    { P "p = Pad(x, i64[8]{0 0 1 1 0 0 1 1}, f32[]{1}); y = Conv(p, " W "); "
+        "-> y",
+      "Pad Conv", "" },
+    { P "p = Pad(x, i64[8]{0 0 1 1 0 0 1 1}) mode=\"edge\"; "
+        "y = Conv(p, " W "); -> y",
+      "Pad Conv", "" },
+    { P "p = Pad(x, i64[8]{1 0 1 1 0 0 1 1}); y = Conv(p, " W "); -> y",
+      "Pad Conv", "" },
+    { P "p = Pad(x, i64[8]{0 1 1 1 0 0 1 1}); "
+        "y = Conv(p, f32[8,5,3,3]~0.2); -> y",
+      "Pad Conv", "" },
+    { P "p = Pad(x, i64[8]{0 0 -1 1 0 0 1 1}); y = Conv(p, " W "); -> y",
+      "Pad Conv", "" },
+    /* What it pads by follows from the size. */
+    { P "p = Pad(x, i64[8]{0 0 1 1 0 0 1 1}); "
+        "y = Conv(p, " W ") auto_pad=\"SAME_UPPER\"; -> y",
+      "Pad Conv", "" },
 };
 
 #define X "x f32[N,4,6,5]; "
@@ -160,6 +211,12 @@ static void test_pass_identity__rows(void **state)
     net_check_rows(identities, MD_COUNT(identities), 0);
 }
 
+static void test_pass_pad__rows(void **state)
+{
+    (void)state;
+    net_check_rows(paddings, MD_COUNT(paddings), 0);
+}
+
 static void test_pass_bn_conv__rows(void **state)
 {
     (void)state;
@@ -182,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pass_identity__rows),
+        cmocka_unit_test(test_pass_pad__rows),
         cmocka_unit_test(test_pass_bn_conv__rows),
         cmocka_unit_test(test_pass_gelu__rows),
         cmocka_unit_test(test_pass_silu__rows),
