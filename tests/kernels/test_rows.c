@@ -32,6 +32,7 @@
 #include "kernels/reduce_f32.h"
 #include "kernels/requant_s8.h"
 #include "kernels/softmax_f32.h"
+#include "kernels/tree_f32.h"
 #include "kernels/unary_f32.h"
 
 #define SRC_DIR MD_TEST_DIR "/../src/kernels"
