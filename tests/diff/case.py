@@ -30,10 +30,12 @@ def dtype_of(name):
     return np.dtype(name)
 
 
-def versions(op):
+def versions(op, domain=""):
     """The opsets in which the operator changed, as far as modeld reads."""
     since = {s.since_version for s in defs.get_all_schemas_with_history()
-             if s.name == op and s.domain == ""}
+             if s.name == op and s.domain == domain and not s.deprecated}
+    if domain:
+        return sorted(since)
     return sorted({max(v, OLDEST) for v in since
                    if v > OLDEST or v == max(u for u in since if u <= OLDEST)})
 
@@ -50,10 +52,13 @@ class Case:
         self.attrs, self.scale, self.opset = {}, 0.0, NEWEST
         self.wrong = False  # on purpose
         self.step = 0  # that integers may be apart
-        self.schema = None
+        self.schema, self.version = None, 1  # of another domain
         if defs.has(op):
             self.opset = self.rng.choice(versions(op))
             self.schema = defs.get_schema(op, self.opset, "")
+        elif self.domain == "ai.onnx.ml":
+            self.version = self.rng.choice(versions(self.name, self.domain))
+            self.schema = defs.get_schema(self.name, self.version, self.domain)
 
     # Chances.
     def chance(self, p):
@@ -219,7 +224,7 @@ class Case:
         graph.output.extend(onnx.ValueInfoProto(name=y) for y in self.outputs)
         sets = [helper.make_opsetid("", self.opset)]
         if self.domain:
-            sets.append(helper.make_opsetid(self.domain, 1))
+            sets.append(helper.make_opsetid(self.domain, self.version))
         return helper.make_model(
             graph, ir_version=10, producer_name="diff",
             opset_imports=sets).SerializeToString()

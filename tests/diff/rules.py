@@ -7,6 +7,8 @@ onnxruntime is at odds with it, the reference decides and no rule is needed.
 """
 import numpy as np
 
+from ml_rules import ML_RULES
+
 
 def refused(words):
     """modeld refuses with these words."""
@@ -168,3 +170,4 @@ RULES = [
     (("com.microsoft.QLinearGlobalAveragePool",), "channels_last is not "
      "supported", refused("channels_last")),
 ]
+RULES += ML_RULES

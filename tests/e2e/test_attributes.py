@@ -14,11 +14,12 @@ OLDEST, NEWEST = 1, defs.onnx_opset_version()
 
 def schemas():
     """Each operator as it is in some opset that modeld takes."""
-    names = {s.name for s in defs.get_all_schemas() if s.domain == ""}
-    for name in sorted(names):
+    names = {(s.name, s.domain) for s in defs.get_all_schemas()
+             if s.domain in ("", "ai.onnx.ml")}
+    for name, domain in sorted(names):
         for version in range(OLDEST, NEWEST + 1):
             try:
-                yield defs.get_schema(name, version, "")
+                yield defs.get_schema(name, version, domain)
             except defs.SchemaError:
                 continue
 

@@ -9,7 +9,7 @@ defs = pytest.importorskip("onnx.defs")
 ROOT = pathlib.Path(__file__).parents[2]
 LIST = ROOT / "src/ops/types.def"
 OPERATORS = ROOT / "docs/reference/operators.md"
-VERSIONS = re.compile(r"^\| ai\.onnx \| (\w+) \| (\d+)(?: to (\d+)| and later)? \|",
+VERSIONS = re.compile(r"^\| ai\.onnx(\.ml|) \| (\w+) \| (\d+)(?: to (\d+)| and later)? \|",
                       re.M)
 ROW = re.compile(
     r"^TYPES\((\w+), (\d+), 0x(\w+),\s+((?:T\(\w+\)|[^()])+)\)$", re.M)
@@ -95,12 +95,13 @@ def test_rows_are_sorted():
 def test_every_version_is_taken():
     """Of an operator that is there; a deprecated version ends it."""
     ours = {}
-    for op, first, last in VERSIONS.findall(OPERATORS.read_text()):
+    for ml, op, first, last in VERSIONS.findall(OPERATORS.read_text()):
         end = int(last) if last else defs.onnx_opset_version()
-        ours.setdefault(op, set()).update(range(int(first), end + 1))
+        ours.setdefault((ml, op), set()).update(range(int(first), end + 1))
     refused = sorted((s.name, s.since_version)
                      for s in defs.get_all_schemas_with_history()
-                     if s.domain == "" and s.name in ours and
-                     not s.deprecated and s.since_version not in ours[s.name])
+                     if s.domain in ("", "ai.onnx.ml") and
+                     (s.domain[7:], s.name) in ours and not s.deprecated and
+                     s.since_version not in ours[s.domain[7:], s.name])
     assert refused == []
     assert len(ours) > 150
