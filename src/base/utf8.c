@@ -32,6 +32,15 @@ size_t md_utf8_next(const unsigned char *p, size_t n)
     return 0;
 }
 
+uint32_t md_utf8_get(const unsigned char *p, size_t k)
+{
+    uint32_t rune = k == 1 ? p[0] : p[0] & (0xffu >> (k + 1));
+
+    for (size_t i = 1; i < k; i++)
+        rune = rune << 6 | (p[i] & 0x3f);
+    return rune;
+}
+
 bool md_utf8_valid(const void *text, size_t n)
 {
     const unsigned char *p = text;

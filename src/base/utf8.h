@@ -9,6 +9,9 @@
 /* Length of the character at p, which has n > 0 bytes; 0 when there is none. */
 size_t md_utf8_next(const unsigned char *p, size_t n);
 
+/* The character whose md_utf8_next is k > 0. */
+uint32_t md_utf8_get(const unsigned char *p, size_t k);
+
 /* Whether n bytes are UTF-8 throughout. */
 bool md_utf8_valid(const void *text, size_t n);
 

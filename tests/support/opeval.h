@@ -9,7 +9,7 @@
  * name=value, where 1 is an int, 1.0 a float, "s" a string, [..] a list of
  * these and i8[1]{5} a tensor; inputs, `_` for an absent one; then the outputs (`_`: not wanted) or
  * a status and a part of the message.  {..}: the elements; {a..}: a, a+1, ...;
- * {=a}: all a.  Between brackets ~x after -> is a tolerance: f32[1]{1}~1e-4.
+ * {=a}: all a.  A string may be "quoted".  Between brackets ~x after -> is a tolerance: f32[1]{1}~1e-4.
  * A result of -0 is expected where it is written so; 0 takes either.
  */
 #ifndef MD_TESTS_SUPPORT_OPEVAL_H

@@ -115,12 +115,14 @@ static void take_element(text_reader *t, md_tensor *out, int64_t i)
         md_tensor_set_f64(out, i, v);
 }
 
+/* In quotes where it is empty or has spaces. */
 static void take_string(text_reader *t, md_tensor *out, int64_t i)
 {
-    size_t n = strcspn(t->p, " }");
+    bool quoted = *t->p == '"';
+    size_t n = strcspn(t->p += quoted, quoted ? "\"" : " }");
 
     ((md_str *)out->data)[i] = (md_str){ t->p, n };
-    t->p += n;
+    t->p += n + quoted;
 }
 
 /* "{...}" */
