@@ -1,5 +1,6 @@
 /* To uint8 by the range of the data, which always holds 0. */
 #include "ops/common/quantize.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -42,4 +43,5 @@ const md_op md_op_dynamic_quantize_linear = {
     .out_max = 3,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_dynamic_quantize,
 };

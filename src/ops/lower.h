@@ -79,7 +79,7 @@ typedef struct md_lower {
 } md_lower;
 
 enum {
-    MD_PHASES_MAX = 3
+    MD_PHASES_MAX = 4
 };
 
 /* One step of a plan.  Shapes are logical (NC16 values too: [n,c,h,w]). */

@@ -1,4 +1,5 @@
 #include "ops/common/integer_product.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -46,4 +47,6 @@ const md_op md_op_mat_mul_integer = {
     .infer = infer,
     .run = run,
     .macs = macs,
+    .flags = MD_OP_WEIGHTS,
+    .fast = &md_fast_matmul_integer,
 };

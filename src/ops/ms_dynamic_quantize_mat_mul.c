@@ -2,6 +2,7 @@
  * range, as DynamicQuantizeLinear does it, and the product scaled back. */
 #include "ops/common/integer_product.h"
 #include "ops/common/quantize.h"
+#include "ops/lower.h"
 
 enum { /* inputs */
     IN_A,
@@ -78,4 +79,6 @@ const md_op md_op_ms_dynamic_quantize_mat_mul = {
     .infer = infer,
     .run = run,
     .macs = macs,
+    .flags = MD_OP_WEIGHTS,
+    .fast = &md_fast_matmul_integer,
 };

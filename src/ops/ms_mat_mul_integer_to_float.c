@@ -1,6 +1,7 @@
 /* com.microsoft's MatMulIntegerToFloat: (a - az) * (b - bz), scaled to floats,
  * and a bias. */
 #include "ops/common/integer_product.h"
+#include "ops/lower.h"
 
 enum { /* inputs */
     IN_A,
@@ -86,4 +87,6 @@ const md_op md_op_ms_mat_mul_integer_to_float = {
     .infer = infer,
     .run = run,
     .macs = macs,
+    .flags = MD_OP_WEIGHTS,
+    .fast = &md_fast_matmul_integer,
 };

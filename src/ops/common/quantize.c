@@ -109,18 +109,29 @@ void md_quantize__set(md_tensor *t, int64_t i, float x, float scale,
                                (int32_t)md_dtype_int_max(t->dtype)));
 }
 
-void md_quantize__range(float *scale, uint8_t *zero, const float *v, int64_t n)
+void md_quantize__limits(float *lo, float *hi, const float *v, int64_t n)
 {
-    float lo = 0.0f, hi = 0.0f;
-
+    *lo = *hi = 0.0f;
     for (int64_t i = 0; i < n; i++) {
-        lo = fminf(lo, v[i]);
-        hi = fmaxf(hi, v[i]);
+        *lo = fminf(*lo, v[i]);
+        *hi = fmaxf(*hi, v[i]);
     }
+}
+
+void md_quantize__span(float *scale, uint8_t *zero, float lo, float hi)
+{
     *scale = (hi - lo) / 255.0f;
     if (*scale == 0.0f)
         *scale = 1.0f;
     *zero = (uint8_t)md_quantize__round(0.0f - lo / *scale, 0, 0, 255);
+}
+
+void md_quantize__range(float *scale, uint8_t *zero, const float *v, int64_t n)
+{
+    float lo, hi;
+
+    md_quantize__limits(&lo, &hi, v, n);
+    md_quantize__span(scale, zero, lo, hi);
 }
 
 md_status md_qlinear__check(const md_infer *c, uint32_t scale, uint32_t zero,

@@ -1,12 +1,13 @@
 /*
  * Gemm and MatMul over gemm_f32 or gemm_bf16.  Constant right sides are packed
- * at load; others (attention) once per run and matrix, into scratch.
+ * at load, others (attention) in every run: see products.h, and for bf16, here.
  */
 #include <string.h>
 
 #include "base/size.h"
 #include "kernels/gemm_f32.h"
 #include "ops/lower/common.h"
+#include "ops/lower/products.h"
 
 typedef struct state {
     const md_gemm_f32_kernel *kernel;
@@ -26,6 +27,7 @@ typedef struct args {
     md_shape lead;         /* leading dims of the output */
     md_gemm_f32_grid grid; /* of gemm_f32 */
     size_t b_size;         /* bytes of a right side packed in every run */
+    md_products products;  /* of fp32, without a constant right side */
 } args;
 
 static void release(void *p, const md_alloc *alloc)
@@ -292,12 +294,13 @@ static void lead_steps(int64_t step[MD_RANK_MAX], const md_shape *s,
         step[i] *= matrix;
 }
 
-/* Batched with a right side that is packed in every run: chunk = matrix. */
+/* bf16 with a right side that is packed in every run: chunk = matrix. */
 static md_status plan_batched(md_step *st, md_arena *arena, md_error *err)
 {
     const state *s = st->state;
     const md_shape *x = &st->in_shape[0], *y = &st->in_shape[1];
     const md_shape *out = &st->out_shape[0];
+    md_gemm_bf16_args g;
     args *a;
 
     MD_TRY(md_step__args(st, arena, (void *)&a, sizeof(*a), err));
@@ -313,13 +316,45 @@ static md_status plan_batched(md_step *st, md_arena *arena, md_error *err)
     if (!packed_size(&a->b_size, s, a->k, a->n))
         return md_fail_nomem(err, SIZE_MAX);
     a->b_size = md_round_up(a->b_size, MD_CACHE_LINE);
-    st->scratch_size = a->b_size;
-    if (s->is_bf16) {
-        const md_gemm_bf16_args g = bf16_args(s, a);
-
-        st->scratch_size += md_gemm_bf16_scratch_size(&g);
-    }
+    g = bf16_args(s, a);
+    st->scratch_size = a->b_size + md_gemm_bf16_scratch_size(&g);
     return MD_OK;
+}
+
+/* The same in fp32. */
+static md_status plan_products(md_step *st, int width, md_arena *arena,
+                               md_error *err)
+{
+    const state *s = st->state;
+    const md_shape *x = &st->in_shape[0], *y = &st->in_shape[1];
+    md_shape lead = st->out_shape[0];
+    md_products *p;
+    args *a;
+
+    MD_TRY(md_step__args(st, arena, (void *)&a, sizeof(*a), err));
+    st->n_chunks = 0;
+    if (md_shape_n(&lead) == 0)
+        return MD_OK;
+    lead.rank -= 2;
+    p = &a->products;
+    *p = (md_products){ .kernel = s->kernel,
+                        .strict = s->strict,
+                        .m = x->dim[x->rank - 2],
+                        .k = x->dim[x->rank - 1],
+                        .n = y->dim[y->rank - 1],
+                        .a_row = x->dim[x->rank - 1],
+                        .a_col = 1,
+                        .b_row = y->dim[y->rank - 1],
+                        .b_col = 1,
+                        .c_row = y->dim[y->rank - 1],
+                        .rank = lead.rank };
+    memcpy(p->dim, lead.dim, sizeof(p->dim[0]) * (size_t)lead.rank);
+    lead_steps(p->a_step, x, &lead);
+    lead_steps(p->b_step, y, &lead);
+    md_shape_strides(p->c_step, &lead);
+    for (int i = 0; i < lead.rank; i++)
+        p->c_step[i] *= p->m * p->n;
+    return md_products__plan(p, st, 0, width, err);
 }
 
 static md_status plan_matmul(md_step *st, int width, md_arena *arena,
@@ -327,8 +362,10 @@ static md_status plan_matmul(md_step *st, int width, md_arena *arena,
 {
     const state *s = st->state;
 
-    return s->packed ? plan(st, width, arena, err)
-                     : plan_batched(st, arena, err);
+    if (s->packed)
+        return plan(st, width, arena, err);
+    return s->is_bf16 ? plan_batched(st, arena, err)
+                      : plan_products(st, width, arena, err);
 }
 
 /* Matrix i of a batch: C[i] = epilogue(A[..] B[..]), B packed into scratch. */
@@ -337,35 +374,18 @@ static void run_matrix(const md_step *st, const float *x, const float *y,
 {
     const state *s = st->state;
     const args *a = st->args;
-    float *out = (float *)st->out[0] + i * a->m * a->n;
-    const md_epilogue ep = md_step__epilogue(st, NULL);
+    md_gemm_bf16_args g = bf16_args(s, a);
 
     pack_columns(
         s, scratch,
         &(md_gemm_f32_b){ .b = y, .rs = a->n, .cs = 1, .k = a->k, .n = a->n },
         0, a->n);
-    if (s->is_bf16) {
-        md_gemm_bf16_args g = bf16_args(s, a);
-
-        g.a = x;
-        g.b = scratch;
-        g.c = out;
-        g.ep = ep;
-        for (int64_t c = 0; c < md_gemm_bf16_n_chunks(&g); c++)
-            md_gemm_bf16_run(&g, c, (char *)scratch + a->b_size);
-        return;
-    }
-    s->kernel->run(&(md_gemm_f32_args){ .m = a->m,
-                                        .n = a->n,
-                                        .k = a->k,
-                                        .a = x,
-                                        .lda = a->k,
-                                        .b = scratch,
-                                        .c = out,
-                                        .ldc = a->n,
-                                        .ep = ep,
-                                        .strict = s->strict },
-                   0, a->m, 0, a->n);
+    g.a = x;
+    g.b = scratch;
+    g.c = (float *)st->out[0] + i * a->m * a->n;
+    g.ep = md_step__epilogue(st, NULL);
+    for (int64_t c = 0; c < md_gemm_bf16_n_chunks(&g); c++)
+        md_gemm_bf16_run(&g, c, (char *)scratch + a->b_size);
 }
 
 static void run_matmul(const md_step *st, int64_t chunk, void *scratch)
@@ -376,6 +396,13 @@ static void run_matmul(const md_step *st, int64_t chunk, void *scratch)
 
     if (s->packed) {
         run(st, chunk, scratch);
+        return;
+    }
+    if (!s->is_bf16) {
+        const md_epilogue ep = md_step__epilogue(st, NULL);
+
+        md_products__run(&a->products, st, st->in[0], st->in[1], st->out[0],
+                         &ep, chunk, scratch);
         return;
     }
     for (int i = a->lead.rank; i-- > 0;) {

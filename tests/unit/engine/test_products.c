@@ -79,6 +79,55 @@ static const char *const nets[] = {
     "x f32[N,4,5]; w f32[1,12,5]; r f32[1,12,3]; b f32[1,24]; "
     "y = LSTM(x, w, r, b) layout=1; -> y",
     "x f32[N,4,0]; y = GRU(x, f32[1,9,0]~1, f32[1,9,3]~0.4) layout=1; -> y",
+    /* Gemm, MatMul and Einsum of what is no constant */
+    "x f32[N,1,3,5]; y f32[4,5,7]; z = MatMul(x, y); -> z",
+    "x f32[N,300,200]; y f32[N,200,70]; z = MatMul(x, y); -> z",
+    "x f32[N,70]; y f32[70,130]; z = MatMul(x, y); -> z",
+    "x f32[N,30,6,6]; y f32[N,30,6,6]; z = MatMul(x, y); -> z",
+    "x f32[N,0]; y f32[0,7]; z = MatMul(x, y); -> z",
+    "x f32[N,4,5]; y f32[N,5,6]; z = Einsum(x, y) equation=\"bij,bjk->bik\"; "
+    "-> z",
+    "x f32[N,4,3,5]; y f32[N,6,3,5]; z = Einsum(x, y) "
+    "equation=\"bqhd,bkhd->bhqk\"; -> z",
+    "x f32[N,4,5]; y f32[N,5,6]; z = Einsum(x, y) equation=\"bij,bjk->kbi\"; "
+    "-> z",
+    "x f32[N,4,5,2]; y f32[5,3,4]; z = Einsum(x, y) "
+    "equation=\"n i j a, j b i -> n b a\"; -> z",
+    "x f32[N,4]; y f32[5]; z = Einsum(x, y) equation=\"ni,j\"; -> z",
+    "x f32[N,4]; y f32[4]; z = Einsum(x, y) equation=\"ni,i\"; -> z",
+    "x f32[N,4,3]; y f32[N,3]; z = Einsum(x, y) equation=\"nij,nk->n\"; -> z",
+    "x f32[N,1,4,3]; y f32[2,3,7]; z = Einsum(x, y) "
+    "equation=\"...ij,...jk->...ki\"; -> z",
+    "x f32[3,N,3]; y f32[3]; z = Einsum(x, y) equation=\"ini,i->n\"; -> z",
+    "x f32[N,0]; y f32[0,3]; z = Einsum(x, y) equation=\"ij,jk\"; -> z",
+    "x f32[N,70,3]; z = Einsum(x) equation=\"nij->jni\"; -> z",
+    "x f32[N,4,4]; z = Einsum(x) equation=\"nii->ni\"; -> z",
+    "x f32[N,4,4]; z = Einsum(x) equation=\"nii->n\"; -> z",
+    "x f32[N,4,5]; z = Einsum(x) equation=\"nij->\"; -> z",
+    "x f32[N,4,5]; z = Einsum(x) equation=\"nij->jn\"; -> z",
+    /* products of 8-bit matrices */
+    "x u8[N,70]; y = MatMulInteger(x, i8[70,50]~100); -> y",
+    "x i8[N,3,70]; z i8[]; y = MatMulInteger(x, i8[70,50]~100, z); -> y",
+    "x u8[N,9]; z u8[N]; w u8[]; y = MatMulInteger(x, u8[9,17]~200, z, w); "
+    "-> y",
+    "x u8[N,9]; y = MatMulInteger(x, u8[9,17]~200, u8[]{7}, u8[17]~90); -> y",
+    "x i8[N,9]; y = MatMulInteger(x, u8[9,17]~200, i8[1]{7}, u8[]{128}); -> y",
+    "x u8[N,3,9]; b i8[N,9,20]; y = MatMulInteger(x, b, u8[]{7}); -> y",
+    "x u8[N,1,3,9]; b u8[4,9,20]; z u8[20]; "
+    "y = MatMulInteger(x, b, u8[]{7}, z); -> y",
+    "x u8[N,0]; y = MatMulInteger(x, i8[0,17]~100); -> y",
+    "x u8[N,40]; s f32[]; a = Abs(s); y = com.microsoft.MatMulIntegerToFloat("
+    "x, i8[40,19]~100, a, f32[19]{=0.01}, u8[]{9}, i8[]{0}, f32[19]~1); -> y",
+    "x i8[N,40]; y = com.microsoft.MatMulIntegerToFloat(x, u8[40,19]~200, "
+    "f32[]{0.02}, f32[]{0.03}, i8[]{9}, u8[19]~200); -> y",
+    "x f32[N,64]; y = com.microsoft.DynamicQuantizeMatMul(x, i8[64,33]~100, "
+    "f32[33]{=0.01}); -> y",
+    "x f32[N,64]; y = com.microsoft.DynamicQuantizeMatMul(x, u8[64,33]~200, "
+    "f32[]{0.01}, u8[33]~200, f32[33]~1); -> y",
+    "x f32[N,3,8]; b u8[N,8,7]; y = com.microsoft.DynamicQuantizeMatMul(x, b, "
+    "f32[7]{=0.01}); -> y",
+    "x f32[N,999]; q, s, z = DynamicQuantizeLinear(x); -> q, s, z",
+    "x f32[N,0]; q, s, z = DynamicQuantizeLinear(x); -> q, s, z",
     /* time first */
     "x f32[3,N,4]; y, h = RNN(x, f32[1,6,4]~0.4, f32[1,6,6]~0.4); -> y, h",
     "x f32[3,N,4]; y, h, c = LSTM(x, f32[1,24,4]~0.4, f32[1,24,6]~0.4, _, "
