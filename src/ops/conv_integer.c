@@ -1,5 +1,6 @@
 #include "ops/common/convolve.h"
 #include "ops/common/quantize.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -57,4 +58,6 @@ const md_op md_op_conv_integer = {
     .infer = infer,
     .run = run,
     .macs = macs,
+    .flags = MD_OP_WEIGHTS,
+    .fast = &md_fast_conv_integer,
 };

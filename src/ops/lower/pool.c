@@ -1,6 +1,7 @@
 /*
  * MaxPool, AveragePool and the global pools on NC16: float32, and 8-bit
- * maxima; QLinearGlobalAveragePool on 8 bits.
+ * maxima; QLinearGlobalAveragePool on 8 bits.  What is not 2-D, and global
+ * pools of what lies in rows, goes to pool_rows.c.
  */
 #include <string.h>
 
@@ -53,8 +54,11 @@ static md_status lower_window(md_lower *lo, md_error *err)
     bool average = n->op[0] == 'A';
     state *s;
 
-    if (rank != 2)
-        return md_fail(err, MD_UNSUPPORTED, "window is not 2-D");
+    if (rank != 2 ||
+        (lo->have[0] == MD_LAYOUT_ROW && lo->in[0]->dtype == MD_DTYPE_F32)) {
+        lo->fast = &md_fast_pool_rows;
+        return lo->fast->lower(lo, err);
+    }
     if (n->n_out > 1 && n->out[1] != MD_VALUE_NONE)
         return md_fail(err, MD_UNSUPPORTED, "indices are read");
     if (average && lo->in[0]->dtype != MD_DTYPE_F32)
@@ -73,8 +77,10 @@ static md_status lower_global(md_lower *lo, md_error *err)
 {
     state *s;
 
-    if (lo->in[0]->dtype != MD_DTYPE_F32)
-        return md_fail(err, MD_UNSUPPORTED, "needs float32");
+    if (lo->have[0] == MD_LAYOUT_ROW) {
+        lo->fast = &md_fast_global_pool_rows;
+        return lo->fast->lower(lo, err);
+    }
     MD_TRY(make_state(&s, lo, err));
     s->global = true;
     s->average = strcmp(lo->node->op, "GlobalAveragePool") == 0;

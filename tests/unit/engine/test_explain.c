@@ -52,20 +52,18 @@ static const struct reason {
     { "x f64[3,N,4]; y = RNN(x, f64[1,6,4]~0.4, f64[1,6,6]~0.4); -> y", "RNN",
       "needs float32" },
     /* windows */
-    { "x f32[N,4,9]; y = MaxPool(x) kernel_shape=[3]; -> y", "MaxPool",
-      "window is not 2-D" },
     { "x f32[N,4,5,5]; y, i = MaxPool(x) kernel_shape=[3,3]; -> y, i",
       "MaxPool", "indices are read" },
     { "x f64[N,4,5,5]; y = MaxPool(x) kernel_shape=[3,3]; -> y", "MaxPool",
       "needs 2-D float32 or 8 bits" },
     { "x f64[N,4,5,5]; y = GlobalAveragePool(x); -> y", "GlobalAveragePool",
-      "needs float32" },
+      "needs float32 or 2-D 8 bits" },
+    { "x f64[N,4,5]; y = MaxPool(x) kernel_shape=[2]; -> y", "MaxPool",
+      "needs float32 or 2-D 8 bits" },
     { "x u8[N,4,5,5]; s f32[]; y = com.microsoft.QLinearGlobalAveragePool(x, "
       "s, u8[]{1}, f32[]{0.5}, u8[]{3}); -> y",
       "QLinearGlobalAveragePool",
       "needs 8 bits, constant scales, channels first" },
-    { "x f32[N,4,5]; y = GlobalMaxPool(x); -> y", "GlobalMaxPool",
-      "needs 2-D float32 or 8 bits" },
     /* rows */
     { "x f64[N,4]; y = Softmax(x); -> y", "Softmax", "needs float32" },
     { "opset 10; x f32[N]; y = Softmax(x); -> y", "Softmax",

@@ -128,6 +128,30 @@ static const char *const nets[] = {
     "f32[7]{=0.01}); -> y",
     "x f32[N,999]; q, s, z = DynamicQuantizeLinear(x); -> q, s, z",
     "x f32[N,0]; q, s, z = DynamicQuantizeLinear(x); -> q, s, z",
+    /* ConvInteger */
+    "x u8[N,3,9]; y = ConvInteger(x, i8[5,3,3]~100); -> y",
+    "x u8[N,4,6,7]; z u8[]; y = ConvInteger(x, i8[20,4,3,3]~100, z) "
+    "pads=[1,1,1,1]; -> y",
+    "x i8[N,4,6,7]; y = ConvInteger(x, u8[6,2,3,2]~200, i8[]{5}, u8[6]~200) "
+    "group=2 strides=[2,1] dilations=[1,2] pads=[0,1,2,1]; -> y",
+    "x u8[N,24,20,20]; z u8[]; w u8[]; "
+    "y = ConvInteger(x, u8[33,24,3,3]~200, z, w) auto_pad=\"SAME_UPPER\"; -> y",
+    "x u8[N,3,4,5,6]; y = ConvInteger(x, i8[2,3,2,2,2]~100, u8[]{9}) "
+    "pads=[1,1,1,0,0,0]; -> y",
+    /* pools in rows */
+    "x f32[N,4,90]; y = MaxPool(x) kernel_shape=[4] strides=[4]; -> y",
+    "x f32[N,4,91]; y = MaxPool(x) kernel_shape=[5] strides=[3] pads=[2,1] "
+    "dilations=[2] ceil_mode=1; -> y",
+    "x f32[N,4,7]; y = MaxPool(x) kernel_shape=[2] strides=[9]; -> y",
+    "x f32[N,4,7]; y = AveragePool(x) kernel_shape=[3] strides=[2] pads=[1,1] "
+    "count_include_pad=1 ceil_mode=1; -> y",
+    "x f32[N,3,8,9,10]; y = AveragePool(x) kernel_shape=[2,3,2] "
+    "strides=[2,1,2] pads=[1,1,0,0,1,1]; -> y",
+    "x f32[N,3,8,9,10]; y = MaxPool(x) kernel_shape=[3,2,3] strides=[1,2,2] "
+    "auto_pad=\"SAME_LOWER\"; -> y",
+    "x f32[N,4,5]; y = GlobalMaxPool(x); -> y",
+    "x f32[N,4,5,6,7]; y = GlobalAveragePool(x); -> y",
+    "x f32[N,4,0]; y = GlobalAveragePool(x); -> y",
     /* time first */
     "x f32[3,N,4]; y, h = RNN(x, f32[1,6,4]~0.4, f32[1,6,6]~0.4); -> y, h",
     "x f32[3,N,4]; y, h, c = LSTM(x, f32[1,24,4]~0.4, f32[1,24,6]~0.4, _, "
