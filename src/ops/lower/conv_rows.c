@@ -47,7 +47,8 @@ static void join(float *to, const float *w, const float *bias, int64_t rows,
                  int64_t k)
 {
     for (int64_t i = 0; i < rows; i++, w += k) {
-        memcpy(to, w, (size_t)k * sizeof(*to));
+        if (k > 0)
+            memcpy(to, w, (size_t)k * sizeof(*to));
         to += k;
         if (bias)
             *to++ = bias[i];
