@@ -21,6 +21,11 @@ enum {
     /* A whole configuration file. */
     MD_LIMIT_CONFIG_SIZE = 1 << 20,
 
+    /* Runs of subgraphs (trips of loops) in one execution of a model, so that
+     * a loop whose condition never fails ends: some minutes of the smallest
+     * body.  Decoders and simulations stay below a million. */
+    MD_LIMIT_BODY_RUNS = 1 << 27,
+
     /* One log line; longer ones are cut and marked. */
     MD_LIMIT_LOG_LINE = 4096,
 };

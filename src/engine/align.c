@@ -26,13 +26,7 @@ static bool is_unaligned(const md_graph *g, md_value_id id)
 md_status md_session__align(md_session *s, md_error *err)
 {
     md_graph *g = s->graph;
-    bool captures = false;
 
-    for (uint32_t i = 0; i < g->n_nodes; i++)
-        captures |= md_pass__has_subgraph(g->nodes[i]);
-    /* Bodies read by name. */
-    for (uint32_t i = 0; captures && i < g->n_values; i++)
-        MD_TRY(md_graph_align_const(g, i, err));
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         const md_node *n = g->nodes[i];
 

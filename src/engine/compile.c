@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "engine/body.h"
 #include "engine/exec.h"
 #include "engine/pass.h"
 #include "engine/program.h"
@@ -72,15 +73,13 @@ static void note_missing(char *list, size_t size, const md_node *n,
         snprintf(list + used, size - used, "%s%s", used ? ", " : "", item);
 }
 
-/* Find each node's operator; all missing ones in one message. */
-static md_status resolve(md_session *s, md_error *err)
+/* Find each node's operator, in subgraphs too, and note what is missing. */
+static md_status resolve_graph(md_graph *g, char *missing, size_t size,
+                               md_error *err)
 {
-    md_graph *g = s->graph;
-    char missing[360] = "";
-
     for (uint32_t i = 0; i < g->n_nodes; i++) {
         md_node *n = g->nodes[i];
-        int64_t opset = md_node_opset(s->model, n);
+        int64_t opset = md_node_opset(g->model, n);
         const md_op *op = md_op_find(n->domain, n->op, opset);
 
         n->impl = op;
@@ -91,10 +90,21 @@ static md_status resolve(md_session *s, md_error *err)
                            "at most its extended optimizations expected",
                            label(g, n), n->domain, n->op);
         if (!op)
-            note_missing(missing, sizeof(missing), n, opset);
+            note_missing(missing, size, n, opset);
         else
             MD_TRY(check_node(g, n, op, opset, err));
+        for (uint32_t k = 0; md_node_graph(n, k); k++)
+            MD_TRY(resolve_graph(md_node_graph(n, k), missing, size, err));
     }
+    return MD_OK;
+}
+
+/* All missing operators in one message. */
+static md_status resolve(md_session *s, md_error *err)
+{
+    char missing[360] = "";
+
+    MD_TRY(resolve_graph(s->graph, missing, sizeof(missing), err));
     if (missing[0])
         return md_fail(err, MD_UNSUPPORTED, "operators not supported: %s",
                        missing);
@@ -103,7 +113,8 @@ static md_status resolve(md_session *s, md_error *err)
 
 md_status md_session__infer_node(const md_graph *g, const md_node *n,
                                  md_model *model, md_type *types,
-                                 const md_tensor *const *cdata, md_error *err)
+                                 const md_tensor *const *cdata, md_look *look,
+                                 md_error *err)
 {
     enum {
         FEW = 16
@@ -115,7 +126,9 @@ md_status md_session__infer_node(const md_graph *g, const md_node *n,
     md_arena ar;
     md_infer c = { .node = n,
                    .model = model,
-                   .opset = md_node_opset(g->model, n) };
+                   .opset = md_node_opset(g->model, n),
+                   .body = md_body__infer,
+                   .ctx = look };
     const md_type **in = in_few;
     const md_tensor **cin = cin_few;
     md_type *out = out_few;
@@ -183,6 +196,11 @@ static bool foldable(const md_graph *g, const md_node *n, bool keep_dequantize)
     if ((md_op_flags(op, g, n) & MD_OP_IMPURE) || md_pass__has_subgraph(n) ||
         n->n_in > 64 || n->n_out > 16)
         return false;
+    for (uint32_t i = 0; i < n->n_out; i++) { /* constants are tensors */
+        if (n->out[i] != MD_VALUE_NONE &&
+            g->values[n->out[i]].type.kind != MD_KIND_TENSOR)
+            return false;
+    }
     if (keep_dequantize && strcmp(n->op, "DequantizeLinear") == 0)
         return false;
     /* A shape is known before the value it is the shape of. */
@@ -223,7 +241,10 @@ static md_status fold(md_session *s, md_node *n, md_error *err)
         }
     }
     md_arena_init(&text, s->alloc, 0);
-    st = md_exec_node(g, n, in, out, s->alloc, &text, s->pool, 0, err);
+    st = md_exec_node(
+        g, n, in, out,
+        &(md_exec_env){ .alloc = s->alloc, .text = &text, .pool = s->pool },
+        err);
     for (uint32_t i = 0; i < n->n_out && st == MD_OK; i++)
         st = md_tensor_own_text(&out[i], err);
     md_arena_release(&text);
@@ -268,7 +289,7 @@ static md_status check_types(const md_graph *g, const md_node *n, md_error *err)
     int64_t opset = md_node_opset(g->model, n);
     md_status s = MD_OK;
 
-    for (uint32_t i = 0; i < n->n_in && s == MD_OK; i++) {
+    for (uint32_t i = 0; i < n->n_in - n->n_captures && s == MD_OK; i++) {
         const md_value *v = md_graph_value(g, n->in[i]);
 
         if (v && v->type.kind == MD_KIND_TENSOR)
@@ -282,10 +303,13 @@ static md_status check_types(const md_graph *g, const md_node *n, md_error *err)
 static md_status propagate_node(md_session *s, tables *t, md_node *n,
                                 bool keep_dequantize, md_error *err)
 {
+    md_look look = { MD_LOOK_MAX, true };
     md_graph *g = s->graph;
 
     MD_TRY(check_types(g, n, err));
-    MD_TRY(md_session__infer_node(g, n, g->model, t->types, t->cdata, err));
+    MD_TRY(
+        md_session__infer_node(g, n, g->model, t->types, t->cdata, &look, err));
+    MD_TRY(md_body__compile(s, n, !keep_dequantize, err));
     for (uint32_t i = 0; i < n->n_out; i++) {
         if (n->out[i] != MD_VALUE_NONE)
             g->values[n->out[i]].type = t->types[n->out[i]];
@@ -313,7 +337,13 @@ md_status md_session__propagate(md_session *s, bool keep_dequantize,
     md_arena_init(&ar, s->alloc, 0);
     st = load_tables(&t, &ar, g, err);
     for (uint32_t i = 0; i < g->n_nodes && st == MD_OK; i++) {
+        bool inlined = false;
+
         if (!g->nodes[i]->dead)
+            st = md_branch__inline(&inlined, g, i, err);
+        if (inlined && st == MD_OK) /* its nodes come next */
+            st = load_tables(&t, &ar, g, err);
+        else if (!g->nodes[i]->dead && st == MD_OK)
             st = propagate_node(s, &t, g->nodes[i], keep_dequantize, err);
     }
     md_arena_release(&ar);
@@ -326,6 +356,8 @@ md_status md_session__compile(md_session *s, md_error *err)
 {
     MD_TRY(md_model_inline(s->model, err));
     MD_TRY(resolve(s, err));
+    MD_TRY(md_model_close(s->model, err));
+    MD_TRY(md_body__make_sessions(s, s->graph, err));
     MD_TRY(md_session__align(s, err));
     MD_TRY(md_pass__drop_unused(s->graph, err));
     MD_TRY(md_session__propagate(s, true, err));

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "engine/body.h"
 #include "engine/exec.h"
 #include "engine/run_impl.h"
 #include "ops/common/util.h"
@@ -187,7 +188,7 @@ static md_status place(md_run *r, md_run_step *st, uint32_t i, md_dtype dtype,
     MD_TRY(md_tensor_bytes(&size, dtype, shape, err));
     MD_TRY(md_layout_bytes(&size, r->s->slots[id].layout, dtype, shape, err));
     if (size > 0) {
-        t->owner = &r->recycle.alloc;
+        t->owner = &r->heap->alloc;
         t->data = md_malloc_aligned(t->owner, size);
         if (!t->data)
             return md_fail_nomem(err, size);
@@ -288,6 +289,8 @@ static md_status run_view(md_run *r, md_run_step *st, md_error *err)
 static md_status run_definition(md_run *r, md_run_step *st, md_error *err)
 {
     const md_inst *inst = st->inst;
+    md_body_call call = { r, st };
+    const md_exec_env env = md_body__env(&call);
     md_status s;
 
     for (uint32_t i = 0; i < inst->n_out; i++) {
@@ -295,8 +298,7 @@ static md_status run_definition(md_run *r, md_run_step *st, md_error *err)
         if (inst->out[i] != MD_SLOT_NONE && !slot_is_dynamic(r, inst->out[i]))
             st->out[i] = md_run__header(r, inst->out[i]);
     }
-    s = md_exec_node(r->s->graph, inst->node, st->in_p, st->out,
-                     &r->recycle.alloc, &r->text, r->s->pool, r->width, err);
+    s = md_exec_node(r->s->graph, inst->node, st->in_p, st->out, &env, err);
     for (uint32_t i = 0; i < inst->n_out; i++) {
         if (s == MD_OK && slot_is_dynamic(r, inst->out[i]))
             put_own(r, inst->out[i], st->out[i]);
@@ -347,6 +349,22 @@ void md_run__give_values(md_run *r)
     }
 }
 
+bool md_run__steal_output(md_run *r, uint32_t i, md_tensor *t)
+{
+    md_value_id id = r->s->graph->outputs[i];
+    uint32_t sl = r->s->slot_of[MD_LAYOUT_ROW][id];
+    md_run_value *v = r->values ? &r->values[sl] : NULL;
+
+    if (!v || !r->dynamic[id] || v->holder != sl || v->shares != 1 ||
+        v->left != 1 || !v->own.data || v->own.dtype == MD_DTYPE_STRING)
+        return false;
+    *t = v->own;
+    v->own = (md_tensor)MD_TENSOR_INIT;
+    v->holder = MD_SLOT_NONE;
+    v->shares = 0;
+    return true;
+}
+
 void md_run__drop_values(md_run *r)
 {
     for (uint32_t i = 0; i < r->s->n_slots && r->values; i++) {
@@ -354,5 +372,6 @@ void md_run__drop_values(md_run *r)
         r->values[i].shares = 0;
         r->values[i].holder = MD_SLOT_NONE;
     }
-    md_recycle_trim(&r->recycle);
+    if (r->heap == &r->recycle)
+        md_recycle_trim(r->heap);
 }

@@ -7,7 +7,7 @@
 
 typedef struct sink {
     md_tensor *out;
-    const md_alloc *alloc;
+    const md_exec_env *env;
 } sink;
 
 static md_status give_output(md_exec *x, uint32_t i, md_dtype dtype,
@@ -32,7 +32,7 @@ static md_status give_output(md_exec *x, uint32_t i, md_dtype dtype,
                 md_shape_format(b, sizeof(b), &t->shape));
         }
     } else {
-        MD_TRY(md_tensor_alloc(t, dtype, shape, k->alloc, err));
+        MD_TRY(md_tensor_alloc(t, dtype, shape, k->env->alloc, err));
     }
     *out = t;
     return MD_OK;
@@ -121,23 +121,32 @@ static void clamp_fused(const md_node *n, const md_tensor *const *in,
     }
 }
 
+static md_status run_body(md_exec *x, const md_graph *body,
+                          const md_tensor *const *in, md_tensor *out,
+                          md_error *err)
+{
+    const sink *k = x->ctx;
+
+    return k->env->body(k->env->body_ctx, x, body, in, out, err);
+}
+
 md_status md_exec_node(const md_graph *g, const md_node *n,
                        const md_tensor *const *in, md_tensor *out,
-                       const md_alloc *alloc, md_arena *text, md_pool *pool,
-                       int width, md_error *err)
+                       const md_exec_env *env, md_error *err)
 {
     const md_op *op = n->impl;
     const md_fused *f = n->fused;
-    sink k = { out, alloc };
+    sink k = { out, env };
     md_exec x = { .node = n,
                   .opset = md_node_opset(g->model, n),
                   .in = in,
-                  .alloc = alloc,
-                  .text = text,
-                  .pool = pool,
-                  .width = width,
+                  .alloc = env->alloc,
+                  .text = env->text,
+                  .pool = env->pool,
+                  .width = env->width,
                   .output = give_output,
                   .give = take_given,
+                  .body = env->body ? run_body : NULL,
                   .ctx = &k };
     md_status s = op->run(&x, err);
 

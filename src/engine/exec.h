@@ -5,17 +5,27 @@
 #include "ops/lower.h"
 #include "ops/op.h"
 
+/* What a node runs with. */
+typedef struct md_exec_env {
+    const md_alloc *alloc; /* outputs and scratch */
+    md_arena *text; /* new text of string outputs, lives as long as they */
+    md_pool *pool;  /* may be NULL */
+    int width;      /* threads of it that take part at most; 0: all */
+    /* Runs a subgraph (md_exec.body); NULL: the node has none. */
+    md_status (*body)(void *body_ctx, md_exec *x, const md_graph *body,
+                      const md_tensor *const *in, md_tensor *out,
+                      md_error *err);
+    void *body_ctx;
+} md_exec_env;
+
 /*
  * Run node n of g: in[i] NULL where absent.  out[i] receives tensors: with
  * data set they are filled in place (shape and type must come out the same,
  * else MD_INTERNAL); with data NULL and owner NULL they are allocated from
- * `alloc` and owned.  New text of string outputs lies in `text`, which has to
- * live as long as they.  What was fused into n is applied too.  At most `width`
- * threads of the pool take part (0: all).
+ * env->alloc and owned.  What was fused into n is applied too.
  */
 md_status md_exec_node(const md_graph *g, const md_node *n,
                        const md_tensor *const *in, md_tensor *out,
-                       const md_alloc *alloc, md_arena *text, md_pool *pool,
-                       int width, md_error *err);
+                       const md_exec_env *env, md_error *err);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "engine/body.h"
 #include "engine/pass.h"
 #include "engine/program.h"
 
@@ -278,7 +279,11 @@ static md_status lower_node(md_session *s, md_node *n, md_arena *ar,
     frame f;
 
     MD_TRY(make_frame(&f, ar, s, n, err));
-    if (is_view(s->graph, n) && !s->reference) {
+    if (md_pass__has_subgraph(n)) {
+        MD_TRY(md_body__lower(s, n, err));
+        draft.kind = MD_INST_REF;
+        draft.kernel = "subgraph";
+    } else if (is_view(s->graph, n) && !s->reference) {
         draft.kind = MD_INST_VIEW;
         draft.kernel = "view";
     } else {
@@ -291,18 +296,13 @@ static md_status lower_node(md_session *s, md_node *n, md_arena *ar,
     return st;
 }
 
-/* Uses of every value; those in subgraphs, which read by name, keep all.
- * What passes left behind unused is freed. */
+/* Uses of every value; what passes left behind unused is freed. */
 static md_status count_reads(md_session *s, md_error *err)
 {
     md_graph *g = s->graph;
-    bool captures = false;
 
     MD_TRY(md_pass__uses(&s->reads, g, err));
-    for (uint32_t i = 0; i < g->n_nodes; i++)
-        captures |= md_pass__has_subgraph(g->nodes[i]);
     for (uint32_t i = 0; i < g->n_values; i++) {
-        s->reads[i] += captures;
         if (s->reads[i] == 0 && g->values[i].cdata)
             md_graph_forget_const(g, i);
     }

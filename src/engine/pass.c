@@ -107,7 +107,7 @@ md_status md_pass__drop_unused(md_graph *g, md_error *err)
         uses[g->outputs[i]]++;
     for (uint32_t i = g->n_nodes; i-- > 0;) {
         md_node *n = g->nodes[i];
-        bool used = md_pass__has_subgraph(n);
+        bool used = false;
 
         for (uint32_t k = 0; k < n->n_out; k++)
             used |= n->out[k] != MD_VALUE_NONE && uses[n->out[k]] > 0;

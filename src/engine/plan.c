@@ -10,14 +10,11 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "engine/body.h"
 #include "engine/exec.h"
 #include "engine/memory.h"
 #include "engine/run_impl.h"
 #include "kernels/reorder.h"
-
-enum {
-    SHAPE_DATA_MAX = 4096 /* elements of a value computed while planning */
-};
 
 md_run **md_run__next(md_run *r)
 {
@@ -34,10 +31,26 @@ static bool is_container(const md_session *s, uint32_t i)
     return s->inputs[i].type.kind != MD_KIND_TENSOR;
 }
 
-bool md_run__fits(const md_run *r, const md_shape *shapes)
+/* Are a plan's contents of an input, NULL where it counts on none, these? */
+static bool same_contents(const md_tensor *a, const md_tensor *b)
 {
-    for (uint32_t i = 0; i < r->s->graph->n_inputs; i++) {
-        if (!is_container(r->s, i) && !md_shape_equal(&r->key[i], &shapes[i]))
+    if (!a || !b)
+        return a == b;
+    return md_tensor_size(a) == 0 ||
+           memcmp(a->data, b->data, md_tensor_size(a)) == 0;
+}
+
+bool md_run__fits(const md_run *r, const md_shape *shapes,
+                  const md_tensor *const *contents)
+{
+    const md_graph *g = r->s->graph;
+
+    for (uint32_t i = 0; i < g->n_inputs; i++) {
+        if (is_container(r->s, i))
+            continue;
+        if (!md_shape_equal(&r->key[i], &shapes[i]) ||
+            !same_contents(r->contents ? r->contents[i] : NULL,
+                           contents ? contents[i] : NULL))
             return false;
     }
     return true;
@@ -87,40 +100,6 @@ static md_status start_types(md_run *r, const md_shape *shapes, md_error *err)
     return MD_OK;
 }
 
-/* Constants that live on in packed form only have a header but no data. */
-static bool has_contents(const md_tensor *t)
-{
-    return t && (t->data || md_tensor_n(t) == 0);
-}
-
-/* May n be computed now, from shapes and constants alone? */
-static bool known_now(const md_run *r, const md_node *n)
-{
-    const md_op *op = n->impl;
-
-    if (n->n_in > 16 || n->n_out > 4 ||
-        (md_op_flags(op, r->s->graph, n) & MD_OP_IMPURE))
-        return false;
-    for (uint32_t i = 0; i < n->n_out; i++) {
-        md_shape shape;
-        int64_t count;
-
-        if (n->out[i] == MD_VALUE_NONE)
-            continue;
-        if (!md_type_static(&r->types[n->out[i]], &shape) ||
-            md_shape_count(&count, &shape, NULL) != MD_OK ||
-            count > SHAPE_DATA_MAX)
-            return false;
-    }
-    if (strcmp(n->op, "Shape") == 0 || strcmp(n->op, "Size") == 0)
-        return !r->dynamic[n->in[0]];
-    for (uint32_t i = 0; i < n->n_in; i++) {
-        if (n->in[i] != MD_VALUE_NONE && !has_contents(r->cdata[n->in[i]]))
-            return false;
-    }
-    return true;
-}
-
 /* Free t's data with the run; on failure it stays the caller's. */
 static md_status own(md_run *r, const md_tensor *t, md_error *err)
 {
@@ -146,23 +125,11 @@ static md_status keep(md_run *r, md_value_id id, const md_tensor *t,
 
 static md_status compute_now(md_run *r, const md_node *n, md_error *err)
 {
-    const md_tensor *in[16] = { NULL };
-    md_tensor out[4] = { 0 };
-    md_tensor hollow = MD_TENSOR_INIT;
+    md_tensor out[MD_KNOWN_OUT] = { 0 };
     md_status s;
 
-    for (uint32_t i = 0; i < n->n_in; i++) {
-        if (n->in[i] == MD_VALUE_NONE)
-            continue;
-        in[i] = r->cdata[n->in[i]];
-        if (!in[i]) { /* Shape, Size: only the header is read */
-            hollow.dtype = r->types[n->in[i]].dtype;
-            hollow.shape = md_run__shape(r, n->in[i]);
-            in[i] = &hollow;
-        }
-    }
-    s = md_exec_node(r->s->graph, n, in, out, r->s->alloc, &r->arena, NULL, 0,
-                     err);
+    s = md_known__compute(r->s->graph, n, r->types, r->cdata, out, r->s->alloc,
+                          &r->arena, err);
     for (uint32_t i = 0; i < n->n_out; i++) {
         if (s == MD_OK && n->out[i] != MD_VALUE_NONE)
             s = keep(r, n->out[i], &out[i], err);
@@ -170,6 +137,35 @@ static md_status compute_now(md_run *r, const md_node *n, md_error *err)
             md_tensor_release(&out[i]);
     }
     return s;
+}
+
+/* What is known of the inputs beforehand. */
+static md_status take_contents(md_run *r, const md_tensor *const *contents,
+                               md_error *err)
+{
+    const md_graph *g = r->s->graph;
+
+    if (!contents)
+        return MD_OK;
+    r->contents =
+        md_arena_calloc(&r->arena, g->n_inputs + 1u, sizeof(*r->contents));
+    if (!r->contents)
+        return md_fail_nomem(err, g->n_inputs * sizeof(*r->contents));
+    for (uint32_t i = 0; i < g->n_inputs; i++) {
+        md_tensor copy;
+        md_status s;
+
+        if (!contents[i])
+            continue;
+        MD_TRY(md_tensor_copy(&copy, contents[i], r->s->alloc, err));
+        s = keep(r, g->inputs[i], &copy, err);
+        if (s != MD_OK) {
+            md_tensor_release(&copy);
+            return s;
+        }
+        r->contents[i] = r->cdata[g->inputs[i]];
+    }
+    return MD_OK;
 }
 
 /* Which outputs of n are known only while running; the others have to fit
@@ -198,6 +194,7 @@ static bool is_constant(const md_run *r, uint32_t slot_id)
 
 static md_status infer_all(md_run *r, md_error *err)
 {
+    md_look look = { MD_LOOK_MAX, false };
     md_session *s = r->s;
 
     for (uint32_t i = 0; i < s->n_insts; i++) {
@@ -207,9 +204,9 @@ static md_status infer_all(md_run *r, md_error *err)
             r->skip[i] = is_constant(r, s->insts[i].in[0]);
             continue;
         }
-        MD_TRY(
-            md_session__infer_node(s->graph, n, NULL, r->types, r->cdata, err));
-        if (known_now(r, n)) {
+        MD_TRY(md_session__infer_node(s->graph, n, NULL, r->types, r->cdata,
+                                      &look, err));
+        if (md_known__now(s->graph, n, r->types, r->cdata)) {
             MD_TRY(compute_now(r, n, err));
             r->skip[i] = true;
         } else {
@@ -731,7 +728,7 @@ static md_status make_ends(md_run *r, md_error *err)
 }
 
 md_status md_run__new(md_run **out, md_session *session, const md_shape *shapes,
-                      md_error *err)
+                      const md_tensor *const *contents, md_error *err)
 {
     md_run *r = md_calloc(session->alloc, 1, sizeof(*r));
     md_status s;
@@ -743,12 +740,15 @@ md_status md_run__new(md_run **out, md_session *session, const md_shape *shapes,
     md_arena_init(&r->step_scratch, session->alloc, 0);
     md_arena_init(&r->text, session->run_alloc, 0);
     md_recycle_init(&r->recycle, session->run_alloc);
+    r->heap = &r->recycle;
     MD_GOTO(start_types(r, shapes, err));
+    MD_GOTO(take_contents(r, contents, err));
     MD_GOTO(infer_all(r, err));
     MD_GOTO(pack_memory(r, err));
     MD_GOTO(make_steps(r, err));
     MD_GOTO(make_ends(r, err));
     MD_GOTO(md_run__plan_values(r, err));
+    MD_GOTO(md_body__prepare(r, err));
     *out = r;
     return MD_OK;
 out:
@@ -759,6 +759,7 @@ out:
 void md_run__free(md_run *r)
 {
     md_run__drop_values(r);
+    md_body__release_runs(r);
     md_recycle_release(&r->recycle);
     for (uint32_t i = 0; i < r->n_steps; i++)
         md_arena_release(&r->steps[i].arena);
@@ -863,8 +864,11 @@ void md_run__reorder(const md_run *r, const md_run_step *st)
 
 static md_status run_ref(md_run *r, md_run_step *st, md_error *err)
 {
-    return md_exec_node(r->s->graph, st->inst->node, st->in_p, st->out,
-                        &r->recycle.alloc, &r->text, r->s->pool, r->width, err);
+    md_body_call call = { r, st };
+    const md_exec_env env = md_body__env(&call);
+
+    return md_exec_node(r->s->graph, st->inst->node, st->in_p, st->out, &env,
+                        err);
 }
 
 md_status md_run__fast(const md_run *r, const md_run_step *st, md_error *err)
@@ -912,6 +916,8 @@ md_status md_run_execute(md_run *r, int width, md_error *err)
     }
     md_run__drop_values(r);
     md_arena_reset(&r->text);
+    r->body_macs = 0;
+    r->trips = 0;
     MD_TRY(md_run__take_containers(r, err));
     for (uint32_t i = 0; i < r->n_steps; i++)
         MD_TRY(run_step(r, &r->steps[i], err));
@@ -926,8 +932,8 @@ const md_tensor *md_run_output(const md_run *r, uint32_t i)
 
 size_t md_run_memory(const md_run *r)
 {
-    size_t size = r->memory_size + r->recycle.used_size + r->recycle.kept_size +
-                  r->shared_size +
+    size_t size = md_body__memory(r) + r->memory_size + r->recycle.used_size +
+                  r->recycle.kept_size + r->shared_size +
                   r->scratch_size * (size_t)md_pool_width(r->s->pool);
 
     for (uint32_t i = 0; i < r->s->graph->n_outputs; i++)
@@ -937,5 +943,5 @@ size_t md_run_memory(const md_run *r)
 
 int64_t md_run_macs(const md_run *r)
 {
-    return r->macs;
+    return r->macs + r->body_macs;
 }

@@ -60,6 +60,11 @@ struct md_session {
     md_tensor staged; /* what is in it */
     md_inst *insts;
     uint32_t n_insts, cap_insts;
+    md_session *bodies;    /* of the main graph's: those of all subgraphs */
+    md_session *next_body; /* in that list; its model is not its own */
+    md_status broken;      /* of a branch that cannot be run on what it would be
+                            * given: why not, else MD_OK */
+    md_error why_broken;
     pthread_mutex_t lock; /* guards the list of idle runs */
     md_run *idle;         /* most recently used first */
     uint32_t n_idle, idle_max;
@@ -68,12 +73,24 @@ struct md_session {
 /* compile.c: from a verified graph to typed, folded nodes with impl set. */
 md_status md_session__compile(md_session *s, md_error *err);
 
+/* How inference looks into subgraphs. */
+typedef struct md_look {
+    uint32_t
+        left;    /* nodes of them that it may look at: nested loops multiply */
+    bool commit; /* what it finds out of their inputs becomes theirs */
+} md_look;
+
+enum {
+    MD_LOOK_MAX = 1 << 22
+};
+
 /* Infer the outputs of one node from what types/cdata hold (indexed by value
  * id) into types.  Unknown dimensions become fresh symbols of `model`; NULL:
- * they are only marked as no constants. */
+ * they are only marked as no constants.  *look is for its subgraphs. */
 md_status md_session__infer_node(const md_graph *g, const md_node *n,
                                  md_model *model, md_type *types,
-                                 const md_tensor *const *cdata, md_error *err);
+                                 const md_tensor *const *cdata, md_look *look,
+                                 md_error *err);
 
 /* Infer and fold every node of the graph, changing the graph. */
 md_status md_session__propagate(md_session *s, bool keep_dequantize,
@@ -107,11 +124,41 @@ md_status md_session__choose(md_session *s, md_error *err);
 /* session.c: free the runs that nobody uses. */
 void md_session__drop_runs(md_session *s);
 
+/* A session for a subgraph, not compiled yet, that `root` frees. */
+md_status md_session__new_body(md_session *root, md_graph *body, md_error *err);
+
+/* Inputs and outputs as they are known now. */
+md_status md_session__describe(md_session *s, md_error *err);
+
+/* md_run_acquire without a look at the shapes, which inference found; contents
+ * of inputs, where not NULL, hold for the run and may be counted on. */
+md_status md_run__acquire(md_run **out, md_session *s, const md_shape *shapes,
+                          const md_tensor *const *contents, md_error *err);
+
+/* known.c: what can be computed from shapes and constants alone, before
+ * anything runs. */
+bool md_known__now(const md_graph *g, const md_node *n, const md_type *types,
+                   const md_tensor *const *cdata);
+bool md_known__has_contents(const md_tensor *t);
+
+/* Compute n, which md_known__now is true of: up to MD_KNOWN_OUT tensors, whose
+ * text lies in the arena. */
+enum {
+    MD_KNOWN_IN = 16,
+    MD_KNOWN_OUT = 4,
+    MD_KNOWN_ELEMENTS = 4096 /* of one value */
+};
+md_status md_known__compute(const md_graph *g, const md_node *n,
+                            const md_type *types, const md_tensor *const *cdata,
+                            md_tensor *out, const md_alloc *alloc,
+                            md_arena *text, md_error *err);
+
 /* plan.c */
 md_status md_run__new(md_run **out, md_session *s, const md_shape *shapes,
-                      md_error *err);
+                      const md_tensor *const *contents, md_error *err);
 void md_run__free(md_run *r);
-bool md_run__fits(const md_run *r, const md_shape *shapes);
+bool md_run__fits(const md_run *r, const md_shape *shapes,
+                  const md_tensor *const *contents);
 md_run **md_run__next(md_run *r);
 md_session *md_run__session(const md_run *r);
 

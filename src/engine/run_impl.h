@@ -19,6 +19,7 @@ typedef struct md_run_step {
     md_tensor *in, *out;    /* headers with addresses: reference, reorder */
     const md_tensor **in_p; /* &in[i], NULL where absent */
     bool dynamic;
+    struct md_body_state *bodies; /* by subgraph; NULL: none */
     bool planned;   /* dynamic and fast: st is planned for the shapes in it */
     md_arena arena; /* dynamic and fast: what st's plan allocated */
 } md_run_step;
@@ -48,6 +49,8 @@ struct md_run {
     md_run *next;
     md_arena arena;
     md_shape *key; /* input shapes */
+    const md_tensor *
+        *contents; /* of inputs, that the plan counts on; or NULL */
     md_type *types;
     const md_tensor **cdata; /* by value: constants, also of this plan */
     md_tensor *owned;        /* tensors computed while planning */
@@ -65,13 +68,17 @@ struct md_run {
     unsigned char *shared;  /* by the phases of a step */
     size_t shared_size;
     md_tensor *inputs, *outputs;
-    md_run_end *ends; /* of the inputs, then of the outputs */
-    uint32_t *end;    /* by slot: whose memory it is in, or MD_SLOT_NONE */
-    bool moved;       /* a binding changed: addresses are stale */
-    int64_t macs;
-    int width;            /* threads of this execution */
-    md_recycle recycle;   /* memory of dynamic values, scratch of definitions */
-    md_run_value *values; /* by slot; NULL: nothing is dynamic */
+    md_run_end *ends;   /* of the inputs, then of the outputs */
+    uint32_t *end;      /* by slot: whose memory it is in, or MD_SLOT_NONE */
+    bool moved;         /* a binding changed: addresses are stale */
+    int64_t macs;       /* of the steps */
+    int64_t body_macs;  /* of the subgraphs that the last execution ran */
+    int width;          /* threads of this execution */
+    md_recycle recycle; /* memory of dynamic values, scratch of definitions */
+    md_recycle *heap;   /* that, or of a subgraph's the one of the run above */
+    int64_t trips;      /* runs of subgraphs in this execution */
+    struct md_run *above;  /* of a subgraph's: who runs it */
+    md_run_value *values;  /* by slot; NULL: nothing is dynamic */
     md_arena step_scratch; /* for one dynamic step */
     md_arena text;         /* of strings made by this execution */
 };
@@ -113,6 +120,10 @@ md_status md_run__dynamic(md_run *r, md_run_step *st, md_error *err);
 
 /* Point the outputs of the run to the dynamic values that they are. */
 void md_run__give_values(md_run *r);
+
+/* Take output i, which is dynamic and nobody else's, with its data: false when
+ * it is not. */
+bool md_run__steal_output(md_run *r, uint32_t i, md_tensor *t);
 
 /* Forget the dynamic values of the last execution. */
 void md_run__drop_values(md_run *r);

@@ -77,6 +77,47 @@ md_status md_session_new(md_session **out, md_model *model,
     return MD_OK;
 }
 
+md_status md_session__describe(md_session *s, md_error *err)
+{
+    MD_TRY(fill_io(s, &s->inputs, s->graph->inputs, s->graph->n_inputs, err));
+    return fill_io(s, &s->outputs, s->graph->outputs, s->graph->n_outputs, err);
+}
+
+md_status md_session__new_body(md_session *root, md_graph *body, md_error *err)
+{
+    md_session *s = md_calloc(root->alloc, 1, sizeof(*s));
+
+    if (!s)
+        return md_fail_nomem(err, sizeof(*s));
+    *s = (md_session){ .alloc = root->alloc,
+                       .run_alloc = root->run_alloc,
+                       .model = root->model,
+                       .graph = body,
+                       .pool = root->pool,
+                       .cpu = root->cpu,
+                       .reference = root->reference,
+                       .idle_max = root->idle_max,
+                       .next_body = root->bodies };
+    md_arena_init(&s->arena, root->alloc, 0);
+    pthread_mutex_init(&s->lock, NULL);
+    root->bodies = s;
+    body->impl = s;
+    return MD_OK;
+}
+
+static void free_bodies(md_session *root)
+{
+    while (root->bodies) {
+        md_session *s = root->bodies;
+
+        root->bodies = s->next_body;
+        md_session__drop_runs(s);
+        md_arena_release(&s->arena);
+        pthread_mutex_destroy(&s->lock);
+        md_free(s->alloc, s);
+    }
+}
+
 void md_session__drop_runs(md_session *s)
 {
     while (s->idle) {
@@ -94,6 +135,7 @@ void md_session_free(md_session *s)
         return;
     md_session__drop_runs(s);
     md_session__unlower(s);
+    free_bodies(s);
     md_model_free(s->model);
     md_arena_release(&s->arena);
     pthread_mutex_destroy(&s->lock);
@@ -164,13 +206,14 @@ static md_status check_shape(const md_session *s, uint32_t i,
 }
 
 /* Take a fitting idle run out of the list. */
-static md_run *take_idle(md_session *s, const md_shape *shapes)
+static md_run *take_idle(md_session *s, const md_shape *shapes,
+                         const md_tensor *const *contents)
 {
     md_run *found = NULL;
 
     pthread_mutex_lock(&s->lock);
     for (md_run **at = &s->idle; *at; at = md_run__next(*at)) {
-        if (md_run__fits(*at, shapes)) {
+        if (md_run__fits(*at, shapes, contents)) {
             found = *at;
             *at = *md_run__next(found);
             s->n_idle--;
@@ -184,15 +227,22 @@ static md_run *take_idle(md_session *s, const md_shape *shapes)
 md_status md_run_acquire(md_run **out, md_session *s, const md_shape *shapes,
                          md_error *err)
 {
-    md_run *r = take_idle(s, shapes);
+    md_run *r = take_idle(s, shapes, NULL);
 
     if (!r) {
         for (uint32_t i = 0; i < s->graph->n_inputs; i++)
             MD_TRY(check_shape(s, i, &shapes[i], err));
-        MD_TRY(md_run__new(&r, s, shapes, err));
+        MD_TRY(md_run__new(&r, s, shapes, NULL, err));
     }
     *out = r;
     return MD_OK;
+}
+
+md_status md_run__acquire(md_run **out, md_session *s, const md_shape *shapes,
+                          const md_tensor *const *contents, md_error *err)
+{
+    *out = take_idle(s, shapes, contents);
+    return *out ? MD_OK : md_run__new(out, s, shapes, contents, err);
 }
 
 void md_run_release(md_run *r)

@@ -130,7 +130,8 @@ size_t md_run_memory(const md_run *r);
 void md_session_sample(const md_session *s, uint32_t i, uint32_t seed,
                        md_tensor *t);
 
-/* Multiply-accumulates of one execution. */
+/* Multiply-accumulates of one execution; those in subgraphs count as often as
+ * the last execution ran them. */
 int64_t md_run_macs(const md_run *r);
 
 /* Acquire, execute, release: inputs are read and outputs written where they

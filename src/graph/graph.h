@@ -105,6 +105,8 @@ struct md_node {
     md_attr *attr;
     uint32_t n_in, n_out, n_attr;
     uint32_t cap_in, cap_attr; /* room in the arrays */
+    uint32_t n_captures;       /* of n_in, the last ones: read by subgraphs only
+                          * (md_model_close) */
     int64_t opset;    /* version of its operator; 0: what the model imports */
     const void *impl; /* the engine's: what runs it */
     void *fused;      /* the engine's: what was fused into it */
@@ -121,6 +123,8 @@ struct md_graph {
     md_value_id *outputs;
     uint32_t n_values, n_nodes, n_inputs, n_outputs;
     uint32_t cap_values, cap_nodes, cap_inputs, cap_outputs;
+    uint32_t n_captures;  /* of n_inputs, the last ones: values of parents */
+    void *impl;           /* the engine's, of a subgraph: what runs it */
     md_names names;       /* of values */
     uint32_t next_unique; /* the number md_graph_add_unique tries next */
 };
@@ -215,6 +219,18 @@ int64_t md_node_opset(const md_model *model, const md_node *n);
  * themselves or make more than 2^18 nodes; then the model can only be freed.
  */
 md_status md_model_inline(md_model *model, md_error *err);
+
+/*
+ * Make what subgraphs read by name from graphs above explicit: each such value
+ * becomes an input of the subgraph, behind its own, and of the node that has
+ * it, behind its arguments; first those of its first subgraph, then those of
+ * the next (n_captures tells how many).  The model is then for running; it is
+ * not written any more.  MD_TOO_LARGE for graphs nested deeper than 64.
+ */
+md_status md_model_close(md_model *model, md_error *err);
+
+/* Subgraph i of n, counted over its attributes; NULL when there is none. */
+md_graph *md_node_graph(const md_node *n, uint32_t i);
 
 /* metadata_props: NULL when there is none under `key`; set replaces. */
 const char *md_model_meta(const md_model *model, const char *key);

@@ -8,6 +8,7 @@
 typedef struct sink {
     md_tensor *out;
     const md_alloc *alloc;
+    const struct run_state *above; /* the run of the node's graph; or NULL */
 } sink;
 
 static md_status take_output(md_exec *x, uint32_t i, md_dtype dtype,
@@ -50,12 +51,17 @@ static const char *label(const md_node *n)
     return n->name[0] ? n->name : n->op;
 }
 
-md_status md_node_eval(md_tensor *out, const md_node *n, int64_t opset,
-                       const md_tensor *const *in, const md_alloc *alloc,
-                       md_pool *pool, md_error *err)
+static md_status run_body(md_exec *x, const md_graph *body,
+                          const md_tensor *const *in, md_tensor *out,
+                          md_error *err);
+
+static md_status eval_node(md_tensor *out, const md_node *n, int64_t opset,
+                           const md_tensor *const *in, const md_alloc *alloc,
+                           md_pool *pool, const struct run_state *above,
+                           md_error *err)
 {
     const md_op *op = md_op_find(n->domain, n->op, opset);
-    sink k = { out, alloc };
+    sink k = { out, alloc, above };
     md_exec x = { .node = n,
                   .opset = opset,
                   .in = in,
@@ -63,6 +69,7 @@ md_status md_node_eval(md_tensor *out, const md_node *n, int64_t opset,
                   .pool = pool,
                   .output = take_output,
                   .give = take_given,
+                  .body = above ? run_body : NULL,
                   .ctx = &k };
     md_arena text;
     md_status s;
@@ -86,8 +93,16 @@ md_status md_node_eval(md_tensor *out, const md_node *n, int64_t opset,
     return md_wrap(err, s, "node '%s' (%s): ", label(n), n->op);
 }
 
+md_status md_node_eval(md_tensor *out, const md_node *n, int64_t opset,
+                       const md_tensor *const *in, const md_alloc *alloc,
+                       md_pool *pool, md_error *err)
+{
+    return eval_node(out, n, opset, in, alloc, pool, NULL, err);
+}
+
 /* One run of a graph. */
 typedef struct run_state {
+    const struct run_state *above; /* of the graph that it is a subgraph of */
     const md_graph *g;
     const md_alloc *alloc;
     md_pool *pool;
@@ -110,6 +125,28 @@ static md_status check_input(const md_value *v, const md_tensor *t,
                    md_type_format(want, sizeof(want), m, &v->type));
 }
 
+/* What the nearest graph above has under this name, or NULL. */
+static const md_tensor *captured(const run_state *above, const char *name)
+{
+    for (; above; above = above->above) {
+        md_value_id id = md_graph_find(above->g, name);
+
+        if (id != MD_VALUE_NONE && above->have[id])
+            return above->have[id];
+    }
+    return NULL;
+}
+
+/* Subgraphs read by name, so what they may read stays. */
+static bool has_subgraphs(const md_graph *g)
+{
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        if (md_node_graph(g->nodes[i], 0))
+            return true;
+    }
+    return false;
+}
+
 static md_status begin(run_state *r, const md_tensor *const *in, md_error *err)
 {
     const md_graph *g = r->g;
@@ -122,8 +159,13 @@ static md_status begin(run_state *r, const md_tensor *const *in, md_error *err)
         md_arena_calloc(&r->arena, (size_t)g->n_values + 1, sizeof(*r->uses));
     if (!r->own || !r->have || !r->uses)
         return md_fail_nomem(err, g->n_values * sizeof(*r->own));
-    for (uint32_t i = 0; i < g->n_values; i++)
-        r->have[i] = g->values[i].cdata;
+    for (uint32_t i = 0; i < g->n_values; i++) {
+        const md_value *v = &g->values[i];
+
+        r->have[i] = v->cdata;
+        if (!v->cdata && !v->def && !v->is_input)
+            r->have[i] = captured(r->above, v->name);
+    }
     for (uint32_t i = 0; i < g->n_inputs; i++) {
         const md_value *v = &g->values[g->inputs[i]];
 
@@ -142,6 +184,8 @@ static md_status begin(run_state *r, const md_tensor *const *in, md_error *err)
     }
     for (uint32_t i = 0; i < g->n_outputs; i++)
         r->uses[g->outputs[i]]++;
+    for (uint32_t i = 0; i < g->n_values && has_subgraphs(g); i++)
+        r->uses[i]++;
     return MD_OK;
 }
 
@@ -183,7 +227,7 @@ static md_status step(run_state *r, const md_node *n, md_error *err)
         goto out;
     }
     MD_GOTO(gather_inputs(r, n, in, err));
-    MD_GOTO(md_node_eval(out, n, opset, in, r->alloc, r->pool, err));
+    MD_GOTO(eval_node(out, n, opset, in, r->alloc, r->pool, r, err));
     for (uint32_t i = 0; i < n->n_out; i++) {
         if (n->out[i] == MD_VALUE_NONE)
             continue;
@@ -217,11 +261,12 @@ static md_status give_output(run_state *r, md_tensor *out, md_value_id id,
     return MD_OK;
 }
 
-md_status md_graph_eval(md_tensor *out, const md_graph *g,
-                        const md_tensor *const *in, const md_alloc *alloc,
-                        md_pool *pool, md_error *err)
+static md_status eval_graph(md_tensor *out, const md_graph *g,
+                            const md_tensor *const *in, const md_alloc *alloc,
+                            md_pool *pool, const run_state *above,
+                            md_error *err)
 {
-    run_state r = { .g = g, .alloc = alloc, .pool = pool };
+    run_state r = { .above = above, .g = g, .alloc = alloc, .pool = pool };
     md_status s;
 
     for (uint32_t i = 0; i < g->n_outputs; i++)
@@ -241,4 +286,20 @@ out:
         release_all(r.own, g->n_values);
     md_arena_release(&r.arena);
     return s;
+}
+
+static md_status run_body(md_exec *x, const md_graph *body,
+                          const md_tensor *const *in, md_tensor *out,
+                          md_error *err)
+{
+    const sink *k = x->ctx;
+
+    return eval_graph(out, body, in, x->alloc, x->pool, k->above, err);
+}
+
+md_status md_graph_eval(md_tensor *out, const md_graph *g,
+                        const md_tensor *const *in, const md_alloc *alloc,
+                        md_pool *pool, md_error *err)
+{
+    return eval_graph(out, g, in, alloc, pool, NULL, err);
 }

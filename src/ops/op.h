@@ -21,6 +21,11 @@ typedef struct md_infer {
     const md_type *const *in;
     const md_tensor *const *cin;
     md_type *out; /* n_out; preset to unknown */
+    /* The types of the outputs of a subgraph of the node, given those of its
+     * inputs (without captures); NULL: nothing is known of subgraphs. */
+    md_status (*body)(const struct md_infer *c, const md_graph *body,
+                      const md_type *in, md_type *out, md_error *err);
+    void *ctx; /* the caller's */
 } md_infer;
 
 /* What a reference execution sees. */
@@ -37,6 +42,14 @@ typedef struct md_exec {
                         const md_shape *shape, md_tensor **out, md_error *err);
     /* Take *t as output i (see md_exec_give). */
     md_status (*give)(struct md_exec *x, uint32_t i, md_tensor *t,
+                      md_error *err);
+    /*
+     * Run a subgraph of the node on these inputs (without captures).  The
+     * outputs own their data, text too, by x->alloc, and are the operator's to
+     * release; on failure there are none.
+     */
+    md_status (*body)(struct md_exec *x, const md_graph *body,
+                      const md_tensor *const *in, md_tensor *out,
                       md_error *err);
     void *ctx; /* the caller's */
 } md_exec;

@@ -141,6 +141,8 @@ static void connect_node(line *l)
  * symbol says nothing. */
 static bool holds(const md_type *t, const md_tensor *v)
 {
+    if (t->kind == MD_KIND_TENSOR && t->dtype == MD_DTYPE_NONE && !t->has_rank)
+        return true;
     if (t->kind != v->kind || t->of != v->of)
         return false;
     if (t->dtype != MD_DTYPE_NONE && t->dtype != v->dtype)
@@ -259,7 +261,9 @@ bool opeval_infer_agrees(md_model *m, const md_node *n, int64_t opset,
 /* Comparison takes -0 for 0; here -0 has to be met. */
 static bool zeros_agree(const md_tensor *got, const md_tensor *want)
 {
-    int64_t n = md_dtype_is_float(want->dtype) ? md_tensor_n(want) : 0;
+    int64_t n = want->kind == MD_KIND_TENSOR && md_dtype_is_float(want->dtype)
+                    ? md_tensor_n(want)
+                    : 0;
 
     for (int64_t i = 0; i < n; i++) {
         double w = md_tensor_get_f64(want, i);

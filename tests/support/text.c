@@ -158,12 +158,50 @@ static void take_values(text_reader *t, md_tensor *out)
         fail(t, "} expected: wrong number of elements");
 }
 
+static void take_container(text_reader *t, md_kind kind, md_tensor *out)
+{
+    enum {
+        ITEMS_MAX = 8
+    };
+    md_tensor like = { .kind = kind }, items[ITEMS_MAX] = { 0 };
+    int64_t n = 0;
+    char word[TEXT_WORD];
+
+    t->p++;
+    for (text_space(t); *t->p && *t->p != ')' && !t->fault; text_space(t)) {
+        text_word(t, word);
+        if (*t->p == ')') { /* empty */
+            like.dtype = text_type(word);
+        } else if (n == ITEMS_MAX) {
+            fail(t, "too many items");
+        } else {
+            text_tensor(t, word, &items[n++]);
+            like.dtype = items[0].dtype;
+            like.of = items[0].kind;
+        }
+    }
+    if (*t->p++ != ')' || like.dtype == MD_DTYPE_NONE ||
+        md_container_alloc(out, &like, n, md_alloc_default(), NULL) != MD_OK)
+        fail(t, "items and ) expected");
+    for (int64_t i = 0; i < n; i++) {
+        if (!t->fault && md_container_give(out, i, &items[i], NULL) != MD_OK)
+            fail(t, "out of memory");
+        md_tensor_release(&items[i]);
+    }
+}
+
 void text_tensor(text_reader *t, const char *type, md_tensor *out)
 {
     md_dtype dtype = text_type(type);
     md_shape shape = { 0 };
     md_error err = MD_ERROR_INIT;
 
+    if (*t->p == '(' &&
+        (strcmp(type, "seq") == 0 || strcmp(type, "opt") == 0)) {
+        take_container(t, type[0] == 's' ? MD_KIND_SEQUENCE : MD_KIND_OPTIONAL,
+                       out);
+        return;
+    }
     if (dtype == MD_DTYPE_NONE || *t->p != '[') {
         fail(t, "a tensor expected");
         return;

@@ -5,6 +5,8 @@
  *   i8[4]~100               random: floats about normal with this deviation,
  *                           integers between -100 and 100 (unsigned: 0 and
  *                           100), the same in every run
+ *   seq(f32[1]{1} f32[2]{1 2})  a sequence; seq(f32): an empty one
+ *   opt(f32[1]{1}) opt(seq(f32))  an optional; opt(f32): an empty one
  *   axis=1 alpha=1.0 mode="linear" pads=[1,1] scales=[1.0,2.0] value=i8[1]{5}
  *   activations=["Relu","Tanh"]
  *
@@ -40,7 +42,8 @@ double text_number(text_reader *t);
 /* "f32" and so on; MD_DTYPE_NONE for any other name. */
 md_dtype text_type(const char *name);
 
-/* "[2,3]{...}" behind its type's name; out is the caller's to release. */
+/* "[2,3]{...}" behind its type's name, or "(...)" behind a container's; out is
+ * the caller's to release. */
 void text_tensor(text_reader *t, const char *type, md_tensor *out);
 
 /* "=value" behind the name of an attribute, to be added to node n. */
