@@ -51,8 +51,13 @@ static md_status count_node(facts *f, const md_node *n, md_error *err)
 
 static md_status count_graph(facts *f, const md_graph *g, md_error *err)
 {
-    for (uint32_t i = 0; i < g->n_nodes; i++)
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        const md_graph *body;
+
         MD_TRY(count_node(f, g->nodes[i], err));
+        for (uint32_t k = 0; (body = md_node_graph(g->nodes[i], k)); k++)
+            MD_TRY(count_graph(f, body, err));
+    }
     for (uint32_t i = 0; i < g->n_values; i++) {
         const md_tensor *c = g->values[i].cdata;
 

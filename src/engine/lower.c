@@ -351,8 +351,11 @@ md_status md_session__lower(md_session *s, md_error *err)
 
 void md_session__unlower(md_session *s)
 {
-    for (uint32_t i = 0; i < s->n_insts; i++)
+    for (uint32_t i = 0; i < s->n_insts; i++) {
+        if (s->insts[i].node)
+            md_body__unlower(s->insts[i].node);
         release_state(&s->insts[i], s->alloc);
+    }
     s->n_insts = 0;
     s->n_slots = 0;
 }

@@ -1,0 +1,1 @@
+2alpha2ß2alpha2ß2alpha2ßBall
