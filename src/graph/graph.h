@@ -215,6 +215,7 @@ int64_t md_node_opset(const md_model *model, const md_node *n);
 /*
  * Expand all calls of the model's functions, in subgraphs too, and leave it
  * without functions; nodes keep the versions that their function imports.
+ * FlexAttention with graphs as attributes becomes its parts and those graphs.
  * MD_CORRUPT for calls that do not fit, MD_TOO_LARGE for functions that call
  * themselves or make more than 2^18 nodes; then the model can only be freed.
  */

@@ -6,6 +6,9 @@
  * the body get names of their own there, led by the call's, since subgraphs of
  * the body read them by name.  Copies keep the operator versions that the
  * function imports (md_node_opset).
+ *
+ * FlexAttention, whose attributes are graphs that change what it computes on
+ * the way, becomes its parts with those graphs between them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,15 +171,29 @@ static md_status capture(md_value_id *out, const scope *s, const char *name,
                    s->function->name, name);
 }
 
+/* A graph that is an attribute of the node in whose place it is copied: what
+ * it reads from outside, it reads from there. */
+static bool is_attribute(const scope *s)
+{
+    return !s->outer && s->from->parent;
+}
+
 /* Make or find in s->to what value id of s->from is.  Its type is inferred
  * anew: symbols of a function are not those of the model. */
 static md_status map_value(const scope *s, md_value_id id, md_error *err)
 {
     const md_value *v = &s->from->values[id];
+    bool read = !v->cdata && !v->def && !v->is_input;
     md_tensor t;
 
-    if (s->outer && !v->cdata && !v->def && !v->is_input)
+    if (s->outer && read)
         return capture(&s->map[id], s, v->name, err);
+    if (is_attribute(s) && read) {
+        s->map[id] = md_graph_find(s->to, v->name);
+        return s->map[id] != MD_VALUE_NONE
+                   ? MD_OK
+                   : md_graph_add_value(&s->map[id], s->to, v->name, err);
+    }
     MD_TRY(new_value(&s->map[id], s, v->name, err));
     if (!v->cdata)
         return MD_OK;
@@ -258,6 +275,8 @@ static md_status copy_attr(inliner *in, md_node *n, const scope *s,
  * model, else 0. */
 static int64_t opset_of(const scope *s, const md_node *n)
 {
+    if (s->function->n_opsets == 0)
+        return n->opset;
     for (uint32_t i = 0; i < s->function->n_opsets; i++) {
         const md_opset *o = &s->function->opsets[i];
         const char *domain = strcmp(o->domain, "ai.onnx") == 0 ? "" : o->domain;
@@ -405,6 +424,100 @@ static md_status expand(inliner *in, md_graph *g, md_node *call,
     return copy_results(in, &s, call->out, direct, err);
 }
 
+/* --- operators whose attributes are graphs ------------------------------ */
+
+static bool is_flex(const md_node *n)
+{
+    return strcmp(n->op, "FlexAttention") == 0 &&
+           strcmp(n->domain, "ai.onnx.preview") == 0 &&
+           (md_node_attr(n, "score_mod") || md_node_attr(n, "prob_mod"));
+}
+
+/* A node of `op` in front of or behind the graphs of `call`; *out is new unless
+ * it is given. */
+static md_status add_part(inliner *in, md_graph *g, md_node *call,
+                          const char *domain, const char *op,
+                          const md_value_id *from, uint32_t n_from,
+                          md_node **node, md_value_id *out, md_error *err)
+{
+    char stem[2 * PART_MAX + 2];
+
+    MD_TRY(count_node(in, err));
+    join(stem, call, op);
+    if (*out == MD_VALUE_NONE)
+        MD_TRY(md_graph_add_unique(out, g, stem, err));
+    return md_graph_add_node(
+        node, g, &(md_node_spec){ domain, op, stem, from, n_from, out, 1 },
+        err);
+}
+
+/* The graph under `name`, if there is one, applied to *value. */
+static md_status apply_graph(inliner *in, md_graph *g, md_node *call,
+                             const char *name, md_value_id *value,
+                             md_error *err)
+{
+    const md_attr *a = md_node_attr(call, name);
+    md_function f = { .name = name, .domain = "", .overload = "" };
+    md_node stand_in = *call; /* a call of f */
+    md_value_id result;
+
+    if (!a)
+        return MD_OK;
+    if (a->type != MD_ATTR_GRAPH || a->v.g->n_inputs != 1 ||
+        a->v.g->n_outputs != 1)
+        return md_fail(err, MD_INVALID,
+                       "node '%s' (%s): %s is no graph of one input and one "
+                       "output",
+                       call->name, call->op, name);
+    MD_TRY(md_graph_add_unique(&result, g, name, err));
+    f.body = a->v.g;
+    stand_in.in = value;
+    stand_in.out = &result;
+    stand_in.n_in = stand_in.n_out = 1;
+    MD_TRY(expand(in, g, &stand_in, &f, 0, err));
+    *value = result;
+    return MD_OK;
+}
+
+/* Scores, score_mod, Softmax, prob_mod and the sum of values instead of one
+ * node. */
+static md_status expand_flex(inliner *in, md_graph *g, md_node *call,
+                             md_error *err)
+{
+    md_value_id scores = MD_VALUE_NONE, p, softmax = MD_VALUE_NONE, last[3];
+    md_node *n;
+
+    if (call->n_in != 3 || call->n_out != 1)
+        return md_fail(err, MD_INVALID,
+                       "node '%s' (%s): %u inputs and %u outputs, 3 and 1 "
+                       "expected",
+                       call->name, call->op, (unsigned)call->n_in,
+                       (unsigned)call->n_out);
+    MD_TRY(add_part(in, g, call, call->domain, "FlexAttentionScores", call->in,
+                    2, &n, &scores, err));
+    for (uint32_t i = 0; i < call->n_attr; i++) {
+        if (call->attr[i].type != MD_ATTR_GRAPH)
+            MD_TRY(md_node_add_attr(g, n, &call->attr[i], err));
+    }
+    n->opset = call->opset;
+    p = scores;
+    MD_TRY(apply_graph(in, g, call, "score_mod", &p, err));
+    MD_TRY(add_part(in, g, call, "", "Softmax", &p, 1, &n, &softmax, err));
+    n->opset = 13; /* the first that has rows of the last axis */
+    p = softmax;
+    MD_TRY(apply_graph(in, g, call, "prob_mod", &p, err));
+    last[0] = p;
+    last[1] = call->in[2];
+    last[2] = scores;
+    if (call->out[0] != MD_VALUE_NONE)
+        g->values[call->out[0]].def = NULL;
+    call->dead = true;
+    MD_TRY(add_part(in, g, call, call->domain, "FlexAttentionValues", last, 3,
+                    &n, &call->out[0], err));
+    n->opset = call->opset;
+    return MD_OK;
+}
+
 /* Expand the calls in g and in its subgraphs; copies hold none any more. */
 static md_status walk(inliner *in, md_graph *g, md_error *err)
 {
@@ -424,6 +537,8 @@ static md_status walk(inliner *in, md_graph *g, md_error *err)
         }
         if (f)
             MD_TRY(expand(in, g, n, f, 0, err));
+        else if (is_flex(n))
+            MD_TRY(expand_flex(in, g, n, err));
     }
     md_graph_compact(g);
     return md_graph_sort(g, err);

@@ -237,3 +237,28 @@ def test_calls_that_double_are_bounded(tmp_path):
     path = tmp_path / "m.onnx"
     path.write_bytes(build(text).SerializeToString())
     assert "make more than" in modeld("explain", path, rc=1)
+
+
+def test_graphs_of_flex_attention(tmp_path):
+    """They may read what the model has outside of them."""
+    model = parser.parse_model("""
+        <ir_version: 10, opset_import: ["" : 21, "ai.onnx.preview" : 1]>
+        g (float[1,1,2,3] x) => (float[1,1,2,3] y) {
+            k = ReduceMax <keepdims = 0> (x)
+            y = ai.onnx.preview.FlexAttention <
+                score_mod : graph = m (float[b,h,l,s] u) => (float[b,h,l,s] w)
+                    { w = Mul(u, k) },
+                prob_mod : graph = n (float[b,h,l,s] u) => (float[b,h,l,s] v)
+                    { w = Add(u, k)  v = Neg(w) }
+            > (x, x, x)
+        }""")
+    path = tmp_path / "m.onnx"
+    onnx.save(model, path)
+    x = np.random.default_rng(3).uniform(-2, 2, (1, 1, 2, 3))
+    x = x.astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    modeld("predict", path, "--input", tmp_path / "x.npy", "--output",
+           tmp_path / "out")
+    p = softmax(x[0, 0] @ x[0, 0].T / np.sqrt(3) * x.max(), -1)
+    np.testing.assert_allclose(np.load(tmp_path / "out" / "y.npy")[0, 0],
+                               -(p + x.max()) @ x[0, 0], rtol=1e-4)

@@ -18,7 +18,7 @@ DOMAINS = ("", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training")
 # What is not there, by domain or operator.
 REASONS = {
     "Gradient": "differentiates the rest of the model, which is for training",
-    "FlexAttention": BODIES, "If": BODIES, "Loop": BODIES, "Scan": BODIES,
+    "If": BODIES, "Loop": BODIES, "Scan": BODIES,
     "SequenceMap": BODIES,
     "ConcatFromSequence": SEQUENCES, "Optional": SEQUENCES,
     "OptionalGetElement": SEQUENCES, "OptionalHasElement": SEQUENCES,

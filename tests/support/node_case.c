@@ -99,6 +99,7 @@ static md_status run_all(run *r)
 
     snprintf(path, sizeof(path), "%s/model.onnx", r->folder);
     MD_TRY(md_onnx_load(&r->model, path, md_alloc_default(), &r->err));
+    MD_TRY(md_model_inline(r->model, &r->err));
     if (r->model->graph->n_inputs > VALUES_MAX ||
         r->model->graph->n_outputs > VALUES_MAX)
         return md_fail(&r->err, MD_UNSUPPORTED, "too many values");
