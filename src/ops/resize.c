@@ -244,7 +244,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
         r.start[w.axes.v[i]] = md_tensor_get_f64(w.roi, i);
         r.end[w.axes.v[i]] = md_tensor_get_f64(w.roi, w.axes.n + i);
     }
-    return md_resample__run(&r, out, x->in[0], ar, err);
+    return md_resample__run(&r, out, x->in[0], x->pool, ar, err);
 }
 
 static md_status run(md_exec *x, md_error *err)

@@ -84,7 +84,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
         MD_TRY(scale_of(&c, i, out->shape.rank, &scale, &known, err));
         r.scale[i] = scale;
     }
-    return md_resample__run(&r, out, x->in[0], ar, err);
+    return md_resample__run(&r, out, x->in[0], x->pool, ar, err);
 }
 
 static md_status run(md_exec *x, md_error *err)

@@ -5,6 +5,11 @@
 
 #include "base/size.h"
 
+enum {
+    LANES = 16,     /* elements summed together: a constant, for vectors */
+    CHUNK = 1 << 16 /* products that one thread computes at a time */
+};
+
 md_status md_resample__size(int64_t *out, int64_t n, float scale, md_error *err)
 {
     float size = floorf((float)n * scale);
@@ -99,6 +104,7 @@ typedef struct taps {
     int64_t n;
     int64_t *at;    /* [out][n] */
     double *weight; /* [out][n] */
+    float *narrow;  /* [out][n]: the weights for float32 */
     bool *outside;  /* [out]: takes the value for outside */
 } taps;
 
@@ -153,6 +159,7 @@ static md_status make_taps(taps *t, const md_resample *r, int d, int64_t in,
         return md_fail(err, MD_TOO_LARGE, "axis %d is too large to resize", d);
     MD_TRY(md_exec__scratch(&t->at, ar, n, sizeof(*t->at), err));
     MD_TRY(md_exec__scratch(&t->weight, ar, n, sizeof(*t->weight), err));
+    MD_TRY(md_exec__scratch(&t->narrow, ar, n, sizeof(*t->narrow), err));
     MD_TRY(md_exec__scratch(&t->outside, ar, out, sizeof(*t->outside), err));
     for (int64_t o = 0; o < out; o++) {
         double x = coordinate(r, d, o, in, out);
@@ -160,26 +167,139 @@ static md_status make_taps(taps *t, const md_resample *r, int d, int64_t in,
         t->outside[o] = is_outside(r, x, in);
         fill(r, x, shrink, in, t->n, t->at + o * t->n, t->weight + o * t->n);
     }
+    for (int64_t i = 0; i < n; i++)
+        t->narrow[i] = (float)t->weight[i];
     return MD_OK;
 }
 
-/* to[outer][out][inner] from from[outer][in][inner]. */
-static void apply(const taps *t, double *to, const double *from, int64_t outer,
-                  int64_t in, int64_t out, int64_t inner, double outside)
-{
-    for (int64_t i = 0; i < outer * out; i++) {
-        int64_t o = i % out;
-        const double *base = from + i / out * in * inner;
+/* One axis: to[outer][out][inner] from from[outer][in][inner]. */
+typedef struct sums {
+    taps t;
+    int64_t outer, in, out, inner;
+    double outside;
+    bool is_f32;
+    const void *from;
+    void *to;
+    int64_t step; /* rows (of inner, or of out when that is 1) of a chunk */
+} sums;
 
-        for (int64_t j = 0; j < inner; j++) {
-            double sum = 0.0;
-
-            for (int64_t k = 0; k < t->n; k++)
-                sum += t->weight[o * t->n + k] *
-                       base[t->at[o * t->n + k] * inner + j];
-            to[i * inner + j] = t->outside[o] ? outside : sum;
-        }
+/* A row of the last axis: each element has taps of its own. */
+#define GATHER(name, T, W)                                                     \
+    static void name(const sums *s, T *to, const T *from)                      \
+    {                                                                          \
+        const taps *t = &s->t;                                                 \
+        const int64_t *at = t->at;                                             \
+        const T *w = t->W;                                                     \
+                                                                               \
+        if (t->n == 2) {                                                       \
+            for (int64_t o = 0; o < s->out; o++)                               \
+                to[o] = w[2 * o] * from[at[2 * o]] +                           \
+                        w[2 * o + 1] * from[at[2 * o + 1]];                    \
+            return;                                                            \
+        }                                                                      \
+        for (int64_t o = 0; o < s->out; o++) {                                 \
+            T sum = 0;                                                         \
+                                                                               \
+            for (int64_t k = 0; k < t->n; k++)                                 \
+                sum += w[o * t->n + k] * from[at[o * t->n + k]];               \
+            to[o] = sum;                                                       \
+        }                                                                      \
     }
+GATHER(gather_f32, float, narrow)
+GATHER(gather_f64, double, weight)
+
+/* A row of what lies behind the axis: all of it has the same taps, and LANES
+ * elements at a time become vectors. */
+#define COMBINE(name, T, W)                                                    \
+    static void name(const sums *s, int64_t o, T *restrict to, const T *from)  \
+    {                                                                          \
+        const int64_t *at = s->t.at + o * s->t.n, n = s->inner;                \
+        const T *w = s->t.W + o * s->t.n;                                      \
+        int64_t j = 0;                                                         \
+                                                                               \
+        for (; j + LANES <= n; j += LANES) {                                   \
+            T sum[LANES] = { 0 };                                              \
+                                                                               \
+            for (int64_t k = 0; k < s->t.n; k++) {                             \
+                const T *row = from + at[k] * n + j, f = w[k];                 \
+                                                                               \
+                for (int i = 0; i < LANES; i++)                                \
+                    sum[i] += f * row[i];                                      \
+            }                                                                  \
+            for (int i = 0; i < LANES; i++)                                    \
+                to[j + i] = sum[i];                                            \
+        }                                                                      \
+        for (; j < n; j++) {                                                   \
+            T sum = 0;                                                         \
+                                                                               \
+            for (int64_t k = 0; k < s->t.n; k++)                               \
+                sum += w[k] * from[at[k] * n + j];                             \
+            to[j] = sum;                                                       \
+        }                                                                      \
+    }
+COMBINE(combine_f32, float, narrow)
+COMBINE(combine_f64, double, weight)
+
+/* Row `row` of [outer][out] rows of `inner`. */
+static void sum_row(const sums *s, int64_t row)
+{
+    int64_t o = row % s->out, at = row / s->out * s->in * s->inner;
+    int64_t to = row * s->inner;
+
+    if (s->is_f32 && s->t.outside[o]) {
+        for (int64_t j = 0; j < s->inner; j++)
+            ((float *)s->to)[to + j] = (float)s->outside;
+    } else if (s->t.outside[o]) {
+        for (int64_t j = 0; j < s->inner; j++)
+            ((double *)s->to)[to + j] = s->outside;
+    } else if (s->is_f32) {
+        combine_f32(s, o, (float *)s->to + to, (const float *)s->from + at);
+    } else {
+        combine_f64(s, o, (double *)s->to + to, (const double *)s->from + at);
+    }
+}
+
+/* Row `row` of [outer] rows of the axis itself. */
+static void sum_last(const sums *s, int64_t row)
+{
+    int64_t to = row * s->out;
+
+    if (s->is_f32)
+        gather_f32(s, (float *)s->to + to,
+                   (const float *)s->from + row * s->in);
+    else
+        gather_f64(s, (double *)s->to + to,
+                   (const double *)s->from + row * s->in);
+    for (int64_t o = 0; o < s->out; o++) {
+        if (s->t.outside[o] && s->is_f32)
+            ((float *)s->to)[to + o] = (float)s->outside;
+        else if (s->t.outside[o])
+            ((double *)s->to)[to + o] = s->outside;
+    }
+}
+
+static void run_sums(void *ctx, int64_t chunk, int worker)
+{
+    const sums *s = ctx;
+    int64_t rows = s->inner == 1 ? s->outer : s->outer * s->out;
+    int64_t end = md_min_i64(rows, (chunk + 1) * s->step);
+
+    (void)worker;
+    for (int64_t row = chunk * s->step; row < end; row++) {
+        if (s->inner == 1)
+            sum_last(s, row);
+        else
+            sum_row(s, row);
+    }
+}
+
+static void apply(sums *s, md_pool *pool)
+{
+    int64_t rows = s->inner == 1 ? s->outer : s->outer * s->out;
+    int64_t size = (s->inner == 1 ? s->out : s->inner) * s->t.n;
+
+    s->step = md_max_i64(1, CHUNK / md_max_i64(size, 1));
+    md_pool_run(pool, MD_POOL_WIDTH_MAX, md_div_up(rows, s->step), run_sums, s);
 }
 
 /* The input index of each output coordinate of axis d, -1 outside. */
@@ -201,65 +321,154 @@ static md_status find_nearest(int64_t **at, const md_resample *r, int d,
     return MD_OK;
 }
 
-/* Elements are moved as they are. */
-static md_status pick_nearest(const md_resample *r, md_tensor *out,
-                              const md_tensor *in, md_arena *ar, md_error *err)
+/* Elements of whole bytes, chosen by index; what is outside is given later. */
+static void pick_row(char *to, const char *from, const int64_t *at, int64_t n,
+                     size_t size)
 {
-    int64_t index[MD_RANK_MAX] = { 0 }, stride[MD_RANK_MAX];
-    md_place to = { .t = out }, from = { .t = (md_tensor *)in };
-    int64_t n = md_tensor_n(out), *at[MD_RANK_MAX] = { NULL };
-    int rank = in->shape.rank;
-    md_shape one = { 0 };
+#define PICK(constant)                                                         \
+    case constant:                                                             \
+        for (int64_t i = 0; i < n; i++)                                        \
+            memcpy(to + i * (constant),                                        \
+                   from + (at[i] < 0 ? 0 : at[i]) * (constant), constant);     \
+        break;
+    switch (size) {
+        PICK(1)
+        PICK(2)
+        PICK(4)
+        PICK(8)
+    default:
+        break;
+    }
+#undef PICK
+}
 
-    for (int d = 0; d < rank; d++)
-        MD_TRY(find_nearest(&at[d], r, d, in->shape.dim[d], out->shape.dim[d],
-                            ar, err));
-    md_shape_strides(stride, &in->shape);
-    for (; to.at < n; to.at++) {
+typedef struct picks {
+    md_tensor *out;
+    const md_tensor *in;
+    int64_t *at[MD_RANK_MAX];
+    int64_t stride[MD_RANK_MAX];
+    double outside;
+    int64_t step; /* rows of a chunk */
+} picks;
+
+/* Rows of the last axis. */
+static void run_picks(void *ctx, int64_t chunk, int worker)
+{
+    const picks *p = ctx;
+    const md_shape *s = &p->out->shape;
+    size_t size = md_dtype_bits(p->out->dtype) / 8;
+    int last = s->rank - 1;
+    int64_t n = s->dim[last], rows = md_tensor_n(p->out) / n;
+    int64_t end = md_min_i64(rows, (chunk + 1) * p->step);
+
+    (void)worker;
+    for (int64_t row = chunk * p->step; row < end; row++) {
+        int64_t base = 0, rest = row;
         bool outside = false;
 
-        from.at = 0;
-        for (int d = 0; d < rank; d++) {
-            int64_t i = at[d][index[d]];
+        for (int d = last; d-- > 0; rest /= s->dim[d]) {
+            int64_t i = p->at[d][rest % s->dim[d]];
 
             outside = outside || i < 0;
-            from.at += i * stride[d];
+            base += i * p->stride[d];
         }
-        if (outside)
-            md_tensor_set_f64(out, to.at, r->outside);
-        else
-            md_move(&to, &from, &one);
-        (void)md_step_index(index, out->shape.dim, rank);
+        if (!outside)
+            pick_row((char *)p->out->data + (size_t)(row * n) * size,
+                     (const char *)p->in->data + (size_t)base * size,
+                     p->at[last], n, size);
+        for (int64_t i = 0; i < n; i++) {
+            if (outside || p->at[last][i] < 0)
+                md_tensor_set_f64(p->out, row * n + i, p->outside);
+        }
     }
+}
+
+/* Elements are moved as they are. */
+static md_status pick_nearest(const md_resample *r, md_tensor *out,
+                              const md_tensor *in, md_pool *pool, md_arena *ar,
+                              md_error *err)
+{
+    picks p = { .out = out, .in = in, .outside = r->outside };
+    int64_t n;
+
+    if (in->shape.rank == 0) {
+        md_move_all(out, in);
+        return MD_OK;
+    }
+    for (int d = 0; d < in->shape.rank; d++)
+        MD_TRY(find_nearest(&p.at[d], r, d, in->shape.dim[d], out->shape.dim[d],
+                            ar, err));
+    md_shape_strides(p.stride, &in->shape);
+    n = out->shape.dim[in->shape.rank - 1];
+    p.step = md_max_i64(1, CHUNK / n);
+    md_pool_run(pool, MD_POOL_WIDTH_MAX,
+                md_div_up(md_tensor_n(out) / n, p.step), run_picks, &p);
     return MD_OK;
 }
 
-md_status md_resample__run(const md_resample *r, md_tensor *out,
-                           const md_tensor *in, md_arena *ar, md_error *err)
+/* Memory for n elements of what is computed with. */
+static md_status find_memory(void **out, bool is_f32, int64_t n, md_arena *ar,
+                             md_error *err)
 {
+    return md_exec__scratch(out, ar, n, is_f32 ? sizeof(float) : sizeof(double),
+                            err);
+}
+
+/* The first axis that changes, -1 for none: the last to be computed. */
+static int first_changed(const md_resample *r, const md_shape *in,
+                         const md_shape *out)
+{
+    int d = 0;
+
+    while (d < in->rank && is_kept(r, d, in->dim[d], out->dim[d]))
+        d++;
+    return d < in->rank ? d : -1;
+}
+
+md_status md_resample__run(const md_resample *r, md_tensor *out,
+                           const md_tensor *in, md_pool *pool, md_arena *ar,
+                           md_error *err)
+{
+    int first = first_changed(r, &in->shape, &out->shape);
     md_shape now = in->shape;
-    double *from, *to;
+    sums s = { .outside = r->outside,
+               .is_f32 = in->dtype == MD_DTYPE_F32,
+               .from = in->data };
+    void *memory = NULL;
 
     if (md_tensor_n(in) == 0)
         return md_fail(err, MD_INVALID, "nothing to resize");
     if (r->mode == MD_RESAMPLE_NEAREST)
-        return pick_nearest(r, out, in, ar, err);
-    MD_TRY(md_exec__scratch(&from, ar, md_tensor_n(in), sizeof(*from), err));
-    md_load_f64(from, in, 0, md_tensor_n(in));
-    for (int d = now.rank; d-- > 0;) {
-        int64_t n = now.dim[d], m = out->shape.dim[d], count;
-        taps t;
-
-        if (is_kept(r, d, n, m))
-            continue;
-        MD_TRY(make_taps(&t, r, d, n, m, ar, err));
-        now.dim[d] = m;
-        MD_TRY(md_shape_count(&count, &now, err));
-        MD_TRY(md_exec__scratch(&to, ar, count, sizeof(*to), err));
-        apply(&t, to, from, md_shape_span(&now, 0, d), n, m,
-              md_shape_span(&now, d + 1, now.rank), r->outside);
-        from = to;
+        return pick_nearest(r, out, in, pool, ar, err);
+    if (first < 0) {
+        md_move_all(out, in);
+        return MD_OK;
     }
-    md_store_f64(out, 0, from, md_tensor_n(out));
+    if (!s.is_f32) {
+        MD_TRY(find_memory(&memory, false, md_tensor_n(in), ar, err));
+        md_load_f64(memory, in, 0, md_tensor_n(in));
+        s.from = memory;
+    }
+    for (int d = now.rank; d-- > first;) {
+        int64_t count;
+
+        s.in = now.dim[d];
+        s.out = out->shape.dim[d];
+        if (is_kept(r, d, s.in, s.out))
+            continue;
+        MD_TRY(make_taps(&s.t, r, d, s.in, s.out, ar, err));
+        now.dim[d] = s.out;
+        MD_TRY(md_shape_count(&count, &now, err));
+        memory = out->data;
+        if (d != first || !s.is_f32)
+            MD_TRY(find_memory(&memory, s.is_f32, count, ar, err));
+        s.to = memory;
+        s.outer = md_shape_span(&now, 0, d);
+        s.inner = md_shape_span(&now, d + 1, now.rank);
+        apply(&s, pool);
+        s.from = s.to;
+    }
+    if (!s.is_f32)
+        md_store_f64(out, 0, s.from, md_tensor_n(out));
     return MD_OK;
 }
