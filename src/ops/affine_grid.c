@@ -50,33 +50,52 @@ static double coordinate(int64_t i, int64_t n, bool corners)
     return -1.0 + (2.0 * (double)i + 1.0) / (double)n;
 }
 
+/* The rows of the grid: theta [axes, axes + 1] times (x, y, 1) or (x, y, z, 1),
+ * of which all but x are the same along a row. */
+static void fill_row(md_tensor *out, int64_t at, const double *theta, int axes,
+                     const double *base, const double *along, int64_t n)
+{
+    double v[MD_CHUNK];
+    int64_t step = MD_CHUNK / axes; /* places at a time */
+
+    for (int64_t from = 0; from < n; from += step) {
+        int64_t m = md_min_i64(n - from, step);
+
+        for (int64_t i = 0; i < m; i++) {
+            for (int k = 0; k < axes; k++)
+                v[i * axes + k] =
+                    base[k] + theta[k * (axes + 1)] * along[from + i];
+        }
+        md_store_f64(out, at + from * axes, v, m * axes);
+    }
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
     bool corners = md_node_attr_i(x->node, "align_corners", 0) != 0;
     const md_shape *s = &out->shape;
-    int axes = s->rank - 2;
-    int64_t index[MD_RANK_MAX] = { 0 }, at = 0;
-    double theta[12]; /* [axes, axes + 1] */
+    int axes = s->rank - 2, n = axes * (axes + 1);
+    int64_t index[MD_RANK_MAX] = { 0 }, at = 0, width = s->dim[axes];
+    double theta[12], base[3], *along; /* [axes, axes + 1]; [axes]; [width] */
 
-    (void)ar;
-    (void)err;
+    MD_TRY(md_exec__scratch(&along, ar, width, sizeof(*along), err));
+    for (int64_t i = 0; i < width; i++)
+        along[i] = coordinate(i, width, corners);
     do {
-        int n = axes * (axes + 1);
-
         md_load_f64(theta, x->in[0], index[0] * n, n);
-        for (int i = 0; i < axes; i++, at++) {
-            double v = theta[i * (axes + 1) + axes];
-
-            for (int k = 0; k < axes; k++) {
+        for (int i = 0; i < axes; i++) {
+            base[i] = theta[i * (axes + 1) + axes];
+            for (int k = 1; k < axes; k++) {
                 int d = axes - k; /* x is the last axis of the grid */
 
-                v += theta[i * (axes + 1) + k] *
-                     coordinate(index[d], s->dim[d], corners);
+                base[i] += theta[i * (axes + 1) + k] *
+                           coordinate(index[d], s->dim[d], corners);
             }
-            md_store_f64(out, at, &v, 1);
         }
-    } while (md_step_index(index, s->dim, s->rank - 1));
+        fill_row(out, at, theta, axes, base, along, width);
+        at += width * axes;
+    } while (md_step_index(index, s->dim, s->rank - 2));
     return MD_OK;
 }
 

@@ -108,34 +108,71 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+/* out[at + i * step] += in[from + i] for i in [0, n). */
+static void add_elements(md_tensor *out, int64_t at, int64_t step,
+                         const md_tensor *in, int64_t from, int64_t n)
+{
+    if (out->dtype == MD_DTYPE_F32) {
+        float *to = (float *)out->data + at;
+        const float *v = (const float *)in->data + from;
+
+        for (int64_t i = 0; i < n; i++)
+            to[i * step] += v[i];
+        return;
+    }
+    for (int64_t i = 0; i < n; i++, at += step) {
+        if (md_dtype_is_float(out->dtype))
+            md_tensor_set_f64(out, at,
+                              md_tensor_get_f64(out, at) +
+                                  md_tensor_get_f64(in, from + i));
+        else
+            md_tensor_set_i64(
+                out, at,
+                (int64_t)((uint64_t)md_tensor_get_i64(out, at) +
+                          (uint64_t)md_tensor_get_i64(in, from + i)));
+    }
+}
+
+/* The blocks [*lo, *hi) along axis i in which the tap lies in the image, and
+ * where it is in block 0. */
+static void find_range(const blocks *b, int i, int64_t tap, int64_t *lo,
+                       int64_t *hi, int64_t *at)
+{
+    int64_t stride = b->stride.v[i];
+
+    *at = tap * b->dilation.v[i] - b->pad.v[i];
+    *lo = *at < 0 ? md_div_up(-*at, stride) : 0;
+    *hi = md_div_up(b->image.v[i] - *at, stride);
+    *hi = md_min_i64(md_max_i64(*hi, *lo), b->count[i]);
+    *lo = md_min_i64(*lo, *hi);
+}
+
 /* Add row `row` (a place in the block) of all columns to one plane. */
 static void add_row(const blocks *b, md_tensor *out, int64_t plane,
                     const md_tensor *in, int64_t from, const int64_t *tap)
 {
-    int64_t index[MD_RANK_MAX] = { 0 };
+    int64_t index[MD_RANK_MAX] = { 0 }, lo, hi, first;
+    int last = b->n - 1;
 
+    find_range(b, last, tap[last], &lo, &hi, &first);
     do {
         int64_t at = 0;
-        bool inside = true;
+        bool inside = lo < hi;
 
-        for (int i = 0; i < b->n; i++) {
+        for (int i = 0; i < last; i++) {
             int64_t p = index[i] * b->stride.v[i] + tap[i] * b->dilation.v[i] -
                         b->pad.v[i];
 
             inside = inside && p >= 0 && p < b->image.v[i];
             at = at * b->image.v[i] + p;
         }
-        at += plane;
-        if (inside && md_dtype_is_float(out->dtype))
-            md_tensor_set_f64(out, at,
-                              md_tensor_get_f64(out, at) +
-                                  md_tensor_get_f64(in, from));
-        else if (inside)
-            md_tensor_set_i64(out, at,
-                              (int64_t)((uint64_t)md_tensor_get_i64(out, at) +
-                                        (uint64_t)md_tensor_get_i64(in, from)));
-        from++;
-    } while (md_step_index(index, b->count, b->n));
+        if (inside)
+            add_elements(out,
+                         plane + at * b->image.v[last] + first +
+                             lo * b->stride.v[last],
+                         b->stride.v[last], in, from + lo, hi - lo);
+        from += b->count[last];
+    } while (md_step_index(index, b->count, last));
 }
 
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,

@@ -33,24 +33,26 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
-/* Axes n, c, h, y, w, x of the output; where the input has each. */
+/* Axes n, c, h, y, x, w, of which x changes faster than w in the output: the
+ * longer one is last, so that rows are moved and not blocks. */
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
     bool dcr = strcmp(md_node_attr_s(x->node, "mode", "DCR"), "DCR") == 0;
     int64_t b = md_node_attr_i(x->node, "blocksize", 1);
     const int64_t *in = x->in[0]->shape.dim;
-    int64_t c = out->shape.dim[1], hw = in[2] * in[3];
-    md_shape dims = { 6, { in[0], c, in[2], b, in[3], b } };
-    md_place to = { .t = out };
+    int64_t c = out->shape.dim[1], h = in[2], w = in[3], hw = h * w;
+    md_shape dims = { 6, { in[0], c, h, b, b, w } };
+    md_place to = {
+        .t = out, .stride = { in[1] * hw, b * b * hw, b * b * w, b * w, 1, b }
+    };
     md_place from = { .t = (md_tensor *)x->in[0],
-                      .stride = { in[1] * hw, dcr ? hw : b * b * hw, in[3],
-                                  dcr ? b * c * hw : b * hw, 1,
-                                  dcr ? c * hw : hw } };
+                      .stride = { in[1] * hw, dcr ? hw : b * b * hw, w,
+                                  dcr ? b * c * hw : b * hw, dcr ? c * hw : hw,
+                                  1 } };
 
     (void)ar;
     (void)err;
-    md_shape_strides(to.stride, &dims);
     md_move(&to, &from, &dims);
     return MD_OK;
 }

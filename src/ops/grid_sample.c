@@ -5,7 +5,9 @@
 #include "ops/common/util.h"
 
 enum {
-    TAPS_MAX = 4 /* along one axis */
+    TAPS_MAX = 4,   /* along one axis */
+    LOOKS_MAX = 64, /* elements of one place: over three axes 4 each */
+    BLOCK = 32      /* places computed at a time */
 };
 
 enum padding {
@@ -149,18 +151,32 @@ static void place(const sampler *s, int d, double g, int64_t *tap, double *w)
         tap[i] = clamp_tap(s, first + i, s->size[d]);
 }
 
-/* The plane that begins at `base` at these taps of each axis. */
-static double sample(const sampler *s, const md_tensor *in, int64_t base,
-                     int64_t tap[][TAPS_MAX], double w[][TAPS_MAX])
+/* Where the places of a block look: the elements of each, with weights. */
+typedef struct look {
+    int64_t at[LOOKS_MAX][BLOCK];
+    double w[LOOKS_MAX][BLOCK];
+} look;
+
+typedef struct sampling {
+    sampler s;
+    const md_tensor *in, *grid;
+    md_tensor *out;
+    int64_t channels, plane, places, blocks;
+    int n_looks; /* elements of one place */
+} sampling;
+
+/* All combinations of the axes' taps. */
+static void combine(const sampler *s, int64_t tap[][TAPS_MAX],
+                    double w[][TAPS_MAX], look *l, int64_t i)
 {
     int64_t k[MD_RANK_MAX] = { 0 }, n[MD_RANK_MAX];
-    double sum = 0.0;
+    int to = 0;
 
     for (int d = 0; d < s->axes; d++)
         n[d] = s->n_taps;
     do {
-        int64_t at = base;
-        double weight = 1.0, v;
+        int64_t at = 0;
+        double weight = 1.0;
         bool inside = true;
 
         for (int d = 0; d < s->axes; d++) {
@@ -168,12 +184,76 @@ static double sample(const sampler *s, const md_tensor *in, int64_t base,
             at += tap[d][k[d]] * s->stride[d];
             weight *= w[d][k[d]];
         }
-        if (inside) {
-            md_load_f64(&v, in, at, 1);
-            sum += weight * v;
-        }
+        l->at[to][i] = inside ? at : -1;
+        l->w[to++][i] = weight;
     } while (md_step_index(k, n, s->axes));
-    return sum;
+}
+
+/* One channel of a block.  What lies outside is left out, not multiplied by 0:
+ * the input may hold NaN. */
+#define SEE(name, T)                                                           \
+    static void name(const sampling *g, const T *in, T *out, const look *l,    \
+                     int64_t n)                                                \
+    {                                                                          \
+        for (int64_t i = 0; i < n; i++) {                                      \
+            T sum = 0;                                                         \
+                                                                               \
+            for (int k = 0; k < g->n_looks; k++) {                             \
+                if (l->at[k][i] >= 0)                                          \
+                    sum += (T)l->w[k][i] * in[l->at[k][i]];                    \
+            }                                                                  \
+            out[i] = sum;                                                      \
+        }                                                                      \
+    }
+SEE(see_f32, float)
+SEE(see_f64, double)
+
+static void see_any(const sampling *g, int64_t from, int64_t to, const look *l,
+                    int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double sum = 0.0, v;
+
+        for (int k = 0; k < g->n_looks; k++) {
+            if (l->at[k][i] < 0)
+                continue;
+            md_load_f64(&v, g->in, from + l->at[k][i], 1);
+            sum += l->w[k][i] * v;
+        }
+        md_store_f64(g->out, to + i, &sum, 1);
+    }
+}
+
+/* BLOCK places of one batch element, in all channels. */
+static void sample_block(void *ctx, int64_t chunk, int worker)
+{
+    const sampling *g = ctx;
+    const sampler *s = &g->s;
+    int64_t tap[MD_RANK_MAX][TAPS_MAX] = { { 0 } };
+    int64_t batch = chunk / g->blocks, first = chunk % g->blocks * BLOCK;
+    int64_t n = md_min_i64(BLOCK, g->places - first);
+    double w[MD_RANK_MAX][TAPS_MAX] = { { 0 } }, v[BLOCK * MD_RANK_MAX];
+    look l;
+
+    (void)worker;
+    md_load_f64(v, g->grid, (batch * g->places + first) * s->axes, n * s->axes);
+    for (int64_t i = 0; i < n; i++) {
+        for (int d = 0; d < s->axes; d++)
+            place(s, d, v[i * s->axes + s->axes - 1 - d], tap[d], w[d]);
+        combine(s, tap, w, &l, i);
+    }
+    for (int64_t c = batch * g->channels; c < (batch + 1) * g->channels; c++) {
+        int64_t from = c * g->plane, to = c * g->places + first;
+
+        if (g->in->dtype == MD_DTYPE_F32)
+            see_f32(g, (const float *)g->in->data + from,
+                    (float *)g->out->data + to, &l, n);
+        else if (g->in->dtype == MD_DTYPE_F64)
+            see_f64(g, (const double *)g->in->data + from,
+                    (double *)g->out->data + to, &l, n);
+        else
+            see_any(g, from, to, &l, n);
+    }
 }
 
 static md_status prepare(sampler *s, md_exec *x, md_arena *ar, md_error *err)
@@ -197,27 +277,22 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
     const md_shape *in = &x->in[0]->shape, *o = &out->shape;
-    int64_t plane = md_shape_span(in, 2, in->rank);
-    int64_t places = md_shape_span(o, 2, o->rank), channels = o->dim[1];
-    int64_t tap[MD_RANK_MAX][TAPS_MAX] = { { 0 } };
-    double w[MD_RANK_MAX][TAPS_MAX] = { { 0 } }, g, v;
-    sampler s;
+    sampling g = { .in = x->in[0],
+                   .grid = x->in[1],
+                   .out = out,
+                   .channels = o->dim[1],
+                   .plane = md_shape_span(in, 2, in->rank),
+                   .places = md_shape_span(o, 2, o->rank),
+                   .n_looks = 1 };
 
-    MD_TRY(prepare(&s, x, ar, err));
-    if (plane == 0)
+    MD_TRY(prepare(&g.s, x, ar, err));
+    if (g.plane == 0)
         return md_fail(err, MD_INVALID, "the input has no elements to sample");
-    for (int64_t i = 0; i < o->dim[0] * places; i++) {
-        int64_t n = i / places;
-
-        for (int d = 0; d < s.axes; d++) {
-            md_load_f64(&g, x->in[1], i * s.axes + s.axes - 1 - d, 1);
-            place(&s, d, g, tap[d], w[d]);
-        }
-        for (int64_t c = 0; c < channels; c++) {
-            v = sample(&s, x->in[0], (n * channels + c) * plane, tap, w);
-            md_store_f64(out, (n * channels + c) * places + i % places, &v, 1);
-        }
-    }
+    for (int d = 0; d < g.s.axes; d++)
+        g.n_looks *= g.s.n_taps;
+    g.blocks = md_div_up(g.places, BLOCK);
+    md_pool_run(x->pool, MD_POOL_WIDTH_MAX, o->dim[0] * g.blocks, sample_block,
+                &g);
     return MD_OK;
 }
 

@@ -5,6 +5,10 @@
 #include "base/size.h"
 #include "ops/common/util.h"
 
+enum {
+    BLOCK = 64 /* places computed at a time */
+};
+
 static md_status infer(const md_infer *c, md_error *err)
 {
     int64_t size = md_node_attr_i(c->node, "size", 0);
@@ -18,34 +22,104 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+typedef struct norm {
+    const md_tensor *in;
+    md_tensor *out;
+    int64_t channels, plane, blocks, before, after;
+    double alpha, beta, bias;
+} norm;
+
+/* A sum of squares from which some are taken away again: what is not finite is
+ * counted, not added. */
+typedef struct window {
+    double sum[BLOCK];
+    int64_t n_inf[BLOCK], n_nan[BLOCK];
+} window;
+
+static void add(window *w, const double *v, int64_t n, int sign)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double square = v[i] * v[i];
+
+        if (isnan(square))
+            w->n_nan[i] += sign;
+        else if (isinf(square))
+            w->n_inf[i] += sign;
+        else
+            w->sum[i] += sign * square;
+    }
+}
+
+/* base^-beta; the powers that nets have are roots. */
+static double power(double base, double beta)
+{
+    if (beta == 0.75)
+        return 1.0 / (sqrt(base) * sqrt(sqrt(base)));
+    if (beta == 0.5)
+        return 1.0 / sqrt(base);
+    return pow(base, -beta);
+}
+
+static void divide(const norm *m, const window *w, double *v, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double sum = w->n_nan[i] ? NAN : w->n_inf[i] ? INFINITY : w->sum[i];
+
+        v[i] *= power(m->bias + m->alpha * sum, m->beta);
+    }
+}
+
+/* Places of a plane, through all channels. */
+static void normalize_block(void *ctx, int64_t chunk, int worker)
+{
+    const norm *m = ctx;
+    int64_t at = chunk % m->blocks * BLOCK;
+    int64_t n = md_min_i64(BLOCK, m->plane - at);
+    double v[BLOCK];
+    window w = { { 0 }, { 0 }, { 0 } };
+
+    (void)worker;
+    at += chunk / m->blocks * m->channels * m->plane;
+    for (int64_t c = -m->after; c < m->channels; c++) {
+        int64_t in = c + m->after, out = c - m->before - 1;
+
+        if (in < m->channels) {
+            md_load_f64(v, m->in, at + in * m->plane, n);
+            add(&w, v, n, 1);
+        }
+        if (out >= 0) {
+            md_load_f64(v, m->in, at + out * m->plane, n);
+            add(&w, v, n, -1);
+        }
+        if (c < 0)
+            continue;
+        md_load_f64(v, m->in, at + c * m->plane, n);
+        divide(m, &w, v, n);
+        md_store_f64(m->out, at + c * m->plane, v, n);
+    }
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
     const md_shape *s = &out->shape;
     int64_t size = md_node_attr_i(x->node, "size", 0);
-    double alpha = md_node_attr_f(x->node, "alpha", 1e-4f) / (double)size;
-    double beta = md_node_attr_f(x->node, "beta", 0.75f);
-    double bias = md_node_attr_f(x->node, "bias", 1.0f);
-    int64_t channels = s->dim[1], plane = md_shape_span(s, 2, s->rank);
-    int64_t n = md_tensor_n(out);
+    norm m = { .in = x->in[0],
+               .out = out,
+               .channels = s->dim[1],
+               .plane = md_shape_span(s, 2, s->rank),
+               .alpha = md_node_attr_f(x->node, "alpha", 1e-4f),
+               .beta = md_node_attr_f(x->node, "beta", 0.75f),
+               .bias = md_node_attr_f(x->node, "bias", 1.0f) };
 
     (void)ar;
     (void)err;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t c = i / plane % channels;
-        int64_t lo = md_max_i64(c - (size - 1) / 2, 0);
-        int64_t hi = md_min_i64(c + size / 2, channels - 1);
-        double sum = 0.0;
-
-        for (int64_t k = lo; k <= hi; k++) {
-            double v = md_tensor_get_f64(x->in[0], i + (k - c) * plane);
-
-            sum += v * v;
-        }
-        md_tensor_set_f64(out, i,
-                          md_tensor_get_f64(x->in[0], i) /
-                              pow(bias + alpha * sum, beta));
-    }
+    m.alpha /= (double)size;
+    m.before = md_min_i64((size - 1) / 2, m.channels);
+    m.after = md_min_i64(size / 2, m.channels);
+    m.blocks = md_div_up(m.plane, BLOCK);
+    md_pool_run(x->pool, MD_POOL_WIDTH_MAX, s->dim[0] * m.blocks,
+                normalize_block, &m);
     return MD_OK;
 }
 

@@ -62,21 +62,26 @@ static md_status infer(const md_infer *c, md_error *err)
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    int64_t n = md_tensor_n(out);
+    double start = md_tensor_get_f64(x->in[0], 0), v[MD_CHUNK];
+    double delta = md_tensor_get_f64(x->in[2], 0);
+    uint64_t first = (uint64_t)md_tensor_get_i64(x->in[0], 0);
+    uint64_t step = (uint64_t)md_tensor_get_i64(x->in[2], 0);
+    int64_t n = md_tensor_n(out), k[MD_CHUNK];
 
     (void)ar;
     (void)err;
-    for (int64_t i = 0; i < n; i++) {
-        if (md_dtype_is_float(out->dtype))
-            md_tensor_set_f64(out, i,
-                              md_tensor_get_f64(x->in[0], 0) +
-                                  (double)i * md_tensor_get_f64(x->in[2], 0));
-        else
-            md_tensor_set_i64(
-                out, i,
-                (int64_t)((uint64_t)md_tensor_get_i64(x->in[0], 0) +
-                          (uint64_t)i *
-                              (uint64_t)md_tensor_get_i64(x->in[2], 0)));
+    for (int64_t at = 0; at < n; at += MD_CHUNK) {
+        int64_t m = md_min_i64(n - at, MD_CHUNK);
+
+        if (md_dtype_is_float(out->dtype)) {
+            for (int64_t i = 0; i < m; i++)
+                v[i] = start + (double)(at + i) * delta;
+            md_store_f64(out, at, v, m);
+        } else { /* wraps, as the last step may leave the type */
+            for (int64_t i = 0; i < m; i++)
+                k[i] = (int64_t)(first + (uint64_t)(at + i) * step);
+            md_store_i64(out, at, k, m);
+        }
     }
     return MD_OK;
 }
