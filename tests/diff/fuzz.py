@@ -34,8 +34,9 @@ import graphs
 import judge
 import layers  # noqa: F401  (adds to OPERATORS)
 import ml  # noqa: F401
-import text  # noqa: F401
+import numeric  # noqa: F401
 import quantized  # noqa: F401
+import text  # noqa: F401
 from case import Case
 from operators import OPERATORS
 

@@ -13,10 +13,11 @@ Abs Add And ArgMax ArgMin BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor
 Cast CastLike Ceil Clip Compress Concat ConstantOfShape DepthToSpace Div Dropout
 Equal Expand EyeLike Flatten Floor Gather GatherElements GatherND GlobalMaxPool
 Greater GreaterOrEqual Hardmax Identity IsInf IsNaN Less LessOrEqual
-MatMulInteger Max MaxPool Min Mul Neg NonZero Not OneHot Or Pad ReduceMax
+MatMulInteger Max MaxPool MaxRoiPool MaxUnpool Min Mul Neg NonMaxSuppression
+NonZero Not OneHot Or Pad ReduceMax
 ReduceMin Relu Reshape ReverseSequence Round ScatterElements ScatterND Shape
-Sign Size Slice SpaceToDepth Split Sqrt Squeeze Sub Tile TopK Transpose Trilu
-Unsqueeze Where Xor
+Sign Size Slice SpaceToDepth Split Sqrt Squeeze Sub TensorScatter Tile TopK
+Transpose Trilu Unique Unsqueeze Where Xor
 """.split())
 
 # The standard's own tolerance for its cases, of everything else.  Half of the

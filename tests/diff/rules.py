@@ -181,6 +181,9 @@ RULES = [
      theirs_refused("Failed to construct locale")),
     (("StringSplit",), "an empty string has one part where a delimiter is "
      "given, as in the reference, which has no scalars", scalar),
+    (("MeanVarianceNormalization",), "of another type than float32: the "
+     "others' function has constants of float32",
+     theirs_refused("bound to different types")),
     (("com.microsoft.QLinearGlobalAveragePool",), "channels_last is not "
      "supported", refused("channels_last")),
 ]
