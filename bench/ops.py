@@ -62,9 +62,11 @@ def i64(*values):
 
 
 class Case:
-    def __init__(self, name, op, inputs, n_out=1, domain="", **attrs):
+    def __init__(self, name, op, inputs, n_out=1, domain="", opset=OPSET,
+                 **attrs):
         self.name, self.op, self.inputs = name, op, inputs
         self.n_out, self.domain, self.attrs = n_out, domain, attrs
+        self.opset = opset
 
     def feeds(self):
         return {f"x{i}": x for i, x in enumerate(self.inputs)
@@ -85,7 +87,7 @@ class Case:
             [node], "g", given, [onnx.ValueInfoProto(name=o) for o in outs],
             held)
         model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)],
+            graph, opset_imports=[helper.make_opsetid("", self.opset)],
             ir_version=10)
         model = onnx.shape_inference.infer_shapes(model)
         return model.SerializeToString()
@@ -262,6 +264,32 @@ def images():
     yield Case("Resize linear", "Resize", [x, None, scales], mode="linear")
     yield Case("Resize cubic", "Resize", [f32(1, 3, 64, 64), None, scales],
                mode="cubic")
+    yield Case("Resize to sizes", "Resize",
+               [x, None, None, i64(1, 32, 100, 100)], mode="linear",
+               coordinate_transformation_mode="align_corners")
+    yield Case("Resize nearest sizes", "Resize",
+               [x, None, None, i64(1, 32, 100, 100)], mode="nearest")
+    yield Case("Resize antialias", "Resize",
+               [f32(1, 3, 224, 224), None, None, i64(1, 3, 96, 96)],
+               mode="linear", antialias=1)
+    yield Case("Resize 3-D", "Resize",
+               [f32(1, 8, 16, 16, 16), None,
+                Const(np.float32([1, 1, 2, 2, 2]))], mode="linear")
+    yield Case("Resize uint8", "Resize",
+               [ints(255, 1, 3, 224, 224, dtype=np.uint8), None,
+                Const(np.float32([1, 1, .5, .5]))], mode="linear")
+    yield Case("Upsample", "Upsample", [x, scales], mode="linear", opset=9)
+    yield Case("GridSample nearest", "GridSample",
+               [f32(1, 16, 64, 64), np.tanh(f32(1, 64, 64, 2))],
+               mode="nearest", opset=20)
+    yield Case("GridSample cubic", "GridSample",
+               [f32(1, 16, 64, 64), np.tanh(f32(1, 64, 64, 2))],
+               mode="cubic", opset=20)
+    yield Case("AffineGrid", "AffineGrid",
+               [f32(4, 2, 3), i64(4, 1, 64, 64)], opset=20)
+    yield Case("Col2Im", "Col2Im",
+               [f32(1, 16 * 9, 64 * 64), i64(64, 64), i64(3, 3)],
+               pads=[1, 1, 1, 1])
     yield Case("Resize down", "Resize",
                [x, None, Const(np.float32([1, 1, .5, .5]))], mode="linear")
     yield Case("GridSample", "GridSample",
@@ -303,6 +331,71 @@ def images():
                pads=[1, 1, 1, 1])
     yield Case("ConvTranspose 1-D", "ConvTranspose",
                [f32(1, 64, 256), weights(64, 32, 4)], strides=[2])
+
+
+def detections():
+    boxes = np.abs(f32(1, 8400, 4)) * np.float32([640, 640, 60, 60])
+    scores = rng.random((1, 80, 8400)).astype(np.float32)
+    for name, values in (("YOLO", scores ** 24), ("dense", scores[:, :8])):
+        yield Case(f"NonMaxSuppression {name}", "NonMaxSuppression",
+                   [boxes, values, i64(100), Const(np.float32([.5])),
+                    Const(np.float32([.25]))], center_point_box=1)
+    x = f32(1, 256, 50, 68)
+    at = rng.random((100, 2)) * 700
+    rois = np.hstack([at, at + 20 + rng.random((100, 2)) * 300])
+    rois, zeros = rois.astype(np.float32), np.zeros(100, np.int64)
+    for ratio in (0, 2):
+        yield Case(f"RoiAlign {ratio}", "RoiAlign", [x, rois, zeros],
+                   output_height=7, output_width=7, sampling_ratio=ratio,
+                   spatial_scale=1 / 16)
+    yield Case("RoiAlign max", "RoiAlign", [x, rois, zeros], mode="max",
+               output_height=7, output_width=7, sampling_ratio=2,
+               spatial_scale=1 / 16)
+    yield Case("MaxRoiPool", "MaxRoiPool",
+               [x, np.hstack([zeros[:, None], rois]).astype(np.float32)],
+               pooled_shape=[7, 7], spatial_scale=1 / 16)
+    at = np.arange(32 * 64 * 64).reshape(1, 32, 64, 32, 2)
+    at = np.ascontiguousarray(at[..., 0][:, :, ::2])
+    yield Case("MaxUnpool", "MaxUnpool", [f32(1, 32, 32, 32), at],
+               kernel_shape=[2, 2], strides=[2, 2])
+    yield Case("DeformConv", "DeformConv",
+               [f32(1, 64, 28, 28), weights(64, 64, 3, 3),
+                f32(1, 18, 28, 28), Const(f32(64)),
+                rng.random((1, 9, 28, 28)).astype(np.float32)],
+               pads=[1, 1, 1, 1])
+
+
+def signals():
+    for n in (512, 1000, 1009):
+        yield Case(f"DFT {n}", "DFT", [f32(32, n, 2)], axis=1, opset=17)
+    yield Case("DFT real", "DFT", [f32(32, 512, 1)], axis=1, opset=17)
+    yield Case("DFT one-sided", "DFT", [f32(32, 512, 1)], axis=1, onesided=1,
+               opset=17)
+    yield Case("DFT long", "DFT", [f32(1, 1 << 16, 1)], axis=1, opset=17)
+    yield Case("STFT", "STFT",
+               [f32(1, 16000, 1), Const(np.int64(160)),
+                Const(np.hanning(400).astype(np.float32))])
+    yield Case("MelWeightMatrix", "MelWeightMatrix",
+               [np.array(80), np.array(400), np.array(16000),
+                np.array(0, np.float32), np.array(8000, np.float32)])
+    yield Case("MeanVarianceNormalization", "MeanVarianceNormalization",
+               [f32(4, 64, 64, 64)])
+    yield Case("Unique", "Unique", [ints(1000, 1 << 16)], 4)
+    yield Case("Unique float", "Unique", [f32(1 << 16)], 4)
+    yield Case("Unique rows", "Unique", [ints(3, 1024, 8)], 4, axis=0)
+    for layout in (0, 1):
+        yield Case("RotaryEmbedding" + " interleaved" * layout,
+                   "RotaryEmbedding",
+                   [f32(1, 32, 256, 64), Const(f32(512, 32)),
+                    Const(f32(512, 32)), ints(512, 1, 256)],
+                   interleaved=layout, opset=23)
+    yield Case("TensorScatter", "TensorScatter",
+               [f32(2, 8, 1024, 64), f32(2, 8, 1, 64), i64(7, 900)],
+               opset=24)
+    yield Case("LinearAttention", "LinearAttention",
+               [f32(1, 64, 512), f32(1, 64, 512) / 8, f32(1, 64, 512), None,
+                -np.abs(f32(1, 64, 8)), np.abs(f32(1, 64, 8)) / 9], 2,
+               q_num_heads=8, kv_num_heads=8, opset=27)
 
 
 def products():
@@ -506,7 +599,7 @@ def main():
           f"{'(p50)':>8}")
     rows = {}
     for group in (elementwise, functions, reductions, movements, images,
-                  products):
+                  detections, signals, products):
         for case in group():
             if wanted and not any(w in case.name for w in wanted):
                 continue
