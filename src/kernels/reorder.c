@@ -228,19 +228,46 @@ void md_transpose(void *y, const void *x, int rank, const int64_t *dims,
     } while (next_index(&w, at, &to, &from));
 }
 
+/* One row; a constant size makes a pixel a load and a store. */
+static void pick_pixels(char *to, const char *row, const int32_t *map,
+                        int64_t n, size_t size)
+{
+#define PICK(constant)                                                         \
+    case constant:                                                             \
+        for (int64_t j = 0; j < n; j++)                                        \
+            memcpy(to + j * (constant), row + (int64_t)map[j] * (constant),    \
+                   constant);                                                  \
+        break;
+    switch (size) {
+        PICK(1)
+        PICK(2)
+        PICK(4)
+        PICK(8)
+        PICK(64)
+    default:
+        for (int64_t j = 0; j < n; j++)
+            memcpy(to + (size_t)j * size, row + (size_t)map[j] * size, size);
+        break;
+    }
+#undef PICK
+}
+
+/* Rows that are equal are picked once. */
 void md_resize_nearest(void *y, const void *x, const md_resize_args *a)
 {
-    const size_t size = a->pixel_size;
+    const size_t size = a->pixel_size, row_size = (size_t)a->ow * size;
     char *to = y;
 
     for (int64_t p = 0; p < a->planes; p++) {
-        for (int64_t i = 0; i < a->oh; i++) {
+        for (int64_t i = 0; i < a->oh; i++, to += row_size) {
             const char *row =
                 (const char *)x +
                 (size_t)((p * a->ih + a->map_h[i]) * a->iw) * size;
 
-            for (int64_t j = 0; j < a->ow; j++, to += size)
-                memcpy(to, row + (size_t)a->map_w[j] * size, size);
+            if (i > 0 && a->map_h[i] == a->map_h[i - 1])
+                memcpy(to, to - row_size, row_size);
+            else
+                pick_pixels(to, row, a->map_w, a->ow, size);
         }
     }
 }
