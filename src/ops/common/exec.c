@@ -157,14 +157,33 @@ void md_load_f64(double *out, const md_tensor *t, int64_t from, int64_t n)
 
 void md_load_f32(float *out, const md_tensor *t, int64_t from, int64_t n)
 {
-    if (t->dtype == MD_DTYPE_F32) {
+#define OUT float
+    switch (t->dtype) {
+    case MD_DTYPE_F32:
         if (n)
             memcpy(out, (const float *)t->data + from,
                    (size_t)n * sizeof(*out));
-        return;
+        break;
+    case MD_DTYPE_U8:
+        LOAD(uint8_t);
+        break;
+    case MD_DTYPE_I8:
+        LOAD(int8_t);
+        break;
+    case MD_DTYPE_F16:
+        for (int64_t i = 0; i < n; i++)
+            out[i] = md_f16_to_f32(((const uint16_t *)t->data)[from + i]);
+        break;
+    case MD_DTYPE_BF16:
+        for (int64_t i = 0; i < n; i++)
+            out[i] = md_bf16_to_f32(((const uint16_t *)t->data)[from + i]);
+        break;
+    default:
+        for (int64_t i = 0; i < n; i++)
+            out[i] = (float)md_tensor_get_f64(t, from + i);
+        break;
     }
-    for (int64_t i = 0; i < n; i++)
-        out[i] = (float)md_tensor_get_f64(t, from + i);
+#undef OUT
 }
 
 void md_load_i64(int64_t *out, const md_tensor *t, int64_t from, int64_t n)
@@ -213,6 +232,12 @@ void md_load_i32(int32_t *out, const md_tensor *t, int64_t from, int64_t n)
 #undef OUT
 }
 
+/* Truncated towards zero; nearly every value is within 32 bits. */
+static int64_t whole_of(float f)
+{
+    return f > -0x1p31f && f < 0x1p31f ? (int32_t)f : md_f64_to_i64((double)f);
+}
+
 /* The same of values: each is stored as expr of x. */
 #define STORE(T, expr)                                                         \
     for (int64_t i = 0; i < n; i++) {                                          \
@@ -254,13 +279,28 @@ void md_store_f64(md_tensor *t, int64_t to, const double *v, int64_t n)
 
 void md_store_f32(md_tensor *t, int64_t to, const float *v, int64_t n)
 {
-    if (t->dtype == MD_DTYPE_F32) {
+#define VALUE float
+    switch (t->dtype) {
+    case MD_DTYPE_F32:
         if (n)
             memcpy((float *)t->data + to, v, (size_t)n * sizeof(*v));
-        return;
+        break;
+    case MD_DTYPE_U8:
+    case MD_DTYPE_I8:
+        STORE(uint8_t, whole_of(x));
+        break;
+    case MD_DTYPE_F16:
+        STORE(uint16_t, md_f32_to_f16(x));
+        break;
+    case MD_DTYPE_BF16:
+        STORE(uint16_t, md_f32_to_bf16(x));
+        break;
+    default:
+        for (int64_t i = 0; i < n; i++)
+            md_tensor_set_f64(t, to + i, (double)v[i]);
+        break;
     }
-    for (int64_t i = 0; i < n; i++)
-        md_tensor_set_f64(t, to + i, v[i]);
+#undef VALUE
 }
 
 void md_store_i64(md_tensor *t, int64_t to, const int64_t *v, int64_t n)
