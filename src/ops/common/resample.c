@@ -302,34 +302,35 @@ static void apply(sums *s, md_pool *pool)
     md_pool_run(pool, MD_POOL_WIDTH_MAX, md_div_up(rows, s->step), run_sums, s);
 }
 
-/* The input index of each output coordinate of axis d, -1 outside. */
-static md_status find_nearest(int64_t **at, const md_resample *r, int d,
-                              int64_t in, int64_t out, md_arena *ar,
-                              md_error *err)
+/* The input index of each output coordinate of axis d, and whether it takes the
+ * value for outside. */
+static md_status find_nearest(int64_t **at, bool **outside,
+                              const md_resample *r, int d, int64_t in,
+                              int64_t out, md_arena *ar, md_error *err)
 {
     MD_TRY(md_exec__scratch(at, ar, out, sizeof(**at), err));
+    MD_TRY(md_exec__scratch(outside, ar, out, sizeof(**outside), err));
     for (int64_t o = 0; o < out; o++) {
         double x = coordinate(r, d, o, in, out);
         double i = fmax(nearest(r->nearest, x), 0.0);
 
         (*at)[o] = (int64_t)fmin(i, (double)(in - 1));
-        if (is_outside(r, x, in))
-            (*at)[o] = -1;
         if (is_kept(r, d, in, out))
             (*at)[o] = o;
+        else
+            (*outside)[o] = is_outside(r, x, in);
     }
     return MD_OK;
 }
 
-/* Elements of whole bytes, chosen by index; what is outside is given later. */
+/* Elements of whole bytes, chosen by index. */
 static void pick_row(char *to, const char *from, const int64_t *at, int64_t n,
                      size_t size)
 {
 #define PICK(constant)                                                         \
     case constant:                                                             \
         for (int64_t i = 0; i < n; i++)                                        \
-            memcpy(to + i * (constant),                                        \
-                   from + (at[i] < 0 ? 0 : at[i]) * (constant), constant);     \
+            memcpy(to + i * (constant), from + at[i] * (constant), constant);  \
         break;
     switch (size) {
         PICK(1)
@@ -346,39 +347,54 @@ typedef struct picks {
     md_tensor *out;
     const md_tensor *in;
     int64_t *at[MD_RANK_MAX];
+    bool *outside[MD_RANK_MAX];
     int64_t stride[MD_RANK_MAX];
-    double outside;
+    bool crops; /* outside may be set */
+    double value;
     int64_t step; /* rows of a chunk */
 } picks;
 
-/* Rows of the last axis. */
+/* Where row `row` begins in the input; *outside: nowhere. */
+static int64_t find_row(const picks *p, int64_t row, bool *outside)
+{
+    const md_shape *s = &p->out->shape;
+    int64_t base = 0;
+
+    *outside = false;
+    for (int d = s->rank - 1; d-- > 0; row /= s->dim[d]) {
+        int64_t o = row % s->dim[d];
+
+        *outside = *outside || p->outside[d][o];
+        base += p->at[d][o] * p->stride[d];
+    }
+    return base;
+}
+
+/* Rows of the last axis; one that is as the one before is copied. */
 static void run_picks(void *ctx, int64_t chunk, int worker)
 {
     const picks *p = ctx;
     const md_shape *s = &p->out->shape;
     size_t size = md_dtype_bits(p->out->dtype) / 8;
     int last = s->rank - 1;
-    int64_t n = s->dim[last], rows = md_tensor_n(p->out) / n;
+    int64_t n = s->dim[last], rows = md_tensor_n(p->out) / n, before = -1;
     int64_t end = md_min_i64(rows, (chunk + 1) * p->step);
 
     (void)worker;
     for (int64_t row = chunk * p->step; row < end; row++) {
-        int64_t base = 0, rest = row;
-        bool outside = false;
+        char *to = (char *)p->out->data + (size_t)(row * n) * size;
+        bool outside;
+        int64_t base = find_row(p, row, &outside);
 
-        for (int d = last; d-- > 0; rest /= s->dim[d]) {
-            int64_t i = p->at[d][rest % s->dim[d]];
-
-            outside = outside || i < 0;
-            base += i * p->stride[d];
-        }
-        if (!outside)
-            pick_row((char *)p->out->data + (size_t)(row * n) * size,
-                     (const char *)p->in->data + (size_t)base * size,
+        if (base == before && !p->crops)
+            memcpy(to, to - (size_t)n * size, (size_t)n * size);
+        else
+            pick_row(to, (const char *)p->in->data + (size_t)base * size,
                      p->at[last], n, size);
-        for (int64_t i = 0; i < n; i++) {
-            if (outside || p->at[last][i] < 0)
-                md_tensor_set_f64(p->out, row * n + i, p->outside);
+        before = base;
+        for (int64_t i = 0; p->crops && i < n; i++) {
+            if (outside || p->outside[last][i])
+                md_tensor_set_f64(p->out, row * n + i, p->value);
         }
     }
 }
@@ -388,7 +404,10 @@ static md_status pick_nearest(const md_resample *r, md_tensor *out,
                               const md_tensor *in, md_pool *pool, md_arena *ar,
                               md_error *err)
 {
-    picks p = { .out = out, .in = in, .outside = r->outside };
+    picks p = { .out = out,
+                .in = in,
+                .crops = r->coordinates == MD_COORD_TF_CROP_AND_RESIZE,
+                .value = r->outside };
     int64_t n;
 
     if (in->shape.rank == 0) {
@@ -396,14 +415,21 @@ static md_status pick_nearest(const md_resample *r, md_tensor *out,
         return MD_OK;
     }
     for (int d = 0; d < in->shape.rank; d++)
-        MD_TRY(find_nearest(&p.at[d], r, d, in->shape.dim[d], out->shape.dim[d],
-                            ar, err));
+        MD_TRY(find_nearest(&p.at[d], &p.outside[d], r, d, in->shape.dim[d],
+                            out->shape.dim[d], ar, err));
     md_shape_strides(p.stride, &in->shape);
     n = out->shape.dim[in->shape.rank - 1];
     p.step = md_max_i64(1, CHUNK / n);
     md_pool_run(pool, MD_POOL_WIDTH_MAX,
                 md_div_up(md_tensor_n(out) / n, p.step), run_picks, &p);
     return MD_OK;
+}
+
+/* Types that float32 holds are computed in it. */
+static bool fits_f32(md_dtype t)
+{
+    return t == MD_DTYPE_F32 || t == MD_DTYPE_F16 || t == MD_DTYPE_BF16 ||
+           t == MD_DTYPE_U8 || t == MD_DTYPE_I8;
 }
 
 /* Memory for n elements of what is computed with. */
@@ -432,7 +458,7 @@ md_status md_resample__run(const md_resample *r, md_tensor *out,
     int first = first_changed(r, &in->shape, &out->shape);
     md_shape now = in->shape;
     sums s = { .outside = r->outside,
-               .is_f32 = in->dtype == MD_DTYPE_F32,
+               .is_f32 = fits_f32(in->dtype),
                .from = in->data };
     void *memory = NULL;
 
@@ -444,9 +470,12 @@ md_status md_resample__run(const md_resample *r, md_tensor *out,
         md_move_all(out, in);
         return MD_OK;
     }
-    if (!s.is_f32) {
-        MD_TRY(find_memory(&memory, false, md_tensor_n(in), ar, err));
-        md_load_f64(memory, in, 0, md_tensor_n(in));
+    if (in->dtype != MD_DTYPE_F32) {
+        MD_TRY(find_memory(&memory, s.is_f32, md_tensor_n(in), ar, err));
+        if (s.is_f32)
+            md_load_f32(memory, in, 0, md_tensor_n(in));
+        else
+            md_load_f64(memory, in, 0, md_tensor_n(in));
         s.from = memory;
     }
     for (int d = now.rank; d-- > first;) {
@@ -460,7 +489,7 @@ md_status md_resample__run(const md_resample *r, md_tensor *out,
         now.dim[d] = s.out;
         MD_TRY(md_shape_count(&count, &now, err));
         memory = out->data;
-        if (d != first || !s.is_f32)
+        if (d != first || in->dtype != MD_DTYPE_F32)
             MD_TRY(find_memory(&memory, s.is_f32, count, ar, err));
         s.to = memory;
         s.outer = md_shape_span(&now, 0, d);
@@ -470,5 +499,7 @@ md_status md_resample__run(const md_resample *r, md_tensor *out,
     }
     if (!s.is_f32)
         md_store_f64(out, 0, s.from, md_tensor_n(out));
+    else if (in->dtype != MD_DTYPE_F32)
+        md_store_f32(out, 0, s.from, md_tensor_n(out));
     return MD_OK;
 }

@@ -51,8 +51,8 @@ md_status md_resample__size(int64_t *out, int64_t n, float scale,
 md_status md_resample__dim(const md_infer *c, md_dim *out, md_dim n,
                            float scale, md_error *err);
 
-/* in and out have one rank and element type; float32 is computed in float32,
- * anything else in double. */
+/* in and out have one rank and element type; what float32 holds is computed in
+ * it, anything else in double. */
 md_status md_resample__run(const md_resample *r, md_tensor *out,
                            const md_tensor *in, md_pool *pool, md_arena *ar,
                            md_error *err);
