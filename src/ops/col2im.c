@@ -108,6 +108,22 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+enum {
+    LANES = 16 /* elements added together: a constant, for vectors */
+};
+
+static void add_row_f32(float *restrict to, const float *v, int64_t n)
+{
+    int64_t i = 0;
+
+    for (; i + LANES <= n; i += LANES) {
+        for (int k = 0; k < LANES; k++)
+            to[i + k] += v[i + k];
+    }
+    for (; i < n; i++)
+        to[i] += v[i];
+}
+
 /* out[at + i * step] += in[from + i] for i in [0, n). */
 static void add_elements(md_tensor *out, int64_t at, int64_t step,
                          const md_tensor *in, int64_t from, int64_t n)
@@ -116,7 +132,9 @@ static void add_elements(md_tensor *out, int64_t at, int64_t step,
         float *to = (float *)out->data + at;
         const float *v = (const float *)in->data + from;
 
-        for (int64_t i = 0; i < n; i++)
+        if (step == 1)
+            add_row_f32(to, v, n);
+        for (int64_t i = 0; step != 1 && i < n; i++)
             to[i * step] += v[i];
         return;
     }

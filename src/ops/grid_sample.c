@@ -96,6 +96,17 @@ static double reflect(double v, double lo, double hi)
     return lo + (rest > span ? 2.0 * span - rest : rest);
 }
 
+/* floor without a call, but for what is too large to have a fraction. */
+static double floor_of(double v)
+{
+    double whole;
+
+    if (!(fabs(v) < 0x1p52))
+        return floor(v);
+    whole = (double)(int64_t)v;
+    return whole > v ? whole - 1.0 : whole;
+}
+
 /* Index of tap i along an axis of n; -1 where the input counts as 0. */
 static int64_t clamp_tap(const sampler *s, double i, int64_t n)
 {
@@ -145,16 +156,19 @@ static void place(const sampler *s, int d, double g, int64_t *tap, double *w)
         v = v < 0.0 ? 0.0 : n - 1.0;
     if (s->padding == PAD_REFLECTION && (v < lo || v > hi))
         v = reflect(v, lo, hi);
-    first = s->n_taps == 1 ? v : floor(v) - (s->n_taps == 4 ? 1.0 : 0.0);
-    weigh(w, s->n_taps, s->n_taps == 1 ? 0.0 : v - floor(v));
+    first = s->n_taps == 1 ? v : floor_of(v) - (s->n_taps == 4 ? 1.0 : 0.0);
+    weigh(w, s->n_taps, s->n_taps == 1 ? 0.0 : v - floor_of(v));
     for (int i = 0; i < s->n_taps; i++)
         tap[i] = clamp_tap(s, first + i, s->size[d]);
 }
 
-/* Where the places of a block look: the elements of each, with weights. */
+/* Where the places of a block look: the elements of each, with weights, also
+ * as floats. */
 typedef struct look {
-    int64_t at[LOOKS_MAX][BLOCK];
-    double w[LOOKS_MAX][BLOCK];
+    int64_t at[BLOCK][LOOKS_MAX];
+    double w[BLOCK][LOOKS_MAX];
+    float narrow[BLOCK][LOOKS_MAX];
+    bool inside[BLOCK]; /* all of a place's */
 } look;
 
 typedef struct sampling {
@@ -165,6 +179,28 @@ typedef struct sampling {
     int n_looks; /* elements of one place */
 } sampling;
 
+static void put_look(look *l, int64_t i, int k, int64_t at, double weight)
+{
+    l->at[i][k] = at;
+    l->w[i][k] = weight;
+    l->narrow[i][k] = (float)weight;
+    l->inside[i] = l->inside[i] && at >= 0;
+}
+
+/* Linear interpolation of images, which is most of all. */
+static void combine_four(const sampler *s, int64_t tap[][TAPS_MAX],
+                         double w[][TAPS_MAX], look *l, int64_t i)
+{
+    l->inside[i] = true;
+    for (int k = 0; k < 4; k++) {
+        int64_t y = tap[0][k / 2], x = tap[1][k % 2];
+        bool inside = y >= 0 && x >= 0;
+
+        put_look(l, i, k, inside ? y * s->stride[0] + x : -1,
+                 w[0][k / 2] * w[1][k % 2]);
+    }
+}
+
 /* All combinations of the axes' taps. */
 static void combine(const sampler *s, int64_t tap[][TAPS_MAX],
                     double w[][TAPS_MAX], look *l, int64_t i)
@@ -172,6 +208,7 @@ static void combine(const sampler *s, int64_t tap[][TAPS_MAX],
     int64_t k[MD_RANK_MAX] = { 0 }, n[MD_RANK_MAX];
     int to = 0;
 
+    l->inside[i] = true;
     for (int d = 0; d < s->axes; d++)
         n[d] = s->n_taps;
     do {
@@ -184,29 +221,35 @@ static void combine(const sampler *s, int64_t tap[][TAPS_MAX],
             at += tap[d][k[d]] * s->stride[d];
             weight *= w[d][k[d]];
         }
-        l->at[to][i] = inside ? at : -1;
-        l->w[to++][i] = weight;
+        put_look(l, i, to++, inside ? at : -1, weight);
     } while (md_step_index(k, n, s->axes));
 }
 
 /* One channel of a block.  What lies outside is left out, not multiplied by 0:
  * the input may hold NaN. */
-#define SEE(name, T)                                                           \
+#define SEE(name, T, weights)                                                  \
     static void name(const sampling *g, const T *in, T *out, const look *l,    \
                      int64_t n)                                                \
     {                                                                          \
         for (int64_t i = 0; i < n; i++) {                                      \
+            const int64_t *at = l->at[i];                                      \
+            const T *w = l->weights[i];                                        \
             T sum = 0;                                                         \
                                                                                \
+            if (g->n_looks == 4 && l->inside[i]) {                             \
+                out[i] = w[0] * in[at[0]] + w[1] * in[at[1]] +                 \
+                         w[2] * in[at[2]] + w[3] * in[at[3]];                  \
+                continue;                                                      \
+            }                                                                  \
             for (int k = 0; k < g->n_looks; k++) {                             \
-                if (l->at[k][i] >= 0)                                          \
-                    sum += (T)l->w[k][i] * in[l->at[k][i]];                    \
+                if (at[k] >= 0)                                                \
+                    sum += w[k] * in[at[k]];                                   \
             }                                                                  \
             out[i] = sum;                                                      \
         }                                                                      \
     }
-SEE(see_f32, float)
-SEE(see_f64, double)
+SEE(see_f32, float, narrow)
+SEE(see_f64, double, w)
 
 static void see_any(const sampling *g, int64_t from, int64_t to, const look *l,
                     int64_t n)
@@ -215,10 +258,10 @@ static void see_any(const sampling *g, int64_t from, int64_t to, const look *l,
         double sum = 0.0, v;
 
         for (int k = 0; k < g->n_looks; k++) {
-            if (l->at[k][i] < 0)
+            if (l->at[i][k] < 0)
                 continue;
-            md_load_f64(&v, g->in, from + l->at[k][i], 1);
-            sum += l->w[k][i] * v;
+            md_load_f64(&v, g->in, from + l->at[i][k], 1);
+            sum += l->w[i][k] * v;
         }
         md_store_f64(g->out, to + i, &sum, 1);
     }
@@ -240,7 +283,10 @@ static void sample_block(void *ctx, int64_t chunk, int worker)
     for (int64_t i = 0; i < n; i++) {
         for (int d = 0; d < s->axes; d++)
             place(s, d, v[i * s->axes + s->axes - 1 - d], tap[d], w[d]);
-        combine(s, tap, w, &l, i);
+        if (s->axes == 2 && s->n_taps == 2)
+            combine_four(s, tap, w, &l, i);
+        else
+            combine(s, tap, w, &l, i);
     }
     for (int64_t c = batch * g->channels; c < (batch + 1) * g->channels; c++) {
         int64_t from = c * g->plane, to = c * g->places + first;

@@ -59,29 +59,55 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+/* start + i * delta. */
+#define FILL(T)                                                                \
+    do {                                                                       \
+        T *to = out->data;                                                     \
+                                                                               \
+        for (int64_t i = 0; i < n; i++)                                        \
+            to[i] = (T)(start + (double)i * delta);                            \
+    } while (0)
+
+/* Integers wrap, as the step behind the last may leave the type. */
+#define COUNT(T)                                                               \
+    do {                                                                       \
+        T *to = out->data;                                                     \
+                                                                               \
+        for (int64_t i = 0; i < n; i++, first += step)                         \
+            to[i] = (T)first;                                                  \
+    } while (0)
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    double start = md_tensor_get_f64(x->in[0], 0), v[MD_CHUNK];
+    double start = md_tensor_get_f64(x->in[0], 0);
     double delta = md_tensor_get_f64(x->in[2], 0);
     uint64_t first = (uint64_t)md_tensor_get_i64(x->in[0], 0);
     uint64_t step = (uint64_t)md_tensor_get_i64(x->in[2], 0);
-    int64_t n = md_tensor_n(out), k[MD_CHUNK];
+    int64_t n = md_tensor_n(out);
 
     (void)ar;
     (void)err;
-    for (int64_t at = 0; at < n; at += MD_CHUNK) {
-        int64_t m = md_min_i64(n - at, MD_CHUNK);
-
-        if (md_dtype_is_float(out->dtype)) {
-            for (int64_t i = 0; i < m; i++)
-                v[i] = start + (double)(at + i) * delta;
-            md_store_f64(out, at, v, m);
-        } else { /* wraps, as the last step may leave the type */
-            for (int64_t i = 0; i < m; i++)
-                k[i] = (int64_t)(first + (uint64_t)(at + i) * step);
-            md_store_i64(out, at, k, m);
-        }
+    switch (out->dtype) {
+    case MD_DTYPE_F32:
+        FILL(float);
+        break;
+    case MD_DTYPE_F64:
+        FILL(double);
+        break;
+    case MD_DTYPE_I64:
+        COUNT(uint64_t);
+        break;
+    case MD_DTYPE_I32:
+        COUNT(uint32_t);
+        break;
+    case MD_DTYPE_I16:
+        COUNT(uint16_t);
+        break;
+    default:
+        for (int64_t i = 0; i < n; i++)
+            md_tensor_set_f64(out, i, start + (double)i * delta);
+        break;
     }
     return MD_OK;
 }

@@ -38,15 +38,18 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
 {
     int64_t b = md_node_attr_i(x->node, "blocksize", 1);
     const int64_t *in = x->in[0]->shape.dim;
-    md_shape dims = { 6, { in[0], b, b, in[1], in[2] / b, in[3] / b } };
-    md_place to = { .t = out };
+    int64_t h = in[2] / b, w = in[3] / b, c = in[1];
+    /* n, c, h, y, x, w: what lies in one row of the input comes together. */
+    md_shape dims = { 6, { in[0], c, h, b, b, w } };
+    md_place to = { .t = out,
+                    .stride = { b * b * c * h * w, h * w, w, b * c * h * w,
+                                c * h * w, 1 } };
     md_place from = { .t = (md_tensor *)x->in[0],
-                      .stride = { in[1] * in[2] * in[3], in[3], 1,
-                                  in[2] * in[3], b * in[3], b } };
+                      .stride = { c * in[2] * in[3], in[2] * in[3], b * in[3],
+                                  in[3], 1, b } };
 
     (void)ar;
     (void)err;
-    md_shape_strides(to.stride, &dims);
     md_move(&to, &from, &dims);
     return MD_OK;
 }
