@@ -6,8 +6,6 @@
  * which the weights are multiplied with.  Where a tap looks is the same for all
  * channels of an offset group, so it is found out once for them.
  */
-#include <math.h>
-
 #include "base/cpu.h"
 #include "kernels/gemm_f32.h"
 #include "ops/common/convolve.h"
@@ -119,10 +117,12 @@ typedef struct deform {
     size_t each; /* bytes for each thread */
 } deform;
 
-/* Where one tap looks for each place of a block: elements and weights. */
+/* Where one tap looks for each place of a block: elements and weights, and the
+ * weights again as floats. */
 typedef struct look {
-    int64_t at[CORNERS_MAX][BLOCK];
-    double w[CORNERS_MAX][BLOCK];
+    int64_t at[BLOCK][CORNERS_MAX];
+    double w[BLOCK][CORNERS_MAX];
+    float narrow[BLOCK][CORNERS_MAX];
 } look;
 
 /* Elements around a point of the (three) axes, with its weights times m. */
@@ -137,7 +137,7 @@ static void surround(const deform *d, const double *point, double m, look *l,
         if (!(point[a] > -1.0 && point[a] < (double)d->v.in[a]))
             m = 0.0; /* all corners are outside */
         else
-            first[a] = (int64_t)floor(point[a]);
+            first[a] = (int64_t)(point[a] + 1.0) - 1; /* floor */
         rest[a] = point[a] - (double)first[a];
     }
     for (int k = 0; k < 1 << d->axes; k++) {
@@ -152,56 +152,84 @@ static void surround(const deform *d, const double *point, double m, look *l,
                 w = 0.0;
             at = at * d->v.in[a] + p;
         }
-        l->at[k][i] = w != 0.0 ? at : 0;
-        l->w[k][i] = w;
+        l->at[i][k] = w != 0.0 ? at : 0;
+        l->w[i][k] = w;
+        l->narrow[i][k] = (float)w;
+    }
+}
+
+/* Where the first tap looks without any offset. */
+typedef struct corner {
+    double at[BLOCK][MD_SPATIAL_MAX];
+} corner;
+
+static void find_corners(const deform *d, int64_t from, int64_t n, corner *c)
+{
+    const md_window *w = &d->v.w;
+
+    for (int64_t i = 0; i < n; i++) {
+        int64_t place = from + i;
+
+        for (int a = MD_SPATIAL_MAX; a-- > 0; place /= d->v.out[a])
+            c->at[i][a] =
+                (double)(place % d->v.out[a] * w->stride[a] - w->lo[a]);
     }
 }
 
 /* Tap `tap` of an offset group at places [from, from + n). */
 static void find_points(const deform *d, int64_t batch, int64_t group,
-                        int64_t tap, int64_t from, int64_t n, look *l)
+                        int64_t tap, int64_t from, int64_t n, const corner *c,
+                        look *l)
 {
     const md_window *w = &d->v.w;
     int64_t row = (batch * d->offset_groups + group) * d->taps + tap;
+    double k[MD_SPATIAL_MAX];
+    double moved[MD_SPATIAL_MAX][BLOCK], m[BLOCK];
     int skipped = MD_SPATIAL_MAX - d->axes;
 
+    for (int a = MD_SPATIAL_MAX; a-- > 0; tap /= w->kernel[a])
+        k[a] = (double)(tap % w->kernel[a] * w->dilation[a]);
+    for (int a = 0; a < d->axes; a++)
+        md_load_f64(moved[a], d->offset, (row * d->axes + a) * d->places + from,
+                    n);
+    for (int64_t i = 0; i < n; i++)
+        m[i] = 1.0;
+    if (d->mask)
+        md_load_f64(m, d->mask, row * d->places + from, n);
     for (int64_t i = 0; i < n; i++) {
-        int64_t place = from + i, t = tap;
-        double point[MD_SPATIAL_MAX] = { 0 }, m = 1.0, moved;
+        double point[MD_SPATIAL_MAX] = { 0 };
 
-        for (int a = MD_SPATIAL_MAX; a-- > skipped;) {
-            int64_t o = place % d->v.out[a], k = t % w->kernel[a];
-
-            md_load_f64(&moved, d->offset,
-                        (row * d->axes + a - skipped) * d->places + from + i,
-                        1);
-            point[a] =
-                (double)(o * w->stride[a] - w->lo[a] + k * w->dilation[a]) +
-                moved;
-            place /= d->v.out[a];
-            t /= w->kernel[a];
-        }
-        if (d->mask)
-            md_load_f64(&m, d->mask, row * d->places + from + i, 1);
-        surround(d, point, m, l, i);
+        for (int a = skipped; a < MD_SPATIAL_MAX; a++)
+            point[a] = c->at[i][a] + k[a] + moved[a - skipped][i];
+        surround(d, point, m[i], l, i);
     }
 }
 
 /* What the tap sees of one channel. */
-#define SEE(name, T)                                                           \
+#define SEE(name, T, weights)                                                  \
     static void name(const deform *d, const T *x, const look *l, T *out,       \
                      int64_t n)                                                \
     {                                                                          \
+        if (d->axes == 2) {                                                    \
+            for (int64_t i = 0; i < n; i++) {                                  \
+                const int64_t *at = l->at[i];                                  \
+                const T *w = l->weights[i];                                    \
+                                                                               \
+                out[i] = w[0] * x[at[0]] + w[1] * x[at[1]] + w[2] * x[at[2]] + \
+                         w[3] * x[at[3]];                                      \
+            }                                                                  \
+            return;                                                            \
+        }                                                                      \
         for (int64_t i = 0; i < n; i++) {                                      \
             T sum = 0;                                                         \
                                                                                \
             for (int k = 0; k < 1 << d->axes; k++)                             \
-                sum += (T)l->w[k][i] * x[l->at[k][i]];                         \
+                sum += l->weights[i][k] * x[l->at[i][k]];                      \
             out[i] = sum;                                                      \
         }                                                                      \
     }
-SEE(see_f32, float)
-SEE(see_f64, double)
+SEE(see_f32, float, narrow)
+SEE(see_f64, double, w)
 
 /* The matrix [k, n] of a block, rows BLOCK apart. */
 static void fill_matrix(const deform *d, int64_t batch, int64_t group,
@@ -209,8 +237,10 @@ static void fill_matrix(const deform *d, int64_t batch, int64_t group,
 {
     int64_t channels = d->v.c / d->v.group;
     int64_t each = d->v.c / d->offset_groups; /* channels of one offset */
+    corner corners;
     look l;
 
+    find_corners(d, from, n, &corners);
     for (int64_t tap = 0; tap < d->taps; tap++) {
         int64_t known = -1;
 
@@ -221,7 +251,7 @@ static void fill_matrix(const deform *d, int64_t batch, int64_t group,
 
             if (channel / each != known) {
                 known = channel / each;
-                find_points(d, batch, known, tap, from, n, &l);
+                find_points(d, batch, known, tap, from, n, &corners, &l);
             }
             if (d->is_f64)
                 see_f64(d, (const double *)d->x + at, &l, (double *)out + to,

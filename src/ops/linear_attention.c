@@ -23,6 +23,10 @@ enum { /* inputs */
     IN_N
 };
 
+enum {
+    LANES = 8 /* elements computed together: a constant, for vectors */
+};
+
 typedef struct rule {
     bool gated, delta;
 } rule;
@@ -221,11 +225,37 @@ static parts cut(const attention *a, float *at)
     return p;
 }
 
+/* to[j] += f * from[j] */
+static void add_scaled(float *restrict to, const float *from, float f,
+                       int64_t n)
+{
+    int64_t j = 0;
+
+    for (; j + LANES <= n; j += LANES) {
+        for (int k = 0; k < LANES; k++)
+            to[j + k] += f * from[j + k];
+    }
+    for (; j < n; j++)
+        to[j] += f * from[j];
+}
+
 /* Head h of a row of `heads` heads. */
 static void load_head(float *out, const md_tensor *t, int64_t row,
                       int64_t heads, int64_t h, int64_t n)
 {
     md_load_f32(out, t, (row * heads + h) * n, n);
+}
+
+static void scale_row(float *to, float f, int64_t n)
+{
+    int64_t j = 0;
+
+    for (; j + LANES <= n; j += LANES) {
+        for (int k = 0; k < LANES; k++)
+            to[j + k] *= f;
+    }
+    for (; j < n; j++)
+        to[j] *= f;
 }
 
 static void decay_state(const attention *a, const parts *p, int64_t row,
@@ -237,12 +267,8 @@ static void decay_state(const attention *a, const parts *p, int64_t row,
     load_head(p->decay, t, row, a->kv_heads, h, n);
     for (int64_t i = 0; i < n; i++)
         p->decay[i] = expf(p->decay[i]);
-    for (int64_t i = 0; i < a->key; i++) {
-        float *s = p->state + i * a->value, g = p->decay[n == 1 ? 0 : i];
-
-        for (int64_t j = 0; j < a->value; j++)
-            s[j] *= g;
-    }
+    for (int64_t i = 0; i < a->key; i++)
+        scale_row(p->state + i * a->value, p->decay[n == 1 ? 0 : i], a->value);
 }
 
 /* sum[j] = sum over i of x[i] * state[i][j] */
@@ -250,12 +276,8 @@ static void read_state(const attention *a, const parts *p, const float *x)
 {
     for (int64_t j = 0; j < a->value; j++)
         p->sum[j] = 0.0f;
-    for (int64_t i = 0; i < a->key; i++) {
-        const float *s = p->state + i * a->value, f = x[i];
-
-        for (int64_t j = 0; j < a->value; j++)
-            p->sum[j] += f * s[j];
-    }
+    for (int64_t i = 0; i < a->key; i++)
+        add_scaled(p->sum, p->state + i * a->value, x[i], a->value);
 }
 
 /* What the state does not already hold of the value, in part. */
@@ -283,12 +305,8 @@ static void take_token(const attention *a, const parts *p, int64_t row,
         decay_state(a, p, row, h);
     if (a->rule.delta)
         correct_value(a, p, row, h);
-    for (int64_t i = 0; i < a->key; i++) {
-        float *s = p->state + i * a->value, f = p->k[i];
-
-        for (int64_t j = 0; j < a->value; j++)
-            s[j] += f * p->v[j];
-    }
+    for (int64_t i = 0; i < a->key; i++)
+        add_scaled(p->state + i * a->value, p->v, p->k[i], a->value);
     for (int64_t q = h * group; a->out && q < (h + 1) * group; q++) {
         load_head(p->q, a->in[IN_Q], row, a->q_heads, q, a->key);
         read_state(a, p, p->q);

@@ -37,6 +37,8 @@ typedef struct pooling {
     const double *rois;
     double scale;
     int64_t channels, h, w, height, width;
+    int64_t *bins;  /* of each thread: from and to of rows, then columns */
+    double *planes; /* one for each thread, for types that are converted */
 } pooling;
 
 /* Elements [*lo, *hi) of an axis of n for bin i of n_bins, where the region
@@ -52,22 +54,53 @@ static void find_bin(double from, double to, int64_t i, int64_t n_bins,
     *hi = (int64_t)fmin(fmax(last, 0.0), (double)n);
 }
 
-static double largest(const pooling *p, int64_t base, const int64_t *y,
-                      const int64_t *x)
+/* Of a part of a plane; 0 of none. */
+#define LARGEST(name, T)                                                       \
+    static double name(const T *in, int64_t w, const int64_t *y,               \
+                       const int64_t *x)                                       \
+    {                                                                          \
+        T max = -(T)INFINITY;                                                  \
+        int any_nan = 0; /* a branch would be taken by chance */               \
+                                                                               \
+        if (y[0] >= y[1] || x[0] >= x[1])                                      \
+            return 0.0;                                                        \
+        for (int64_t i = y[0]; i < y[1]; i++) {                                \
+            const T *row = in + i * w;                                         \
+                                                                               \
+            for (int64_t k = x[0]; k < x[1]; k++) {                            \
+                any_nan |= row[k] != row[k];                                   \
+                max = row[k] > max ? row[k] : max;                             \
+            }                                                                  \
+        }                                                                      \
+        return any_nan ? (double)NAN : (double)max;                            \
+    }
+LARGEST(largest_f32, float)
+LARGEST(largest_f64, double)
+
+/* One plane into one of bins; `plane` holds it where it is converted. */
+static void pool_plane(const pooling *p, int64_t from, int64_t to,
+                       const int64_t *y, const int64_t *x, double *plane)
 {
-    bool any = y[0] < y[1] && x[0] < x[1];
-    double max = any ? -INFINITY : 0.0, v[MD_CHUNK];
+    const float *f = NULL;
+    const double *d = plane;
 
-    for (int64_t i = y[0]; i < y[1]; i++) {
-        for (int64_t k = x[0]; k < x[1]; k += MD_CHUNK) {
-            int64_t n = md_min_i64(x[1] - k, MD_CHUNK);
+    if (p->x->dtype == MD_DTYPE_F32)
+        f = (const float *)p->x->data + from;
+    else if (p->x->dtype == MD_DTYPE_F64)
+        d = (const double *)p->x->data + from;
+    else
+        md_load_f64(plane, p->x, from, p->h * p->w);
+    for (int64_t i = 0; i < p->height; i++) {
+        for (int64_t k = 0; k < p->width; k++) {
+            double v = f ? largest_f32(f, p->w, y + 2 * i, x + 2 * k)
+                         : largest_f64(d, p->w, y + 2 * i, x + 2 * k);
 
-            md_load_f64(v, p->x, base + i * p->w + k, n);
-            for (int64_t j = 0; j < n; j++)
-                max = v[j] > max || isnan(v[j]) ? v[j] : max;
+            if (f)
+                ((float *)p->out->data)[to++] = (float)v;
+            else
+                md_store_f64(p->out, to++, &v, 1);
         }
     }
-    return max;
 }
 
 static void pool_region(void *ctx, int64_t r, int worker)
@@ -75,23 +108,20 @@ static void pool_region(void *ctx, int64_t r, int worker)
     const pooling *p = ctx;
     const double *roi = p->rois + r * 5;
     int64_t base = (int64_t)roi[0] * p->channels * p->h * p->w;
-    int64_t to = r * p->channels * p->height * p->width, y[2], x[2];
+    int64_t to = r * p->channels * p->height * p->width;
+    int64_t *y = p->bins + worker * 2 * (p->height + p->width);
+    int64_t *x = y + 2 * p->height;
+    double *plane = p->planes ? p->planes + worker * p->h * p->w : NULL;
 
-    (void)worker;
-    for (int64_t c = 0; c < p->channels; c++, base += p->h * p->w) {
-        for (int64_t i = 0; i < p->height; i++) {
-            find_bin(round(roi[2] * p->scale), round(roi[4] * p->scale), i,
-                     p->height, p->h, &y[0], &y[1]);
-            for (int64_t k = 0; k < p->width; k++) {
-                double v;
-
-                find_bin(round(roi[1] * p->scale), round(roi[3] * p->scale), k,
-                         p->width, p->w, &x[0], &x[1]);
-                v = largest(p, base, y, x);
-                md_store_f64(p->out, to++, &v, 1);
-            }
-        }
-    }
+    for (int64_t i = 0; i < p->height; i++)
+        find_bin(round(roi[2] * p->scale), round(roi[4] * p->scale), i,
+                 p->height, p->h, &y[2 * i], &y[2 * i + 1]);
+    for (int64_t k = 0; k < p->width; k++)
+        find_bin(round(roi[1] * p->scale), round(roi[3] * p->scale), k,
+                 p->width, p->w, &x[2 * k], &x[2 * k + 1]);
+    for (int64_t c = 0; c < p->channels; c++)
+        pool_plane(p, base + c * p->h * p->w, to + c * p->height * p->width, y,
+                   x, plane);
 }
 
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
@@ -117,6 +147,13 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
         MD_TRY(md_roi__check_batch(md_f64_to_i64(floor(rois[r * 5])), r,
                                    in->dim[0], err));
     p.rois = rois;
+    MD_TRY(md_exec__scratch(&p.bins, ar,
+                            md_pool_width(x->pool) * 2 * (p.height + p.width),
+                            sizeof(*p.bins), err));
+    if (out->dtype != MD_DTYPE_F32 && out->dtype != MD_DTYPE_F64)
+        MD_TRY(md_exec__scratch(&p.planes, ar,
+                                md_pool_width(x->pool) * p.h * p.w,
+                                sizeof(*p.planes), err));
     md_pool_run(x->pool, MD_POOL_WIDTH_MAX, n, pool_region, &p);
     return MD_OK;
 }

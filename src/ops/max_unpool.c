@@ -95,13 +95,23 @@ static int64_t move_index(int64_t i, const md_shape *from,
     return at;
 }
 
+/* Floats are of 2, 4 or 8 bytes. */
+static void put(md_tensor *out, int64_t at, const md_tensor *in, int64_t i)
+{
+    if (out->dtype == MD_DTYPE_F32)
+        ((uint32_t *)out->data)[at] = ((const uint32_t *)in->data)[i];
+    else if (out->dtype == MD_DTYPE_F64)
+        ((uint64_t *)out->data)[at] = ((const uint64_t *)in->data)[i];
+    else
+        ((uint16_t *)out->data)[at] = ((const uint16_t *)in->data)[i];
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    md_place to = { .t = out }, from = { .t = (md_tensor *)x->in[IN_X] };
     const int64_t *index = x->in[IN_INDICES]->data;
     int64_t stride[MD_RANK_MAX], total, n = md_tensor_n(x->in[IN_X]);
-    md_shape size, one = { 0 };
+    md_shape size;
     md_infer c;
     md_type t;
     bool same;
@@ -114,13 +124,15 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     md_shape_strides(stride, &out->shape);
     md_exec__zero(out);
     for (int64_t i = 0; i < n; i++) {
-        if (index[i] < 0 || index[i] >= total)
+        int64_t at = index[i];
+
+        if (at < 0 || at >= total)
             return md_fail(err, MD_INVALID,
                            "index %lld is out of range for %lld elements",
-                           (long long)index[i], (long long)total);
-        to.at = same ? index[i] : move_index(index[i], &size, stride);
-        from.at = i;
-        md_move(&to, &from, &one);
+                           (long long)at, (long long)total);
+        if (!same)
+            at = move_index(at, &size, stride);
+        put(out, at, x->in[IN_X], i);
     }
     return MD_OK;
 }

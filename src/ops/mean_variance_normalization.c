@@ -25,6 +25,16 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+enum {
+    LANES = 8 /* elements summed together: a constant, for vectors */
+};
+
+enum step_kind {
+    STEP_SUM,
+    STEP_SQUARES,
+    STEP_SCALE
+};
+
 /* Rows of the last axis, and which group of elements each belongs to. */
 typedef struct groups {
     const md_tensor *in;
@@ -55,14 +65,102 @@ static void each_row(const groups *g, row_fn *fn, void *ctx)
     } while (md_step_index(index, g->shape.dim, last));
 }
 
+/* Sums of v and of the squares of its distance to `mean`; four at a time, for
+ * one addition waits for the one before. */
+static double sum_of(const double *v, int64_t n)
+{
+    double sum[4] = { 0 };
+    int64_t i = 0;
+
+    for (; i + 4 <= n; i += 4) {
+        for (int k = 0; k < 4; k++)
+            sum[k] += v[i + k];
+    }
+    for (; i < n; i++)
+        sum[0] += v[i];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+static double sum_of_squares(double *v, int64_t n, double mean)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double d = v[i] - mean;
+
+        v[i] = d * d;
+    }
+    return sum_of(v, n);
+}
+
+/* The same of float32, and the result. */
+static double sum_f32(const float *v, int64_t n, double mean, bool squares)
+{
+    double sum[LANES] = { 0 };
+    int64_t i = 0;
+
+    for (; squares && i + LANES <= n; i += LANES) {
+        for (int k = 0; k < LANES; k++) {
+            double d = (double)v[i + k] - mean;
+
+            sum[k] += d * d;
+        }
+    }
+    for (; !squares && i + LANES <= n; i += LANES) {
+        for (int k = 0; k < LANES; k++)
+            sum[k] += (double)v[i + k];
+    }
+    for (; i < n; i++) {
+        double d = (double)v[i] - mean;
+
+        sum[0] += squares ? d * d : (double)v[i];
+    }
+    for (int k = 1; k < LANES; k++)
+        sum[0] += sum[k];
+    return sum[0];
+}
+
+static void scale_f32(float *restrict to, const float *v, int64_t n,
+                      double mean, double scale)
+{
+    int64_t i = 0;
+
+    for (; i + LANES <= n; i += LANES) {
+        for (int k = 0; k < LANES; k++)
+            to[i + k] = (float)(((double)v[i + k] - mean) * scale);
+    }
+    for (; i < n; i++)
+        to[i] = (float)(((double)v[i] - mean) * scale);
+}
+
+/* All three steps for the rows of one group each. */
+static bool run_f32(const groups *g, int64_t at, int64_t n, int64_t group,
+                    int64_t step, enum step_kind what, md_tensor *out)
+{
+    const float *v = (const float *)g->in->data + at;
+
+    if (g->in->dtype != MD_DTYPE_F32 || step != 0)
+        return false;
+    if (what == STEP_SUM)
+        g->mean[group] += sum_f32(v, n, 0.0, false);
+    else if (what == STEP_SQUARES)
+        g->scale[group] += sum_f32(v, n, g->mean[group], true);
+    else
+        scale_f32((float *)out->data + at, v, n, g->mean[group],
+                  g->scale[group]);
+    return true;
+}
+
 static void add_row(const groups *g, int64_t at, int64_t n, int64_t group,
                     int64_t step, void *ctx)
 {
     double v[MD_CHUNK];
 
     (void)ctx;
+    if (run_f32(g, at, n, group, step, STEP_SUM, NULL))
+        return;
     md_load_f64(v, g->in, at, n);
-    for (int64_t i = 0; i < n; i++)
+    if (step == 0)
+        g->mean[group] += sum_of(v, n);
+    for (int64_t i = 0; step != 0 && i < n; i++)
         g->mean[group + i * step] += v[i];
 }
 
@@ -72,8 +170,12 @@ static void add_squares(const groups *g, int64_t at, int64_t n, int64_t group,
     double v[MD_CHUNK];
 
     (void)ctx;
+    if (run_f32(g, at, n, group, step, STEP_SQUARES, NULL))
+        return;
     md_load_f64(v, g->in, at, n);
-    for (int64_t i = 0; i < n; i++) {
+    if (step == 0)
+        g->scale[group] += sum_of_squares(v, n, g->mean[group]);
+    for (int64_t i = 0; step != 0 && i < n; i++) {
         double d = v[i] - g->mean[group + i * step];
 
         g->scale[group + i * step] += d * d;
@@ -83,15 +185,39 @@ static void add_squares(const groups *g, int64_t at, int64_t n, int64_t group,
 static void write_row(const groups *g, int64_t at, int64_t n, int64_t group,
                       int64_t step, void *ctx)
 {
-    double v[MD_CHUNK];
+    double v[MD_CHUNK], mean = g->mean[group], scale = g->scale[group];
 
+    if (run_f32(g, at, n, group, step, STEP_SCALE, ctx))
+        return;
     md_load_f64(v, g->in, at, n);
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; step == 0 && i < n; i++)
+        v[i] = (v[i] - mean) * scale;
+    for (int64_t i = 0; step != 0 && i < n; i++) {
         int64_t k = group + i * step;
 
         v[i] = (v[i] - g->mean[k]) * g->scale[k];
     }
     md_store_f64(ctx, at, v, n);
+}
+
+static bool is_reduced(const md_ints *axes, int d)
+{
+    for (int i = 0; i < axes->n; i++) {
+        if (axes->v[i] == d)
+            return true;
+    }
+    return false;
+}
+
+/* The last axes as one, as long as all are reduced or all are not: rows become
+ * as long as they can be. */
+static void join_axes(md_shape *s, const md_ints *axes)
+{
+    while (s->rank > 1 &&
+           is_reduced(axes, s->rank - 1) == is_reduced(axes, s->rank - 2)) {
+        s->dim[s->rank - 2] *= s->dim[s->rank - 1];
+        s->rank--;
+    }
 }
 
 static md_status prepare(groups *g, md_exec *x, md_arena *ar, md_error *err)
@@ -104,11 +230,10 @@ static md_status prepare(groups *g, md_exec *x, md_arena *ar, md_error *err)
         g->shape.rank = 1;
         g->shape.dim[0] = 1;
     }
+    join_axes(&g->shape, &axes);
     for (int d = g->shape.rank; d-- > 0;) {
-        bool reduced = false;
+        bool reduced = is_reduced(&axes, d);
 
-        for (int i = 0; i < axes.n; i++)
-            reduced = reduced || axes.v[i] == d;
         g->stride[d] = reduced ? 0 : g->n;
         g->n *= reduced ? 1 : g->shape.dim[d];
     }

@@ -1,4 +1,6 @@
 /* Pairs of elements of each head, turned by the angle of their position. */
+#include <string.h>
+
 #include "ops/common/util.h"
 
 enum { /* inputs */
@@ -9,7 +11,8 @@ enum { /* inputs */
 };
 
 enum {
-    CHUNK = 64 /* rows that one thread turns at a time */
+    CHUNK = 64, /* rows that one thread turns at a time */
+    LANES = 8   /* pairs turned together */
 };
 
 /* Sizes of x as [batch, heads, length, size]. */
@@ -140,25 +143,61 @@ typedef struct rotation {
     float *buffers; /* 2 * size for each thread */
 } rotation;
 
+/* LANES pairs at a time: a constant, for vectors. */
+static void turn_halves(float *restrict y, const float *x, const float *c,
+                        const float *s, int64_t half)
+{
+    int64_t i = 0;
+
+    for (; i + LANES <= half; i += LANES) {
+        float near[LANES], far[LANES];
+
+        for (int k = 0; k < LANES; k++) {
+            float a = x[i + k], b = x[half + i + k];
+
+            near[k] = c[i + k] * a - s[i + k] * b;
+            far[k] = s[i + k] * a + c[i + k] * b;
+        }
+        memcpy(y + i, near, sizeof(near));
+        memcpy(y + half + i, far, sizeof(far));
+    }
+    for (; i < half; i++) {
+        float a = x[i], b = x[half + i];
+
+        y[i] = c[i] * a - s[i] * b;
+        y[half + i] = s[i] * a + c[i] * b;
+    }
+}
+
+static void turn_pairs(float *restrict y, const float *x, const float *c,
+                       const float *s, int64_t half)
+{
+    int64_t i = 0;
+
+    for (; i + LANES <= half; i += LANES) {
+        for (int k = 0; k < LANES; k++) {
+            float a = x[2 * (i + k)], b = x[2 * (i + k) + 1];
+
+            y[2 * (i + k)] = c[i + k] * a - s[i + k] * b;
+            y[2 * (i + k) + 1] = s[i + k] * a + c[i + k] * b;
+        }
+    }
+    for (; i < half; i++) {
+        float a = x[2 * i], b = x[2 * i + 1];
+
+        y[2 * i] = c[i] * a - s[i] * b;
+        y[2 * i + 1] = s[i] * a + c[i] * b;
+    }
+}
+
 /* The first 2 * half elements turn, the others stay. */
 static void turn(float *y, const float *x, const float *c, const float *s,
                  int64_t half, int64_t size, bool interleaved)
 {
-    if (interleaved) {
-        for (int64_t i = 0; i < half; i++) {
-            float a = x[2 * i], b = x[2 * i + 1];
-
-            y[2 * i] = c[i] * a - s[i] * b;
-            y[2 * i + 1] = s[i] * a + c[i] * b;
-        }
-    } else {
-        for (int64_t i = 0; i < half; i++) {
-            float a = x[i], b = x[half + i];
-
-            y[i] = c[i] * a - s[i] * b;
-            y[half + i] = s[i] * a + c[i] * b;
-        }
-    }
+    if (interleaved)
+        turn_pairs(y, x, c, s, half);
+    else
+        turn_halves(y, x, c, s, half);
     for (int64_t i = 2 * half; i < size; i++)
         y[i] = x[i];
 }
