@@ -154,13 +154,16 @@ static bool take_sample(const axis *a, int64_t bin, int64_t i, sample *out)
 typedef struct span {
     int64_t from, to;
     const double *w;
+    const float *narrow; /* the same for float32, of columns */
 } span;
 
-/* The spans of all bins of an axis; w: n elements for each bin, zeroed. */
-static void weigh(const axis *a, int64_t n_bins, span *out, double *w)
+/* The spans of all bins of an axis; w and narrow: n elements for each bin, of
+ * which those of w are 0. */
+static void weigh(const axis *a, int64_t n_bins, span *out, double *w,
+                  float *narrow)
 {
-    for (int64_t bin = 0; bin < n_bins; bin++, w += a->n) {
-        span s = { a->n, 0, w };
+    for (int64_t bin = 0; bin < n_bins; bin++, w += a->n, narrow += a->n) {
+        span s = { .from = a->n };
         int64_t i, end;
         sample p;
 
@@ -173,7 +176,10 @@ static void weigh(const axis *a, int64_t n_bins, span *out, double *w)
             s.from = md_min_i64(s.from, p.lo);
             s.to = md_max_i64(s.to, p.hi + 1);
         }
+        for (int64_t k = s.from; k < s.to; k++)
+            narrow[k] = (float)w[k];
         s.w = w + s.from;
+        s.narrow = narrow + s.from;
         out[bin] = s;
     }
 }
@@ -188,37 +194,34 @@ typedef struct align {
     double *buffers;
 } align;
 
-/* Dot product; most bins are a few elements wide. */
-#define DOT(name, T)                                                           \
-    static double name(const T *x, const double *w, int64_t n)                 \
+/* A row of the features, pooled by the bins of an axis; most bins are a few
+ * elements wide. */
+#define POOL(name, T, weights)                                                 \
+    static void name(const T *x, const span *bins, int64_t n, double *out)     \
     {                                                                          \
-        double sum = 0.0;                                                      \
+        for (int64_t i = 0; i < n; i++) {                                      \
+            const span *b = &bins[i];                                          \
+            const T *v = x + b->from, *w = b->weights;                         \
+            T sum = 0;                                                         \
                                                                                \
-        for (int64_t i = 0; i < n; i++)                                        \
-            sum += w[i] * (double)x[i];                                        \
-        return sum;                                                            \
+            for (int64_t k = 0; k < b->to - b->from; k++)                      \
+                sum += w[k] * v[k];                                            \
+            out[i] = (double)sum;                                              \
+        }                                                                      \
     }
-DOT(dot_f32, float)
-DOT(dot_f64, double)
+POOL(pool_f32, float, narrow)
+POOL(pool_f64, double, w)
 
-/* Row `at` of the features, pooled by the bins of an axis. */
 static void pool_row(const align *a, int64_t at, const span *bins, double *out,
                      double *row)
 {
-    const float *f = NULL;
-    const double *d = row;
-
-    if (a->x->dtype == MD_DTYPE_F32)
-        f = (const float *)a->x->data + at;
-    else if (a->x->dtype == MD_DTYPE_F64)
-        d = (const double *)a->x->data + at;
-    else
+    if (a->x->dtype == MD_DTYPE_F32) {
+        pool_f32((const float *)a->x->data + at, bins, a->s.width, out);
+    } else if (a->x->dtype == MD_DTYPE_F64) {
+        pool_f64((const double *)a->x->data + at, bins, a->s.width, out);
+    } else {
         md_load_f64(row, a->x, at, a->w);
-    for (int64_t i = 0; i < a->s.width; i++) {
-        const span *b = &bins[i];
-
-        out[i] = f ? dot_f32(f + b->from, b->w, b->to - b->from)
-                   : dot_f64(d + b->from, b->w, b->to - b->from);
+        pool_f64(row, bins, a->s.width, out);
     }
 }
 
@@ -228,6 +231,7 @@ typedef struct parts {
     double *rows;        /* [h, width]: pooled along rows */
     double *row, *plane; /* [w]; [height * width] */
     span *y, *x;         /* [height], [width] */
+    float *ny, *nx;      /* [height, h] and [width, w] */
 } parts;
 
 static parts cut(const align *a, double *at)
@@ -240,6 +244,8 @@ static parts cut(const align *a, double *at)
     p.plane = p.row + a->w;
     p.y = (span *)(p.plane + a->s.height * a->s.width);
     p.x = p.y + a->s.height;
+    p.ny = (float *)(p.x + a->s.width);
+    p.nx = p.ny + a->s.height * a->h;
     return p;
 }
 
@@ -275,8 +281,8 @@ static void average_region(const align *a, int64_t r, const axis *y,
     parts p = cut(a, memory);
 
     memset(p.wy, 0, (size_t)((char *)p.rows - (char *)p.wy));
-    weigh(y, a->s.height, p.y, p.wy);
-    weigh(x, a->s.width, p.x, p.wx);
+    weigh(y, a->s.height, p.y, p.wy, p.ny);
+    weigh(x, a->s.width, p.x, p.wx, p.nx);
     for (int64_t i = 0; i < a->s.height; i++) {
         from = md_min_i64(from, p.y[i].from);
         to = md_max_i64(to, p.y[i].to);
@@ -461,8 +467,8 @@ static size_t scratch_of(const align *a)
                    ? (size_t)n
                    : 0;
     n = a->w;
-    return add_product(&n, a->s.height, a->h) &&
-                   add_product(&n, a->s.width, a->w) &&
+    return add_product(&n, 2 * a->s.height, a->h) &&
+                   add_product(&n, 2 * a->s.width, a->w) &&
                    add_product(&n, a->s.width, a->h) &&
                    add_product(&n, a->s.height, a->s.width) &&
                    add_product(&n, bins, a_span)
