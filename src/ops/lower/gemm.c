@@ -1,6 +1,7 @@
 /*
  * Gemm and MatMul over gemm_f32 or gemm_bf16.  Constant right sides are packed
  * at load, others (attention) in every run: see products.h, and for bf16, here.
+ * What else Gemm may have goes to gemm_any.c.
  */
 #include <string.h>
 
@@ -158,17 +159,17 @@ static md_status lower_gemm(md_lower *lo, md_error *err)
     md_status st;
     state *s;
 
-    if (!md_lower__is(lo, 0, MD_DTYPE_F32, 2) || !b || b->shape.rank != 2)
-        return md_fail(err, MD_UNSUPPORTED, "needs float32 and a constant B");
-    if (md_node_attr_i(n, "transA", 0))
-        return md_fail(err, MD_UNSUPPORTED, "transA");
+    if (!md_lower__is(lo, 0, MD_DTYPE_F32, 2) || !b || b->shape.rank != 2 ||
+        md_node_attr_i(n, "transA", 0) ||
+        (has_c && (!c || !is_row(c, b->shape.dim[trans ? 0 : 1])))) {
+        lo->fast = &md_fast_gemm_any;
+        return lo->fast->lower(lo, err);
+    }
     from = (md_gemm_f32_b){ .b = b->data,
                             .rs = trans ? 1 : b->shape.dim[1],
                             .cs = trans ? b->shape.dim[1] : 1,
                             .k = b->shape.dim[trans ? 1 : 0],
                             .n = b->shape.dim[trans ? 0 : 1] };
-    if (has_c && (!c || !is_row(c, from.n)))
-        return md_fail(err, MD_UNSUPPORTED, "C is no constant row");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     choose(s, lo);
     st = pack(s, lo, &from, md_node_attr_f(n, "alpha", 1.0f), err);

@@ -80,6 +80,15 @@ static const char *const nets[] = {
     "y = LSTM(x, w, r, b) layout=1; -> y",
     "x f32[N,4,0]; y = GRU(x, f32[1,9,0]~1, f32[1,9,3]~0.4) layout=1; -> y",
     /* Gemm, MatMul and Einsum of what is no constant */
+    "x f32[N,3]; w f32[3,4]; y = Gemm(x, w); -> y",
+    "x f32[3,N]; y = Gemm(x, f32[3,4]~1) transA=1; -> y",
+    "x f32[70,N]; w f32[50,70]; y = Gemm(x, w) transA=1 transB=1 alpha=0.5; "
+    "-> y",
+    "x f32[N,3]; c f32[4]; y = Gemm(x, f32[3,4]~1, c) beta=0.25; -> y",
+    "x f32[N,3]; c f32[N,1]; y = Gemm(x, f32[3,4]~1, c) alpha=2.0; -> y",
+    "x f32[N,4]; c f32[N,4]; a = Gemm(x, f32[4,4]~1, c); b = Add(a, x); "
+    "y = Gelu(b); -> y",
+    "x f32[N,3]; c f32[]; y = Gemm(x, f32[3,4]~1, c); -> y",
     "x f32[N,1,3,5]; y f32[4,5,7]; z = MatMul(x, y); -> z",
     "x f32[N,300,200]; y f32[N,200,70]; z = MatMul(x, y); -> z",
     "x f32[N,70]; y f32[70,130]; z = MatMul(x, y); -> z",
