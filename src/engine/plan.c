@@ -851,15 +851,43 @@ static void run_chunk(void *ctx, int64_t chunk, int worker)
                          : NULL);
 }
 
+typedef struct reorder_job {
+    md_nc16_args a;
+    void *to;
+    const void *from;
+    bool packs;
+    int64_t step; /* parts of a chunk */
+} reorder_job;
+
+static void reorder_parts(void *ctx, int64_t chunk, int worker)
+{
+    const reorder_job *j = ctx;
+    const int64_t from = chunk * j->step;
+    const int64_t to = md_min_i64(from + j->step, md_nc16_n_parts(&j->a));
+
+    (void)worker;
+    for (int64_t i = from; i < to; i++) {
+        if (j->packs)
+            md_nc16_pack_part(j->to, j->from, &j->a, i);
+        else
+            md_nc16_unpack_part(j->to, j->from, &j->a, i);
+    }
+}
+
 void md_run__reorder(const md_run *r, const md_run_step *st)
 {
+    enum {
+        WORTH = 1 << 14 /* elements: a chunk of fewer is not handed over */
+    };
     const md_tensor *x = &st->in[0];
-    const md_nc16_args a = blocks_of(x);
+    reorder_job j = { .a = blocks_of(x),
+                      .to = st->out[0].data,
+                      .from = x->data };
 
-    if (slot(r, st->inst->in[0])->layout == MD_LAYOUT_ROW)
-        md_nc16_pack(st->out[0].data, x->data, &a);
-    else
-        md_nc16_unpack(st->out[0].data, x->data, &a);
+    j.packs = slot(r, st->inst->in[0])->layout == MD_LAYOUT_ROW;
+    j.step = md_max_i64(1, WORTH / md_max_i64(1, j.a.pixels * MD_BLOCK));
+    md_pool_run(r->s->pool, r->width, md_div_up(md_nc16_n_parts(&j.a), j.step),
+                reorder_parts, &j);
 }
 
 static md_status run_ref(md_run *r, md_run_step *st, md_error *err)

@@ -80,53 +80,69 @@ void md_copy_rows(void *y, int64_t y_stride, const void *x, int64_t x_stride,
                row_size);
 }
 
-void md_nc16_pack(void *nc16, const void *plain, const md_nc16_args *a)
+/* Block of channels `part` of all images: its lanes, and where it begins in
+ * the plain layout and in blocks, in bytes. */
+typedef struct block {
+    int64_t lanes, plain, nc16;
+} block;
+
+static block find_block(const md_nc16_args *a, int64_t part)
 {
     const int64_t blocks = md_div_up(a->c, LANES);
-    const int64_t block_size = a->pixels * LANES * a->size;
-    char *y = nc16;
+    const int64_t n = part / blocks, b = part % blocks;
 
-    for (int64_t n = 0; n < a->n; n++) {
-        for (int64_t b = 0; b < blocks; b++, y += block_size) {
-            const int64_t lanes = md_min_i64(LANES, a->c - b * LANES);
-            const grid g = { { a->pixels, lanes },
-                             { LANES, 1 },
-                             { a->pixel_stride, a->c_stride } };
+    return (block){
+        .lanes = md_min_i64(LANES, a->c - b * LANES),
+        .plain = (n * a->n_stride + b * LANES * a->c_stride) * a->size,
+        .nc16 = part * a->pixels * LANES * a->size,
+    };
+}
 
-            if (lanes < LANES)
-                memset(y, 0, (size_t)block_size);
-            copy_tiled(y,
-                       (const char *)plain +
-                           (n * a->n_stride + b * LANES * a->c_stride) *
-                               a->size,
-                       &g, a->size);
-        }
-    }
+int64_t md_nc16_n_parts(const md_nc16_args *a)
+{
+    return a->n * md_div_up(a->c, LANES);
+}
+
+void md_nc16_pack_part(void *nc16, const void *plain, const md_nc16_args *a,
+                       int64_t part)
+{
+    const block b = find_block(a, part);
+    const grid g = { { a->pixels, b.lanes },
+                     { LANES, 1 },
+                     { a->pixel_stride, a->c_stride } };
+    char *y = (char *)nc16 + b.nc16;
+
+    if (b.lanes < LANES)
+        memset(y, 0, (size_t)(a->pixels * LANES * a->size));
+    copy_tiled(y, (const char *)plain + b.plain, &g, a->size);
+}
+
+void md_nc16_unpack_part(void *plain, const void *nc16, const md_nc16_args *a,
+                         int64_t part)
+{
+    const block b = find_block(a, part);
+    grid g = { { b.lanes, a->pixels },
+               { a->c_stride, a->pixel_stride },
+               { 1, LANES } };
+
+    if (a->c_stride == 1) /* NHWC: write along the channels */
+        g = (grid){ { a->pixels, b.lanes },
+                    { a->pixel_stride, 1 },
+                    { LANES, 1 } };
+    copy_tiled((char *)plain + b.plain, (const char *)nc16 + b.nc16, &g,
+               a->size);
+}
+
+void md_nc16_pack(void *nc16, const void *plain, const md_nc16_args *a)
+{
+    for (int64_t i = 0; i < md_nc16_n_parts(a); i++)
+        md_nc16_pack_part(nc16, plain, a, i);
 }
 
 void md_nc16_unpack(void *plain, const void *nc16, const md_nc16_args *a)
 {
-    const int64_t blocks = md_div_up(a->c, LANES);
-    const char *x = nc16;
-
-    for (int64_t n = 0; n < a->n; n++) {
-        for (int64_t b = 0; b < blocks; b++) {
-            const int64_t lanes = md_min_i64(LANES, a->c - b * LANES);
-            grid g = { { lanes, a->pixels },
-                       { a->c_stride, a->pixel_stride },
-                       { 1, LANES } };
-
-            if (a->c_stride == 1) /* NHWC: write along the channels */
-                g = (grid){ { a->pixels, lanes },
-                            { a->pixel_stride, 1 },
-                            { LANES, 1 } };
-            copy_tiled((char *)plain +
-                           (n * a->n_stride + b * LANES * a->c_stride) *
-                               a->size,
-                       x, &g, a->size);
-            x += a->pixels * LANES * a->size;
-        }
-    }
+    for (int64_t i = 0; i < md_nc16_n_parts(a); i++)
+        md_nc16_unpack_part(plain, nc16, a, i);
 }
 
 /* Dimensions of y with the strides of x, merged where neighbours are one. */

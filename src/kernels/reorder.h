@@ -23,6 +23,13 @@ typedef struct md_nc16_args {
 void md_nc16_pack(void *nc16, const void *plain, const md_nc16_args *a);
 void md_nc16_unpack(void *plain, const void *nc16, const md_nc16_args *a);
 
+/* The same in parts, one for each block of channels, in any order. */
+int64_t md_nc16_n_parts(const md_nc16_args *a);
+void md_nc16_pack_part(void *nc16, const void *plain, const md_nc16_args *a,
+                       int64_t part);
+void md_nc16_unpack_part(void *plain, const void *nc16, const md_nc16_args *a,
+                         int64_t part);
+
 enum {
     MD_TRANSPOSE_RANK = 16
 };
