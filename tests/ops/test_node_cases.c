@@ -1,6 +1,7 @@
 /*
- * ONNX's own operator tests.  Those under tests/golden/node always run.  The
- * whole set is in ../shared (skipped where that is absent); of it, those in
+ * ONNX's own operator tests.  Those under tests/golden/node always run, and
+ * so do nets of scikit-learn, LightGBM and XGBoost under tests/golden/exports
+ * with onnxruntime's answers.  The whole set is in ../shared (skipped where that is absent); of it, those in
  * tests/ops/node_expected.txt have to pass, and the suites of old PyTorch
  * exports and of light models as a whole.  With an argument, prints the result
  * of every case of a folder: test_ops_node_cases FOLDER.
@@ -93,6 +94,7 @@ static void test_node_cases__golden(void **state)
     int n = 0, n_failed = count_all(MD_TEST_DIR "/golden/node", &n);
 
     (void)state;
+    n_failed += count_all(MD_TEST_DIR "/golden/exports", &n);
     print_message("%d golden cases, %d failed\n", n, n_failed);
     assert_true(n > 0);
     assert_int_equal(n_failed, 0);

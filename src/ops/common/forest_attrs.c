@@ -467,7 +467,8 @@ typedef struct by_place {
     md_tensor target, weight, root;
 } by_place;
 
-static md_status take_by_place(const reader *r, by_place *p, md_error *err)
+static md_status take_nodes_by_place(const reader *r, by_place *p,
+                                     md_error *err)
 {
     int64_t n;
 
@@ -479,18 +480,23 @@ static md_status take_by_place(const reader *r, by_place *p, md_error *err)
     MD_TRY(take_list(r, &p->no, "nodes_falsenodeids", n, false, err));
     MD_TRY(take_list(r, &p->yes_leaf, "nodes_trueleafs", n, false, err));
     MD_TRY(take_list(r, &p->no_leaf, "nodes_falseleafs", n, false, err));
-    MD_TRY(take_list(r, &p->missing, "nodes_missing_value_tracks_true", n, true,
-                     err));
-    MD_TRY(take_list(r, &p->target, "leaf_targetids", -1, false, err));
-    p->n_leaves = md_tensor_n(&p->target);
-    MD_TRY(take_list(r, &p->weight, "leaf_weights", p->n_leaves, false, err));
-    MD_TRY(take_list(r, &p->root, "tree_roots", -1, false, err));
-    MD_TRY(check_ids(&p->root, "tree_roots", n, err));
-    MD_TRY(check_ids(&p->feature, "nodes_featureids", INT32_MAX, err));
     if (p->mode.dtype != MD_DTYPE_U8 && n)
         return md_fail(err, MD_INVALID,
                        "nodes_modes has element type %s, uint8 expected",
                        md_dtype_name(p->mode.dtype));
+    MD_TRY(check_ids(&p->feature, "nodes_featureids", INT32_MAX, err));
+    return take_list(r, &p->missing, "nodes_missing_value_tracks_true", n, true,
+                     err);
+}
+
+static md_status take_by_place(const reader *r, by_place *p, md_error *err)
+{
+    MD_TRY(take_nodes_by_place(r, p, err));
+    MD_TRY(take_list(r, &p->target, "leaf_targetids", -1, false, err));
+    p->n_leaves = md_tensor_n(&p->target);
+    MD_TRY(take_list(r, &p->weight, "leaf_weights", p->n_leaves, false, err));
+    MD_TRY(take_list(r, &p->root, "tree_roots", -1, false, err));
+    MD_TRY(check_ids(&p->root, "tree_roots", p->n_nodes, err));
     return check_ids(&p->target, "leaf_targetids", r->f->n_targets, err);
 }
 

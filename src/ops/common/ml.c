@@ -71,6 +71,26 @@ md_status md_ml__features(md_dim cols, int64_t expected, md_error *err)
                               err);
 }
 
+md_status md_ml__map(const md_infer *c, uint32_t keys, uint32_t values,
+                     md_error *err)
+{
+    const md_type *t = c->in[0];
+
+    if (!t)
+        return md_fail(err, MD_INVALID, "input 0 of %s is missing",
+                       c->node->op);
+    if (t->kind != MD_KIND_MAP &&
+        (t->kind != MD_KIND_TENSOR || t->dtype != MD_DTYPE_NONE))
+        return md_fail(err, MD_INVALID, "input 0 is no map");
+    if ((t->key != MD_DTYPE_NONE && !(keys >> t->key & 1)) ||
+        (t->dtype != MD_DTYPE_NONE && !(values >> t->dtype & 1)))
+        return md_fail(err, MD_INVALID,
+                       "input 0 is a map of %s to %s, which %s does not take",
+                       md_dtype_name(t->key), md_dtype_name(t->dtype),
+                       c->node->op);
+    return MD_OK;
+}
+
 /* Four sums, so that they do not wait for each other. */
 double md_ml__dot(const float *a, const float *b, int64_t n)
 {

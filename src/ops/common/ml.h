@@ -26,6 +26,11 @@ md_status md_ml__table(const md_infer *c, uint32_t i, md_dim *rows,
 /* The columns of input 0, when known, are `expected`. */
 md_status md_ml__features(md_dim cols, int64_t expected, md_error *err);
 
+/* Input 0 is a map of one of these key types (a set) and one of these value
+ * types, where they are known. */
+md_status md_ml__map(const md_infer *c, uint32_t keys, uint32_t values,
+                     md_error *err);
+
 /* Sum of the products of two lists of n numbers. */
 double md_ml__dot(const float *a, const float *b, int64_t n);
 

@@ -1,0 +1,3 @@
+2setosa2
+versicolor2	virginica2setosa2setosa2
+versicolor2	virginica2setosaBoutput_label

@@ -1,0 +1,10 @@
+
+output_probability2C"setosa"
+versicolor"	virginica* J¾C¢>J¼…è>Jmj>2C"setosa"
+versicolor"	virginica* J÷E¥>J×¹>J2§¡>2C"setosa"
+versicolor"	virginica* JD\Œ>J2B€>J‹aó>2C"setosa"
+versicolor"	virginica* J˜5É>J¯^˜>J¸kž>2C"setosa"
+versicolor"	virginica* J¾C¢>J¼…è>Jmj>2C"setosa"
+versicolor"	virginica* J÷E¥>J×¹>J2§¡>2C"setosa"
+versicolor"	virginica* JD\Œ>J2B€>J‹aó>2C"setosa"
+versicolor"	virginica* J˜5É>J¯^˜>J¸kž>

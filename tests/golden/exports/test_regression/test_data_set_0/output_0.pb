@@ -1,0 +1,1 @@
+BvariableJ Â£XC¸ÍŞB5×BaÊ/CX:ÒB"CÍäCC@ĞB

@@ -1,0 +1,1 @@
+BprobabilitiesJ`J‚S?H¡≤=e,Æ=J‚S?H¡≤=e,Æ=J‚S?H¡≤=e,Æ=J‚S?H¡≤=e,Æ=J‚S?H¡≤=e,Æ=J‚S?H¡≤=e,Æ=J‚S?H¡≤=e,Æ=J‚S?H¡≤=e,Æ=
