@@ -16,6 +16,8 @@ typedef struct state {
     bool blocked;
     float *constant[2]; /* blocked: per channel, padded */
     bool scalar[2];     /* blocked: one number */
+    int first_pad;      /* blocked: of the last block's lanes, the first one
+                         * to be zeroed behind the computation; 0: none */
 } state;
 
 static void release(void *p, const md_alloc *alloc)
@@ -67,9 +69,9 @@ static bool blockable(const md_lower *lo, uint32_t i, int64_t c)
 }
 
 /*
- * Padding lanes must stay zero: only products of zeros and sums of padded
- * operands do that.  One number for all is an operand that is not padded; a
- * product by it is zero unless it is infinite or NaN.
+ * Padding lanes must be zero: products of zeros and sums of padded operands
+ * are.  One number for all is an operand that is not padded; a product by it
+ * is zero unless it is infinite or NaN.  What else comes out there is zeroed.
  */
 static bool keeps_zeros(const md_lower *lo, uint32_t i, md_binary op)
 {
@@ -82,7 +84,7 @@ static bool keeps_zeros(const md_lower *lo, uint32_t i, md_binary op)
     return op == MD_BINARY_MUL && isfinite(md_tensor_get_f64(t, 0));
 }
 
-static bool wants_blocked(const md_lower *lo, const state *s)
+static bool wants_blocked(const md_lower *lo)
 {
     bool any = lo->have[0] == MD_LAYOUT_NC16 || lo->have[1] == MD_LAYOUT_NC16;
     const md_type *y = lo->out[0];
@@ -91,14 +93,15 @@ static bool wants_blocked(const md_lower *lo, const state *s)
     if (!any || y->rank != 4 || !md_dim_is_const(y->dim[1]))
         return false;
     c = y->dim[1].k;
-    if (c % MD_BLOCK != 0 &&
-        !(keeps_zeros(lo, 0, s->op.op) && keeps_zeros(lo, 1, s->op.op)))
-        return false;
     return blockable(lo, 0, c) && blockable(lo, 1, c);
 }
 
 static md_status block_constants(state *s, md_lower *lo, md_error *err)
 {
+    int64_t c = lo->out[0]->dim[1].k;
+
+    if (!keeps_zeros(lo, 0, s->op.op) || !keeps_zeros(lo, 1, s->op.op))
+        s->first_pad = (int)(c % MD_BLOCK);
     for (uint32_t i = 0; i < 2; i++) {
         const md_tensor *t = lo->cin[i];
 
@@ -130,7 +133,7 @@ static md_status lower(md_lower *lo, md_error *err)
         return md_fail(err, MD_UNSUPPORTED, "no kernel");
     s->kernel = md_binary_f32_select(lo->cpu);
     lo->kernel = s->kernel->name;
-    s->blocked = wants_blocked(lo, s);
+    s->blocked = wants_blocked(lo);
     if (s->blocked)
         st = block_constants(s, lo, err);
     if (st != MD_OK)
@@ -191,7 +194,21 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     g->op = s->op;
     md_broadcast_init(&g->shape, rank, dims, a, b);
     st->n_chunks = md_broadcast_n_chunks(&g->shape);
+    st->n_more[0] = s->first_pad > 0 ? y->dim[0] : 0;
     return MD_OK;
+}
+
+/* Zero the padding lanes of batch element i. */
+static void clear_padding(const md_step *st, int first, int64_t i)
+{
+    const md_shape *y = &st->out_shape[0];
+    int64_t pixels = y->dim[2] * y->dim[3];
+    int64_t n_blocks = md_div_up(y->dim[1], MD_BLOCK);
+    float *p = st->out[0];
+
+    p += ((i + 1) * n_blocks - 1) * pixels * MD_BLOCK;
+    for (int64_t k = 0; k < pixels; k++, p += MD_BLOCK)
+        memset(p + first, 0, (size_t)(MD_BLOCK - first) * sizeof(*p));
 }
 
 static void run(const md_step *st, int64_t chunk, void *scratch)
@@ -200,6 +217,10 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
     md_binary_f32_args g = *(const md_binary_f32_args *)st->args;
 
     (void)scratch;
+    if (st->phase == 1) {
+        clear_padding(st, s->first_pad, chunk);
+        return;
+    }
     g.a = s->constant[0] ? s->constant[0] : st->in[0];
     g.b = s->constant[1] ? s->constant[1] : st->in[1];
     g.y = st->out[0];
