@@ -73,6 +73,30 @@ static void note_missing(char *list, size_t size, const md_node *n,
         snprintf(list + used, size - used, "%s%s", used ? ", " : "", item);
 }
 
+/* What no operator will ever be, with what to do instead. */
+static md_status refuse_node(const md_graph *g, const md_node *n, md_error *err)
+{
+    static const char *const loops[] = { "BeamSearch", "GreedySearch",
+                                         "Sampling", "WhisperBeamSearch" };
+
+    if (strcmp(n->domain, "com.microsoft.nchwc") == 0)
+        return md_fail(err, MD_UNSUPPORTED,
+                       "node '%s': operator %s.%s is of a layout that "
+                       "onnxruntime chose for one CPU, a model saved with "
+                       "at most its extended optimizations expected",
+                       label(g, n), n->domain, n->op);
+    for (size_t i = 0;
+         i < MD_COUNT(loops) && strcmp(n->domain, "com.microsoft") == 0; i++) {
+        if (strcmp(n->op, loops[i]) == 0)
+            return md_fail(err, MD_UNSUPPORTED,
+                           "node '%s': operator %s.%s is a loop of text "
+                           "generation, a model of one step (its decoder "
+                           "attribute) expected",
+                           label(g, n), n->domain, n->op);
+    }
+    return MD_OK;
+}
+
 /* Find each node's operator, in subgraphs too, and note what is missing. */
 static md_status resolve_graph(md_graph *g, char *missing, size_t size,
                                md_error *err)
@@ -83,12 +107,8 @@ static md_status resolve_graph(md_graph *g, char *missing, size_t size,
         const md_op *op = md_op_find(n->domain, n->op, opset);
 
         n->impl = op;
-        if (!op && strcmp(n->domain, "com.microsoft.nchwc") == 0)
-            return md_fail(err, MD_UNSUPPORTED,
-                           "node '%s': operator %s.%s is of a layout that "
-                           "onnxruntime chose for one CPU, a model saved with "
-                           "at most its extended optimizations expected",
-                           label(g, n), n->domain, n->op);
+        if (!op)
+            MD_TRY(refuse_node(g, n, err));
         if (!op)
             note_missing(missing, size, n, opset);
         else

@@ -16,18 +16,26 @@ typedef struct fuser {
     md_node **user;     /* by value id: its last user */
 } fuser;
 
+/* FusedMatMul and TransposeMatMul are what onnxruntime makes of a MatMul. */
+static bool is_matmul(const md_node *n)
+{
+    if (strcmp(n->domain, "com.microsoft") == 0)
+        return strcmp(n->op, "FusedMatMul") == 0 ||
+               strcmp(n->op, "TransposeMatMul") == 0;
+    return !n->domain[0] && strcmp(n->op, "MatMul") == 0;
+}
+
 static bool is_host(const md_graph *g, const md_node *n)
 {
     const md_tensor *w;
 
-    if (n->domain[0] ||
-        (strcmp(n->op, "Conv") != 0 && strcmp(n->op, "Gemm") != 0 &&
-         strcmp(n->op, "MatMul") != 0))
+    if (!is_matmul(n) && (n->domain[0] || (strcmp(n->op, "Conv") != 0 &&
+                                           strcmp(n->op, "Gemm") != 0)))
         return false;
     w = g->values[n->in[1]].cdata;
     return w && w->dtype == MD_DTYPE_F32 &&
            g->values[n->out[0]].type.dtype == MD_DTYPE_F32 &&
-           (strcmp(n->op, "MatMul") != 0 || w->shape.rank == 2);
+           (!is_matmul(n) || w->shape.rank == 2);
 }
 
 static bool same_type(const md_type *a, const md_type *b)
@@ -143,7 +151,7 @@ static md_status take_add(fuser *fu, md_node *host, const md_node *n,
     f->residual = other;
     *taken = true;
     /* Conv and Gemm keep slot 2 for their own bias. */
-    if (strcmp(host->op, "MatMul") != 0 && host->n_in < 3)
+    if (!is_matmul(host) && host->n_in < 3)
         MD_TRY(md_node_set_input(g, host, 2, MD_VALUE_NONE, err));
     return md_node_set_input(g, host, host->n_in, other, err);
 }

@@ -388,7 +388,8 @@ bool md_type_static(const md_type *t, md_shape *out);
 bool md_dim_is_const(md_dim d);
 bool md_dim_equal(md_dim a, md_dim b);
 
-/* "float32[batch,3,2*h+1]" into buf; returns buf. */
+/* "float32[batch,3,2*h+1]" into buf; returns buf.  Without a model (NULL)
+ * symbols have no names. */
 char *md_type_format(char *buf, size_t size, const md_model *m,
                      const md_type *t);
 

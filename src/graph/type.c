@@ -72,7 +72,7 @@ bool md_type_static(const md_type *t, md_shape *out)
 /* "3", "batch", "?4" for an anonymous symbol, "2*h+1". */
 static size_t format_dim(char *buf, size_t size, const md_model *m, md_dim d)
 {
-    const char *name = d.sym < m->n_symbols ? m->symbols[d.sym] : "";
+    const char *name = m && d.sym < m->n_symbols ? m->symbols[d.sym] : "";
     size_t at = 0;
 
     if (d.sym == 0)

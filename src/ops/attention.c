@@ -1,12 +1,8 @@
-/*
- * Scaled dot product attention.  Computed in double whatever softmax_precision
- * asks for, and rounded once at the end.
- *
- * A row whose mask leaves nothing to attend to has probabilities 0.
- */
+/* Scaled dot product attention, in double whatever softmax_precision asks for.
+ * A row whose mask leaves nothing to attend to has probabilities 0. */
 #include <math.h>
 
-#include "ops/common/elementwise.h"
+#include "ops/common/attend.h"
 
 enum { /* inputs */
     IN_Q,
@@ -219,244 +215,143 @@ static md_status infer(const md_infer *c, md_error *err)
 
 /* --- execution --------------------------------------------------------- */
 
-/* Rows of `size` elements, by batch element, head and position. */
-typedef struct rows {
-    const md_tensor *t;
-    int64_t batch, head, row; /* strides in elements */
-} rows;
-
-typedef struct attention {
+typedef struct plan {
+    md_attend a;
     const md_exec *x;
-    int64_t n_batch, q_heads, kv_heads, n_q, n_kv, n_past, n_all;
-    int64_t size, v_size;
-    rows q, k, v, past_k, past_v;
+    int64_t n_new; /* keys behind the past */
     int64_t mask_stride[MD_RANK_MAX];
     int64_t n_mask; /* elements of a mask's row */
-    double scale, softcap;
-    int64_t mode;   /* of qk_matmul_output */
-    double *keys;   /* [n_all, size] of one head */
-    double *values; /* [n_all, v_size] */
-    double *scores; /* [n_all] */
-    double *bias;   /* [n_all] */
-    double *query;  /* [size] */
-    double *sum;    /* [v_size] */
-} attention;
-
-static rows rows_of(const md_tensor *t, int64_t heads, int64_t n, int64_t size)
-{
-    rows r = { t, heads * n * size, n * size, size };
-
-    if (t && t->shape.rank == 3) {
-        r.head = size;
-        r.row = heads * size;
-    }
-    return r;
-}
+} plan;
 
 static const md_tensor *input(const md_exec *x, uint32_t i)
 {
     return md_exec_has(x, i) ? x->in[i] : NULL;
 }
 
-static md_status prepare(attention *a, md_exec *x, md_arena *ar, md_error *err)
+static md_heads heads_of(const md_tensor *t, const md_type *with_heads,
+                         int64_t n)
 {
-    const md_tensor *past = input(x, IN_PAST_K), *mask = input(x, IN_MASK);
-    md_type q, k, v;
-    md_infer c;
+    const md_dim *d = with_heads->dim;
 
-    MD_TRY(md_exec__infer_view(x, &c, ar, err));
-    MD_TRY(find_shapes(&c, &q, &k, &v, err));
-    *a = (attention){ .x = x,
-                      .n_batch = q.dim[BATCH].k,
-                      .q_heads = q.dim[HEADS].k,
-                      .kv_heads = k.dim[HEADS].k,
-                      .n_q = q.dim[LENGTH].k,
-                      .n_all = k.dim[LENGTH].k,
-                      .n_past = past ? past->shape.dim[LENGTH] : 0,
-                      .size = q.dim[SIZE].k,
-                      .v_size = v.dim[SIZE].k };
-    a->n_kv = a->n_all - a->n_past;
-    a->q = rows_of(x->in[IN_Q], a->q_heads, a->n_q, a->size);
-    a->k = rows_of(x->in[IN_K], a->kv_heads, a->n_kv, a->size);
-    a->v = rows_of(x->in[IN_V], a->kv_heads, a->n_kv, a->v_size);
-    a->past_k = rows_of(past, a->kv_heads, a->n_past, a->size);
-    a->past_v = rows_of(input(x, IN_PAST_V), a->kv_heads, a->n_past, a->v_size);
-    if (mask) {
-        md_shape whole = { 4, { a->n_batch, a->q_heads, a->n_q, 0 } };
-
-        a->n_mask = mask->shape.dim[mask->shape.rank - 1];
-        whole.dim[3] = a->n_mask;
-        md_shape_broadcast_strides(a->mask_stride, &mask->shape, &whole);
-    }
-    a->scale = md_node_attr_f(x->node, "scale", 0.0f);
-    if (!md_node_attr(x->node, "scale"))
-        a->scale = 1.0 / sqrt((double)a->size);
-    a->softcap = md_node_attr_f(x->node, "softcap", 0.0f);
-    a->mode = md_node_attr_i(x->node, "qk_matmul_output_mode", 0);
-    MD_TRY(md_exec__scratch(&a->keys, ar, a->n_all * a->size, sizeof(double),
-                            err));
-    MD_TRY(md_exec__scratch(&a->values, ar, a->n_all * a->v_size,
-                            sizeof(double), err));
-    MD_TRY(md_exec__scratch(&a->scores, ar, a->n_all, sizeof(double), err));
-    MD_TRY(md_exec__scratch(&a->bias, ar, a->n_all, sizeof(double), err));
-    MD_TRY(md_exec__scratch(&a->query, ar, a->size, sizeof(double), err));
-    return md_exec__scratch(&a->sum, ar, a->v_size, sizeof(double), err);
+    return t && t->shape.rank == 3
+               ? md_heads__last(t, d[HEADS].k, n, d[SIZE].k)
+               : md_heads__first(t, d[HEADS].k, n, d[SIZE].k);
 }
 
-/* The past, then what is new, of one head. */
-static void load_head(double *out, const rows *past, int64_t n_past,
-                      const rows *now, int64_t n_all, int64_t size, int64_t b,
-                      int64_t h)
+/* What is added to the scores of query i. */
+static void add_bias(const md_attend *a, double *out, int64_t b, int64_t h,
+                     int64_t i)
 {
-    for (int64_t j = 0; j < n_all; j++) {
-        const rows *r = j < n_past ? past : now;
-        int64_t row = j < n_past ? j : j - n_past;
+    const plan *p = a->ctx;
+    const md_tensor *mask = input(p->x, IN_MASK);
+    const md_tensor *lengths = input(p->x, IN_LENGTHS);
+    int64_t valid = lengths ? md_tensor_get_i64(lengths, b) : a->n_keys;
+    int64_t last = a->n_keys - 1; /* key that a causal query may see */
 
-        md_load_f64(out + j * size, r->t,
-                    b * r->batch + h * r->head + row * r->row, size);
-    }
-}
-
-/* What is added to the scores of query i; false when all of it is -Inf. */
-static bool find_bias(const attention *a, int64_t b, int64_t h, int64_t i)
-{
-    const md_tensor *mask = input(a->x, IN_MASK);
-    const md_tensor *lengths = input(a->x, IN_LENGTHS);
-    int64_t valid = lengths ? md_tensor_get_i64(lengths, b) : a->n_all;
-    int64_t last = a->n_all - 1; /* key that a causal query may see */
-    bool any = false;
-
-    if (md_node_attr_i(a->x->node, "is_causal", 0))
-        last = i + (lengths ? valid - a->n_q : a->n_past);
-    for (int64_t j = 0; j < a->n_all; j++) {
+    if (md_node_attr_i(p->x->node, "is_causal", 0))
+        last = i + (lengths ? valid - a->n_q : a->n_past[b]);
+    for (int64_t j = 0; j < a->n_keys; j++) {
         double v = 0.0;
 
-        if (j >= valid || j > last || (mask && j >= a->n_mask)) {
+        if (j >= valid || j > last || (mask && j >= p->n_mask)) {
             v = -INFINITY;
         } else if (mask) {
-            const int64_t *s = a->mask_stride;
+            const int64_t *s = p->mask_stride;
 
             v = md_tensor_get_f64(mask,
                                   b * s[0] + h * s[1] + i * s[2] + j * s[3]);
             if (mask->dtype == MD_DTYPE_BOOL)
                 v = v != 0.0 ? 0.0 : -INFINITY;
         }
-        a->bias[j] = v;
-        any = any || v != -INFINITY;
-    }
-    return any;
-}
-
-static void softmax(double *v, int64_t n, bool any)
-{
-    double max = -INFINITY, sum = 0.0;
-
-    for (int64_t j = 0; j < n; j++)
-        max = v[j] > max || isnan(v[j]) ? v[j] : max;
-    for (int64_t j = 0; j < n; j++) {
-        v[j] = any ? exp(v[j] - max) : 0.0;
-        sum += v[j];
-    }
-    for (int64_t j = 0; any && j < n; j++)
-        v[j] /= sum;
-}
-
-/* Write the scores of a row as stage `mode` leaves them. */
-static void show_scores(const attention *a, md_tensor *qk, int64_t mode,
-                        int64_t row)
-{
-    if (qk && a->mode == mode)
-        md_store_f64(qk, row * a->n_all, a->scores, a->n_all);
-}
-
-static void score_row(const attention *a, md_tensor *qk, int64_t b, int64_t h,
-                      int64_t i)
-{
-    int64_t row = (b * a->q_heads + h) * a->n_q + i;
-    bool any = find_bias(a, b, h, i);
-
-    md_load_f64(a->query, a->q.t, b * a->q.batch + h * a->q.head + i * a->q.row,
-                a->size);
-    for (int64_t j = 0; j < a->n_all; j++) {
-        double dot = 0.0;
-
-        for (int64_t d = 0; d < a->size; d++)
-            dot += a->query[d] * a->keys[j * a->size + d];
-        a->scores[j] = dot * a->scale;
-    }
-    show_scores(a, qk, 0, row);
-    for (int64_t j = 0; a->softcap > 0.0 && j < a->n_all; j++)
-        a->scores[j] = tanh(a->scores[j] / a->softcap) * a->softcap;
-    show_scores(a, qk, 1, row);
-    for (int64_t j = 0; j < a->n_all; j++)
-        a->scores[j] += a->bias[j];
-    show_scores(a, qk, 2, row);
-    softmax(a->scores, a->n_all, any);
-    show_scores(a, qk, 3, row);
-}
-
-static void attend(const attention *a, md_tensor *const *out)
-{
-    rows y = { NULL, 0, 0, 0 };
-    int64_t group = a->q_heads / a->kv_heads;
-
-    if (out[OUT_Y])
-        y = rows_of(out[OUT_Y], a->q_heads, a->n_q, a->v_size);
-    for (int64_t at = 0; at < a->n_batch * a->q_heads * a->n_q; at++) {
-        int64_t b = at / a->n_q / a->q_heads, h = at / a->n_q % a->q_heads;
-        int64_t i = at % a->n_q;
-
-        if (i == 0 && h % group == 0) {
-            load_head(a->keys, &a->past_k, a->n_past, &a->k, a->n_all, a->size,
-                      b, h / group);
-            load_head(a->values, &a->past_v, a->n_past, &a->v, a->n_all,
-                      a->v_size, b, h / group);
-        }
-        score_row(a, out[OUT_QK], b, h, i);
-        for (int64_t d = 0; d < a->v_size; d++)
-            a->sum[d] = 0.0;
-        for (int64_t j = 0; j < a->n_all; j++) {
-            for (int64_t d = 0; d < a->v_size; d++)
-                a->sum[d] += a->scores[j] * a->values[j * a->v_size + d];
-        }
-        if (y.t)
-            md_store_f64(out[OUT_Y], b * y.batch + h * y.head + i * y.row,
-                         a->sum, a->v_size);
+        out[j] = v;
     }
 }
 
-/* Past and new rows of all heads, [batch, heads, n_all, size]. */
-static void give_present(const attention *a, md_tensor *out, const rows *past,
-                         const rows *now, int64_t size)
+static void read_mask(plan *p)
 {
-    int64_t n = out ? a->n_batch * a->kv_heads * a->n_all * size : 0;
+    const md_tensor *mask = input(p->x, IN_MASK);
+    md_shape whole = { 4, { p->a.n_batch, p->a.q_heads, p->a.n_q, 0 } };
 
-    for (int64_t i = 0; i < n; i++) {
-        int64_t row = i / size, j = row % a->n_all, h = row / a->n_all;
-        const rows *r = j < a->n_past ? past : now;
+    if (!mask)
+        return;
+    p->n_mask = mask->shape.dim[mask->shape.rank - 1];
+    whole.dim[3] = p->n_mask;
+    md_shape_broadcast_strides(p->mask_stride, &mask->shape, &whole);
+}
 
-        j -= j < a->n_past ? 0 : a->n_past;
-        md_tensor_set_from(out, i, r->t,
-                           h / a->kv_heads * r->batch +
-                               h % a->kv_heads * r->head + j * r->row +
-                               i % size);
+/* Every batch element has as many keys. */
+static md_status read_lengths(md_attend *a, int64_t n_past, md_arena *ar,
+                              md_error *err)
+{
+    int64_t *past, *all;
+
+    MD_TRY(md_exec__scratch(&past, ar, a->n_batch, sizeof(*past), err));
+    MD_TRY(md_exec__scratch(&all, ar, a->n_batch, sizeof(*all), err));
+    for (int64_t b = 0; b < a->n_batch; b++) {
+        past[b] = n_past;
+        all[b] = a->n_keys;
     }
+    a->n_past = past;
+    a->n_all = all;
+    return MD_OK;
+}
+
+static md_status prepare(plan *p, md_exec *x, md_tensor *const *out,
+                         md_arena *ar, md_error *err)
+{
+    const md_tensor *past = input(x, IN_PAST_K);
+    int64_t n_past = past ? past->shape.dim[LENGTH] : 0, n_all, n_new;
+    md_type q, k, v, y;
+    md_infer c;
+
+    MD_TRY(md_exec__infer_view(x, &c, ar, err));
+    MD_TRY(find_shapes(&c, &q, &k, &v, err));
+    n_all = k.dim[LENGTH].k;
+    n_new = n_all - n_past;
+    y = q;
+    y.dim[SIZE] = v.dim[SIZE];
+    *p = (plan){ .x = x, .n_new = n_new };
+    p->a = (md_attend){
+        .n_batch = q.dim[BATCH].k,
+        .q_heads = q.dim[HEADS].k,
+        .kv_heads = k.dim[HEADS].k,
+        .n_q = q.dim[LENGTH].k,
+        .n_keys = n_all,
+        .q = heads_of(x->in[IN_Q], &q, q.dim[LENGTH].k),
+        .k = heads_of(x->in[IN_K], &k, n_new),
+        .v = heads_of(x->in[IN_V], &v, n_new),
+        .past_k = heads_of(past, &k, n_past),
+        .past_v = heads_of(input(x, IN_PAST_V), &v, n_past),
+        .y = heads_of(out[OUT_Y], &y, q.dim[LENGTH].k),
+        .scale = md_node_attr_f(x->node, "scale", 0.0f),
+        .softcap = md_node_attr_f(x->node, "softcap", 0.0f),
+        .bias = add_bias,
+        .ctx = p,
+        .qk = out[OUT_QK],
+        .stage = (md_attend_stage)md_node_attr_i(x->node,
+                                                 "qk_matmul_output_mode", 0),
+    };
+    if (!md_node_attr(x->node, "scale"))
+        p->a.scale = 1.0 / sqrt((double)q.dim[SIZE].k);
+    read_mask(p);
+    return read_lengths(&p->a, n_past, ar, err);
 }
 
 static md_status run(md_exec *x, md_error *err)
 {
     md_tensor *out[OUT_N];
-    attention a;
+    plan p;
     md_arena ar;
     md_status s;
 
     MD_TRY(md_exec__outputs(x, infer, out, OUT_N, err));
     md_arena_init(&ar, x->alloc, 0);
-    s = prepare(&a, x, &ar, err);
+    s = prepare(&p, x, out, &ar, err);
+    if (s == MD_OK)
+        s = md_attend__run(&p.a, &ar, err);
     if (s == MD_OK) {
-        attend(&a, out);
-        give_present(&a, out[OUT_K], &a.past_k, &a.k, a.size);
-        give_present(&a, out[OUT_V], &a.past_v, &a.v, a.v_size);
+        md_attend__present(&p.a, out[OUT_K], 0, p.a.n_keys, false);
+        md_attend__present(&p.a, out[OUT_V], 0, p.a.n_keys, true);
     }
     md_arena_release(&ar);
     return s;

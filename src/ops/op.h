@@ -69,6 +69,7 @@ enum md_op_flags {
 };
 
 struct md_fast;
+struct md_compose;
 
 typedef struct md_op {
     const char *domain; /* "" is ai.onnx */
@@ -85,6 +86,8 @@ typedef struct md_op {
     int64_t (*macs)(const md_node *n, const md_shape *const *in,
                     const md_shape *const *out);
     const struct md_fast *fast; /* lower.h (optional) */
+    /* The steps that it consists of: compose.h (optional). */
+    md_status (*compose)(struct md_compose *m, md_error *err);
 } md_op;
 
 /* The row for a node, or NULL.  `opset` is the imported version of domain. */

@@ -35,6 +35,8 @@ import judge
 import layers  # noqa: F401  (adds to OPERATORS)
 import ml  # noqa: F401
 import numeric  # noqa: F401
+import text  # noqa: F401
+import microsoft  # noqa: F401
 import quantized  # noqa: F401
 import text  # noqa: F401
 from case import Case

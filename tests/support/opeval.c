@@ -11,7 +11,7 @@
 #include "tensor/compare.h"
 
 enum {
-    IO_MAX = 16
+    IO_MAX = 20
 };
 
 typedef struct line {

@@ -157,6 +157,29 @@ double md_recurrent__dot(const md_recurrent_cell *s, int64_t k, const double *h)
     return sum;
 }
 
+/* Gates i (input), o (output), f (forget) and c (cell), in this order;
+ * peepholes i, o, f. */
+void md_recurrent__lstm(const md_recurrent_cell *s, const double *h)
+{
+    int64_t n = s->n_hidden;
+    double *in = s->x, *out = s->x + n, *forget = s->x + 2 * n;
+    double *cell = s->x + 3 * n;
+    const double *pi = s->peephole, *po = pi + n, *pf = po + n;
+
+    for (int64_t i = 0; i < 4 * n; i++)
+        s->x[i] += md_recurrent__dot(s, i, h);
+    for (int64_t i = 0; i < n; i++) {
+        double vi = md_recurrent__act(s, 0, in[i] + pi[i] * s->c[i]);
+        double vf = 1.0 - vi; /* with input_forget */
+
+        if (!s->variant)
+            vf = md_recurrent__act(s, 0, forget[i] + pf[i] * s->c[i]);
+        s->c[i] = vf * s->c[i] + vi * md_recurrent__act(s, 1, cell[i]);
+        s->h[i] = md_recurrent__act(s, 0, out[i] + po[i] * s->c[i]) *
+                  s->act[2].f(s->c[i], s->act[2].alpha, s->act[2].beta);
+    }
+}
+
 /* --- inference --------------------------------------------------------- */
 
 md_status md_recurrent__directions(const md_node *n, int *out, md_error *err)

@@ -88,6 +88,9 @@ double md_recurrent__dot(const md_recurrent_cell *s, int64_t k,
 /* Activation i of v, clipped. */
 double md_recurrent__act(const md_recurrent_cell *s, int i, double v);
 
+/* The step of an LSTM; `h`: the state as the weights see it. */
+void md_recurrent__lstm(const md_recurrent_cell *s, const double *h);
+
 #define MD_RECURRENT_FUNCTIONS(recurrent)                                      \
     static md_status infer(const md_infer *c, md_error *err)                   \
     {                                                                          \

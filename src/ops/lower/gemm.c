@@ -18,6 +18,7 @@ typedef struct state {
     float *bias;  /* padded, or NULL */
     int64_t k, n;
     bool strict; /* rows of C alone have the bits that they have together */
+    bool trans;  /* a right side that is packed in every run is transposed */
 } state;
 
 typedef struct args {
@@ -181,12 +182,25 @@ static md_status lower_gemm(md_lower *lo, md_error *err)
     return st;
 }
 
+/* MatMul, and FusedMatMul (com.microsoft) where no axes of A move and none of a
+ * batch, and where a factor can go into constants. */
 static md_status lower_matmul(md_lower *lo, md_error *err)
 {
     const md_tensor *b = md_lower__const(lo, 1, MD_DTYPE_F32);
+    const md_node *n = lo->node;
+    bool fused = n->domain[0] != '\0'; /* MatMul has no attributes */
+    bool trans = fused && md_node_attr_i(n, "transB", 0) != 0;
+    float alpha = fused ? md_node_attr_f(n, "alpha", 1.0f) : 1.0f;
+    bool packs = b && b->shape.rank == 2;
     md_status st;
     state *s;
 
+    if (fused && (md_node_attr_i(n, "transA", 0) ||
+                  md_node_attr_i(n, "transBatchA", 0) ||
+                  md_node_attr_i(n, "transBatchB", 0)))
+        return md_fail(err, MD_UNSUPPORTED, "transposed axes of A or a batch");
+    if (!packs && alpha != 1.0f)
+        return md_fail(err, MD_UNSUPPORTED, "a factor but no constant B");
     if (!md_lower__is(lo, 0, MD_DTYPE_F32, -1) ||
         !md_lower__is(lo, 1, MD_DTYPE_F32, -1) || lo->in[0]->rank < 2 ||
         lo->in[1]->rank < 2)
@@ -194,15 +208,16 @@ static md_status lower_matmul(md_lower *lo, md_error *err)
                        "needs float32 operands of rank 2 or more");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     choose(s, lo);
-    if (!b || b->shape.rank != 2)
+    s->trans = trans;
+    if (!packs)
         return MD_OK; /* packed in every run */
     st = pack(s, lo,
               &(md_gemm_f32_b){ .b = b->data,
-                                .rs = b->shape.dim[1],
-                                .cs = 1,
-                                .k = b->shape.dim[0],
-                                .n = b->shape.dim[1] },
-              1.0f, err);
+                                .rs = trans ? 1 : b->shape.dim[1],
+                                .cs = trans ? b->shape.dim[1] : 1,
+                                .k = b->shape.dim[trans ? 1 : 0],
+                                .n = b->shape.dim[trans ? 0 : 1] },
+              alpha, err);
     if (st == MD_OK)
         st = make_bias(s, lo, NULL, 0.0f, err);
     if (st != MD_OK)
@@ -307,7 +322,7 @@ static md_status plan_batched(md_step *st, md_arena *arena, md_error *err)
     MD_TRY(md_step__args(st, arena, (void *)&a, sizeof(*a), err));
     a->m = x->dim[x->rank - 2];
     a->k = x->dim[x->rank - 1];
-    a->n = y->dim[y->rank - 1];
+    a->n = y->dim[y->rank - (s->trans ? 2 : 1)];
     a->lead = *out;
     a->lead.rank = out->rank - 2;
     a->batch = md_shape_n(&a->lead);
@@ -330,24 +345,26 @@ static md_status plan_products(md_step *st, int width, md_arena *arena,
     const md_shape *x = &st->in_shape[0], *y = &st->in_shape[1];
     md_shape lead = st->out_shape[0];
     md_products *p;
+    int64_t n;
     args *a;
 
     MD_TRY(md_step__args(st, arena, (void *)&a, sizeof(*a), err));
     st->n_chunks = 0;
     if (md_shape_n(&lead) == 0)
         return MD_OK;
+    n = y->dim[y->rank - (s->trans ? 2 : 1)];
     lead.rank -= 2;
     p = &a->products;
     *p = (md_products){ .kernel = s->kernel,
                         .strict = s->strict,
                         .m = x->dim[x->rank - 2],
                         .k = x->dim[x->rank - 1],
-                        .n = y->dim[y->rank - 1],
+                        .n = n,
                         .a_row = x->dim[x->rank - 1],
                         .a_col = 1,
-                        .b_row = y->dim[y->rank - 1],
-                        .b_col = 1,
-                        .c_row = y->dim[y->rank - 1],
+                        .b_row = s->trans ? 1 : n,
+                        .b_col = s->trans ? y->dim[y->rank - 1] : 1,
+                        .c_row = n,
                         .rank = lead.rank };
     memcpy(p->dim, lead.dim, sizeof(p->dim[0]) * (size_t)lead.rank);
     lead_steps(p->a_step, x, &lead);
@@ -377,10 +394,13 @@ static void run_matrix(const md_step *st, const float *x, const float *y,
     const args *a = st->args;
     md_gemm_bf16_args g = bf16_args(s, a);
 
-    pack_columns(
-        s, scratch,
-        &(md_gemm_f32_b){ .b = y, .rs = a->n, .cs = 1, .k = a->k, .n = a->n },
-        0, a->n);
+    pack_columns(s, scratch,
+                 &(md_gemm_f32_b){ .b = y,
+                                   .rs = s->trans ? 1 : a->n,
+                                   .cs = s->trans ? a->k : 1,
+                                   .k = a->k,
+                                   .n = a->n },
+                 0, a->n);
     g.a = x;
     g.b = scratch;
     g.c = (float *)st->out[0] + i * a->m * a->n;

@@ -87,7 +87,7 @@ static md_status lower_layernorm(md_lower *lo, md_error *err)
     s->scale = scale->data;
     s->bias = bias ? bias->data : NULL;
     s->eps = md_node_attr_f(n, "epsilon", 1e-5f);
-    s->rms = strcmp(n->op, "RMSNormalization") == 0;
+    s->rms = strcmp(n->op, "LayerNormalization") != 0;
     s->norm = md_norm_f32_select(lo->cpu);
     lo->kernel = s->norm->name;
     return MD_OK;
