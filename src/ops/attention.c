@@ -1,8 +1,10 @@
 /* Scaled dot product attention, in double whatever softmax_precision asks for.
  * A row whose mask leaves nothing to attend to has probabilities 0. */
 #include <math.h>
+#include <string.h>
 
 #include "ops/common/attend.h"
+#include "ops/lower.h"
 
 enum { /* inputs */
     IN_Q,
@@ -215,14 +217,6 @@ static md_status infer(const md_infer *c, md_error *err)
 
 /* --- execution --------------------------------------------------------- */
 
-typedef struct plan {
-    md_attend a;
-    const md_exec *x;
-    int64_t n_new; /* keys behind the past */
-    int64_t mask_stride[MD_RANK_MAX];
-    int64_t n_mask; /* elements of a mask's row */
-} plan;
-
 static const md_tensor *input(const md_exec *x, uint32_t i)
 {
     return md_exec_has(x, i) ? x->in[i] : NULL;
@@ -238,45 +232,21 @@ static md_heads heads_of(const md_tensor *t, const md_type *with_heads,
                : md_heads__first(t, d[HEADS].k, n, d[SIZE].k);
 }
 
-/* What is added to the scores of query i. */
-static void add_bias(const md_attend *a, double *out, int64_t b, int64_t h,
-                     int64_t i)
+static void read_mask(md_attend_mask *m, const md_attend *a, const md_exec *x)
 {
-    const plan *p = a->ctx;
-    const md_tensor *mask = input(p->x, IN_MASK);
-    const md_tensor *lengths = input(p->x, IN_LENGTHS);
-    int64_t valid = lengths ? md_tensor_get_i64(lengths, b) : a->n_keys;
-    int64_t last = a->n_keys - 1; /* key that a causal query may see */
+    const md_tensor *mask = input(x, IN_MASK);
+    md_shape whole = { 4, { a->n_batch, a->q_heads, a->n_q, 0 } };
+    int64_t stride[MD_RANK_MAX];
 
-    if (md_node_attr_i(p->x->node, "is_causal", 0))
-        last = i + (lengths ? valid - a->n_q : a->n_past[b]);
-    for (int64_t j = 0; j < a->n_keys; j++) {
-        double v = 0.0;
-
-        if (j >= valid || j > last || (mask && j >= p->n_mask)) {
-            v = -INFINITY;
-        } else if (mask) {
-            const int64_t *s = p->mask_stride;
-
-            v = md_tensor_get_f64(mask,
-                                  b * s[0] + h * s[1] + i * s[2] + j * s[3]);
-            if (mask->dtype == MD_DTYPE_BOOL)
-                v = v != 0.0 ? 0.0 : -INFINITY;
-        }
-        out[j] = v;
-    }
-}
-
-static void read_mask(plan *p)
-{
-    const md_tensor *mask = input(p->x, IN_MASK);
-    md_shape whole = { 4, { p->a.n_batch, p->a.q_heads, p->a.n_q, 0 } };
-
+    *m = (md_attend_mask){ .bias = mask,
+                           .lengths = input(x, IN_LENGTHS),
+                           .causal =
+                               md_node_attr_i(x->node, "is_causal", 0) != 0 };
     if (!mask)
         return;
-    p->n_mask = mask->shape.dim[mask->shape.rank - 1];
-    whole.dim[3] = p->n_mask;
-    md_shape_broadcast_strides(p->mask_stride, &mask->shape, &whole);
+    m->n_bias = whole.dim[3] = mask->shape.dim[mask->shape.rank - 1];
+    md_shape_broadcast_strides(stride, &mask->shape, &whole);
+    memcpy(m->stride, stride, sizeof(m->stride));
 }
 
 /* Every batch element has as many keys. */
@@ -296,27 +266,26 @@ static md_status read_lengths(md_attend *a, int64_t n_past, md_arena *ar,
     return MD_OK;
 }
 
-static md_status prepare(plan *p, md_exec *x, md_tensor *const *out,
-                         md_arena *ar, md_error *err)
+md_status md_attention__attend(md_attend *a, md_attend_mask *mask,
+                               const md_exec *x, md_tensor *const *out,
+                               md_arena *ar, md_error *err)
 {
     const md_tensor *past = input(x, IN_PAST_K);
-    int64_t n_past = past ? past->shape.dim[LENGTH] : 0, n_all, n_new;
+    int64_t n_past = past ? past->shape.dim[LENGTH] : 0, n_new;
     md_type q, k, v, y;
     md_infer c;
 
     MD_TRY(md_exec__infer_view(x, &c, ar, err));
     MD_TRY(find_shapes(&c, &q, &k, &v, err));
-    n_all = k.dim[LENGTH].k;
-    n_new = n_all - n_past;
+    n_new = k.dim[LENGTH].k - n_past;
     y = q;
     y.dim[SIZE] = v.dim[SIZE];
-    *p = (plan){ .x = x, .n_new = n_new };
-    p->a = (md_attend){
+    *a = (md_attend){
         .n_batch = q.dim[BATCH].k,
         .q_heads = q.dim[HEADS].k,
         .kv_heads = k.dim[HEADS].k,
         .n_q = q.dim[LENGTH].k,
-        .n_keys = n_all,
+        .n_keys = k.dim[LENGTH].k,
         .q = heads_of(x->in[IN_Q], &q, q.dim[LENGTH].k),
         .k = heads_of(x->in[IN_K], &k, n_new),
         .v = heads_of(x->in[IN_V], &v, n_new),
@@ -325,33 +294,33 @@ static md_status prepare(plan *p, md_exec *x, md_tensor *const *out,
         .y = heads_of(out[OUT_Y], &y, q.dim[LENGTH].k),
         .scale = md_node_attr_f(x->node, "scale", 0.0f),
         .softcap = md_node_attr_f(x->node, "softcap", 0.0f),
-        .bias = add_bias,
-        .ctx = p,
+        .mask = mask,
         .qk = out[OUT_QK],
         .stage = (md_attend_stage)md_node_attr_i(x->node,
                                                  "qk_matmul_output_mode", 0),
     };
     if (!md_node_attr(x->node, "scale"))
-        p->a.scale = 1.0 / sqrt((double)q.dim[SIZE].k);
-    read_mask(p);
-    return read_lengths(&p->a, n_past, ar, err);
+        a->scale = 1.0 / sqrt((double)q.dim[SIZE].k);
+    read_mask(mask, a, x);
+    return read_lengths(a, n_past, ar, err);
 }
 
 static md_status run(md_exec *x, md_error *err)
 {
     md_tensor *out[OUT_N];
-    plan p;
+    md_attend_mask mask;
+    md_attend a;
     md_arena ar;
     md_status s;
 
     MD_TRY(md_exec__outputs(x, infer, out, OUT_N, err));
     md_arena_init(&ar, x->alloc, 0);
-    s = prepare(&p, x, out, &ar, err);
+    s = md_attention__attend(&a, &mask, x, out, &ar, err);
     if (s == MD_OK)
-        s = md_attend__run(&p.a, &ar, err);
+        s = md_attend__run(&a, &ar, err);
     if (s == MD_OK) {
-        md_attend__present(&p.a, out[OUT_K], 0, p.a.n_keys, false);
-        md_attend__present(&p.a, out[OUT_V], 0, p.a.n_keys, true);
+        md_attend__present(&a, out[OUT_K], 0, a.n_keys, false);
+        md_attend__present(&a, out[OUT_V], 0, a.n_keys, true);
     }
     md_arena_release(&ar);
     return s;
@@ -378,4 +347,5 @@ const md_op md_op_attention = {
     .infer = infer,
     .run = run,
     .macs = macs,
+    .fast = &md_fast_attention,
 };

@@ -287,28 +287,12 @@ typedef struct plan {
     md_attend a;
     const md_exec *x;
     sizes s;
-    md_mask_index bias;
-    int64_t window; /* keys that a query sees; 0: all */
-    bool causal;
+    md_attend_mask mask;
 } plan;
 
 static const md_tensor *input(const md_exec *x, uint32_t i)
 {
     return md_exec_has(x, i) ? x->in[i] : NULL;
-}
-
-static void add_bias(const md_attend *a, double *out, int64_t b, int64_t h,
-                     int64_t i)
-{
-    const plan *p = a->ctx;
-    int64_t at = a->n_past[b] + i, n = a->n_all[b];
-
-    md_mask_index__row(&p->bias, a, out, b, h, i);
-    for (int64_t j = 0; j < n; j++) {
-        if (at >= n || (p->causal && j > at) ||
-            (p->window > 0 && j <= at - p->window))
-            out[j] = -INFINITY;
-    }
 }
 
 /* P and T of each batch element. */
@@ -465,9 +449,10 @@ static md_status prepare(plan *p, md_exec *x, md_tensor *const *out,
     *p = (plan){ .x = x };
     MD_TRY(md_exec__infer_view(x, &c, ar, err));
     MD_TRY(find_sizes(&c, &p->s, err));
-    p->bias = md_mask_index__of(n, NULL, input(x, IN_BIAS));
-    p->causal = md_node_attr_i(n, "causal", 1) != 0;
-    p->window = md_node_attr_i(n, "local_window_size", -1);
+    p->mask = md_mask_index__of(n, NULL, input(x, IN_BIAS));
+    p->mask.causal = md_node_attr_i(n, "causal", 1) != 0;
+    p->mask.window = md_node_attr_i(n, "local_window_size", -1);
+    p->mask.padded = true;
     p->a = (md_attend){
         .n_batch = p->s.batch.k,
         .q_heads = p->s.heads,
@@ -483,8 +468,7 @@ static md_status prepare(plan *p, md_exec *x, md_tensor *const *out,
         .softcap = md_node_attr_f(n, "softcap", 0.0f),
         .smooth = md_node_attr_i(n, "smooth_softmax", -1) == 1,
         .sink = input(x, IN_SINK),
-        .bias = add_bias,
-        .ctx = p,
+        .mask = &p->mask,
         .stage = md_node_attr_i(n, "qk_output", 0) == 2 ? MD_ATTEND_SOFTMAX
                                                         : MD_ATTEND_BIASED,
     };

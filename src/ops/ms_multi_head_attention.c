@@ -25,6 +25,14 @@ static md_status run(md_exec *x, md_error *err)
     return md_multi_head__run(x, &places, infer, err);
 }
 
+md_status md_multi_head_attention__attend(md_attend *a, md_attend_mask *mask,
+                                          const md_exec *x,
+                                          md_tensor *const *out, md_arena *ar,
+                                          md_error *err)
+{
+    return md_multi_head__attend(a, mask, x, &places, out, ar, err);
+}
+
 const md_op md_op_ms_multi_head_attention = {
     .domain = "com.microsoft",
     .name = "MultiHeadAttention",
@@ -35,4 +43,5 @@ const md_op md_op_ms_multi_head_attention = {
     .out_max = 4,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_attention,
 };

@@ -27,4 +27,5 @@ const md_op md_op_ms_skip_simplified_layer_normalization = {
     .out_max = 4,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_skip_norm,
 };

@@ -165,12 +165,6 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
-static void add_bias(const md_attend *a, double *out, int64_t b, int64_t h,
-                     int64_t i)
-{
-    md_mask_index__row(a->ctx, a, out, b, h, i);
-}
-
 /* Heads of a part of each row. */
 static md_heads part_of(const md_tensor *t, int64_t at, int64_t heads,
                         int64_t width)
@@ -184,8 +178,9 @@ static md_heads part_of(const md_tensor *t, int64_t at, int64_t heads,
     return h;
 }
 
-static md_status prepare(md_attend *a, md_exec *x, md_tensor *const *out,
-                         md_arena *ar, md_error *err)
+md_status md_qkv_attention__attend(md_attend *a, md_attend_mask *mask,
+                                   const md_exec *x, md_tensor *const *out,
+                                   md_arena *ar, md_error *err)
 {
     const md_tensor *qkv = x->in[IN_QKV];
     const md_tensor *past = md_exec_has(x, IN_PAST) ? x->in[IN_PAST] : NULL;
@@ -194,6 +189,9 @@ static md_status prepare(md_attend *a, md_exec *x, md_tensor *const *out,
     md_infer c;
     widths w;
 
+    *mask = md_mask_index__of(x->node,
+                              md_exec_has(x, IN_MASK) ? x->in[IN_MASK] : NULL,
+                              md_exec_has(x, IN_BIAS) ? x->in[IN_BIAS] : NULL);
     MD_TRY(md_exec__infer_view(x, &c, ar, err));
     MD_TRY(find_widths(&c, &w, err));
     MD_TRY(find_lengths(&c, &w, &all, &present, err));
@@ -204,8 +202,8 @@ static md_status prepare(md_attend *a, md_exec *x, md_tensor *const *out,
                       .n_keys = all.k,
                       .q = part_of(qkv, 0, w.heads, w.q),
                       .k = part_of(qkv, w.q, w.heads, w.q),
-                      .v = part_of(qkv, 2 * w.q, w.heads, w.v),
-                      .bias = add_bias };
+                      .v = part_of(qkv, 2 * w.q, w.heads, w.v) };
+    a->mask = mask;
     a->y = md_heads__last(out[0], w.heads, a->n_q, w.v / w.heads);
     if (past) {
         const int64_t *d = past->shape.dim;
@@ -231,13 +229,10 @@ static md_status prepare(md_attend *a, md_exec *x, md_tensor *const *out,
 static md_status compute(md_exec *x, md_tensor *const *out, md_arena *ar,
                          md_error *err)
 {
-    md_mask_index mask = md_mask_index__of(
-        x->node, md_exec_has(x, IN_MASK) ? x->in[IN_MASK] : NULL,
-        md_exec_has(x, IN_BIAS) ? x->in[IN_BIAS] : NULL);
+    md_attend_mask mask;
     md_attend a;
 
-    MD_TRY(prepare(&a, x, out, ar, err));
-    a.ctx = &mask;
+    MD_TRY(md_qkv_attention__attend(&a, &mask, x, out, ar, err));
     MD_TRY(md_attend__run(&a, ar, err));
     if (out[1]) {
         int64_t n = out[1]->shape.dim[3];
@@ -274,4 +269,5 @@ const md_op md_op_qkv_attention = {
     .out_max = 2,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_attention,
 };

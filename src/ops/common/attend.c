@@ -56,6 +56,81 @@ static void load_key(const md_attend *a, double *out, bool values, int64_t b,
         load(out, values ? &a->v : &a->k, b, head, j - n_past);
 }
 
+/* The mask takes key j out. */
+static bool is_masked(const md_attend *a, int64_t b, int64_t i, int64_t j)
+{
+    const int32_t *v = a->mask->keys->data;
+    const int64_t *d = a->mask->keys->shape.dim;
+
+    switch (a->mask->keys->shape.rank) {
+    case 1:
+        return j >= v[b] || (d[0] == 2 * a->n_batch && j < v[a->n_batch + b]);
+    case 2:
+        return j < d[1] && v[b * d[1] + j] <= 0;
+    case 3:
+        return v[(b * d[1] + i) * d[2] + j] <= 0;
+    default:
+        return v[(b * d[2] + a->n_past[b] + i) * d[3] + j] <= 0;
+    }
+}
+
+double md_attend__filter(const md_attend *a, int64_t b, int64_t i, int64_t j)
+{
+    return is_masked(a, b, i, j) ? a->mask->filter : 0.0;
+}
+
+/* Keys of element b that are valid. */
+static int64_t valid_keys(const md_attend *a, int64_t b)
+{
+    const md_tensor *t = a->mask ? a->mask->lengths : NULL;
+    int64_t n = t ? md_tensor_get_i64(t, b) : a->n_all[b];
+
+    return n < a->n_all[b] ? n : a->n_all[b];
+}
+
+int64_t md_attend__last(const md_attend *a, int64_t b, int64_t i)
+{
+    int64_t valid = valid_keys(a, b), last = valid - 1;
+
+    if (a->mask && a->mask->causal) {
+        int64_t at = a->n_past[b] + i;
+
+        if (a->mask->lengths)
+            at = i + md_tensor_get_i64(a->mask->lengths, b) - a->n_q;
+        last = at < last ? at : last;
+    }
+    if (a->mask && a->mask->padded && a->n_past[b] + i >= a->n_all[b])
+        last = -1;
+    return last;
+}
+
+void md_attend__mask_row(const md_attend *a, double *out, int64_t b, int64_t h,
+                         int64_t i)
+{
+    const md_attend_mask *m = a->mask;
+    const int64_t *s = m->stride;
+    int64_t last = md_attend__last(a, b, i);
+    int64_t first = m->window > 0 ? a->n_past[b] + i - m->window + 1 : 0;
+
+    for (int64_t j = 0; j < a->n_all[b]; j++) {
+        double v = 0.0;
+
+        if (j < first || j > last || (m->bias && j >= m->n_bias)) {
+            out[j] = -INFINITY;
+            continue;
+        }
+        if (m->bias) {
+            v = md_tensor_get_f64(m->bias, m->bias_at + b * s[0] + h * s[1] +
+                                               i * s[2] + j * s[3]);
+            if (m->bias->dtype == MD_DTYPE_BOOL)
+                v = v != 0.0 ? 0.0 : -INFINITY;
+        }
+        if (m->keys)
+            v += md_attend__filter(a, b, i, j);
+        out[j] = v;
+    }
+}
+
 typedef struct room {
     double *keys, *values; /* [n_keys, size] of one head */
     double *scores, *bias; /* [n_keys] */
@@ -115,8 +190,8 @@ static void score_row(const md_attend *a, const room *r, int64_t b, int64_t h,
     for (int64_t j = 0; a->softcap > 0.0 && j < n; j++)
         r->scores[j] = tanh(r->scores[j] / a->softcap) * a->softcap;
     show(a, r, MD_ATTEND_CAPPED, b, h, i);
-    if (a->bias) {
-        a->bias(a, r->bias, b, h, i);
+    if (a->mask) {
+        md_attend__mask_row(a, r->bias, b, h, i);
         for (int64_t j = 0; j < n; j++)
             r->scores[j] =
                 r->bias[j] == -INFINITY ? -INFINITY : r->scores[j] + r->bias[j];

@@ -1,7 +1,5 @@
 #include "ops/common/mask_index.h"
 
-#include <math.h>
-
 static bool may_equal(md_dim a, md_dim b)
 {
     return !md_dim_is_const(a) || !md_dim_is_const(b) || a.k == b.k;
@@ -78,61 +76,25 @@ md_status md_mask_index__check_bias(const md_infer *c, uint32_t i, md_dim b,
     return MD_OK;
 }
 
-md_mask_index md_mask_index__of(const md_node *n, const md_tensor *mask,
-                                const md_tensor *bias)
+md_attend_mask md_mask_index__of(const md_node *n, const md_tensor *mask,
+                                 const md_tensor *bias)
 {
-    md_mask_index m = {
-        .mask = mask,
+    bool dummy = mask && mask->shape.rank == 2 && mask->shape.dim[1] == 1;
+    md_attend_mask m = {
+        .keys = dummy ? NULL : mask, /* the same for all keys */
         .bias = bias,
         .filter = md_node_attr_f(n, "mask_filter_value", -10000.0f),
         .causal = md_node_attr_i(n, "unidirectional", 0) != 0,
     };
-    bool dummy = mask && mask->shape.rank == 2 && mask->shape.dim[1] == 1;
 
-    if (dummy) /* the same for all keys */
-        m.mask = NULL;
     if (bias) {
         const int64_t *d = bias->shape.dim;
 
         m.stride[0] = d[0] == 1 ? 0 : d[1] * d[2] * d[3];
         m.stride[1] = d[1] == 1 ? 0 : d[2] * d[3];
         m.stride[2] = d[3];
+        m.stride[3] = 1;
+        m.n_bias = d[3];
     }
     return m;
-}
-
-/* The mask takes key j out. */
-static bool is_masked(const md_mask_index *m, const md_attend *a, int64_t b,
-                      int64_t i, int64_t j)
-{
-    const int32_t *v = m->mask->data;
-    const int64_t *d = m->mask->shape.dim;
-
-    switch (m->mask->shape.rank) {
-    case 1:
-        return j >= v[b] || (d[0] == 2 * a->n_batch && j < v[a->n_batch + b]);
-    case 2:
-        return j < d[1] && v[b * d[1] + j] <= 0;
-    case 3:
-        return v[(b * d[1] + i) * d[2] + j] <= 0;
-    default:
-        return v[(b * d[2] + a->n_past[b] + i) * d[3] + j] <= 0;
-    }
-}
-
-void md_mask_index__row(const md_mask_index *m, const md_attend *a, double *out,
-                        int64_t b, int64_t h, int64_t i)
-{
-    for (int64_t j = 0; j < a->n_all[b]; j++) {
-        double v = 0.0;
-
-        if (m->bias)
-            v = md_tensor_get_f64(m->bias, b * m->stride[0] + h * m->stride[1] +
-                                               i * m->stride[2] + j);
-        if (m->mask && is_masked(m, a, b, i, j))
-            v += m->filter;
-        if (m->causal && j > a->n_past[b] + i)
-            v = -INFINITY;
-        out[j] = v;
-    }
 }

@@ -12,14 +12,6 @@
 
 #include "ops/common/attend.h"
 
-typedef struct md_mask_index {
-    const md_tensor *mask;       /* or NULL */
-    const md_tensor *bias;       /* [B or 1, N or 1, S, T], or NULL */
-    int64_t stride[MD_RANK_MAX]; /* of bias, by b, h and i */
-    double filter;
-    bool causal;
-} md_mask_index;
-
 /* Input i is a mask for batch element count b, s queries and t keys; of these
  * `l` are new. */
 md_status md_mask_index__check(const md_infer *c, uint32_t i, md_dim b,
@@ -31,11 +23,7 @@ md_status md_mask_index__check_bias(const md_infer *c, uint32_t i, md_dim b,
                                     md_error *err);
 
 /* mask and bias may be NULL; attributes are n's. */
-md_mask_index md_mask_index__of(const md_node *n, const md_tensor *mask,
-                                const md_tensor *bias);
-
-/* The row of query i, for md_attend.bias. */
-void md_mask_index__row(const md_mask_index *m, const md_attend *a, double *out,
-                        int64_t b, int64_t h, int64_t i);
+md_attend_mask md_mask_index__of(const md_node *n, const md_tensor *mask,
+                                 const md_tensor *bias);
 
 #endif

@@ -282,32 +282,17 @@ md_status md_multi_head__infer(const md_infer *c, const md_multi_head *at,
 
 /* --- execution --------------------------------------------------------- */
 
-typedef struct plan {
-    md_attend a;
-    md_mask_index mask;
-    const md_tensor *beams; /* [B / width, width, M], or NULL */
-} plan;
-
 static const md_tensor *input(const md_exec *x, uint32_t i)
 {
     return i != MD_VALUE_NONE && md_exec_has(x, i) ? x->in[i] : NULL;
 }
 
-static void add_bias(const md_attend *a, double *out, int64_t b, int64_t h,
-                     int64_t i)
-{
-    const plan *p = a->ctx;
-
-    md_mask_index__row(&p->mask, a, out, b, h, i);
-}
-
 /* The beam that row j of the past came from. */
 static int64_t beam_of(const md_attend *a, int64_t b, int64_t j)
 {
-    const plan *p = a->ctx;
-    const int64_t *d = p->beams->shape.dim;
+    const int64_t *d = a->beams->shape.dim;
 
-    return b / d[1] * d[1] + ((const int32_t *)p->beams->data)[b * d[2] + j];
+    return b / d[1] * d[1] + ((const int32_t *)a->beams->data)[b * d[2] + j];
 }
 
 /* Part i of n that lie side by side in each head's row. */
@@ -376,21 +361,20 @@ static md_status read_lengths(md_attend *a, const md_multi_head_sizes *s,
 }
 
 /* Beams are those of the node's own batch, for every row of the past. */
-static md_status read_beams(plan *p, const md_exec *x, const md_multi_head *at,
-                            md_error *err)
+static md_status read_beams(md_attend *a, const md_exec *x,
+                            const md_multi_head *at, md_error *err)
 {
     const md_tensor *t = input(x, at->beams);
-    int64_t past = p->a.n_batch ? p->a.n_past[0] : 0;
+    int64_t past = a->n_batch ? a->n_past[0] : 0;
 
     if (!t || past == 0)
         return MD_OK;
-    if (t->shape.rank != 3 ||
-        t->shape.dim[0] * t->shape.dim[1] != p->a.n_batch ||
+    if (t->shape.rank != 3 || t->shape.dim[0] * t->shape.dim[1] != a->n_batch ||
         t->shape.dim[2] < past)
         return md_fail(err, MD_INVALID,
                        "cache_indirection is not [batch, beams, length] for "
                        "%lld rows of %lld",
-                       (long long)p->a.n_batch, (long long)past);
+                       (long long)a->n_batch, (long long)past);
     for (int64_t i = 0; i < md_tensor_n(t); i++) {
         int64_t beam = md_tensor_get_i64(t, i);
 
@@ -400,8 +384,8 @@ static md_status read_beams(plan *p, const md_exec *x, const md_multi_head *at,
                 "cache_indirection has beam %lld, 0 to %lld expected",
                 (long long)beam, (long long)t->shape.dim[1] - 1);
     }
-    p->beams = t;
-    p->a.source = beam_of;
+    a->beams = t;
+    a->source = beam_of;
     return MD_OK;
 }
 
@@ -418,23 +402,23 @@ static void add_row_bias(md_attend *a, const md_tensor *bias,
     a->v.bias_at = 2 * width;
 }
 
-static md_status prepare(plan *p, md_exec *x, const md_multi_head *at,
-                         md_tensor *const *out, md_arena *ar, md_error *err)
+md_status md_multi_head__attend(md_attend *a, md_attend_mask *mask,
+                                const md_exec *x, const md_multi_head *at,
+                                md_tensor *const *out, md_arena *ar,
+                                md_error *err)
 {
-    md_attend *a = &p->a;
     md_multi_head_sizes s;
     md_infer c;
 
     MD_TRY(md_exec__infer_view(x, &c, ar, err));
     MD_TRY(md_multi_head__sizes(&c, at, &s, err));
-    *p = (plan){ .mask = md_mask_index__of(x->node, input(x, at->mask),
-                                           input(x, at->attention_bias)) };
+    *mask = md_mask_index__of(x->node, input(x, at->mask),
+                              input(x, at->attention_bias));
     *a = (md_attend){ .n_batch = s.batch.k,
                       .q_heads = s.heads,
                       .kv_heads = s.heads,
                       .n_q = s.n_q.k,
-                      .bias = add_bias,
-                      .ctx = p,
+                      .mask = mask,
                       .qk = out[3],
                       .stage = MD_ATTEND_BIASED };
     place_rows(a, x, at, &s);
@@ -448,17 +432,19 @@ static md_status prepare(plan *p, md_exec *x, const md_multi_head *at,
     a->scale = md_node_attr_f(x->node, "scale", 0.0f);
     if (a->scale == 0.0)
         a->scale = 1.0 / sqrt((double)s.size.k);
-    MD_TRY(read_lengths(a, &s, ar, err));
-    return read_beams(p, x, at, err);
+    return read_lengths(a, &s, ar, err);
 }
 
 static md_status compute(md_exec *x, const md_multi_head *at,
                          md_tensor *const *out, md_arena *ar, md_error *err)
 {
-    plan p;
+    md_attend_mask mask;
+    md_attend a;
 
-    MD_TRY(prepare(&p, x, at, out, ar, err));
-    MD_TRY(md_attend__run(&p.a, ar, err));
+    MD_TRY(md_multi_head__attend(&a, &mask, x, at, out, ar, err));
+    MD_TRY(read_beams(&a, x, at, err));
+    MD_TRY(md_attend__run(&a, ar, err));
+    a.source = NULL; /* the present is the past as it is */
     for (int i = 1; i <= 2; i++) {
         uint32_t past = i == 1 ? at->past_k : at->past_v;
 
@@ -466,8 +452,7 @@ static md_status compute(md_exec *x, const md_multi_head *at,
             continue;
         if (input(x, at->past_length) && input(x, past))
             md_move_all(out[i], x->in[past]); /* one buffer, if not in place */
-        p.a.source = NULL;
-        md_attend__present(&p.a, out[i], 0, out[i]->shape.dim[2], i == 2);
+        md_attend__present(&a, out[i], 0, out[i]->shape.dim[2], i == 2);
     }
     return MD_OK;
 }

@@ -33,6 +33,12 @@ md_status md_multi_head__infer(const md_infer *c, const md_multi_head *at,
 md_status md_multi_head__sizes(const md_infer *c, const md_multi_head *at,
                                md_multi_head_sizes *s, md_error *err);
 
+/* What the node computes, and with which mask; beams are not read. */
+md_status md_multi_head__attend(md_attend *a, md_attend_mask *mask,
+                                const md_exec *x, const md_multi_head *at,
+                                md_tensor *const *out, md_arena *ar,
+                                md_error *err);
+
 md_status md_multi_head__run(md_exec *x, const md_multi_head *at,
                              md_infer_fn *infer, md_error *err);
 

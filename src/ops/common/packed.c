@@ -18,27 +18,6 @@ md_status md_packed__check(const md_infer *c, const md_packed *at,
                                      offsets->dim[1], offsets->dim[1], err);
 }
 
-/* One sequence at a time. */
-typedef struct sequence {
-    md_mask_index mask;
-    int64_t b;
-} sequence;
-
-static void add_bias(const md_attend *a, double *out, int64_t b, int64_t h,
-                     int64_t i)
-{
-    const sequence *s = a->ctx;
-
-    (void)b;
-    for (int64_t j = 0; j < a->n_keys; j++) {
-        out[j] = 0.0;
-        if (s->mask.bias)
-            out[j] = md_tensor_get_f64(
-                s->mask.bias, s->b * s->mask.stride[0] + h * s->mask.stride[1] +
-                                  i * s->mask.stride[2] + j);
-    }
-}
-
 /* The heads of tokens from `at` on. */
 static md_heads from_token(const md_heads *h, int64_t at)
 {
@@ -54,9 +33,8 @@ md_status md_packed__attend(md_attend *a, const md_exec *x, const md_packed *at,
     const int32_t *sums = x->in[at->sums]->data;
     int64_t batch = x->in[at->offsets]->shape.dim[0];
     int64_t length = x->in[at->offsets]->shape.dim[1], none = 0, n;
-    sequence s = { .mask = md_mask_index__of(
-                       x->node, NULL,
-                       md_exec_has(x, at->bias) ? x->in[at->bias] : NULL) };
+    md_attend_mask mask = md_mask_index__of(
+        x->node, NULL, md_exec_has(x, at->bias) ? x->in[at->bias] : NULL);
     md_attend one;
 
     for (int64_t b = 0; b < batch; b++) {
@@ -67,14 +45,13 @@ md_status md_packed__attend(md_attend *a, const md_exec *x, const md_packed *at,
                            "up to %lld more and %lld in all expected",
                            (long long)sums[b], (long long)sums[b + 1],
                            (long long)length, (long long)tokens);
-        s.b = b;
+        mask.bias_at = b * mask.stride[0];
         one = *a;
         one.n_batch = 1;
         one.n_q = one.n_keys = n;
         one.n_past = &none;
         one.n_all = &n;
-        one.bias = add_bias;
-        one.ctx = &s;
+        one.mask = &mask;
         one.q = from_token(&a->q, sums[b]);
         one.k = from_token(&a->k, sums[b]);
         one.v = from_token(&a->v, sums[b]);

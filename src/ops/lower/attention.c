@@ -1,0 +1,443 @@
+/*
+ * Attention (ai.onnx), MultiHeadAttention (com.microsoft) and QkvAttention, in
+ * float32: a chunk is a head of keys with the heads of queries that share it.
+ * Keys and values are packed once for it; then rows of scores come and go in
+ * scratch, a block of queries at a time.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "kernels/binary_f32.h"
+#include "kernels/gemm_f32.h"
+#include "kernels/softmax_f32.h"
+#include "kernels/unary_f32.h"
+#include "ops/common/attend.h"
+#include "ops/lower/common.h"
+
+enum {
+    ROWS = 64 /* queries of a block */
+};
+
+typedef struct state {
+    md_attend_fn *describe;
+    const md_gemm_f32_kernel *gemm;
+    const md_softmax_f32_kernel *softmax;
+    const md_binary_f32_kernel *binary;
+    const md_unary_f32_kernel *unary;
+    bool strict;
+} state;
+
+typedef struct args {
+    md_attend a; /* its tensors are headers in `tensor` */
+    md_attend_mask mask;
+    md_tensor *tensor; /* the node's inputs, then its outputs; no data */
+    const md_tensor *present[2];
+    int64_t present_at[2], n_present; /* first element; rows of a head */
+    int64_t n_past;
+    size_t k_size, v_size; /* bytes of packed keys and values */
+    bool copies[2];        /* keys, values: they come from two places or with a
+                            * bias, and there is no present to hold them */
+} args;
+
+/* --- lowering ---------------------------------------------------------- */
+
+static bool is_wanted(const md_node *n, uint32_t i)
+{
+    return i < n->n_out && n->out[i] != MD_VALUE_NONE;
+}
+
+/* All floats are float32, and what holds integers is a mask. */
+static bool all_f32(const md_lower *lo)
+{
+    for (uint32_t i = 0; i < lo->node->n_in; i++) {
+        md_dtype t = lo->in[i] ? lo->in[i]->dtype : MD_DTYPE_F32;
+
+        if (t != MD_DTYPE_F32 && t != MD_DTYPE_I32 && t != MD_DTYPE_BOOL &&
+            t != MD_DTYPE_I64)
+            return false;
+    }
+    return true;
+}
+
+static md_attend_fn *describe_of(const md_node *n)
+{
+    if (strcmp(n->domain, "modeld") == 0)
+        return md_qkv_attention__attend;
+    if (strcmp(n->domain, "com.microsoft") == 0)
+        return md_multi_head_attention__attend;
+    return md_attention__attend;
+}
+
+/* A past with room whose length is an input, and beams. */
+static bool has_buffer(const md_lower *lo)
+{
+    const md_node *n = lo->node;
+    uint32_t length = n->domain[0] == 'm' ? 4 : 8;
+
+    if (!n->domain[0])
+        return false;
+    return (n->n_in > length && lo->in[length]) || (n->n_in > 9 && lo->in[9]);
+}
+
+static md_status lower(md_lower *lo, md_error *err)
+{
+    state *s;
+
+    if (!md_lower__is(lo, 0, MD_DTYPE_F32, -1) || !all_f32(lo))
+        return md_fail(err, MD_UNSUPPORTED, "needs float32");
+    if (is_wanted(lo->node, 3))
+        return md_fail(err, MD_UNSUPPORTED, "scores are an output");
+    if (has_buffer(lo))
+        return md_fail(err, MD_UNSUPPORTED, "a past with room or beams");
+    MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
+    s->describe = describe_of(lo->node);
+    s->gemm = md_gemm_f32_select(lo->cpu);
+    s->softmax = md_softmax_f32_select(lo->cpu);
+    s->binary = md_binary_f32_select(lo->cpu);
+    s->unary = md_unary_f32_select(lo->cpu);
+    s->strict = lo->precision == MD_PRECISION_STRICT;
+    lo->kernel = s->gemm->name;
+    return MD_OK;
+}
+
+/* --- planning ---------------------------------------------------------- */
+
+/* The node as `describe` wants to see it: headers without data. */
+static md_status make_headers(args *a, const md_step *st, md_exec *x,
+                              md_tensor ***out, md_arena *arena, md_error *err)
+{
+    const md_node *n = st->node;
+    const md_tensor **in = md_arena_calloc(arena, n->n_in + 1u, sizeof(*in));
+
+    a->tensor =
+        md_arena_calloc(arena, n->n_in + n->n_out + 1u, sizeof(*a->tensor));
+    *out = md_arena_calloc(arena, n->n_out + 4u, sizeof(**out));
+    if (!in || !a->tensor || !*out)
+        return md_fail_nomem(err, n->n_in * sizeof(*in));
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        if (n->in[i] == MD_VALUE_NONE)
+            continue;
+        a->tensor[i] =
+            (md_tensor){ .dtype = st->in_dtype[i], .shape = st->in_shape[i] };
+        in[i] = &a->tensor[i];
+    }
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        if (n->out[i] == MD_VALUE_NONE)
+            continue;
+        a->tensor[n->n_in + i] =
+            (md_tensor){ .dtype = st->out_dtype[i], .shape = st->out_shape[i] };
+        (*out)[i] = &a->tensor[n->n_in + i];
+    }
+    *x = (md_exec){ .node = n, .in = in, .alloc = arena->alloc };
+    return MD_OK;
+}
+
+/* Where past and new keys and values come together. */
+static void place_present(args *a, const state *s, md_tensor *const *out)
+{
+    bool joined = s->describe == md_qkv_attention__attend;
+    int64_t heads = a->a.n_batch * a->a.kv_heads;
+
+    a->n_present = a->a.n_keys;
+    a->present[0] = out[1];
+    a->present[1] = joined ? out[1] : out[2];
+    if (joined)
+        a->present_at[1] = heads * a->n_present * a->a.k.size;
+    for (int i = 0; i < 2; i++) {
+        const md_heads *h = i == 0 ? &a->a.k : &a->a.v;
+
+        a->copies[i] = !a->present[i] && (a->n_past > 0 || h->bias);
+    }
+}
+
+/* Floats of scratch: packed keys and values, copies of them, and for a block
+ * of queries these, their scores, and rows of what is added to scores. */
+static bool scratch_size(size_t *size, args *a)
+{
+    int64_t n = a->a.n_keys, k = a->a.k.size, v = a->a.v.size;
+    int64_t floats = n * (k + v) + ROWS * (k + n) + 2 * n + 6 * MD_BLOCK;
+
+    if (!md_gemm_f32_packed_size(&a->k_size, k, n) ||
+        !md_gemm_f32_packed_size(&a->v_size, n, v))
+        return false;
+    a->k_size = md_round_up(a->k_size, MD_CACHE_LINE);
+    a->v_size = md_round_up(a->v_size, MD_CACHE_LINE);
+    return md_mul_size(size, (size_t)floats, sizeof(float)) &&
+           md_add_size(size, *size, a->k_size) &&
+           md_add_size(size, *size, a->v_size);
+}
+
+static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
+{
+    const state *s = st->state;
+    md_tensor **out;
+    md_exec x;
+    args *a;
+
+    (void)width;
+    MD_TRY(md_step__args(st, arena, (void *)&a, sizeof(*a), err));
+    MD_TRY(make_headers(a, st, &x, &out, arena, err));
+    MD_TRY(s->describe(&a->a, &a->mask, &x, out, arena, err));
+    a->n_past = a->a.n_batch ? a->a.n_past[0] : 0;
+    place_present(a, s, out);
+    st->n_chunks = a->a.n_batch * a->a.kv_heads;
+    if (!scratch_size(&st->scratch_size, a))
+        return md_fail_nomem(err, SIZE_MAX);
+    return MD_OK;
+}
+
+/* --- running ----------------------------------------------------------- */
+
+/* One chunk at work. */
+typedef struct job {
+    const md_step *st;
+    const state *s;
+    const args *a;
+    md_attend at; /* the same with masks that have data */
+    md_attend_mask mask;
+    md_tensor data[3]; /* of the mask */
+    int64_t b, h;      /* head of keys */
+    float *k, *v;      /* packed */
+    float *rows[2];    /* copies of keys and values */
+    float *query, *scores, *base;
+} job;
+
+/* The data of a header. */
+static float *data_of(const md_step *st, const md_tensor *t)
+{
+    const args *a = st->args;
+    size_t i = (size_t)(t - a->tensor);
+
+    return i < st->node->n_in ? st->in[i] : st->out[i - st->node->n_in];
+}
+
+static const float *row_at(const job *j, const md_heads *h, int64_t head,
+                           int64_t row)
+{
+    return data_of(j->st, h->t) + h->at + j->b * h->batch + head * h->head +
+           row * h->row;
+}
+
+static void copy_row(const job *j, float *to, const md_heads *h, int64_t head,
+                     int64_t row)
+{
+    const float *from = row_at(j, h, head, row);
+
+    if (h->bias)
+        j->s->binary->run(to, from,
+                          data_of(j->st, h->bias) + h->bias_at + head * h->size,
+                          (size_t)h->size, 1, 1,
+                          &(md_binary_op){ MD_BINARY_ADD, MD_ACT_NONE, 0, 0 });
+    else
+        memcpy(to, from, (size_t)h->size * sizeof(*to));
+}
+
+/* Keys or values of the head where they lie in one place: their rows and the
+ * step between them. */
+static const float *gather(const job *j, bool values, int64_t *step)
+{
+    const args *a = j->a;
+    const md_heads *now = values ? &a->a.v : &a->a.k;
+    const md_heads *past = values ? &a->a.past_v : &a->a.past_k;
+    const md_tensor *present = a->present[values];
+    float *to = j->rows[values];
+
+    if (!present && !a->copies[values]) {
+        *step = now->row;
+        return row_at(j, now, j->h, 0);
+    }
+    *step = now->size;
+    if (present)
+        to = data_of(j->st, present) + a->present_at[values] +
+             (j->b * a->a.kv_heads + j->h) * a->n_present * now->size;
+    for (int64_t i = 0; i < a->a.n_keys; i++) {
+        bool old = i < a->n_past;
+
+        copy_row(j, to + i * now->size, old ? past : now, j->h,
+                 old ? i : i - a->n_past);
+    }
+    return to;
+}
+
+static void pack(const job *j)
+{
+    const md_attend *a = &j->a->a;
+    int64_t step;
+    const float *rows = gather(j, false, &step);
+
+    j->s->gemm->pack_b(
+        j->k,
+        &(md_gemm_f32_b){
+            .b = rows, .rs = 1, .cs = step, .k = a->k.size, .n = a->n_keys },
+        0, a->n_keys);
+    rows = gather(j, true, &step);
+    j->s->gemm->pack_b(
+        j->v,
+        &(md_gemm_f32_b){
+            .b = rows, .rs = step, .cs = 1, .k = a->n_keys, .n = a->v.size },
+        0, a->v.size);
+}
+
+static void multiply(const job *j, float *c, int64_t ldc, const float *a,
+                     int64_t lda, const float *b, int64_t m, int64_t n,
+                     int64_t k)
+{
+    j->s->gemm->run(&(md_gemm_f32_args){ .m = m,
+                                         .n = n,
+                                         .k = k,
+                                         .a = a,
+                                         .lda = lda,
+                                         .b = b,
+                                         .c = c,
+                                         .ldc = ldc,
+                                         .ep = MD_EPILOGUE_INIT,
+                                         .strict = j->s->strict },
+                    0, m, 0, n);
+}
+
+/* scores * scale, and softcap. */
+static void scale(const job *j, float *v, int64_t n)
+{
+    const md_attend *a = &j->a->a;
+    bool cap = a->softcap > 0.0;
+    float f = (float)(cap ? a->scale / a->softcap : a->scale);
+    const md_binary_op mul = { MD_BINARY_MUL, MD_ACT_NONE, 0, 0 };
+
+    j->s->binary->run(v, v, &f, (size_t)n, 1, 0, &mul);
+    if (!cap)
+        return;
+    f = (float)a->softcap;
+    j->s->unary->act(v, v, (size_t)n, MD_ACT_TANH, 0, 0);
+    j->s->binary->run(v, v, &f, (size_t)n, 1, 0, &mul);
+}
+
+/* A mask that is the same for all heads and queries becomes floats once. */
+static bool is_base(const md_attend_mask *m)
+{
+    return m->keys && m->keys->shape.rank <= 2;
+}
+
+static void make_base(const job *j)
+{
+    for (int64_t i = 0; is_base(&j->mask) && i < j->at.n_keys; i++)
+        j->base[i] = (float)md_attend__filter(&j->at, j->b, 0, i);
+}
+
+/* Add the bias's row, or take out the keys where it is false. */
+static void add_bias(const job *j, float *v, int64_t h, int64_t i)
+{
+    const md_attend_mask *m = &j->mask;
+    const int64_t *s = m->stride;
+    int64_t n = md_min_i64(m->n_bias, j->at.n_keys);
+    int64_t at = m->bias_at + j->b * s[0] + h * s[1] + i * s[2];
+
+    if (m->bias->dtype == MD_DTYPE_F32) {
+        j->s->binary->run(v, v, (const float *)m->bias->data + at, (size_t)n, 1,
+                          s[3] != 0,
+                          &(md_binary_op){ MD_BINARY_ADD, MD_ACT_NONE, 0, 0 });
+    } else {
+        const uint8_t *keep = (const uint8_t *)m->bias->data + at;
+
+        for (int64_t k = 0; k < n; k++)
+            v[k] = keep[k * s[3]] ? v[k] : -INFINITY;
+    }
+    for (int64_t k = n; k < j->at.n_keys; k++)
+        v[k] = -INFINITY;
+}
+
+/* What the mask does to the scores of query i; false when nothing is left. */
+static bool mask_row(const job *j, float *v, int64_t h, int64_t i)
+{
+    const md_attend_mask *m = &j->mask;
+    int64_t n = j->at.n_keys, last = md_attend__last(&j->at, j->b, i), k = 0;
+
+    if (is_base(m)) {
+        j->s->binary->run(v, v, j->base, (size_t)n, 1, 1,
+                          &(md_binary_op){ MD_BINARY_ADD, MD_ACT_NONE, 0, 0 });
+    } else if (m->keys) {
+        for (; k < n; k++)
+            v[k] += (float)md_attend__filter(&j->at, j->b, i, k);
+    }
+    if (m->bias)
+        add_bias(j, v, h, i);
+    for (k = md_max_i64(last + 1, 0); k < n; k++)
+        v[k] = -INFINITY;
+    for (k = 0; k < n && v[k] == -INFINITY;)
+        k++;
+    return k < n;
+}
+
+/* Rows [i0, i1) of queries of head h. */
+static void attend(const job *j, int64_t h, int64_t i0, int64_t i1)
+{
+    const md_attend *a = &j->a->a;
+    int64_t m = i1 - i0, n = a->n_keys, size = a->k.size, lda = a->q.row;
+    const float *q = row_at(j, &a->q, h, i0);
+    float *y = data_of(j->st, a->y.t) + a->y.at + j->b * a->y.batch +
+               h * a->y.head + i0 * a->y.row;
+
+    if (a->q.bias) {
+        for (int64_t i = 0; i < m; i++)
+            copy_row(j, j->query + i * size, &a->q, h, i0 + i);
+        q = j->query;
+        lda = size;
+    }
+    multiply(j, j->scores, n, q, lda, j->k, m, n, size);
+    scale(j, j->scores, m * n);
+    for (int64_t i = 0; i < m; i++) {
+        float *v = j->scores + i * n;
+
+        if (mask_row(j, v, h, i0 + i))
+            j->s->softmax->run(v, v, 1, n, 1, false);
+        else
+            memset(v, 0, (size_t)n * sizeof(*v));
+    }
+    multiply(j, y, a->y.row, j->scores, n, j->v, m, a->v.size, n);
+}
+
+/* The mask's tensors with their data. */
+static void bind_mask(job *j)
+{
+    const md_tensor **const t[] = { &j->mask.keys, &j->mask.bias,
+                                    &j->mask.lengths };
+
+    j->at = j->a->a;
+    j->mask = j->a->mask;
+    for (int i = 0; i < 3; i++) {
+        if (!*t[i])
+            continue;
+        j->data[i] = **t[i];
+        j->data[i].data = data_of(j->st, *t[i]);
+        *t[i] = &j->data[i];
+    }
+    j->at.mask = &j->mask;
+}
+
+static void run(const md_step *st, int64_t chunk, void *scratch)
+{
+    const args *a = st->args;
+    const md_attend *at = &a->a;
+    int64_t n = at->n_keys, group = at->q_heads / at->kv_heads;
+    char *p = scratch;
+    job j = { .st = st, .s = st->state, .a = a };
+
+    bind_mask(&j);
+    j.b = chunk / at->kv_heads;
+    j.h = chunk % at->kv_heads;
+    j.k = (float *)p;
+    j.v = (float *)(p + a->k_size);
+    j.scores = (float *)(p + a->k_size + a->v_size);
+    j.query = j.scores + ROWS * n;
+    j.base = j.query + ROWS * at->k.size;
+    j.rows[0] = j.base + n;
+    j.rows[1] = j.rows[0] + n * at->k.size;
+    pack(&j);
+    make_base(&j);
+    for (int64_t g = 0; g < group && a->a.y.t; g++) {
+        for (int64_t i = 0; i < at->n_q; i += ROWS)
+            attend(&j, j.h * group + g, i, md_min_i64(i + ROWS, at->n_q));
+    }
+}
+
+const md_fast md_fast_attention = { lower, plan, run, NULL, NULL };
