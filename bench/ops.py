@@ -29,6 +29,7 @@ from peers import ROOT, cpu_name
 
 LIBRARY = ROOT / "build" / "release" / "libmodeld.so"
 OPSET = 21
+MS = "com.microsoft"
 ROUNDS = 4
 SECONDS = 0.03
 SETTLE = 0.002  # for threads of the other one to go to sleep
@@ -61,6 +62,10 @@ def i64(*values):
     return Const(np.array(values, np.int64))
 
 
+def i32(*values):
+    return Const(np.array(values, np.int32))
+
+
 class Case:
     def __init__(self, name, op, inputs, n_out=1, domain="", opset=OPSET,
                  **attrs):
@@ -87,7 +92,8 @@ class Case:
             [node], "g", given, [onnx.ValueInfoProto(name=o) for o in outs],
             held)
         model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", self.opset)],
+            graph, opset_imports=[helper.make_opsetid("", self.opset),
+                                  helper.make_opsetid(MS, 1)],
             ir_version=10)
         model = onnx.shape_inference.infer_shapes(model)
         return model.SerializeToString()
@@ -440,6 +446,84 @@ def products():
     yield Case("MatMulInteger", "MatMulInteger",
                [ints(255, 128, 512, dtype=np.uint8),
                 Const(ints(127, 512, 512, dtype=np.int8))])
+
+
+def transformers():
+    """What onnxruntime's optimizers make of transformers."""
+    x = f32(1, 128, 768)
+    row = Const(f32(768))
+    yield Case("FusedMatMul transB", "FusedMatMul",
+               [f32(12, 128, 64), f32(12, 128, 64)], domain=MS, transB=1,
+               alpha=0.125)
+    yield Case("FusedMatMul weights", "FusedMatMul", [x, weights(768, 768)],
+               domain=MS, transB=1)
+    yield Case("FusedGemm Relu", "FusedGemm",
+               [f32(64, 512), weights(512, 512), Const(f32(512))], domain=MS,
+               activation="Relu")
+    yield Case("FusedConv Relu", "FusedConv",
+               [f32(1, 64, 56, 56), weights(64, 64, 3, 3), Const(f32(64))],
+               domain=MS, activation="Relu", pads=[1, 1, 1, 1])
+    yield Case("BiasGelu", "BiasGelu", [f32(1, 128, 3072),
+                                        Const(f32(3072))], domain=MS)
+    yield Case("FastGelu", "FastGelu", [f32(1, 128, 3072),
+                                        Const(f32(3072))], domain=MS)
+    yield Case("QuickGelu", "QuickGelu", [f32(1, 128, 3072)], domain=MS)
+    yield Case("SkipLayerNormalization", "SkipLayerNormalization",
+               [x, f32(1, 128, 768), row, row, row], domain=MS)
+    yield Case("SkipSimplifiedLayerNormalization",
+               "SkipSimplifiedLayerNormalization",
+               [x, f32(1, 128, 768), row], domain=MS)
+    yield Case("EmbedLayerNormalization", "EmbedLayerNormalization",
+               [ints(30000, 1, 128, dtype=np.int32),
+                ints(2, 1, 128, dtype=np.int32), Const(f32(30000, 768)),
+                Const(f32(512, 768)), Const(f32(2, 768)), row, row],
+               n_out=2, domain=MS)
+    yield Case("Attention", "Attention",
+               [x, weights(768, 2304), Const(f32(2304)),
+                np.ones((1, 128), np.int32)], domain=MS, num_heads=12)
+    q, k, v = f32(1, 128, 768), f32(1, 128, 768), f32(1, 128, 768)
+    yield Case("MultiHeadAttention", "MultiHeadAttention", [q, k, v],
+               domain=MS, num_heads=12)
+    yield Case("MultiHeadAttention 512", "MultiHeadAttention",
+               [f32(1, 512, 768), f32(1, 512, 768), f32(1, 512, 768)],
+               domain=MS, num_heads=12)
+    yield Case("MultiHeadAttention decode", "MultiHeadAttention",
+               [f32(1, 1, 768), f32(1, 1, 768), f32(1, 1, 768), None, None,
+                None, f32(1, 12, 511, 64), f32(1, 12, 511, 64)], n_out=3,
+               domain=MS, num_heads=12)
+    total = i32(128)
+    yield Case("GroupQueryAttention prompt", "GroupQueryAttention",
+               [f32(1, 128, 1024), f32(1, 128, 256), f32(1, 128, 256), None,
+                None, Const(np.array([127], np.int32)), total], n_out=3,
+               domain=MS, num_heads=16, kv_num_heads=4)
+    yield Case("GroupQueryAttention decode", "GroupQueryAttention",
+               [f32(1, 1, 1024), f32(1, 1, 256), f32(1, 1, 256),
+                f32(1, 4, 511, 64), f32(1, 4, 511, 64),
+                Const(np.array([511], np.int32)), i32(512)], n_out=3,
+               domain=MS, num_heads=16, kv_num_heads=4)
+    yield Case("RotaryEmbedding", "RotaryEmbedding",
+               [f32(1, 128, 1024), ints(1, 1), Const(f32(256, 32)),
+                Const(f32(256, 32))], domain=MS, num_heads=16)
+    codes, scale = Const(ints(255, 768, 768, dtype=np.int8, low=-127)), 0.01
+    params = [codes, Const(np.float32(scale)), Const(np.int8(0))]
+    yield Case("DynamicQuantizeMatMul", "DynamicQuantizeMatMul",
+               [x, *params], domain=MS)
+    yield Case("MatMulIntegerToFloat", "MatMulIntegerToFloat",
+               [ints(255, 1, 128, 768, dtype=np.uint8), codes,
+                np.float32(scale), Const(np.float32(scale)), np.uint8(120),
+                Const(np.int8(0)), row], domain=MS)
+    yield Case("QAttention", "QAttention",
+               [ints(255, 1, 128, 768, dtype=np.uint8),
+                Const(ints(255, 768, 2304, dtype=np.int8, low=-127)),
+                Const(f32(2304)), np.float32(scale), Const(np.float32(scale)),
+                np.ones((1, 128), np.int32), np.uint8(120),
+                Const(np.int8(0))], domain=MS, num_heads=12)
+    for name, rows in (("vector", 1), ("matrix", 128)):
+        yield Case(f"MatMulNBits {name}", "MatMulNBits",
+                   [f32(rows, 2048),
+                    Const(ints(255, 2048, 64, 16, dtype=np.uint8)),
+                    Const(f32(2048 * 64))], domain=MS, K=2048, N=2048, bits=4,
+                   block_size=32)
 
 
 class Tensor(ctypes.Structure):

@@ -1,20 +1,24 @@
-/* Into bf16 operands and out of sums: a FLOP is an element. */
+/* Into bf16 operands, out of codes and out of sums: a FLOP is an element. */
 #include "base/attr.h"
 #include "kernels/bench.h"
 #include "kernels/cast_bf16.h"
 #include "kernels/finish_f32.h"
+#include "kernels/unpack_f32.h"
 
 enum {
     N = 56 * 56 * 64,
     ROWS = 32,
     LANES = 16,
     TILE = ROWS * LANES,
-    LINE = 56 * LANES
+    LINE = 56 * LANES,
+    PANEL = 48, /* columns of a matrix product's panel */
+    BLOCK = 32  /* rows with one scale */
 };
 
 typedef struct job {
     const md_cast_bf16_kernel *cast;
     const md_finish_f32_kernel *finish;
+    const md_unpack_f32_kernel *unpack;
     md_epilogue ep;
     float *x, *y;
 } job;
@@ -41,6 +45,21 @@ static void run_finish(void *ctx)
                                                   .lanes = LANES });
 }
 
+static void run_unpack(void *ctx)
+{
+    const job *j = ctx;
+
+    for (int64_t i = 0; i + PANEL * BLOCK <= N; i += PANEL * BLOCK)
+        j->unpack->run(
+            &(md_unpack_f32_args){ .y = j->y,
+                                   .q = (const uint8_t *)j->x + i / 2,
+                                   .scale = j->x,
+                                   .shift = j->x + PANEL,
+                                   .rows = BLOCK,
+                                   .width = PANEL,
+                                   .bits = 4 });
+}
+
 void md_bench_casts(md_arena *arena)
 {
     static const struct {
@@ -61,5 +80,10 @@ void md_bench_casts(md_arena *arena)
                 md_bench_time(&(md_bench_case){ j.finish->name, acts[i].name, N,
                                                 run_finish, &j });
         }
+    }
+    for (j.unpack = md_unpack_f32_kernels; j.unpack->run; j.unpack++) {
+        if (md_bench_wanted(j.unpack->name, j.unpack->required))
+            md_bench_time(&(md_bench_case){ j.unpack->name, "4 bits", N,
+                                            run_unpack, &j });
     }
 }

@@ -440,15 +440,12 @@ static md_status prepare_rows(plan *p, md_arena *ar, md_error *err)
     return rotate(p, &p->a.k, p->s.kv_heads, k, ar, err);
 }
 
-static md_status prepare(plan *p, md_exec *x, md_tensor *const *out,
-                         md_arena *ar, md_error *err)
+/* What is computed, but for rows and lengths. */
+static void describe(plan *p, md_tensor *const *out)
 {
+    const md_exec *x = p->x;
     const md_node *n = x->node;
-    md_infer c;
 
-    *p = (plan){ .x = x };
-    MD_TRY(md_exec__infer_view(x, &c, ar, err));
-    MD_TRY(find_sizes(&c, &p->s, err));
     p->mask = md_mask_index__of(n, NULL, input(x, IN_BIAS));
     p->mask.causal = md_node_attr_i(n, "causal", 1) != 0;
     p->mask.window = md_node_attr_i(n, "local_window_size", -1);
@@ -476,8 +473,48 @@ static md_status prepare(plan *p, md_exec *x, md_tensor *const *out,
         p->a.qk = out[OUT_QK];
     if (p->a.scale == 0.0)
         p->a.scale = 1.0 / sqrt((double)p->s.size.k);
+}
+
+static md_status prepare(plan *p, md_exec *x, md_tensor *const *out,
+                         md_arena *ar, md_error *err)
+{
+    md_infer c;
+
+    *p = (plan){ .x = x };
+    MD_TRY(md_exec__infer_view(x, &c, ar, err));
+    MD_TRY(find_sizes(&c, &p->s, err));
+    describe(p, out);
     MD_TRY(read_lengths(p, ar, err));
     return prepare_rows(p, ar, err);
+}
+
+/* Of shapes alone: no lengths, no rows turned; out[OUT_K] is there. */
+md_status md_group_query_attention__attend(md_attend *a, md_attend_mask *mask,
+                                           const md_exec *x,
+                                           md_tensor *const *out, md_arena *ar,
+                                           md_error *err)
+{
+    const md_tensor *q = x->in[IN_Q], *past = input(x, IN_PAST_K);
+    int64_t *lengths, batch = q->shape.dim[0];
+    md_infer c;
+    plan p = { .x = x };
+
+    MD_TRY(md_exec__infer_view(x, &c, ar, err));
+    MD_TRY(check_attrs(&c, &p.s, err));
+    p.s.batch = MD_DIM(batch);
+    p.s.n_q = MD_DIM(q->shape.dim[1]);
+    p.s.total = p.s.n_present = MD_DIM(out[OUT_K]->shape.dim[2]);
+    p.s.n_past = MD_DIM(past ? past->shape.dim[2] : 0);
+    MD_TRY(find_size(&c, &p.s, err));
+    describe(&p, out);
+    place_rows(&p);
+    MD_TRY(md_exec__scratch(&lengths, ar, 2 * batch, sizeof(*lengths), err));
+    *mask = p.mask;
+    *a = p.a;
+    a->mask = mask;
+    a->n_past = lengths;
+    a->n_all = lengths + batch;
+    return MD_OK;
 }
 
 static md_status compute(md_exec *x, md_tensor *const *out, md_arena *ar,
@@ -519,4 +556,5 @@ const md_op md_op_ms_group_query_attention = {
     .out_max = 4,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_attention,
 };

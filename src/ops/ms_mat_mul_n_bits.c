@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "ops/common/util.h"
+#include "ops/lower.h"
 
 enum { /* inputs */
     IN_A,
@@ -251,4 +252,5 @@ const md_op md_op_ms_mat_mul_n_bits = {
     .infer = infer,
     .run = run,
     .macs = macs,
+    .fast = &md_fast_nbits,
 };

@@ -94,6 +94,6 @@ typedef md_status md_attend_fn(md_attend *a, md_attend_mask *mask,
                                const md_exec *x, md_tensor *const *out,
                                md_arena *ar, md_error *err);
 md_attend_fn md_attention__attend, md_qkv_attention__attend,
-    md_multi_head_attention__attend;
+    md_multi_head_attention__attend, md_group_query_attention__attend;
 
 #endif

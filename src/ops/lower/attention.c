@@ -1,6 +1,6 @@
 /*
- * Attention (ai.onnx), MultiHeadAttention (com.microsoft) and QkvAttention, in
- * float32: a chunk is a head of keys with the heads of queries that share it.
+ * Attention (ai.onnx), MultiHeadAttention and GroupQueryAttention
+ * (com.microsoft), and QkvAttention, in float32: a chunk is a head of keys with the heads of queries that share it.
  * Keys and values are packed once for it; then rows of scores come and go in
  * scratch, a block of queries at a time.
  */
@@ -19,8 +19,19 @@ enum {
     ROWS = 64 /* queries of a block */
 };
 
+enum { /* inputs of GroupQueryAttention */
+    IN_LENGTHS = 5,
+    IN_COS = 7,
+    IN_SIN,
+    IN_POSITIONS,
+    IN_SINK = 11,
+};
+
 typedef struct state {
     md_attend_fn *describe;
+    bool grouped;     /* GroupQueryAttention: lengths are read in a run */
+    bool turns;       /* its queries and new keys by their positions */
+    bool interleaved; /* pairs are neighbours */
     const md_gemm_f32_kernel *gemm;
     const md_softmax_f32_kernel *softmax;
     const md_binary_f32_kernel *binary;
@@ -34,9 +45,9 @@ typedef struct args {
     md_tensor *tensor; /* the node's inputs, then its outputs; no data */
     const md_tensor *present[2];
     int64_t present_at[2], n_present; /* first element; rows of a head */
-    int64_t n_past;
-    size_t k_size, v_size; /* bytes of packed keys and values */
-    bool copies[2];        /* keys, values: they come from two places or with a
+    int64_t *n_past, *n_all;          /* those of `a`: grouped, of this run */
+    size_t k_size, v_size;            /* bytes of packed keys and values */
+    bool copies[2]; /* keys, values: they come from two places or with a
                             * bias, and there is no present to hold them */
 } args;
 
@@ -64,6 +75,8 @@ static md_attend_fn *describe_of(const md_node *n)
 {
     if (strcmp(n->domain, "modeld") == 0)
         return md_qkv_attention__attend;
+    if (strcmp(n->op, "GroupQueryAttention") == 0)
+        return md_group_query_attention__attend;
     if (strcmp(n->domain, "com.microsoft") == 0)
         return md_multi_head_attention__attend;
     return md_attention__attend;
@@ -80,18 +93,41 @@ static bool has_buffer(const md_lower *lo)
     return (n->n_in > length && lo->in[length]) || (n->n_in > 9 && lo->in[9]);
 }
 
+/* Of what GroupQueryAttention has beside the others. */
+static md_status check_grouped(const md_lower *lo, md_error *err)
+{
+    const md_node *n = lo->node;
+
+    for (uint32_t i = IN_SINK; i < n->n_in; i++) {
+        if (lo->in[i])
+            return md_fail(err, MD_UNSUPPORTED,
+                           "a sink, norms or lengths of queries");
+    }
+    if (md_node_attr_i(n, "smooth_softmax", -1) == 1)
+        return md_fail(err, MD_UNSUPPORTED, "smooth_softmax");
+    if (!is_wanted(n, 0) || !is_wanted(n, 1) || !is_wanted(n, 2))
+        return md_fail(err, MD_UNSUPPORTED, "the present is not wanted");
+    return MD_OK;
+}
+
 static md_status lower(md_lower *lo, md_error *err)
 {
+    bool grouped = strcmp(lo->node->op, "GroupQueryAttention") == 0;
     state *s;
 
     if (!md_lower__is(lo, 0, MD_DTYPE_F32, -1) || !all_f32(lo))
         return md_fail(err, MD_UNSUPPORTED, "needs float32");
     if (is_wanted(lo->node, 3))
         return md_fail(err, MD_UNSUPPORTED, "scores are an output");
-    if (has_buffer(lo))
+    if (grouped)
+        MD_TRY(check_grouped(lo, err));
+    else if (has_buffer(lo))
         return md_fail(err, MD_UNSUPPORTED, "a past with room or beams");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->describe = describe_of(lo->node);
+    s->grouped = grouped;
+    s->turns = grouped && md_node_attr_i(lo->node, "do_rotary", 0) != 0;
+    s->interleaved = md_node_attr_i(lo->node, "rotary_interleaved", 0) != 0;
     s->gemm = md_gemm_f32_select(lo->cpu);
     s->softmax = md_softmax_f32_select(lo->cpu);
     s->binary = md_binary_f32_select(lo->cpu);
@@ -147,7 +183,8 @@ static void place_present(args *a, const state *s, md_tensor *const *out)
     for (int i = 0; i < 2; i++) {
         const md_heads *h = i == 0 ? &a->a.k : &a->a.v;
 
-        a->copies[i] = !a->present[i] && (a->n_past > 0 || h->bias);
+        a->copies[i] =
+            !a->present[i] && (a->a.past_k.t != NULL || h->bias != NULL);
     }
 }
 
@@ -156,7 +193,7 @@ static void place_present(args *a, const state *s, md_tensor *const *out)
 static bool scratch_size(size_t *size, args *a)
 {
     int64_t n = a->a.n_keys, k = a->a.k.size, v = a->a.v.size;
-    int64_t floats = n * (k + v) + ROWS * (k + n) + 2 * n + 6 * MD_BLOCK;
+    int64_t floats = n * (k + v + 1) + ROWS * (k + n) + MD_BLOCK;
 
     if (!md_gemm_f32_packed_size(&a->k_size, k, n) ||
         !md_gemm_f32_packed_size(&a->v_size, n, v))
@@ -166,6 +203,66 @@ static bool scratch_size(size_t *size, args *a)
     return md_mul_size(size, (size_t)floats, sizeof(float)) &&
            md_add_size(size, *size, a->k_size) &&
            md_add_size(size, *size, a->v_size);
+}
+
+static int64_t position_of(const md_step *st, int64_t b, int64_t i)
+{
+    const args *a = st->args;
+    const int64_t *given =
+        IN_POSITIONS < st->node->n_in ? st->in[IN_POSITIONS] : NULL;
+
+    return given ? given[b * a->a.n_q + i] : a->a.n_past[b] + i;
+}
+
+/* Past and all keys of each element, as seqlens_k says in this run. */
+static md_status check_lengths(const md_step *st, md_error *err)
+{
+    const state *s = st->state;
+    args *a = st->args;
+    const int32_t *given = st->in[IN_LENGTHS];
+    int64_t past = a->a.past_k.t ? a->a.past_k.t->shape.dim[2] : 0;
+
+    for (int64_t b = 0; b < a->a.n_batch; b++) {
+        int64_t n = (int64_t)given[b] + 1, now = md_min_i64(n, a->a.n_q);
+
+        if (n < 0 || n > a->n_present || n - now > past)
+            return md_fail(err, MD_INVALID,
+                           "seqlens_k is %lld with %lld keys of the past and "
+                           "%lld new ones",
+                           (long long)n - 1, (long long)past,
+                           (long long)a->a.n_q);
+        a->n_all[b] = n;
+        a->n_past[b] = n - now;
+        for (int64_t i = 0; s->turns && i < now; i++) {
+            int64_t at = position_of(st, b, i);
+            int64_t most = st->in_shape[IN_COS].dim[0];
+
+            if (at < 0 || at >= most)
+                return md_fail(err, MD_INVALID,
+                               "position %lld is outside the cache, 0 to %lld "
+                               "expected",
+                               (long long)at, (long long)most - 1);
+        }
+    }
+    return MD_OK;
+}
+
+/* The lengths are the plan's own where runs change them. */
+static md_status own_lengths(args *a, md_arena *arena, md_error *err)
+{
+    size_t n = (size_t)a->a.n_batch;
+
+    a->n_past = md_arena_calloc(arena, 2 * n + 1, sizeof(*a->n_past));
+    if (!a->n_past)
+        return md_fail_nomem(err, n);
+    a->n_all = a->n_past + n;
+    for (size_t b = 0; b < n; b++) {
+        a->n_past[b] = a->a.n_past[b];
+        a->n_all[b] = a->a.n_all[b];
+    }
+    a->a.n_past = a->n_past;
+    a->a.n_all = a->n_all;
+    return MD_OK;
 }
 
 static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
@@ -179,9 +276,11 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     MD_TRY(md_step__args(st, arena, (void *)&a, sizeof(*a), err));
     MD_TRY(make_headers(a, st, &x, &out, arena, err));
     MD_TRY(s->describe(&a->a, &a->mask, &x, out, arena, err));
-    a->n_past = a->a.n_batch ? a->a.n_past[0] : 0;
+    MD_TRY(own_lengths(a, arena, err));
     place_present(a, s, out);
     st->n_chunks = a->a.n_batch * a->a.kv_heads;
+    if (s->grouped)
+        st->check = check_lengths;
     if (!scratch_size(&st->scratch_size, a))
         return md_fail_nomem(err, SIZE_MAX);
     return MD_OK;
@@ -198,6 +297,7 @@ typedef struct job {
     md_attend_mask mask;
     md_tensor data[3]; /* of the mask */
     int64_t b, h;      /* head of keys */
+    int64_t n_past, n; /* keys of the element */
     float *k, *v;      /* packed */
     float *rows[2];    /* copies of keys and values */
     float *query, *scores, *base;
@@ -233,6 +333,24 @@ static void copy_row(const job *j, float *to, const md_heads *h, int64_t head,
         memcpy(to, from, (size_t)h->size * sizeof(*to));
 }
 
+/* Turn a row in place by the angles of new position i. */
+static void turn(const job *j, float *v, int64_t i)
+{
+    int64_t half = j->st->in_shape[IN_COS].dim[1];
+    int64_t at = position_of(j->st, j->b, i) * half;
+    const float *c = (const float *)j->st->in[IN_COS] + at;
+    const float *s = (const float *)j->st->in[IN_SIN] + at;
+    int64_t step = j->s->interleaved ? 2 : 1;
+    int64_t apart = j->s->interleaved ? 1 : half;
+
+    for (int64_t k = 0; k < half; k++) {
+        float x = v[k * step], y = v[k * step + apart];
+
+        v[k * step] = x * c[k] - y * s[k];
+        v[k * step + apart] = y * c[k] + x * s[k];
+    }
+}
+
 /* Keys or values of the head where they lie in one place: their rows and the
  * step between them. */
 static const float *gather(const job *j, bool values, int64_t *step)
@@ -251,12 +369,17 @@ static const float *gather(const job *j, bool values, int64_t *step)
     if (present)
         to = data_of(j->st, present) + a->present_at[values] +
              (j->b * a->a.kv_heads + j->h) * a->n_present * now->size;
-    for (int64_t i = 0; i < a->a.n_keys; i++) {
-        bool old = i < a->n_past;
+    for (int64_t i = 0; i < j->n; i++) {
+        bool old = i < j->n_past;
 
         copy_row(j, to + i * now->size, old ? past : now, j->h,
-                 old ? i : i - a->n_past);
+                 old ? i : i - j->n_past);
+        if (j->s->turns && !values && !old)
+            turn(j, to + i * now->size, i - j->n_past);
     }
+    if (present && j->n < a->n_present)
+        memset(to + j->n * now->size, 0,
+               (size_t)((a->n_present - j->n) * now->size) * sizeof(*to));
     return to;
 }
 
@@ -320,7 +443,7 @@ static bool is_base(const md_attend_mask *m)
 
 static void make_base(const job *j)
 {
-    for (int64_t i = 0; is_base(&j->mask) && i < j->at.n_keys; i++)
+    for (int64_t i = 0; is_base(&j->mask) && i < j->n; i++)
         j->base[i] = (float)md_attend__filter(&j->at, j->b, 0, i);
 }
 
@@ -329,7 +452,7 @@ static void add_bias(const job *j, float *v, int64_t h, int64_t i)
 {
     const md_attend_mask *m = &j->mask;
     const int64_t *s = m->stride;
-    int64_t n = md_min_i64(m->n_bias, j->at.n_keys);
+    int64_t n = md_min_i64(m->n_bias, j->n);
     int64_t at = m->bias_at + j->b * s[0] + h * s[1] + i * s[2];
 
     if (m->bias->dtype == MD_DTYPE_F32) {
@@ -342,7 +465,7 @@ static void add_bias(const job *j, float *v, int64_t h, int64_t i)
         for (int64_t k = 0; k < n; k++)
             v[k] = keep[k * s[3]] ? v[k] : -INFINITY;
     }
-    for (int64_t k = n; k < j->at.n_keys; k++)
+    for (int64_t k = n; k < j->n; k++)
         v[k] = -INFINITY;
 }
 
@@ -350,7 +473,8 @@ static void add_bias(const job *j, float *v, int64_t h, int64_t i)
 static bool mask_row(const job *j, float *v, int64_t h, int64_t i)
 {
     const md_attend_mask *m = &j->mask;
-    int64_t n = j->at.n_keys, last = md_attend__last(&j->at, j->b, i), k = 0;
+    int64_t n = j->n, last = md_attend__last(&j->at, j->b, i), k = 0;
+    int64_t first = m->window > 0 ? j->n_past + i - m->window + 1 : 0;
 
     if (is_base(m)) {
         j->s->binary->run(v, v, j->base, (size_t)n, 1, 1,
@@ -363,6 +487,8 @@ static bool mask_row(const job *j, float *v, int64_t h, int64_t i)
         add_bias(j, v, h, i);
     for (k = md_max_i64(last + 1, 0); k < n; k++)
         v[k] = -INFINITY;
+    for (k = 0; k < md_min_i64(first, n); k++)
+        v[k] = -INFINITY;
     for (k = 0; k < n && v[k] == -INFINITY;)
         k++;
     return k < n;
@@ -372,14 +498,17 @@ static bool mask_row(const job *j, float *v, int64_t h, int64_t i)
 static void attend(const job *j, int64_t h, int64_t i0, int64_t i1)
 {
     const md_attend *a = &j->a->a;
-    int64_t m = i1 - i0, n = a->n_keys, size = a->k.size, lda = a->q.row;
+    int64_t m = i1 - i0, n = j->n, size = a->k.size, lda = a->q.row;
     const float *q = row_at(j, &a->q, h, i0);
     float *y = data_of(j->st, a->y.t) + a->y.at + j->b * a->y.batch +
                h * a->y.head + i0 * a->y.row;
 
-    if (a->q.bias) {
-        for (int64_t i = 0; i < m; i++)
+    if (a->q.bias || j->s->turns) {
+        for (int64_t i = 0; i < m; i++) {
             copy_row(j, j->query + i * size, &a->q, h, i0 + i);
+            if (j->s->turns && j->n_past + i0 + i < n)
+                turn(j, j->query + i * size, i0 + i);
+        }
         q = j->query;
         lda = size;
     }
@@ -425,6 +554,8 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
     bind_mask(&j);
     j.b = chunk / at->kv_heads;
     j.h = chunk % at->kv_heads;
+    j.n_past = at->n_past[j.b];
+    j.n = at->n_all[j.b];
     j.k = (float *)p;
     j.v = (float *)(p + a->k_size);
     j.scores = (float *)(p + a->k_size + a->v_size);

@@ -10,6 +10,7 @@
 typedef struct state {
     const md_unary_f32_kernel *kernel;
     bool is_act;
+    bool scaled; /* SILU with a factor before its sigmoid */
     md_act act;
     md_unary op;
     float a, b;
@@ -66,8 +67,7 @@ static bool find_act(const md_lower *lo, state *s)
         if (s->act == MD_ACT_GELU_ERF &&
             strcmp(md_node_attr_s(n, "approximate", "none"), "tanh") == 0)
             s->act = MD_ACT_GELU_TANH;
-        if (s->act == MD_ACT_SILU)
-            return s->a == 1.0f;
+        s->scaled = s->act == MD_ACT_SILU && s->a != 1.0f;
         return s->act != MD_ACT_CLIP || clip_bounds(lo, &s->a, &s->b);
     }
     return false;
@@ -103,8 +103,9 @@ static bool find_function(const md_lower *lo, state *s)
 static bool keeps_padding(const md_lower *lo, const state *s)
 {
     int64_t c = md_lower__dim(lo, 0, 1);
-    float zero = s->is_act ? md_act_apply(s->act, s->a, s->b, 0.0f)
-                           : md_unary_apply(s->op, s->a, s->b, 0.0f);
+    float zero = s->scaled   ? 0.0f
+                 : s->is_act ? md_act_apply(s->act, s->a, s->b, 0.0f)
+                             : md_unary_apply(s->op, s->a, s->b, 0.0f);
 
     return zero == 0.0f || (c > 0 && c % MD_BLOCK == 0);
 }
@@ -148,6 +149,26 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     return MD_OK;
 }
 
+/* x * sigmoid(a * x), a piece at a time; at the limit 0. */
+static void run_scaled(const state *s, float *y, const float *x, int64_t n)
+{
+    enum {
+        PIECE = 512
+    };
+    float gate[PIECE];
+
+    for (int64_t at = 0; at < n; at += PIECE) {
+        int64_t m = md_min_i64(PIECE, n - at);
+
+        for (int64_t i = 0; i < m; i++)
+            gate[i] = s->a * x[at + i];
+        s->kernel->act(gate, gate, (size_t)m, MD_ACT_SIGMOID, 0, 0);
+        for (int64_t i = 0; i < m; i++)
+            y[at + i] = gate[i] == 0.0f ? 0.0f * copysignf(1.0f, x[at + i])
+                                        : x[at + i] * gate[i];
+    }
+}
+
 static void run(const md_step *st, int64_t chunk, void *scratch)
 {
     const state *s = st->state;
@@ -160,7 +181,9 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
     (void)scratch;
     if (n <= 0)
         return;
-    if (s->is_act)
+    if (s->scaled)
+        run_scaled(s, y, x, n);
+    else if (s->is_act)
         s->kernel->act(y, x, (size_t)n, s->act, s->a, s->b);
     else
         s->kernel->run(y, x, (size_t)n, s->op, s->a, s->b);
