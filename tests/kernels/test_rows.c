@@ -34,6 +34,7 @@
 #include "kernels/softmax_f32.h"
 #include "kernels/tree_f32.h"
 #include "kernels/unary_f32.h"
+#include "kernels/unpack_f32.h"
 
 #define SRC_DIR MD_TEST_DIR "/../src/kernels"
 #define BENCH_DIR MD_TEST_DIR "/../bench/kernels"
