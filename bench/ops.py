@@ -510,14 +510,15 @@ def transformers():
                [x, *params], domain=MS)
     yield Case("MatMulIntegerToFloat", "MatMulIntegerToFloat",
                [ints(255, 1, 128, 768, dtype=np.uint8), codes,
-                np.float32(scale), Const(np.float32(scale)), np.uint8(120),
-                Const(np.int8(0)), row], domain=MS)
+                np.array(scale, np.float32), Const(np.float32(scale)),
+                np.array(120, np.uint8), Const(np.int8(0)), row], domain=MS)
     yield Case("QAttention", "QAttention",
                [ints(255, 1, 128, 768, dtype=np.uint8),
                 Const(ints(255, 768, 2304, dtype=np.int8, low=-127)),
-                Const(f32(2304)), np.float32(scale), Const(np.float32(scale)),
-                np.ones((1, 128), np.int32), np.uint8(120),
-                Const(np.int8(0))], domain=MS, num_heads=12)
+                Const(f32(2304)), np.array(scale, np.float32),
+                Const(np.float32(scale)), np.ones((1, 128), np.int32),
+                np.array(120, np.uint8), Const(np.int8(0))], domain=MS,
+               num_heads=12)
     for name, rows in (("vector", 1), ("matrix", 128)):
         yield Case(f"MatMulNBits {name}", "MatMulNBits",
                    [f32(rows, 2048),
@@ -684,7 +685,7 @@ def main():
           f"{'(p50)':>8}")
     rows = {}
     for group in (elementwise, functions, reductions, movements, images,
-                  detections, signals, products):
+                  detections, signals, products, transformers):
         for case in group():
             if wanted and not any(w in case.name for w in wanted):
                 continue

@@ -37,6 +37,7 @@ import ml  # noqa: F401
 import numeric  # noqa: F401
 import text  # noqa: F401
 import microsoft  # noqa: F401
+import ml  # noqa: F401
 import quantized  # noqa: F401
 import text  # noqa: F401
 from case import Case

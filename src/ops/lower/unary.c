@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "kernels/binary_f32.h"
 #include "kernels/unary_f32.h"
 #include "ops/lower/common.h"
 
 typedef struct state {
     const md_unary_f32_kernel *kernel;
+    const md_binary_f32_kernel *binary; /* of `scaled` */
     bool is_act;
     bool scaled; /* SILU with a factor before its sigmoid */
     md_act act;
@@ -120,6 +122,7 @@ static md_status lower(md_lower *lo, md_error *err)
     if (!find_act(lo, s) && !find_function(lo, s))
         return md_fail(err, MD_UNSUPPORTED, "no kernel for these parameters");
     s->kernel = md_unary_f32_select(lo->cpu);
+    s->binary = md_binary_f32_select(lo->cpu);
     lo->kernel = s->kernel->name;
     if (lo->have[0] == MD_LAYOUT_NC16 && keeps_padding(lo, s))
         s->layout = lo->want[0] = lo->give[0] = MD_LAYOUT_NC16;
@@ -149,23 +152,26 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     return MD_OK;
 }
 
-/* x * sigmoid(a * x), a piece at a time; at the limit 0. */
+/* x * sigmoid(a * x), a piece at a time.  Where the sigmoid is 0, so is the
+ * result, of an infinite x too: that counts as the largest number. */
 static void run_scaled(const state *s, float *y, const float *x, int64_t n)
 {
     enum {
         PIECE = 512
     };
+    const md_binary_op mul = { MD_BINARY_MUL, MD_ACT_NONE, 0, 0 };
+    const md_binary_op cut = { s->a > 0 ? MD_BINARY_MAX : MD_BINARY_MIN,
+                               MD_ACT_NONE, 0, 0 };
+    const float most = s->a > 0 ? -FLT_MAX : FLT_MAX;
     float gate[PIECE];
 
     for (int64_t at = 0; at < n; at += PIECE) {
-        int64_t m = md_min_i64(PIECE, n - at);
+        size_t m = (size_t)md_min_i64(PIECE, n - at);
 
-        for (int64_t i = 0; i < m; i++)
-            gate[i] = s->a * x[at + i];
-        s->kernel->act(gate, gate, (size_t)m, MD_ACT_SIGMOID, 0, 0);
-        for (int64_t i = 0; i < m; i++)
-            y[at + i] = gate[i] == 0.0f ? 0.0f * copysignf(1.0f, x[at + i])
-                                        : x[at + i] * gate[i];
+        s->binary->run(gate, x + at, &s->a, m, 1, 0, &mul);
+        s->kernel->act(gate, gate, m, MD_ACT_SIGMOID, 0, 0);
+        s->binary->run(y + at, x + at, &most, m, 1, 0, &cut);
+        s->binary->run(y + at, y + at, gate, m, 1, 1, &mul);
     }
 }
 
