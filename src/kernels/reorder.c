@@ -1,13 +1,17 @@
 #include "kernels/reorder.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "base/size.h"
+#include "kernels/turn.h"
 
 enum {
     LANES = 16,
     TILE = 16, /* 16 x 16 doubles are 2 KiB: both sides stay in L1 */
+    LINE = 64, /* bytes */
 };
 
 /* Two dimensions of a copy: n[k] elements at strides y[k] and x[k]. */
@@ -34,15 +38,50 @@ __attribute__((always_inline)) static inline void copy_grid(char *y,
 
 static void copy_any(char *y, const char *x, const grid *g, int size)
 {
-    assert(size == 1 || size == 2 || size == 4 || size == 8);
+    assert(size == 1 || size == 2 || size == 4 || size == 8 || size == 16);
     if (size == 1)
         copy_grid(y, x, g, 1);
     else if (size == 2)
         copy_grid(y, x, g, 2);
     else if (size == 4)
         copy_grid(y, x, g, 4);
-    else
+    else if (size == 8)
         copy_grid(y, x, g, 8);
+    else
+        copy_grid(y, x, g, 16);
+}
+
+/* The element at x n > 0 times. */
+static void fill(char *y, const char *x, int64_t n, int size)
+{
+    const size_t total = (size_t)n * (size_t)size;
+    size_t done = (size_t)size;
+
+    memcpy(y, x, done);
+    while (done < total) {
+        const size_t more = done < total - done ? done : total - done;
+
+        memcpy(y + done, y, more);
+        done += more;
+    }
+}
+
+/* A grid that is a matrix turned.  False for any other. */
+static bool copy_turned(char *y, const char *x, const grid *g, int size)
+{
+    const int row = g->x[0] == 1 ? 0 : 1, column = 1 - row;
+
+    if (size > 8 || g->x[row] != 1 || g->y[column] != 1)
+        return false;
+    md_turn_select(md_cpu_flags())
+        ->run(&(md_turn_args){ .y = y,
+                               .x = x,
+                               .y_stride = g->y[row],
+                               .x_stride = g->x[column],
+                               .rows = g->n[row],
+                               .columns = g->n[column],
+                               .size = size });
+    return true;
 }
 
 /* A grid in square tiles, so that the side with long strides is read whole
@@ -52,6 +91,13 @@ static void copy_tiled(char *y, const char *x, const grid *g, int size)
     if (g->y[1] == 1 && g->x[1] == 1) {
         md_copy_rows(y, g->y[0] * size, x, g->x[0] * size, g->n[0],
                      (size_t)(g->n[1] * size));
+        return;
+    }
+    if (copy_turned(y, x, g, size))
+        return;
+    if (g->y[1] == 1 && g->x[1] == 0 && g->n[1] * size > LINE) {
+        for (int64_t i = 0; i < g->n[0]; i++)
+            fill(y + i * g->y[0] * size, x + i * g->x[0] * size, g->n[1], size);
         return;
     }
     for (int64_t i = 0; i < g->n[0]; i += TILE) {
@@ -145,103 +191,111 @@ void md_nc16_unpack(void *plain, const void *nc16, const md_nc16_args *a)
         md_nc16_unpack_part(plain, nc16, a, i);
 }
 
-/* Dimensions of y with the strides of x, merged where neighbours are one. */
-typedef struct walk {
-    int rank;
-    int64_t n[MD_TRANSPOSE_RANK + 2];
-    int64_t x[MD_TRANSPOSE_RANK + 2];
-    int64_t y[MD_TRANSPOSE_RANK + 2];
-} walk;
-
-static void merge(walk *w, int rank, const int64_t *dims,
-                  const int64_t *strides)
+void md_reorder_merge(md_reorder_axes *a)
 {
-    int64_t y = 1;
+    int n = 0;
 
-    w->rank = 0;
-    for (int i = 0; i < rank; i++) {
-        const int last = w->rank - 1;
+    for (int i = 0; i < a->rank; i++) {
+        int64_t steps = a->n[i];
 
-        if (dims[i] == 1)
+        if (steps == 1)
             continue;
-        if (last >= 0 && w->x[last] == strides[i] * dims[i]) {
-            w->n[last] *= dims[i];
-            w->x[last] = strides[i];
-            continue;
-        }
-        w->n[w->rank] = dims[i];
-        w->x[w->rank++] = strides[i];
+        if (n > 0 && a->x[n - 1] == a->x[i] * steps &&
+            a->y[n - 1] == a->y[i] * steps)
+            steps *= a->n[--n];
+        a->n[n] = steps;
+        a->x[n] = a->x[i];
+        a->y[n++] = a->y[i];
     }
-    while (w->rank < 2) { /* the inner grid has two dimensions */
-        memmove(w->n + 1, w->n, sizeof(*w->n) * (size_t)w->rank);
-        memmove(w->x + 1, w->x, sizeof(*w->x) * (size_t)w->rank);
-        w->n[0] = 1;
-        w->x[0] = 0;
-        w->rank++;
-    }
-    for (int i = w->rank; i-- > 0; y *= w->n[i])
-        w->y[i] = y;
+    a->rank = n;
 }
 
-/* Move the dimension that x is densest in (other than the last) next to the
- * last: the two make the tiled grid. */
-static void choose_grid(walk *w)
+/* Move axis `from` to place `to`, those between forward. */
+static void move_axis(md_reorder_axes *a, int from, int to)
 {
-    int best = w->rank - 2;
-    int64_t n, x, y;
+    const int64_t n = a->n[from], x = a->x[from], y = a->y[from];
 
-    for (int i = 0; i < w->rank - 1; i++)
-        if (w->x[w->rank - 1] != 1 && w->x[i] == 1)
+    for (int i = from; i < to; i++) {
+        a->n[i] = a->n[i + 1];
+        a->x[i] = a->x[i + 1];
+        a->y[i] = a->y[i + 1];
+    }
+    a->n[to] = n;
+    a->x[to] = x;
+    a->y[to] = y;
+}
+
+/* The last two axes make the tiled grid: beside the last one, the one along
+ * which that side is dense along which the last is not. */
+static void choose_grid(md_reorder_axes *a)
+{
+    const int last = a->rank - 1;
+    int best = last - 1;
+
+    for (int i = 0; i < last; i++) {
+        if ((a->x[last] != 1 && a->x[i] == 1) ||
+            (a->y[last] != 1 && a->y[i] == 1))
             best = i;
-    n = w->n[best], x = w->x[best], y = w->y[best];
-    for (int i = best; i < w->rank - 2; i++) {
-        w->n[i] = w->n[i + 1];
-        w->x[i] = w->x[i + 1];
-        w->y[i] = w->y[i + 1];
     }
-    w->n[w->rank - 2] = n;
-    w->x[w->rank - 2] = x;
-    w->y[w->rank - 2] = y;
+    move_axis(a, best, last - 1);
 }
 
-/* Step the outer indices; 0 when all are done. */
-static int next_index(const walk *w, int64_t *at, int64_t *y, int64_t *x)
+/* Step the outer indices; false when all are done. */
+static bool next_index(const md_reorder_axes *a, int64_t *at, int64_t *y,
+                       int64_t *x)
 {
-    for (int i = w->rank - 3; i >= 0; i--) {
-        *y += w->y[i];
-        *x += w->x[i];
-        if (++at[i] < w->n[i])
-            return 1;
-        *y -= w->y[i] * w->n[i];
-        *x -= w->x[i] * w->n[i];
+    for (int i = a->rank - 3; i >= 0; i--) {
+        *y += a->y[i];
+        *x += a->x[i];
+        if (++at[i] < a->n[i])
+            return true;
+        *y -= a->y[i] * a->n[i];
+        *x -= a->x[i] * a->n[i];
         at[i] = 0;
     }
-    return 0;
+    return false;
+}
+
+void md_reorder(void *y, const void *x, const md_reorder_axes *axes, int size)
+{
+    int64_t at[MD_TRANSPOSE_RANK] = { 0 }, to = 0, from = 0;
+    md_reorder_axes a = *axes;
+    grid g;
+
+    assert(a.rank >= 0 && a.rank <= MD_TRANSPOSE_RANK);
+    for (int i = 0; i < a.rank; i++)
+        if (a.n[i] == 0)
+            return;
+    md_reorder_merge(&a);
+    while (a.rank < 2) { /* the inner grid has two axes */
+        a.n[a.rank] = 1;
+        a.x[a.rank] = a.y[a.rank] = 0;
+        move_axis(&a, 0, a.rank++);
+    }
+    choose_grid(&a);
+    for (int i = 0; i < 2; i++) {
+        g.n[i] = a.n[a.rank - 2 + i];
+        g.y[i] = a.y[a.rank - 2 + i];
+        g.x[i] = a.x[a.rank - 2 + i];
+    }
+    do {
+        copy_tiled((char *)y + to * size, (const char *)x + from * size, &g,
+                   size);
+    } while (next_index(&a, at, &to, &from));
 }
 
 void md_transpose(void *y, const void *x, int rank, const int64_t *dims,
                   const int64_t *strides, int size)
 {
-    int64_t at[MD_TRANSPOSE_RANK] = { 0 };
-    int64_t to = 0, from = 0;
-    walk w;
-    grid g;
+    md_reorder_axes a = { .rank = rank };
+    int64_t stride = 1;
 
-    assert(rank >= 0 && rank <= MD_TRANSPOSE_RANK);
-    for (int i = 0; i < rank; i++)
-        if (dims[i] == 0)
-            return;
-    merge(&w, rank, dims, strides);
-    choose_grid(&w);
-    for (int i = 0; i < 2; i++) {
-        g.n[i] = w.n[w.rank - 2 + i];
-        g.y[i] = w.y[w.rank - 2 + i];
-        g.x[i] = w.x[w.rank - 2 + i];
+    for (int i = rank; i-- > 0; stride *= dims[i]) {
+        a.n[i] = dims[i];
+        a.x[i] = strides[i];
+        a.y[i] = stride;
     }
-    do {
-        copy_tiled((char *)y + to * size, (const char *)x + from * size, &g,
-                   size);
-    } while (next_index(&w, at, &to, &from));
+    md_reorder(y, x, &a, size);
 }
 
 /* One row; a constant size makes a pixel a load and a store. */

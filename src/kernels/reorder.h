@@ -34,6 +34,23 @@ enum {
     MD_TRANSPOSE_RANK = 16
 };
 
+/* Elements at strided places: n[i] steps of y[i] and x[i] elements along axis
+ * i < rank <= MD_TRANSPOSE_RANK.  Strides of x may be 0 or negative; those of
+ * y such that no place is written twice. */
+typedef struct md_reorder_axes {
+    int rank;
+    int64_t n[MD_TRANSPOSE_RANK];
+    int64_t x[MD_TRANSPOSE_RANK];
+    int64_t y[MD_TRANSPOSE_RANK];
+} md_reorder_axes;
+
+/* Drop axes of 1 and make one of axes that lie behind each other on both
+ * sides: the same elements, in rows as long as they can be. */
+void md_reorder_merge(md_reorder_axes *a);
+
+/* Copy them all; size may be 16 here, too.  The axes need not be merged. */
+void md_reorder(void *y, const void *x, const md_reorder_axes *a, int size);
+
 /* y, contiguous with dims[rank], y[i0, i1, ...] = x[i0 * strides[0] + ...];
  * strides may be 0 or negative.  rank <= MD_TRANSPOSE_RANK. */
 void md_transpose(void *y, const void *x, int rank, const int64_t *dims,

@@ -25,7 +25,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
         md_place from = { .t = (md_tensor *)x->in[i] };
 
         md_shape_strides(from.stride, &x->in[i]->shape);
-        md_move(&to, &from, &x->in[i]->shape);
+        md_exec__move(x, &to, &from, &x->in[i]->shape);
         to.at += x->in[i]->shape.dim[axis] * to.stride[axis];
     }
     return MD_OK;

@@ -36,7 +36,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     }
     from = (md_place){ .t = (md_tensor *)value->v.t };
     md_shape_strides(to.stride, &out->shape);
-    md_move(&to, &from, &out->shape);
+    md_exec__move(x, &to, &from, &out->shape);
     return MD_OK;
 }
 

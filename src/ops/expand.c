@@ -34,7 +34,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     (void)err;
     md_shape_strides(to.stride, &out->shape);
     md_shape_broadcast_strides(from.stride, &x->in[0]->shape, &out->shape);
-    md_move(&to, &from, &out->shape);
+    md_exec__move(x, &to, &from, &out->shape);
     return MD_OK;
 }
 

@@ -63,7 +63,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                              out->shape.rank, err));
     depth = out->shape.dim[axis];
     inner = md_shape_span(&out->shape, axis + 1, out->shape.rank);
-    md_move(&to, &from, &all);
+    md_exec__move(x, &to, &from, &all);
     from.at = 1;
     for (int64_t i = 0; i < n; i++) {
         int64_t v = md_tensor_get_i64(x->in[0], i);

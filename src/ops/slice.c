@@ -129,7 +129,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
         /* a step beyond the axis is never taken */
         from.stride[axis] *= count > 1 ? b.steps.v[i] : 0;
     }
-    md_move(&to, &from, &out->shape);
+    md_exec__move(x, &to, &from, &out->shape);
     return MD_OK;
 }
 

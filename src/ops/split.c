@@ -98,7 +98,7 @@ static md_status split(md_exec *x, md_arena *ar, md_error *err)
 
         if (out[i]) {
             md_shape_strides(to.stride, &out[i]->shape);
-            md_move(&to, &from, &out[i]->shape);
+            md_exec__move(x, &to, &from, &out[i]->shape);
         }
         from.at += c.out[i].dim[axis].k * from.stride[axis];
     }

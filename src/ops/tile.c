@@ -57,12 +57,58 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+/* One copy of the input at each place of the grid. */
+static void copy_each(md_exec *x, md_place *to, const md_place *from,
+                      const int64_t *times)
+{
+    const md_shape *in = &x->in[0]->shape;
+    int64_t index[MD_RANK_MAX] = { 0 };
+
+    do {
+        to->at = 0;
+        for (int d = 0; d < in->rank; d++)
+            to->at += index[d] * in->dim[d] * to->stride[d];
+        md_exec__move(x, to, from, in);
+    } while (md_step_index(index, times, in->rank));
+}
+
+/* Axes of which there are n copies are two: the copies, of stride 0 in the
+ * input, and what is copied.  False when that makes too many. */
+static bool add_copies(md_place *to, md_place *from, md_shape *dims,
+                       const md_shape *in, const int64_t *times)
+{
+    md_place t = *to, f = *from;
+    int n = 0;
+
+    for (int i = 0; i < in->rank; i++) {
+        if (times[i] > 1) {
+            if (n == MD_RANK_MAX)
+                return false;
+            dims->dim[n] = times[i];
+            f.stride[n] = 0;
+            t.stride[n++] = in->dim[i] * to->stride[i];
+        }
+        if (in->dim[i] == 1)
+            continue;
+        if (n == MD_RANK_MAX)
+            return false;
+        dims->dim[n] = in->dim[i];
+        f.stride[n] = from->stride[i];
+        t.stride[n++] = to->stride[i];
+    }
+    dims->rank = n;
+    *to = t;
+    *from = f;
+    return true;
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
     const md_shape *in = &x->in[0]->shape;
-    int64_t times[MD_RANK_MAX], index[MD_RANK_MAX] = { 0 };
+    int64_t times[MD_RANK_MAX];
     md_place to = { .t = out }, from = { .t = (md_tensor *)x->in[0] };
+    md_shape dims;
 
     (void)ar;
     (void)err;
@@ -70,12 +116,10 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     md_shape_strides(from.stride, in);
     for (int i = 0; i < in->rank; i++)
         times[i] = out->shape.dim[i] / in->dim[i];
-    do { /* one copy of the input at each place of the grid */
-        to.at = 0;
-        for (int d = 0; d < in->rank; d++)
-            to.at += index[d] * in->dim[d] * to.stride[d];
-        md_move(&to, &from, in);
-    } while (md_step_index(index, times, in->rank));
+    if (add_copies(&to, &from, &dims, in, times))
+        md_exec__move(x, &to, &from, &dims);
+    else
+        copy_each(x, &to, &from, times);
     return MD_OK;
 }
 

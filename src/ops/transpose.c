@@ -53,7 +53,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     for (int i = 0; i < out->shape.rank; i++)
         from.stride[i] = stride[perm.v[i]];
     md_shape_strides(to.stride, &out->shape);
-    md_move(&to, &from, &out->shape);
+    md_exec__move(x, &to, &from, &out->shape);
     return MD_OK;
 }
 

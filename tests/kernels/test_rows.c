@@ -33,6 +33,7 @@
 #include "kernels/requant_s8.h"
 #include "kernels/softmax_f32.h"
 #include "kernels/tree_f32.h"
+#include "kernels/turn.h"
 #include "kernels/unary_f32.h"
 #include "kernels/unpack_f32.h"
 

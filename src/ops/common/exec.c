@@ -1,5 +1,4 @@
 /* Outputs, scratch and typed access of reference executions. */
-#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -153,6 +152,22 @@ void md_load_f64(double *out, const md_tensor *t, int64_t from, int64_t n)
         break;
     }
 #undef OUT
+}
+
+void md_load_f64_step(double *out, const md_tensor *t, int64_t from,
+                      int64_t step, int64_t n)
+{
+    if (step == 1) {
+        md_load_f64(out, t, from, n);
+        return;
+    }
+    if (t->dtype == MD_DTYPE_F32) {
+        for (int64_t i = 0; i < n; i++)
+            out[i] = ((const float *)t->data)[from + i * step];
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        md_load_f64(&out[i], t, from + i * step, 1);
 }
 
 void md_load_f32(float *out, const md_tensor *t, int64_t from, int64_t n)
@@ -375,145 +390,4 @@ double md_exec__scalar(const md_exec *x, uint32_t i, double otherwise)
     if (!md_exec_has(x, i) || md_tensor_n(x->in[i]) < 1)
         return otherwise;
     return md_tensor_get_f64(x->in[i], 0);
-}
-
-void md_move_all(md_tensor *to, const md_tensor *from)
-{
-    size_t size = md_tensor_size(from);
-
-    if (size && to->data != from->data)
-        memcpy(to->data, from->data, size);
-}
-
-/* An element of fewer than 8 bits, through its code. */
-static void move_packed(md_tensor *to, int64_t i, const md_tensor *from,
-                        int64_t j)
-{
-    if (to->dtype == MD_DTYPE_F4E2M1)
-        md_tensor_set_f64(to, i, md_tensor_get_f64(from, j));
-    else
-        md_tensor_set_i64(to, i, md_tensor_get_i64(from, j));
-}
-
-/* The element at s n times. */
-static void fill(char *d, const char *s, size_t size, int64_t n)
-{
-    size_t total = size * (size_t)n, done = size;
-
-    memcpy(d, s, size);
-    while (done < total) {
-        size_t more = done < total - done ? done : total - done;
-
-        memcpy(d + done, d, more);
-        done += more;
-    }
-}
-
-/* n elements at any address, steps in bytes.  The sizes are those of types of
- * whole bytes; with a constant one the copy is a load and a store. */
-static void move_steps(char *d, int64_t step_to, const char *s,
-                       int64_t step_from, size_t size, int64_t n)
-{
-#define STEPS(constant)                                                        \
-    case constant:                                                             \
-        for (int64_t i = 0; i < n; i++)                                        \
-            memcpy(d + i * step_to, s + i * step_from, constant);              \
-        break;
-    switch (size) {
-        STEPS(1)
-        STEPS(2)
-        STEPS(4)
-        STEPS(8)
-        STEPS(16)
-    default:
-        assert(false); /* no type has elements of another size */
-    }
-#undef STEPS
-}
-
-/* One row of n > 0 elements. */
-static void move_row(const md_place *to, int64_t at_to, int64_t step_to,
-                     const md_place *from, int64_t at_from, int64_t step_from,
-                     int64_t n)
-{
-    unsigned bits = md_dtype_bits(to->t->dtype);
-    int64_t size = bits / 8;
-    char *d = (char *)to->t->data;
-    const char *s = from->t->data;
-
-    if (bits < 8) {
-        for (int64_t i = 0; i < n; i++)
-            move_packed(to->t, at_to + i * step_to, from->t,
-                        at_from + i * step_from);
-        return;
-    }
-    d += at_to * size;
-    s += at_from * size;
-    if (step_to == 1 && step_from == 1)
-        memcpy(d, s, (size_t)(n * size));
-    else if (step_to == 1 && step_from == 0)
-        fill(d, s, (size_t)size, n);
-    else
-        move_steps(d, step_to * size, s, step_from * size, (size_t)size, n);
-}
-
-/* Make one of axes that lie behind each other on both sides, so that rows are
- * as long as they can be. */
-static void merge_axes(md_place *to, md_place *from, md_shape *dims)
-{
-    int n = 0;
-
-    for (int i = 0; i < dims->rank; i++) {
-        int64_t dim = dims->dim[i];
-
-        if (dim == 1)
-            continue;
-        if (n > 0 && to->stride[n - 1] == dim * to->stride[i] &&
-            from->stride[n - 1] == dim * from->stride[i])
-            dim *= dims->dim[--n];
-        dims->dim[n] = dim;
-        to->stride[n] = to->stride[i];
-        from->stride[n] = from->stride[i];
-        n++;
-    }
-    dims->rank = n;
-}
-
-static void move_rows(const md_place *to, const md_place *from,
-                      const md_shape *dims)
-{
-    int64_t index[MD_RANK_MAX] = { 0 };
-    int inner = dims->rank - 1;
-
-    do {
-        int64_t a = to->at, b = from->at;
-
-        for (int d = 0; d < inner; d++) {
-            a += index[d] * to->stride[d];
-            b += index[d] * from->stride[d];
-        }
-        move_row(to, a, to->stride[inner], from, b, from->stride[inner],
-                 dims->dim[inner]);
-    } while (md_step_index(index, dims->dim, inner));
-}
-
-void md_move(const md_place *to, const md_place *from, const md_shape *dims)
-{
-    md_place t, f;
-    md_shape d;
-
-    if (dims->rank == 0) {
-        move_row(to, to->at, 0, from, from->at, 0, 1);
-        return;
-    }
-    if (md_shape_n(dims) == 0)
-        return;
-    t = *to;
-    f = *from;
-    d = *dims;
-    merge_axes(&t, &f, &d);
-    if (d.rank == 0)
-        move_row(&t, t.at, 0, &f, f.at, 0, 1);
-    else
-        move_rows(&t, &f, &d);
 }

@@ -195,6 +195,8 @@ md_status md_exec__scratch(void *out, md_arena *ar, int64_t n, size_t size,
 /* n elements from `from` on, converted; the types allowed are those of
  * md_tensor_get_f64 and md_tensor_get_i64. */
 void md_load_f64(double *out, const md_tensor *t, int64_t from, int64_t n);
+void md_load_f64_step(double *out, const md_tensor *t, int64_t from,
+                      int64_t step, int64_t n); /* elements `step` apart */
 void md_load_f32(float *out, const md_tensor *t, int64_t from, int64_t n);
 void md_load_i64(int64_t *out, const md_tensor *t, int64_t from, int64_t n);
 void md_load_i32(int32_t *out, const md_tensor *t, int64_t from, int64_t n);
@@ -226,6 +228,10 @@ typedef struct md_place {
     int64_t stride[MD_RANK_MAX];
 } md_place;
 void md_move(const md_place *to, const md_place *from, const md_shape *dims);
+
+/* The same on the threads of the execution. */
+void md_exec__move(const md_exec *x, const md_place *to, const md_place *from,
+                   const md_shape *dims);
 
 /* a * b of counts, INT64_MAX when that overflows: for md_op.macs. */
 static inline int64_t md_macs__times(int64_t a, int64_t b)
