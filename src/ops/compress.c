@@ -43,34 +43,67 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+/* Rows of `inner` elements at indices at[n] of each of `outer` blocks. */
+typedef struct job {
+    md_tensor *out;
+    const md_tensor *in;
+    const int64_t *at;
+    int64_t n, inner, size; /* rows kept, of how many */
+} job;
+
+/* Rows [from, to) of the result. */
+static void copy_part(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    md_place y = { .t = j->out, .stride = { 1 } };
+    md_place x = { .t = (md_tensor *)j->in, .stride = { 1 } };
+
+    for (int64_t i = from; i < to; i++) {
+        y.at = i * j->inner;
+        x.at = (i / j->n * j->size + j->at[i % j->n]) * j->inner;
+        md_move(&y, &x, &(md_shape){ 1, { j->inner } });
+    }
+}
+
+/* Indices below n where the condition holds. */
+static md_status find_kept(job *j, const md_tensor *condition, int64_t n,
+                           md_arena *ar, md_error *err)
+{
+    const uint8_t *c = condition->data;
+    int64_t *at;
+
+    n = md_min_i64(n, md_tensor_n(condition));
+    MD_TRY(md_exec__scratch(&at, ar, n, sizeof(*at), err));
+    for (int64_t i = 0; i < n; i++)
+        if (c[i])
+            at[j->n++] = i;
+    j->at = at;
+    return MD_OK;
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
     const md_shape *s = &x->in[0]->shape;
     bool flat = md_node_attr(x->node, "axis") == NULL;
-    int64_t n = md_shape_n(s), inner = 1, outer = 1, kept = 0;
-    md_place to = { .t = out, .stride = { 1 } };
-    md_place from = { .t = (md_tensor *)x->in[0], .stride = { 1 } };
+    job j = { .out = out, .in = x->in[0], .inner = 1, .size = md_shape_n(s) };
+    unsigned bits = md_dtype_bits(out->dtype);
+    int64_t outer = 1;
+    int axis;
 
-    (void)ar;
     if (!flat) {
-        int axis;
-
         MD_TRY(md_axis_normalize(&axis, md_node_attr_i(x->node, "axis", 0),
                                  s->rank, err));
-        n = s->dim[axis];
+        j.size = s->dim[axis];
         outer = md_shape_span(s, 0, axis);
-        inner = md_shape_span(s, axis + 1, s->rank);
+        j.inner = md_shape_span(s, axis + 1, s->rank);
     }
-    for (int64_t o = 0; o < outer; o++) {
-        for (int64_t i = 0; i < n && i < md_tensor_n(x->in[1]); i++) {
-            if (!md_tensor_get_i64(x->in[1], i))
-                continue;
-            to.at = kept++ * inner;
-            from.at = (o * n + i) * inner;
-            md_move(&to, &from, &(md_shape){ 1, { inner } });
-        }
-    }
+    MD_TRY(find_kept(&j, x->in[1], j.size, ar, err));
+    if (bits < 8) /* rows share bytes */
+        copy_part(&j, 0, outer * j.n);
+    else
+        md_exec__share(x, outer * j.n, 8.0 + (double)(j.inner * bits) / 64.0,
+                       copy_part, &j);
     return MD_OK;
 }
 

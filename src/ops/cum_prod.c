@@ -1,20 +1,11 @@
 /* Products of all elements up to each one (or before it, with exclusive). */
 #include "ops/common/cumulate.h"
 
-static double multiply_f64(double a, double b)
-{
-    return a * b;
-}
-
-static uint64_t multiply_u64(uint64_t a, uint64_t b)
-{
-    return a * b;
-}
-
-static const md_cumulate how = { .types = MD_TYPES_FLOAT | MD_TYPES_INT,
-                                 .start = 1,
-                                 .f64 = multiply_f64,
-                                 .u64 = multiply_u64 };
+static const md_cumulate how = {
+    .types = MD_TYPES_FLOAT | MD_TYPES_INT,
+    .start = 1,
+    .product = true,
+};
 
 static md_status infer(const md_infer *c, md_error *err)
 {

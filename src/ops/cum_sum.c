@@ -1,18 +1,9 @@
 /* Sums of all elements up to each one (or before it, with exclusive). */
 #include "ops/common/cumulate.h"
 
-static double add_f64(double a, double b)
-{
-    return a + b;
-}
-
-static uint64_t add_u64(uint64_t a, uint64_t b)
-{
-    return a + b;
-}
-
 static const md_cumulate how = {
-    .types = MD_TYPES_NUMBER, .start = 0, .f64 = add_f64, .u64 = add_u64
+    .types = MD_TYPES_NUMBER,
+    .start = 0,
 };
 
 static md_status infer(const md_infer *c, md_error *err)

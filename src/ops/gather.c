@@ -1,4 +1,6 @@
 /* Slices of an axis, by index. */
+#include <string.h>
+
 #include "ops/common/gather.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -30,34 +32,89 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+typedef struct job {
+    md_tensor *out;
+    const md_tensor *in;
+    const int64_t *at; /* n indices */
+    int64_t n, inner;  /* elements that an index brings */
+    int64_t size;      /* of the axis */
+} job;
+
+/* Single elements: with a constant size each is a load and a store. */
+#define PICK(constant)                                                         \
+    case constant:                                                             \
+        for (int64_t i = from; i < to; i++)                                    \
+            memcpy(y + i * (constant), x + at[i] * (constant), constant);      \
+        return;
+
+/* Elements [from, to) of y, which are `bytes` long. */
+static void pick(char *y, const char *x, const int64_t *at, int64_t from,
+                 int64_t to, int64_t bytes)
+{
+    switch (bytes) {
+        PICK(1)
+        PICK(2)
+        PICK(4)
+        PICK(8)
+        PICK(16)
+    default:
+        for (int64_t i = from; i < to; i++)
+            memcpy(y + i * bytes, x + at[i] * bytes, (size_t)bytes);
+    }
+}
+
+/* Blocks [from, to) of the result, n of each outer index. */
+static void gather_part(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    int64_t bytes = j->inner * (int64_t)(md_dtype_bits(j->in->dtype) / 8);
+
+    while (from < to) {
+        int64_t outer = from / j->n, i = from % j->n;
+        int64_t end = md_min_i64(j->n, i + to - from);
+
+        pick((char *)j->out->data + outer * j->n * bytes,
+             (const char *)j->in->data + outer * j->size * bytes, j->at, i, end,
+             bytes);
+        from += end - i;
+    }
+}
+
+/* Elements below 8 bits. */
+static void gather_packed(const job *j, int64_t outer)
+{
+    md_place to = { .t = j->out, .stride = { 1 } };
+    md_place from = { .t = (md_tensor *)j->in, .stride = { 1 } };
+    md_shape block = { 1, { j->inner } };
+
+    for (int64_t i = 0; i < outer * j->n; i++) {
+        to.at = i * j->inner;
+        from.at = (i / j->n * j->size + j->at[i % j->n]) * j->inner;
+        md_move(&to, &from, &block);
+    }
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
     const md_shape *in = &x->in[0]->shape;
-    int64_t n = md_tensor_n(x->in[1]);
-    md_place to = { .t = out, .stride = { 0, 1 } };
-    md_place from = { .t = (md_tensor *)x->in[0], .stride = { 0, 1 } };
-    md_shape block = { 2, { 0 } };
-    int64_t size, inner;
+    job j = { .out = out, .in = x->in[0], .n = md_tensor_n(x->in[1]) };
+    unsigned bits = md_dtype_bits(out->dtype);
+    int64_t outer, *at;
     int axis;
 
-    (void)ar;
     MD_TRY(md_axis_normalize(&axis, md_node_attr_i(x->node, "axis", 0),
                              in->rank, err));
-    size = in->dim[axis];
-    inner = md_shape_span(in, axis + 1, in->rank);
-    block.dim[0] = md_shape_span(in, 0, axis);
-    block.dim[1] = inner;
-    to.stride[0] = n * inner;
-    from.stride[0] = size * inner;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t at = 0;
-
-        MD_TRY(md_gather__index(&at, x->in[1], i, size, err));
-        to.at = i * inner;
-        from.at = at * inner;
-        md_move(&to, &from, &block);
-    }
+    j.size = in->dim[axis];
+    j.inner = md_shape_span(in, axis + 1, in->rank);
+    outer = md_shape_span(in, 0, axis);
+    MD_TRY(md_gather__indices(&at, x->in[1], j.size, ar, err));
+    j.at = at;
+    if (bits < 8)
+        gather_packed(&j, outer);
+    else
+        md_exec__share(x, outer * j.n, 1.0 + (double)(j.inner * bits) / 64.0,
+                       gather_part, &j);
     return MD_OK;
 }
 

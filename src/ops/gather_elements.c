@@ -1,3 +1,7 @@
+#include <assert.h>
+#include <stdatomic.h>
+#include <string.h>
+
 #include "ops/common/gather.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -27,29 +31,123 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+typedef struct job {
+    md_tensor *out;
+    const md_tensor *in, *at;
+    int64_t stride[MD_RANK_MAX];
+    int axis;
+    _Atomic int64_t bad; /* first element whose index is outside */
+} job;
+
+/* A row of the last axis: element i of y is the one of x at index[i] * step +
+ * i * side; returns the first i whose index is outside, n for none. */
+#define PICK_ROW(constant)                                                     \
+    case constant:                                                             \
+        for (int64_t i = 0; i < n; i++) {                                      \
+            int64_t v = index[i] < 0 ? index[i] + size : index[i];             \
+                                                                               \
+            if (v < 0 || v >= size)                                            \
+                return i;                                                      \
+            memcpy(y + i * (constant), x + (v * step + i * side) * (constant), \
+                   constant);                                                  \
+        }                                                                      \
+        return n;
+
+static int64_t pick_row(char *y, const char *x, const int64_t *index, int64_t n,
+                        int64_t size, int64_t step, bool side, int64_t bytes)
+{
+    switch (bytes) {
+        PICK_ROW(1)
+        PICK_ROW(2)
+        PICK_ROW(4)
+        PICK_ROW(8)
+        PICK_ROW(16)
+    default:
+        assert(false); /* no type has elements of another size */
+        return 0;
+    }
+}
+
+/* The same of elements below 8 bits. */
+static int64_t pick_packed(const job *j, int64_t to, int64_t from,
+                           const int64_t *index, int64_t n)
+{
+    int64_t size = j->in->shape.dim[j->axis], step = j->stride[j->axis];
+    md_place y = { .t = j->out }, x = { .t = (md_tensor *)j->in };
+    bool side = j->axis != j->in->shape.rank - 1;
+
+    for (int64_t i = 0; i < n; i++) {
+        int64_t v = index[i] < 0 ? index[i] + size : index[i];
+
+        if (v < 0 || v >= size)
+            return i;
+        y.at = to + i;
+        x.at = from + v * step + i * side;
+        md_move(&y, &x, &(md_shape){ 0 });
+    }
+    return n;
+}
+
+/* Elements [at, at + n) of the result, all of one row. */
+static int64_t gather_row(const job *j, int64_t at, int64_t n)
+{
+    const md_shape *s = &j->at->shape;
+    int last = s->rank - 1;
+    int64_t bytes = md_dtype_bits(j->in->dtype) / 8;
+    int64_t index[MD_CHUNK], from = 0, left = at;
+    bool side = j->axis != last;
+
+    for (int d = last; d >= 0; d--) { /* of the axis the index tells */
+        from += d == j->axis ? 0 : left % s->dim[d] * j->stride[d];
+        left /= s->dim[d];
+    }
+    md_load_i64(index, j->at, at, n);
+    if (bytes == 0)
+        return pick_packed(j, at, from, index, n);
+    return pick_row((char *)j->out->data + at * bytes,
+                    (const char *)j->in->data + from * bytes, index, n,
+                    j->in->shape.dim[j->axis], j->stride[j->axis], side, bytes);
+}
+
+static void gather_part(void *ctx, int64_t from, int64_t to)
+{
+    job *j = ctx;
+    const md_shape *s = &j->at->shape;
+    int64_t row = s->dim[s->rank - 1];
+
+    for (int64_t n; from < to; from += n) {
+        int64_t done;
+
+        n = md_min_i64(md_min_i64(to - from, row - from % row), MD_CHUNK);
+        done = gather_row(j, from, n);
+        if (done < n) {
+            int64_t bad = j->bad;
+
+            while (from + done < bad &&
+                   !atomic_compare_exchange_weak(&j->bad, &bad, from + done))
+                ;
+            return;
+        }
+    }
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
     const md_shape *in = &x->in[0]->shape;
-    int64_t index[MD_RANK_MAX] = { 0 }, stride[MD_RANK_MAX];
-    md_place to = { .t = out }, from = { .t = (md_tensor *)x->in[0] };
-    md_shape one = { 0 };
-    int axis;
+    int64_t n = md_tensor_n(out), k;
+    job j = { .out = out, .in = x->in[0], .at = x->in[1], .bad = n };
 
     (void)ar;
-    MD_TRY(md_axis_normalize(&axis, md_node_attr_i(x->node, "axis", 0),
+    MD_TRY(md_axis_normalize(&j.axis, md_node_attr_i(x->node, "axis", 0),
                              in->rank, err));
-    md_shape_strides(stride, in);
-    do {
-        int64_t at = 0;
-
-        MD_TRY(md_gather__index(&at, x->in[1], to.at, in->dim[axis], err));
-        from.at = at * stride[axis];
-        for (int d = 0; d < in->rank; d++)
-            from.at += d == axis ? 0 : index[d] * stride[d];
-        md_move(&to, &from, &one);
-        to.at++;
-    } while (md_step_index(index, out->shape.dim, in->rank));
+    md_shape_strides(j.stride, in);
+    if (md_dtype_bits(out->dtype) < 8) /* elements share bytes */
+        gather_part(&j, 0, n);
+    else
+        md_exec__share(x, n, 2.0, gather_part, &j);
+    if (j.bad < n)
+        return md_gather__index(&k, j.at, j.bad, in->dim[j.axis], err);
     return MD_OK;
 }
 

@@ -59,56 +59,47 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
-/* start + i * delta. */
-#define FILL(T)                                                                \
-    do {                                                                       \
-        T *to = out->data;                                                     \
-                                                                               \
-        for (int64_t i = 0; i < n; i++)                                        \
-            to[i] = (T)(start + (double)i * delta);                            \
-    } while (0)
+typedef struct job {
+    md_tensor *out;
+    double from_f64, by_f64;
+    uint64_t from_u64, by_u64; /* integers wrap */
+} job;
 
-/* Integers wrap, as the step behind the last may leave the type. */
-#define COUNT(T)                                                               \
-    do {                                                                       \
-        T *to = out->data;                                                     \
-                                                                               \
-        for (int64_t i = 0; i < n; i++, first += step)                         \
-            to[i] = (T)first;                                                  \
-    } while (0)
+static void fill_part(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    double f64[MD_CHUNK];
+    uint64_t u64[MD_CHUNK];
+
+    for (int64_t n; from < to; from += n) {
+        n = md_min_i64(to - from, MD_CHUNK);
+        if (md_dtype_is_float(j->out->dtype)) {
+            for (int64_t i = 0; i < n; i++)
+                f64[i] = j->from_f64 + (double)(from + i) * j->by_f64;
+            md_store_f64(j->out, from, f64, n);
+            continue;
+        }
+        for (int64_t i = 0; i < n; i++)
+            u64[i] = j->from_u64 + (uint64_t)(from + i) * j->by_u64;
+        md_store_i64(j->out, from, (const int64_t *)u64, n);
+    }
+}
 
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    double start = md_tensor_get_f64(x->in[0], 0);
-    double delta = md_tensor_get_f64(x->in[2], 0);
-    uint64_t first = (uint64_t)md_tensor_get_i64(x->in[0], 0);
-    uint64_t step = (uint64_t)md_tensor_get_i64(x->in[2], 0);
-    int64_t n = md_tensor_n(out);
+    job j = { .out = out };
 
     (void)ar;
     (void)err;
-    switch (out->dtype) {
-    case MD_DTYPE_F32:
-        FILL(float);
-        break;
-    case MD_DTYPE_F64:
-        FILL(double);
-        break;
-    case MD_DTYPE_I64:
-        COUNT(uint64_t);
-        break;
-    case MD_DTYPE_I32:
-        COUNT(uint32_t);
-        break;
-    case MD_DTYPE_I16:
-        COUNT(uint16_t);
-        break;
-    default:
-        for (int64_t i = 0; i < n; i++)
-            md_tensor_set_f64(out, i, start + (double)i * delta);
-        break;
+    if (md_dtype_is_float(out->dtype)) {
+        j.from_f64 = md_tensor_get_f64(x->in[0], 0);
+        j.by_f64 = md_tensor_get_f64(x->in[2], 0);
+    } else {
+        j.from_u64 = (uint64_t)md_tensor_get_i64(x->in[0], 0);
+        j.by_u64 = (uint64_t)md_tensor_get_i64(x->in[2], 0);
     }
+    md_exec__share(x, md_tensor_n(out), 1.0, fill_part, &j);
     return MD_OK;
 }
 

@@ -1,6 +1,6 @@
 /* The k largest (or smallest) along an axis; of equals the first first. */
 #include <math.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "ops/common/util.h"
 
@@ -40,80 +40,151 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+/* An element as an integer that orders as it does, and its index. */
 typedef struct entry {
-    int64_t key; /* integers, turned so that larger comes first; NaN's place */
-    double v;    /* other floats, the same way */
-    int64_t i;
+    int64_t key, i;
 } entry;
 
-static int descending(const void *pa, const void *pb)
-{
-    const entry *a = pa, *b = pb;
+typedef struct job {
+    const md_tensor *in;
+    md_tensor *value; /* NULL: not wanted */
+    int64_t *index;   /* the same */
+    int64_t n, k, inner;
+    bool largest;
+    entry *found; /* k of each row */
+} job;
 
-    if (a->key != b->key)
-        return a->key > b->key ? -1 : 1;
-    if (a->v != b->v)
-        return a->v > b->v ? -1 : 1;
-    return a->i < b->i ? -1 : a->i > b->i;
+/* Bits of a double in the order of int64: -0 is 0, NaN the largest. */
+static int64_t key_of(double v)
+{
+    int64_t bits;
+
+    if (isnan(v))
+        return INT64_MAX;
+    v += 0.0;
+    memcpy(&bits, &v, sizeof(bits));
+    return bits < 0 ? bits ^ INT64_MAX : bits;
 }
 
-/* NaN counts as the largest.  ~v turns the order of integers without overflow; adding 2^63 orders uint64
- * as int64. */
-static entry read(const md_tensor *t, int64_t at, int64_t i, bool largest)
+/* Keys of n <= MD_CHUNK elements, `step` apart; the smallest are looked for as
+ * the largest of ~key, which overflows nowhere. */
+static void load_keys(int64_t *key, const job *j, int64_t at, int64_t step,
+                      int64_t n)
 {
-    entry e = { .i = i };
+    double v[MD_CHUNK];
 
-    if (md_dtype_is_float(t->dtype)) {
-        double v = md_tensor_get_f64(t, at);
-
-        if (isnan(v))
-            e.key = largest ? 1 : -1;
-        else
-            e.v = largest ? v : -v;
-        return e;
+    if (md_dtype_is_float(j->in->dtype)) {
+        md_load_f64_step(v, j->in, at, step, n);
+        for (int64_t i = 0; i < n; i++)
+            key[i] = key_of(v[i]);
+    } else {
+        for (int64_t i = 0; i < n; i++)
+            md_load_i64(&key[i], j->in, at + i * step, 1);
     }
-    e.key = md_tensor_get_i64(t, at);
-    if (t->dtype == MD_DTYPE_U64)
-        e.key = (int64_t)((uint64_t)e.key ^ UINT64_C(1) << 63);
-    e.key = largest ? e.key : ~e.key;
-    return e;
+    if (j->in->dtype == MD_DTYPE_U64)
+        for (int64_t i = 0; i < n; i++)
+            key[i] = (int64_t)((uint64_t)key[i] ^ UINT64_C(1) << 63);
+    for (int64_t i = 0; i < n && !j->largest; i++)
+        key[i] = ~key[i];
+}
+
+/* a comes before b in the result. */
+static inline bool before(entry a, entry b)
+{
+    return a.key != b.key ? a.key > b.key : a.i < b.i;
+}
+
+/* Put e at place i of a heap of n, whose first entry is the last of all in the
+ * result. */
+static void sift(entry *heap, int64_t i, int64_t n, entry e)
+{
+    for (int64_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && before(heap[child], heap[child + 1]))
+            child++;
+        if (!before(e, heap[child]))
+            break;
+        heap[i] = heap[child];
+    }
+    heap[i] = e;
+}
+
+/* The first k of n in order.  An element is only compared with the last of
+ * those found so far; few get further. */
+static void find(const job *j, entry *heap, int64_t at)
+{
+    int64_t key[MD_CHUNK], k = j->k;
+
+    for (int64_t from = 0; from < j->n; from += MD_CHUNK) {
+        int64_t m = md_min_i64(j->n - from, MD_CHUNK);
+
+        load_keys(key, j, at + from * j->inner, j->inner, m);
+        for (int64_t i = 0; i < m; i++) {
+            entry e = { key[i], from + i };
+
+            if (e.i < k) {
+                heap[e.i] = e;
+                for (int64_t h = k / 2; e.i == k - 1 && h-- > 0;)
+                    sift(heap, h, k, heap[h]);
+            } else if (e.key > heap[0].key) {
+                sift(heap, 0, k, e);
+            }
+        }
+    }
+    for (int64_t n = k - 1; n > 0; n--) {
+        entry last = heap[n];
+
+        heap[n] = heap[0];
+        sift(heap, 0, n, last);
+    }
+}
+
+/* Rows [from, to). */
+static void find_part(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    size_t size = md_dtype_bits(j->in->dtype) / 8;
+    const char *x = j->in->data;
+
+    for (int64_t r = from; r < to; r++) {
+        int64_t outer = r / j->inner, inner = r % j->inner;
+        int64_t base = outer * j->n * j->inner + inner;
+        int64_t at = outer * j->k * j->inner + inner;
+        const entry *found = j->found + r * j->k;
+
+        find(j, j->found + r * j->k, base);
+        for (int64_t i = 0; i < j->k; i++, at += j->inner) {
+            if (j->value)
+                memcpy((char *)j->value->data + (size_t)at * size,
+                       x + (size_t)(base + found[i].i * j->inner) * size, size);
+            if (j->index)
+                j->index[at] = found[i].i;
+        }
+    }
 }
 
 static md_status compute(md_exec *x, md_tensor **out, md_arena *ar,
                          md_error *err)
 {
-    bool largest = md_node_attr_i(x->node, "largest", 1) != 0;
-    const md_tensor *in = x->in[0], *shape = out[0] ? out[0] : out[1];
-    md_shape one = { 0 };
-    int64_t n, k, inner, rows;
-    entry *row;
+    const md_shape *s = &x->in[0]->shape;
+    const md_tensor *any = out[0] ? out[0] : out[1];
+    job j = { .in = x->in[0],
+              .value = out[0],
+              .index = out[1] ? out[1]->data : NULL,
+              .largest = md_node_attr_i(x->node, "largest", 1) != 0 };
+    int64_t rows;
     int axis;
 
     MD_TRY(md_axis_normalize(&axis, md_node_attr_i(x->node, "axis", -1),
-                             in->shape.rank, err));
-    n = in->shape.dim[axis];
-    k = shape->shape.dim[axis];
-    inner = md_shape_span(&in->shape, axis + 1, in->shape.rank);
-    rows = md_shape_span(&in->shape, 0, axis) * inner;
-    MD_TRY(md_exec__scratch(&row, ar, n, sizeof(*row), err));
-    for (int64_t r = 0; r < rows && k > 0; r++) {
-        int64_t base = r / inner * n * inner + r % inner;
-        int64_t to_at = r / inner * k * inner + r % inner;
-
-        for (int64_t i = 0; i < n; i++)
-            row[i] = read(in, base + i * inner, i, largest);
-        qsort(row, (size_t)n, sizeof(*row), descending);
-        for (int64_t i = 0; i < k; i++) {
-            md_place to = { .t = out[0], .at = to_at + i * inner };
-            md_place from = { .t = (md_tensor *)in,
-                              .at = base + row[i].i * inner };
-
-            if (out[0])
-                md_move(&to, &from, &one);
-            if (out[1])
-                ((int64_t *)out[1]->data)[to_at + i * inner] = row[i].i;
-        }
-    }
+                             s->rank, err));
+    j.n = s->dim[axis];
+    j.k = any->shape.dim[axis];
+    j.inner = md_shape_span(s, axis + 1, s->rank);
+    rows = md_tensor_n(any);
+    if (rows == 0)
+        return MD_OK;
+    rows /= j.k;
+    MD_TRY(md_exec__scratch(&j.found, ar, rows * j.k, sizeof(entry), err));
+    md_exec__share(x, rows, 5.0 * (double)(j.n + j.k), find_part, &j);
     return MD_OK;
 }
 

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "ops/common/util.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -22,30 +24,49 @@ static void kept(int64_t *from, int64_t *end, bool upper, int64_t diagonal,
     *end = upper ? cols : at;
 }
 
+typedef struct job {
+    md_tensor *out;
+    const md_tensor *in;
+    bool upper;
+    int64_t k;
+} job;
+
+/* Rows [from, to) of all matrices. */
+static void copy_part(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    const md_shape *s = &j->out->shape;
+    int64_t rows = s->dim[s->rank - 2], cols = s->dim[s->rank - 1];
+    size_t size = md_dtype_bits(j->out->dtype) / 8;
+
+    for (int64_t row = from; row < to; row++) {
+        char *y = (char *)j->out->data + (size_t)(row * cols) * size;
+        const char *x = (const char *)j->in->data + (size_t)(row * cols) * size;
+        int64_t first, end;
+
+        kept(&first, &end, j->upper, row % rows + j->k, cols);
+        memset(y, 0, (size_t)first * size);
+        memcpy(y + (size_t)first * size, x + (size_t)first * size,
+               (size_t)(end - first) * size);
+        memset(y + (size_t)end * size, 0, (size_t)(cols - end) * size);
+    }
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    bool upper = md_node_attr_i(x->node, "upper", 1) != 0;
-    int64_t k = md_exec_has(x, 1) ? md_tensor_get_i64(x->in[1], 0) : 0;
     const md_shape *s = &out->shape;
     int64_t rows = s->dim[s->rank - 2], cols = s->dim[s->rank - 1];
-    md_place to = { .t = out, .stride = { 1 } };
-    md_place from = { .t = (md_tensor *)x->in[0], .stride = { 1 } };
-    md_shape run = { .rank = 1 };
+    job j = { .out = out,
+              .in = x->in[0],
+              .upper = md_node_attr_i(x->node, "upper", 1) != 0,
+              .k = md_exec_has(x, 1) ? md_tensor_get_i64(x->in[1], 0) : 0 };
 
     (void)ar;
     (void)err;
-    k = k > cols ? cols : k < -rows ? -rows : k;
-    md_exec__zero(out);
-    for (int64_t row = 0; row < md_tensor_n(out) / cols; row++) {
-        int64_t first, end;
-
-        kept(&first, &end, upper, row % rows + k, cols);
-        run.dim[0] = end - first;
-        to.at = row * cols + first;
-        from.at = to.at;
-        md_move(&to, &from, &run);
-    }
+    j.k = j.k > cols ? cols : j.k < -rows ? -rows : j.k;
+    md_exec__share(x, md_tensor_n(out) / cols, 5.0 + (double)cols / 2.0,
+                   copy_part, &j);
     return MD_OK;
 }
 

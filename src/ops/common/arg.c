@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "base/attr.h"
+
 md_status md_arg__infer(const md_infer *c, md_error *err)
 {
     bool keep = md_node_attr_i(c->node, "keepdims", 1) != 0;
@@ -28,47 +30,110 @@ md_status md_arg__infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
-/* Order of elements i and j, exact for integers; with sign -1 the smaller is
- * beyond the larger one.  NaN is beyond every number, whatever the sign. */
-static int compare(const md_tensor *t, int64_t i, int64_t j, int sign)
+/* Outputs are in `out`; of equals the first counts, or the last. */
+typedef struct job {
+    const md_tensor *in;
+    int64_t *out;
+    int64_t n, inner; /* elements of the axis, and behind it */
+    int sign;         /* -1: the smallest */
+    bool last;
+} job;
+
+/* A piece of elements in the order of which the largest is looked for: for
+ * ArgMin that is the reverse. */
+typedef struct piece {
+    union {
+        double f64[MD_CHUNK];
+        int64_t i64[MD_CHUNK];
+    };
+} piece;
+
+static bool load(piece *p, const job *j, int64_t at, int64_t n)
 {
-    if (md_dtype_is_float(t->dtype)) {
-        double a = md_tensor_get_f64(t, i), b = md_tensor_get_f64(t, j);
+    if (md_dtype_is_float(j->in->dtype)) {
+        md_load_f64(p->f64, j->in, at, n);
+        for (int64_t i = 0; i < n && j->sign < 0; i++)
+            p->f64[i] = -p->f64[i];
+        return true;
+    }
+    md_load_i64(p->i64, j->in, at, n);
+    if (j->in->dtype == MD_DTYPE_U64)
+        for (int64_t i = 0; i < n; i++) /* in the order of int64 */
+            p->i64[i] = (int64_t)((uint64_t)p->i64[i] ^ UINT64_C(1) << 63);
+    for (int64_t i = 0; i < n && j->sign < 0; i++)
+        p->i64[i] = ~p->i64[i];
+    return false;
+}
 
-        if (isnan(a) || isnan(b))
-            return isnan(a) - isnan(b);
-        return sign * ((a > b) - (a < b));
-    } else {
-        int64_t a = md_tensor_get_i64(t, i), b = md_tensor_get_i64(t, j);
+/* v is beyond best; NaN is beyond every number. */
+static inline bool beyond_f64(double v, double best, bool last)
+{
+    if (MD_LIKELY(last ? v < best : v <= best))
+        return false;
+    if (isnan(best))
+        return last && isnan(v);
+    return true;
+}
 
-        if (t->dtype == MD_DTYPE_U64)
-            return sign *
-                   (((uint64_t)a > (uint64_t)b) - ((uint64_t)a < (uint64_t)b));
-        return sign * ((a > b) - (a < b));
+static inline bool beyond_i64(int64_t v, int64_t best, bool last)
+{
+    return last ? v >= best : v > best;
+}
+
+#define FIND(type)                                                             \
+    for (int64_t i = 0; i < m; i++) {                                          \
+        if (beyond_##type(v.type[i], best.type[i * side], j->last)) {          \
+            best.type[i * side] = v.type[i];                                   \
+            at[i * side] = k + i * !side;                                      \
+        }                                                                      \
+    }
+
+/* Outputs [o, o + columns), which lie side by side; of one a row is read,
+ * of several a column for each. */
+static void find(const job *j, int64_t o, int64_t columns)
+{
+    bool side = j->inner > 1;
+    int64_t from = o / j->inner * j->n * j->inner + o % j->inner;
+    int64_t *at = j->out + o, m = columns;
+    piece best, v;
+
+    load(&best, j, from, columns);
+    for (int64_t i = 0; i < columns; i++)
+        at[i] = 0;
+    for (int64_t k = 1; k < j->n; k += side ? 1 : m) {
+        if (!side)
+            m = md_min_i64(j->n - k, MD_CHUNK);
+        if (load(&v, j, from + k * j->inner, m))
+            FIND(f64)
+        else
+            FIND(i64)
+    }
+}
+
+static void find_part(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+
+    for (int64_t m; from < to; from += m) {
+        m = md_min_i64(to - from, j->inner - from % j->inner);
+        m = md_min_i64(m, MD_CHUNK);
+        find(j, from, m);
     }
 }
 
 md_status md_arg__compute(md_exec *x, md_tensor *out, int sign, md_error *err)
 {
-    const md_tensor *in = x->in[0];
-    bool last = md_node_attr_i(x->node, "select_last_index", 0) != 0;
-    int64_t n, inner, rows = md_tensor_n(out);
+    const md_shape *s = &x->in[0]->shape;
+    job j = { .in = x->in[0],
+              .out = out->data,
+              .sign = sign,
+              .last = md_node_attr_i(x->node, "select_last_index", 0) != 0 };
     int axis;
 
-    MD_TRY(md_axis_normalize(&axis, md_node_attr_i(x->node, "axis", 0),
-                             in->shape.rank, err));
-    n = in->shape.dim[axis];
-    inner = md_shape_span(&in->shape, axis + 1, in->shape.rank);
-    for (int64_t row = 0; row < rows; row++) {
-        int64_t base = row / inner * n * inner + row % inner, best = 0;
-
-        for (int64_t i = 1; i < n; i++) {
-            int c = compare(in, base + i * inner, base + best * inner, sign);
-
-            if (c > 0 || (c == 0 && last))
-                best = i;
-        }
-        ((int64_t *)out->data)[row] = best;
-    }
+    MD_TRY(md_axis_normalize(&axis, md_node_attr_i(x->node, "axis", 0), s->rank,
+                             err));
+    j.n = s->dim[axis];
+    j.inner = md_shape_span(s, axis + 1, s->rank);
+    md_exec__share(x, md_tensor_n(out), 2.0 + 1.2 * (double)j.n, find_part, &j);
     return MD_OK;
 }

@@ -1,5 +1,7 @@
 #include "ops/common/cumulate.h"
 
+#include "base/size.h"
+
 md_status md_cumulate__infer(const md_infer *c, const md_cumulate *how,
                              md_error *err)
 {
@@ -17,47 +19,132 @@ md_status md_cumulate__infer(const md_infer *c, const md_cumulate *how,
     return MD_OK;
 }
 
-/* n elements from `at` on, `step` apart. */
-static void combine_row(md_tensor *out, const md_tensor *in,
-                        const md_cumulate *how, int64_t at, int64_t step,
-                        int64_t n, bool exclusive)
+typedef struct job {
+    const md_tensor *in;
+    md_tensor *out;
+    const md_cumulate *how;
+    int64_t n, inner; /* elements of the axis, and behind it */
+    bool exclusive, reverse;
+} job;
+
+/* What is combined so far: one for each of some columns, or the one of a row
+ * and then the row's piece itself. */
+typedef struct piece {
+    double f64[MD_CHUNK], v[MD_CHUNK];
+    uint64_t u64[MD_CHUNK], u[MD_CHUNK];
+} piece;
+
+static void reverse_f64(double *v, int64_t n)
 {
-    uint64_t whole = how->start;
-    double real = (double)how->start;
+    for (int64_t i = 0; i < n / 2; i++) {
+        double other = v[n - 1 - i];
 
-    for (int64_t i = 0; i < n; i++, at += step) {
-        if (md_dtype_is_float(out->dtype)) {
-            double before = real;
-
-            real = how->f64(real, md_tensor_get_f64(in, at));
-            md_tensor_set_f64(out, at, exclusive ? before : real);
-        } else {
-            uint64_t before = whole;
-
-            whole = how->u64(whole, (uint64_t)md_tensor_get_i64(in, at));
-            md_tensor_set_i64(out, at, (int64_t)(exclusive ? before : whole));
-        }
+        v[n - 1 - i] = v[i];
+        v[i] = other;
     }
 }
 
-md_status md_cumulate__compute(const md_exec *x, md_tensor *out,
+static void reverse_u64(uint64_t *v, int64_t n)
+{
+    for (int64_t i = 0; i < n / 2; i++) {
+        uint64_t other = v[n - 1 - i];
+
+        v[n - 1 - i] = v[i];
+        v[i] = other;
+    }
+}
+
+/* v[i] becomes acc[i * side] and v[i] combined, which acc keeps; without
+ * `side` one acc runs along the piece. */
+#define COMBINE(acc, v, op)                                                    \
+    for (int64_t i = 0; i < n; i++) {                                          \
+        before = acc[i * side];                                                \
+        acc[i * side] = before op v[i];                                        \
+        v[i] = j->exclusive ? before : acc[i * side];                          \
+    }
+
+static void combine_f64(const job *j, piece *p, int64_t at, int64_t n,
+                        bool side)
+{
+    double *acc = p->f64, *v = p->v, before;
+
+    md_load_f64(v, j->in, at, n);
+    if (!side && j->reverse)
+        reverse_f64(v, n);
+    if (j->how->product)
+        COMBINE(acc, v, *)
+    else
+        COMBINE(acc, v, +)
+    if (!side && j->reverse)
+        reverse_f64(v, n);
+    md_store_f64(j->out, at, v, n);
+}
+
+static void combine_u64(const job *j, piece *p, int64_t at, int64_t n,
+                        bool side)
+{
+    uint64_t *acc = p->u64, *v = p->u, before;
+
+    md_load_i64((int64_t *)v, j->in, at, n);
+    if (!side && j->reverse)
+        reverse_u64(v, n);
+    if (j->how->product)
+        COMBINE(acc, v, *)
+    else
+        COMBINE(acc, v, +)
+    if (!side && j->reverse)
+        reverse_u64(v, n);
+    md_store_i64(j->out, at, (const int64_t *)v, n);
+}
+
+/* m columns of an outer index or, where the axis is the last, a row. */
+static void combine(const job *j, int64_t at, int64_t m)
+{
+    bool side = j->inner > 1;
+    int64_t step = side ? 1 : MD_CHUNK;
+    piece p;
+
+    for (int64_t i = 0; i < m; i++) {
+        p.f64[i] = (double)j->how->start;
+        p.u64[i] = j->how->start;
+    }
+    for (int64_t done = 0; done < j->n; done += step) {
+        int64_t n = md_min_i64(step, j->n - done);
+        int64_t k = j->reverse ? j->n - done - n : done;
+
+        (md_dtype_is_float(j->out->dtype) ? combine_f64 : combine_u64)(
+            j, &p, at + k * j->inner, side ? m : n, side);
+    }
+}
+
+/* Columns [from, to) of all outer indices. */
+static void combine_part(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+
+    for (int64_t m; from < to; from += m) {
+        m = md_min_i64(to - from, j->inner - from % j->inner);
+        m = md_min_i64(m, MD_CHUNK);
+        combine(j, from / j->inner * j->n * j->inner + from % j->inner, m);
+    }
+}
+
+md_status md_cumulate__compute(md_exec *x, md_tensor *out,
                                const md_cumulate *how, md_error *err)
 {
-    bool exclusive = md_node_attr_i(x->node, "exclusive", 0) != 0;
-    bool reverse = md_node_attr_i(x->node, "reverse", 0) != 0;
     const md_shape *s = &out->shape;
-    int64_t n, inner;
+    job j = { .in = x->in[0],
+              .out = out,
+              .how = how,
+              .exclusive = md_node_attr_i(x->node, "exclusive", 0) != 0,
+              .reverse = md_node_attr_i(x->node, "reverse", 0) != 0 };
     int axis;
 
     MD_TRY(
         md_axis_normalize(&axis, md_tensor_get_i64(x->in[1], 0), s->rank, err));
-    n = s->dim[axis];
-    inner = md_shape_span(s, axis + 1, s->rank);
-    for (int64_t row = 0; row < md_shape_n(s) / n; row++) {
-        int64_t at = row / inner * n * inner + row % inner;
-
-        combine_row(out, x->in[0], how, reverse ? at + (n - 1) * inner : at,
-                    reverse ? -inner : inner, n, exclusive);
-    }
+    j.n = s->dim[axis];
+    j.inner = md_shape_span(s, axis + 1, s->rank);
+    md_exec__share(x, md_shape_n(s) / j.n, 2.0 + 2.0 * (double)j.n,
+                   combine_part, &j);
     return MD_OK;
 }

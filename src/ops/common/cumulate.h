@@ -7,15 +7,14 @@
 typedef struct md_cumulate {
     uint32_t types; /* of the data */
     uint64_t start; /* what nothing combined gives */
-    double (*f64)(double a, double b);
-    uint64_t (*u64)(uint64_t a, uint64_t b); /* integers wrap */
+    bool product;   /* instead of sums; integers wrap */
 } md_cumulate;
 
 md_status md_cumulate__infer(const md_infer *c, const md_cumulate *how,
                              md_error *err);
 
 /* All of out, which is not empty; attributes exclusive and reverse. */
-md_status md_cumulate__compute(const md_exec *x, md_tensor *out,
+md_status md_cumulate__compute(md_exec *x, md_tensor *out,
                                const md_cumulate *how, md_error *err);
 
 #endif
