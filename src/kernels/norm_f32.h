@@ -2,6 +2,7 @@
  * Normalization of contiguous rows of n values:
  *   layer: y = (x - mean) / sqrt(var + eps) * scale + bias
  *   rms:   y = x / sqrt(mean(x^2) + eps) * scale + bias
+ *   l1:    y = x / sum |x|, l2: y = x / sqrt(sum x^2); 0 for a row of zeros
  * with the mean and variance of each row (the latter in a second pass about
  * the mean) or with given ones.
  *
@@ -11,17 +12,24 @@
  * is the first here: of instance normalization span is the plane and cycle the
  * channels.
  *
- * y may be x.  Against ref: 2e-6 of max(1, |y|) and of the cancellation in
+ * y may be x.  l1 and l2 add up in double and have no parameters; the others
+ * against ref: 2e-6 of max(1, |y|) and of the cancellation in
  * x - mean (another order of summing in float; ref sums in double).
  */
 #ifndef MD_KERNELS_NORM_F32_H
 #define MD_KERNELS_NORM_F32_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/cpu.h"
+
+typedef enum md_norm {
+    MD_NORM_LAYER,
+    MD_NORM_RMS,
+    MD_NORM_L1,
+    MD_NORM_L2,
+} md_norm;
 
 typedef struct md_norm_f32_args {
     float *y;
@@ -33,7 +41,7 @@ typedef struct md_norm_f32_args {
     const float *mean;  /* the same; NULL: those of each row */
     const float *var;   /* given with mean */
     float eps;
-    bool rms;
+    md_norm kind;
 } md_norm_f32_args;
 
 typedef void md_norm_f32_fn(const md_norm_f32_args *a);

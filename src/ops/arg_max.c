@@ -1,4 +1,5 @@
 #include "ops/common/arg.h"
+#include "ops/lower.h"
 
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
@@ -22,4 +23,5 @@ const md_op md_op_arg_max = {
     .out_max = 1,
     .infer = md_arg__infer,
     .run = run,
+    .fast = &md_fast_arg,
 };

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "ops/common/util.h"
+#include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -19,21 +20,42 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
-static void normalize(md_tensor *out, const md_tensor *in, int64_t at,
-                      int64_t step, int64_t n, int64_t p)
+typedef struct job {
+    md_tensor *out;
+    const md_tensor *in;
+    int64_t n, inner; /* elements of the axis, and behind it */
+    bool l1;
+} job;
+
+/* m <= MD_CHUNK columns, which begin at `at`. */
+static void normalize(const job *j, int64_t at, int64_t m)
 {
-    double norm = 0.0;
+    double v[MD_CHUNK], norm[MD_CHUNK] = { 0 };
 
-    for (int64_t i = 0; i < n; i++) {
-        double v = fabs(md_tensor_get_f64(in, at + i * step));
-
-        norm += p == 1 ? v : v * v;
+    for (int64_t k = 0; k < j->n; k++) {
+        md_load_f64(v, j->in, at + k * j->inner, m);
+        for (int64_t i = 0; i < m; i++)
+            norm[i] += j->l1 ? fabs(v[i]) : v[i] * v[i];
     }
-    norm = p == 1 ? norm : sqrt(norm);
-    for (int64_t i = 0; i < n; i++) {
-        double v = md_tensor_get_f64(in, at + i * step);
+    for (int64_t i = 0; i < m && !j->l1; i++)
+        norm[i] = sqrt(norm[i]);
+    for (int64_t k = 0; k < j->n; k++) {
+        md_load_f64(v, j->in, at + k * j->inner, m);
+        for (int64_t i = 0; i < m; i++)
+            v[i] = norm[i] == 0.0 ? 0.0 : v[i] / norm[i];
+        md_store_f64(j->out, at + k * j->inner, v, m);
+    }
+}
 
-        md_tensor_set_f64(out, at + i * step, norm == 0.0 ? 0.0 : v / norm);
+/* Columns [from, to) of all outer indices. */
+static void normalize_part(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+
+    for (int64_t m; from < to; from += m) {
+        m = md_min_i64(to - from, j->inner - from % j->inner);
+        m = md_min_i64(m, MD_CHUNK);
+        normalize(j, from / j->inner * j->n * j->inner + from % j->inner, m);
     }
 }
 
@@ -41,17 +63,18 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
     const md_shape *s = &out->shape;
-    int64_t n, inner;
+    job j = { .out = out,
+              .in = x->in[0],
+              .l1 = md_node_attr_i(x->node, "p", 2) == 1 };
     int axis;
 
     (void)ar;
     MD_TRY(md_axis_normalize(&axis, md_node_attr_i(x->node, "axis", -1),
                              s->rank, err));
-    n = s->dim[axis];
-    inner = md_shape_span(s, axis + 1, s->rank);
-    for (int64_t row = 0; row < md_shape_n(s) / n; row++)
-        normalize(out, x->in[0], row / inner * n * inner + row % inner, inner,
-                  n, md_node_attr_i(x->node, "p", 2));
+    j.n = s->dim[axis];
+    j.inner = md_shape_span(s, axis + 1, s->rank);
+    md_exec__share(x, md_shape_n(s) / j.n, 5.0 + 4.0 * (double)j.n,
+                   normalize_part, &j);
     return MD_OK;
 }
 
@@ -70,4 +93,5 @@ const md_op md_op_lp_normalization = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_lpnorm,
 };

@@ -20,7 +20,7 @@ static void one_case(const md_norm_f32_kernel *k, int64_t rows, int64_t n,
         .scale = how & 1 ? scale : NULL,
         .bias = how & 2 ? bias : NULL,
         .eps = 1e-5f,
-        .rms = how & 4,
+        .kind = how & 4 ? MD_NORM_RMS : MD_NORM_LAYER,
     };
 
     md_guard_fill_f32(x, count, 3, &seed);
@@ -106,6 +106,35 @@ static void test_norm_f32__spans(void **state)
     }
 }
 
+/* Also where the norm, or what is added up for it, is beyond float. */
+static void test_norm_f32__divided_by_the_norm(void **state)
+{
+    static const float sizes[] = { 1, 0, 1e-42f, 1e-25f, 3e38f };
+
+    (void)state;
+    for (const md_norm_f32_kernel *k = md_norm_f32_kernels; k->run; k++) {
+        for (int i = 0; i < 5 * 100 && !(k->required & ~md_cpu_flags()); i++) {
+            const int64_t n = 1 + i / 5;
+            float x[100], want[100], got[100];
+            uint32_t seed = (uint32_t)i;
+            md_norm_f32_args a = { .y = want,
+                                   .x = x,
+                                   .rows = 1,
+                                   .n = n,
+                                   .kind = i % 2 ? MD_NORM_L1 : MD_NORM_L2 };
+
+            md_guard_fill_f32(x, (size_t)n, 1, &seed);
+            for (int64_t j = 0; j < n; j++)
+                x[j] *= sizes[i % 5];
+            md_norm_f32_select(0)->run(&a);
+            a.y = got;
+            k->run(&a);
+            for (int64_t j = 0; j < n; j++)
+                assert_true(f32_near(got[j], want[j], 1.5e-7f, 1e-30f));
+        }
+    }
+}
+
 /* E[x^2] - E[x]^2 in float would give nonsense here. */
 static void test_norm_f32__far_from_zero(void **state)
 {
@@ -128,6 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_norm_f32__rows_equal_ref),
         cmocka_unit_test(test_norm_f32__spans),
+        cmocka_unit_test(test_norm_f32__divided_by_the_norm),
         cmocka_unit_test(test_norm_f32__far_from_zero),
     };
 

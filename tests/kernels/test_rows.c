@@ -14,6 +14,7 @@
 #include "base/attr.h"
 #include "base/cpu.h"
 #include "base/file.h"
+#include "kernels/arg_f32.h"
 #include "kernels/binary_f32.h"
 #include "kernels/binary_s8.h"
 #include "kernels/cast_bf16.h"

@@ -386,7 +386,7 @@ static void check_norm(const md_norm_f32_kernel *k, const norm_case *c)
                                 .scale = c->how & 1 ? scale : NULL,
                                 .bias = c->how & 2 ? bias : NULL,
                                 .eps = 1e-5f,
-                                .rms = rms });
+                                .kind = rms ? MD_NORM_RMS : MD_NORM_LAYER });
     for (int64_t i = 0; i < c->n; i++) {
         mean += rms ? 0 : x[i];
         most = fmaxl(most, fabsl(x[i]));
@@ -460,7 +460,8 @@ static void test_rows_real__norm_rows_stand_alone(void **state)
                                    .n = n,
                                    .scale = scale,
                                    .eps = 0.1f,
-                                   .rms = n % 2 };
+                                   .kind =
+                                       n % 2 ? MD_NORM_RMS : MD_NORM_LAYER };
 
             k->run(&a);
             a.rows = 1, a.y = one;

@@ -2,8 +2,11 @@
 #define MD_KERNELS_X86_NORM_F32_VEC_H
 
 #include <assert.h>
+#include <float.h>
 #include <math.h>
+#include <stdbool.h>
 
+#include "base/attr.h"
 #include "base/size.h"
 #include "kernels/norm_f32.h"
 
@@ -86,7 +89,7 @@ static row row_of(const md_norm_f32_args *a, const float *x, int64_t at)
 
     if (a->mean)
         return r;
-    r.mean = a->rms ? 0 : row_sum(x, a->n) / n;
+    r.mean = a->kind == MD_NORM_RMS ? 0 : row_sum(x, a->n) / n;
     r.by = 1 / sqrtf(row_squares(x, a->n, r.mean) / n + a->eps);
     return r;
 }
@@ -134,6 +137,41 @@ static void apply_span(const row *r, float *y, const float *x, int64_t n,
     }
 }
 
+/* Sum of |x|, or of x^2. */
+static MD_ALWAYS_INLINE double row_norm(const float *x, int64_t n,
+                                        const bool l1)
+{
+    vd a = vd_set(0), b = vd_set(0);
+
+    for (int64_t i = 0; i < n; i += VF_LANES) {
+        const vf v = vf_load(x + i, lanes_at(n, i));
+        const vf w = l1 ? vf_abs(v) : v;
+
+        a = l1 ? vd_add(a, vd_low(w)) : vd_fmadd(vd_low(w), vd_low(w), a);
+        b = l1 ? vd_add(b, vd_high(w)) : vd_fmadd(vd_high(w), vd_high(w), b);
+    }
+    return vd_sum(vd_add(a, b));
+}
+
+static void divide_by_norm(const md_norm_f32_args *a, float *y, const float *x)
+{
+    const double norm = a->kind == MD_NORM_L1 ? row_norm(x, a->n, true)
+                                              : sqrt(row_norm(x, a->n, false));
+    const vf by = vf_set((float)norm);
+
+    /* a float does not hold it, or too few of its digits */
+    if (norm < FLT_MIN || (norm > FLT_MAX && !isinf(norm))) {
+        for (int64_t i = 0; i < a->n; i++)
+            y[i] = norm == 0 ? 0 : (float)(x[i] / norm);
+        return;
+    }
+    for (int64_t i = 0; i < a->n; i += VF_LANES) {
+        const size_t m = lanes_at(a->n, i);
+
+        vf_store(y + i, vf_div(vf_load(x + i, m), by), m);
+    }
+}
+
 void VF(md_norm_f32)(const md_norm_f32_args *a)
 {
     const int64_t span = a->span ? a->span : 1, per = a->n / span;
@@ -142,9 +180,13 @@ void VF(md_norm_f32)(const md_norm_f32_args *a)
     for (int64_t i = 0; i < a->rows; i++) {
         const float *x = a->x + i * a->n;
         float *y = a->y + i * a->n;
-        const row r =
-            row_of(a, x, a->cycle ? (a->first + i) % a->cycle * per : 0);
+        row r;
 
+        if (a->kind == MD_NORM_L1 || a->kind == MD_NORM_L2) {
+            divide_by_norm(a, y, x);
+            continue;
+        }
+        r = row_of(a, x, a->cycle ? (a->first + i) % a->cycle * per : 0);
         if (span == 1)
             apply_each(&r, y, x);
         for (int64_t k = 0; k < per && span > 1; k++)

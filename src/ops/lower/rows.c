@@ -23,7 +23,7 @@ typedef struct state {
     bool by_group;             /* they are by group */
     bool given;                /* so are mean and variance */
     float eps;
-    bool rms;
+    md_norm kind;
 } state;
 
 typedef struct args {
@@ -87,7 +87,24 @@ static md_status lower_layernorm(md_lower *lo, md_error *err)
     s->scale = scale->data;
     s->bias = bias ? bias->data : NULL;
     s->eps = md_node_attr_f(n, "epsilon", 1e-5f);
-    s->rms = strcmp(n->op, "LayerNormalization") != 0;
+    s->kind =
+        strcmp(n->op, "LayerNormalization") == 0 ? MD_NORM_LAYER : MD_NORM_RMS;
+    s->norm = md_norm_f32_select(lo->cpu);
+    lo->kernel = s->norm->name;
+    return MD_OK;
+}
+
+static md_status lower_lpnorm(md_lower *lo, md_error *err)
+{
+    state *s;
+
+    if (!md_lower__is(lo, 0, MD_DTYPE_F32, -1))
+        return md_fail(err, MD_UNSUPPORTED, "needs float32");
+    MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
+    MD_TRY(row_axis(lo, &s->axis, -1, err));
+    if (s->axis != lo->in[0]->rank - 1)
+        return md_fail(err, MD_UNSUPPORTED, "the axis is not the last");
+    s->kind = md_node_attr_i(lo->node, "p", 2) == 1 ? MD_NORM_L1 : MD_NORM_L2;
     s->norm = md_norm_f32_select(lo->cpu);
     lo->kernel = s->norm->name;
     return MD_OK;
@@ -207,7 +224,7 @@ static void run_norm(const md_step *st, float *y, const float *x, int64_t at,
                            .scale = s->scale,
                            .bias = s->bias,
                            .eps = s->eps,
-                           .rms = s->rms };
+                           .kind = s->kind };
 
     if (s->planes) {
         n.scale = st->in[1];
@@ -246,6 +263,7 @@ static int inplace(const md_node *n)
 
 const md_fast md_fast_softmax = { lower_softmax, plan, run, NULL, inplace };
 const md_fast md_fast_layernorm = { lower_layernorm, plan, run, NULL, inplace };
+const md_fast md_fast_lpnorm = { lower_lpnorm, plan, run, NULL, inplace };
 const md_fast md_fast_instancenorm = { lower_instancenorm, plan, run, NULL,
                                        inplace };
 const md_fast md_fast_groupnorm = { lower_groupnorm, plan, run, NULL, inplace };

@@ -107,7 +107,8 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
                                           .scale = st->in[2],
                                           .bias = input(st, s->beta),
                                           .eps = s->eps,
-                                          .rms = s->rms });
+                                          .kind = s->rms ? MD_NORM_RMS
+                                                         : MD_NORM_LAYER });
     }
 }
 

@@ -68,6 +68,11 @@ static const struct reason {
     { "x f32[N,4]; p f32[4]; y = BatchNormalization(x, p, p, p, f32[4]{=1}) "
       "training_mode=1; -> y",
       "BatchNormalization", "needs the channels' given statistics" },
+    { "x f64[N,4]; y = LpNormalization(x); -> y", "LpNormalization",
+      "needs float32" },
+    { "x f32[N,4]; y = LpNormalization(x) axis=0; -> y", "LpNormalization",
+      "the axis is not the last" },
+    { "x f64[N,4]; y = ArgMax(x); -> y", "ArgMax", "needs float32" },
     { "x f64[N,4]; y = ReduceSum(x); -> y", "ReduceSum", "needs float32" },
     { "x f32[N,4]; a i64[1]; y = ReduceSum(x, a); -> y", "ReduceSum",
       "the axes are not constant" },
