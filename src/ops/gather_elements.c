@@ -94,14 +94,18 @@ static int64_t gather_row(const job *j, int64_t at, int64_t n)
     const md_shape *s = &j->at->shape;
     int last = s->rank - 1;
     int64_t bytes = md_dtype_bits(j->in->dtype) / 8;
-    int64_t index[MD_CHUNK], from = 0, left = at;
+    int64_t loaded[MD_CHUNK], from = 0, left = at;
+    const int64_t *index = loaded;
     bool side = j->axis != last;
 
     for (int d = last; d >= 0; d--) { /* of the axis the index tells */
         from += d == j->axis ? 0 : left % s->dim[d] * j->stride[d];
         left /= s->dim[d];
     }
-    md_load_i64(index, j->at, at, n);
+    if (j->at->dtype == MD_DTYPE_I64)
+        index = (const int64_t *)j->at->data + at;
+    else
+        md_load_i64(loaded, j->at, at, n);
     if (bytes == 0)
         return pick_packed(j, at, from, index, n);
     return pick_row((char *)j->out->data + at * bytes,

@@ -1,5 +1,7 @@
 /* Indices of the elements that are not 0, one column each, in row-major
  * order: how many there are depends on data. */
+#include <string.h>
+
 #include "ops/common/util.h"
 
 /* Which of n <= MD_CHUNK elements are not 0. */
@@ -8,6 +10,10 @@ static void find_set(uint8_t *set, const md_tensor *t, int64_t at, int64_t n)
     double f64[MD_CHUNK];
     int64_t i64[MD_CHUNK];
 
+    if (md_dtype_bits(t->dtype) == 8) { /* no float type of 8 bits comes here */
+        memcpy(set, (const char *)t->data + at, (size_t)n);
+        return;
+    }
     if (md_dtype_is_float(t->dtype)) {
         md_load_f64(f64, t, at, n);
         for (int64_t i = 0; i < n; i++)
@@ -29,7 +35,7 @@ static int64_t count_set(const md_tensor *t)
 
         find_set(set, t, at, n);
         for (int64_t i = 0; i < n; i++)
-            count += set[i];
+            count += set[i] != 0;
     }
     return count;
 }
@@ -60,9 +66,10 @@ static int64_t put_columns(md_tensor *out, int64_t column, const uint8_t *set,
     int64_t columns = out->shape.dim[1], *to = out->data, first = column;
     int last = (int)out->shape.dim[0] - 1;
 
-    for (int64_t i = 0; i < n; i++)
-        if (set[i])
-            to[last * columns + column++] = from + i;
+    for (int64_t i = 0; i < n && column < columns; i++) {
+        to[last * columns + column] = from + i; /* or the next one does */
+        column += set[i] != 0;
+    }
     for (int d = 0; d < last; d++)
         for (int64_t i = first; i < column; i++)
             to[d * columns + i] = index[d];

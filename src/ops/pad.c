@@ -1,5 +1,6 @@
 /* Sizes (`paddings` in opset 1) and the value are attributes before opset 11,
  * then inputs. */
+#include <assert.h>
 #include <string.h>
 
 #include "ops/common/util.h"
@@ -9,6 +10,10 @@ enum pad_mode {
     PAD_REFLECT,
     PAD_EDGE,
     PAD_WRAP
+};
+
+enum {
+    VALUE_SIZE = 16 /* bytes of the largest element */
 };
 
 typedef struct pads {
@@ -127,112 +132,172 @@ static int64_t source(const pads *p, int axis, int64_t o, int64_t n)
     }
 }
 
-/* What a row of the result is made of. */
-typedef struct row {
+typedef struct job {
     const pads *p;
-    md_place to, from;      /* from.at: where the row's input begins */
-    const md_tensor *value; /* NULL: old */
-    double old;
-    int axis; /* the last */
-    int64_t n_in, n_out;
-} row;
+    md_tensor *out;
+    const md_tensor *in;
+    int axis;            /* the last */
+    int64_t begin, end;  /* of a row of the result: what is in the input */
+    const int64_t *edge; /* input positions of the rest, unless constant */
+    char value[VALUE_SIZE];
+} job;
 
-/* The constant at n places from output position `at` of the row on; there are
- * zeros. */
-static void pad_constant(const row *r, int64_t at, int64_t n)
+/* n elements of a constant size: the value or, where there is a row x, those
+ * at positions `at` of it. */
+#define PUT(constant)                                                          \
+    case constant:                                                             \
+        for (int64_t i = 0; i < n; i++)                                        \
+            memcpy(y + i * (constant), x ? x + at[i] * (constant) : value,     \
+                   constant);                                                  \
+        break;
+
+static void put(char *y, const char *x, const int64_t *at, const char *value,
+                int64_t n, size_t size)
 {
-    md_place to = r->to, from = { .t = (md_tensor *)r->value };
-    md_shape dims = { .rank = 1, .dim = { n } };
-
-    to.at += at;
-    if (r->value)
-        md_move(&to, &from, &dims);
-    else if (r->old != 0.0)
-        for (int64_t i = 0; i < n; i++)
-            md_tensor_set_f64(to.t, to.at + i, r->old);
+    switch (size) {
+        PUT(1)
+        PUT(2)
+        PUT(4)
+        PUT(8)
+        PUT(16)
+    default:
+        assert(false); /* no type has elements of another size */
+    }
 }
 
-/* Output positions [at, end) of the row, which are outside of the input. */
-static void pad_run(const row *r, int64_t at, int64_t end)
+/* Row y of the result from row x of the input, NULL where it is outside. */
+static void pad_row(const job *j, char *y, const char *x, size_t size)
 {
-    md_shape one = { 0 };
+    int64_t n_out = j->out->shape.dim[j->axis];
+    int64_t lo = j->p->lo[j->axis], body = j->end - j->begin;
+    const char *edge = j->p->mode == PAD_CONSTANT ? NULL : x;
 
-    if (r->p->mode == PAD_CONSTANT) {
-        pad_constant(r, at, end - at);
+    if (!x) {
+        put(y, NULL, NULL, j->value, n_out, size);
         return;
     }
-    for (; at < end; at++) {
-        md_place to = r->to, from = r->from;
+    put(y, edge, j->edge, j->value, j->begin, size);
+    memcpy(y + (size_t)j->begin * size, x + (j->begin - lo) * (int64_t)size,
+           (size_t)body * size);
+    put(y + (size_t)j->end * size, edge, j->edge + j->begin, j->value,
+        n_out - j->end, size);
+}
 
-        to.at += at;
-        from.at += source(r->p, r->axis, at, r->n_in);
-        md_move(&to, &from, &one);
+/* Rows [from, to) of the result. */
+static void pad_part(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    const md_shape *in = &j->in->shape, *out = &j->out->shape;
+    size_t size = md_dtype_bits(j->out->dtype) / 8;
+    int64_t index[MD_RANK_MAX], stride[MD_RANK_MAX], row = from;
+
+    md_shape_strides(stride, in);
+    for (int d = j->axis; d-- > 0; row /= out->dim[d])
+        index[d] = row % out->dim[d];
+    for (row = from; row < to; row++) {
+        const char *x = j->in->data;
+        int64_t at = 0;
+        bool inside = true;
+
+        for (int d = 0; d < j->axis; d++) {
+            int64_t i = source(j->p, d, index[d], in->dim[d]);
+
+            inside = inside && i >= 0;
+            at += i * stride[d];
+        }
+        pad_row(j,
+                (char *)j->out->data + (size_t)(row * out->dim[j->axis]) * size,
+                inside && x ? x + at * (int64_t)size : NULL, size);
+        (void)md_step_index(index, out->dim, j->axis);
     }
 }
 
-static void pad_row(const row *r)
+/* Elements below 8 bits share bytes: one by one. */
+static void pad_packed(const job *j)
 {
-    int64_t lo = r->p->lo[r->axis];
-    int64_t begin = lo < 0 ? 0 : lo < r->n_out ? lo : r->n_out;
-    int64_t end = lo + r->n_in < r->n_out ? lo + r->n_in : r->n_out;
-    md_place to = r->to, from = r->from;
-
-    end = end < begin ? begin : end;
-    to.at += begin;
-    from.at += begin - lo;
-    md_move(&to, &from, &(md_shape){ .rank = 1, .dim = { end - begin } });
-    pad_run(r, 0, begin);
-    pad_run(r, end, r->n_out);
-}
-
-static void pad_rows(row *r, const md_shape *in, const md_shape *out)
-{
+    const md_shape *in = &j->in->shape, *out = &j->out->shape;
+    md_tensor value = { .dtype = j->out->dtype, .data = (void *)j->value };
     int64_t index[MD_RANK_MAX] = { 0 }, stride[MD_RANK_MAX];
+    md_place to = { .t = j->out };
 
     md_shape_strides(stride, in);
     do {
+        md_place from = { .t = (md_tensor *)j->in };
         bool inside = true;
 
-        r->from.at = 0;
-        for (int d = 0; d < r->axis; d++) {
-            int64_t i = source(r->p, d, index[d], in->dim[d]);
+        for (int d = 0; d < out->rank; d++) {
+            int64_t i = source(j->p, d, index[d], in->dim[d]);
 
             inside = inside && i >= 0;
-            r->from.at += i * stride[d];
+            from.at += i * stride[d];
         }
-        if (inside)
-            pad_row(r);
-        else
-            pad_constant(r, 0, r->n_out);
-        r->to.at += r->n_out;
-    } while (md_step_index(index, out->dim, r->axis));
+        if (!inside)
+            from = (md_place){ .t = &value };
+        md_move(&to, &from, &(md_shape){ 0 });
+        to.at++;
+    } while (md_step_index(index, out->dim, out->rank));
+}
+
+/* What the constant is: input 2, or the attribute of old. */
+static void find_value(job *j, const md_exec *x)
+{
+    md_tensor to = { .dtype = j->out->dtype, .data = j->value };
+    double old = md_node_attr_f(x->node, "value", 0.0f);
+
+    if (md_exec_has(x, 2)) {
+        md_place from = { .t = (md_tensor *)x->in[2] };
+
+        md_move(&(md_place){ .t = &to }, &from, &(md_shape){ 0 });
+    } else if (old != 0.0) {
+        md_tensor_set_f64(&to, 0, old);
+    }
+}
+
+static md_status find_edges(job *j, md_arena *ar, md_error *err)
+{
+    int64_t n_in = j->in->shape.dim[j->axis], lo = j->p->lo[j->axis];
+    int64_t n_out = j->out->shape.dim[j->axis], k = 0, *edge;
+
+    j->begin = lo < 0 ? 0 : md_min_i64(lo, n_out);
+    j->end = md_max_i64(md_min_i64(lo + n_in, n_out), j->begin);
+    if (j->p->mode == PAD_CONSTANT)
+        return MD_OK;
+    MD_TRY(md_exec__scratch(&edge, ar, n_out - (j->end - j->begin),
+                            sizeof(*edge), err));
+    for (int64_t i = 0; i < n_out; i++) {
+        if (i == j->begin)
+            i = j->end;
+        if (i < n_out)
+            edge[k++] = source(j->p, j->axis, i, n_in);
+    }
+    j->edge = edge;
+    return MD_OK;
 }
 
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    const md_tensor *in = x->in[0];
-    int axis = in->shape.rank - 1;
+    int rank = out->shape.rank;
+    job j = { .out = out, .in = x->in[0], .axis = rank - 1 };
     md_infer c;
     pads p;
-    row r = { .p = &p,
-              .to = { .t = out, .stride = { 1 } },
-              .from = { .t = (md_tensor *)in, .stride = { 1 } },
-              .value = md_exec_has(x, 2) ? x->in[2] : NULL,
-              .old = md_node_attr_f(x->node, "value", 0.0f),
-              .axis = axis };
 
     MD_TRY(md_exec__infer_view(x, &c, ar, err));
-    MD_TRY(read_pads(&p, &c, in->shape.rank, err));
-    if (axis < 0) {
-        md_move_all(out, in);
+    MD_TRY(read_pads(&p, &c, rank, err));
+    j.p = &p;
+    find_value(&j, x);
+    if (rank == 0) {
+        md_move_all(out, x->in[0]);
         return MD_OK;
     }
-    r.n_in = in->shape.dim[axis];
-    r.n_out = out->shape.dim[axis];
-    if (p.mode == PAD_CONSTANT || md_dtype_bits(out->dtype) < 8)
+    if (md_dtype_bits(out->dtype) < 8) {
         md_exec__zero(out);
-    pad_rows(&r, &in->shape, &out->shape);
+        pad_packed(&j);
+        return MD_OK;
+    }
+    MD_TRY(find_edges(&j, ar, err));
+    md_exec__share(x, md_tensor_n(out) / out->shape.dim[j.axis],
+                   15.0 + (double)out->shape.dim[j.axis] / 2.0, pad_part, &j);
     return MD_OK;
 }
 

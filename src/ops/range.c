@@ -79,6 +79,12 @@ static void fill_part(void *ctx, int64_t from, int64_t to)
             md_store_f64(j->out, from, f64, n);
             continue;
         }
+        if (j->out->dtype == MD_DTYPE_I64) {
+            for (int64_t i = from; i < from + n; i++)
+                ((uint64_t *)j->out->data)[i] =
+                    j->from_u64 + (uint64_t)i * j->by_u64;
+            continue;
+        }
         for (int64_t i = 0; i < n; i++)
             u64[i] = j->from_u64 + (uint64_t)(from + i) * j->by_u64;
         md_store_i64(j->out, from, (const int64_t *)u64, n);

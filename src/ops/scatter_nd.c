@@ -70,8 +70,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                 md_gather__index(&v, x->in[1], i * tuple + k, s->dim[k], err));
             at += v * stride[k];
         }
-        for (int64_t k = 0; k < slice; k++)
-            md_scatter__put(how, out, at + k, x->in[2], i * slice + k);
+        md_scatter__row(how, out, at, x->in[2], i * slice, slice);
     }
     return MD_OK;
 }

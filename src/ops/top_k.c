@@ -66,26 +66,18 @@ static int64_t key_of(double v)
     return bits < 0 ? bits ^ INT64_MAX : bits;
 }
 
-/* Keys of n <= MD_CHUNK elements, `step` apart; the smallest are looked for as
- * the largest of ~key, which overflows nowhere. */
-static void load_keys(int64_t *key, const job *j, int64_t at, int64_t step,
-                      int64_t n)
+/* The key of a float, or of an integer v of the type; the smallest are looked
+ * for as the largest of ~key, which overflows nowhere. */
+static int64_t key_f64(const job *j, double v)
 {
-    double v[MD_CHUNK];
+    return j->largest ? key_of(v) : ~key_of(v);
+}
 
-    if (md_dtype_is_float(j->in->dtype)) {
-        md_load_f64_step(v, j->in, at, step, n);
-        for (int64_t i = 0; i < n; i++)
-            key[i] = key_of(v[i]);
-    } else {
-        for (int64_t i = 0; i < n; i++)
-            md_load_i64(&key[i], j->in, at + i * step, 1);
-    }
+static int64_t key_i64(const job *j, int64_t v)
+{
     if (j->in->dtype == MD_DTYPE_U64)
-        for (int64_t i = 0; i < n; i++)
-            key[i] = (int64_t)((uint64_t)key[i] ^ UINT64_C(1) << 63);
-    for (int64_t i = 0; i < n && !j->largest; i++)
-        key[i] = ~key[i];
+        v = (int64_t)((uint64_t)v ^ UINT64_C(1) << 63);
+    return j->largest ? v : ~v;
 }
 
 /* a comes before b in the result. */
@@ -108,29 +100,71 @@ static void sift(entry *heap, int64_t i, int64_t n, entry e)
     heap[i] = e;
 }
 
-/* The first k of n in order.  An element is only compared with the last of
- * those found so far; few get further. */
+/* Take e into the heap of the k found so far. */
+static void take(entry *heap, int64_t k, entry e)
+{
+    if (e.i < k) {
+        heap[e.i] = e;
+        for (int64_t h = k / 2; e.i == k - 1 && h-- > 0;)
+            sift(heap, h, k, heap[h]);
+    } else if (e.key > heap[0].key) {
+        sift(heap, 0, k, e);
+    }
+}
+
+/* The first k of a row that begins at `at`.  Nearly all elements are only
+ * compared with the last of those found so far: floats as such, since a key
+ * costs more; NaN goes on. */
+static void find_f32(const job *j, entry *heap, int64_t at)
+{
+    const float *x = (const float *)j->in->data + at;
+    float last = NAN;
+
+    for (int64_t i = 0; i < j->n; i++) {
+        float v = x[i * j->inner];
+
+        if (j->largest ? v <= last : v >= last)
+            continue;
+        take(heap, j->k, (entry){ key_f64(j, v), i });
+        if (i >= j->k - 1)
+            last = x[heap[0].i * j->inner];
+    }
+}
+
+static void find_f64(const job *j, entry *heap, int64_t at)
+{
+    for (int64_t i = 0; i < j->n; i++) {
+        double v;
+
+        md_load_f64(&v, j->in, at + i * j->inner, 1);
+        take(heap, j->k, (entry){ key_f64(j, v), i });
+    }
+}
+
+static void find_i64(const job *j, entry *heap, int64_t at)
+{
+    for (int64_t i = 0; i < j->n; i++) {
+        int64_t v;
+
+        md_load_i64(&v, j->in, at + i * j->inner, 1);
+        take(heap, j->k, (entry){ key_i64(j, v), i });
+    }
+}
+
 static void find(const job *j, entry *heap, int64_t at)
 {
-    int64_t key[MD_CHUNK], k = j->k;
+    if (j->in->dtype == MD_DTYPE_F32)
+        find_f32(j, heap, at);
+    else if (md_dtype_is_float(j->in->dtype))
+        find_f64(j, heap, at);
+    else
+        find_i64(j, heap, at);
+}
 
-    for (int64_t from = 0; from < j->n; from += MD_CHUNK) {
-        int64_t m = md_min_i64(j->n - from, MD_CHUNK);
-
-        load_keys(key, j, at + from * j->inner, j->inner, m);
-        for (int64_t i = 0; i < m; i++) {
-            entry e = { key[i], from + i };
-
-            if (e.i < k) {
-                heap[e.i] = e;
-                for (int64_t h = k / 2; e.i == k - 1 && h-- > 0;)
-                    sift(heap, h, k, heap[h]);
-            } else if (e.key > heap[0].key) {
-                sift(heap, 0, k, e);
-            }
-        }
-    }
-    for (int64_t n = k - 1; n > 0; n--) {
+/* The heap in order: its first entry is the last of those left. */
+static void sort(entry *heap, int64_t n)
+{
+    while (n-- > 1) {
         entry last = heap[n];
 
         heap[n] = heap[0];
@@ -152,6 +186,7 @@ static void find_part(void *ctx, int64_t from, int64_t to)
         const entry *found = j->found + r * j->k;
 
         find(j, j->found + r * j->k, base);
+        sort(j->found + r * j->k, j->k);
         for (int64_t i = 0; i < j->k; i++, at += j->inner) {
             if (j->value)
                 memcpy((char *)j->value->data + (size_t)at * size,

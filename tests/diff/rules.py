@@ -82,7 +82,8 @@ def whole_power(case, *_):
 
 def wraps_and_cuts(case, *_):
     pads = input_of(case, 1)
-    return case.attrs.get("mode") == "wrap" and pads is not None and \
+    mode = case.attrs.get("mode")
+    return mode in ("wrap", "reflect") and pads is not None and \
         (pads < 0).any()
 
 
@@ -133,8 +134,9 @@ RULES = [
      "0 and have NaN", at_limit),
     (("Pow",), "a whole number to a power that is a fraction, or below 0",
      whole_power),
-    (("Pad",), "wrapping round what is cut off as well: the rest is what "
-     "wraps; the reference refuses, onnxruntime wraps what it has cut",
+    (("Pad",), "wrapping round or mirroring what is cut off as well: the rest "
+     "is what wraps; the reference refuses, onnxruntime wraps what it has cut, "
+     "and mirrors no more than there is",
      wraps_and_cuts),
     (("Pad", "CenterCropPad"), "strings are padded with none; the reference "
      "pads with 0",

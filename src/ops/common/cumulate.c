@@ -19,6 +19,10 @@ md_status md_cumulate__infer(const md_infer *c, const md_cumulate *how,
     return MD_OK;
 }
 
+enum {
+    STEP = 16
+};
+
 typedef struct job {
     const md_tensor *in;
     md_tensor *out;
@@ -97,6 +101,54 @@ static void combine_u64(const job *j, piece *p, int64_t at, int64_t n,
     md_store_i64(j->out, at, (const int64_t *)v, n);
 }
 
+/* Sums of float32 as they are; `at` is where the row or the columns begin. */
+static void sum_row_f32(const job *j, int64_t at)
+{
+    const float *x = (const float *)j->in->data + at;
+    float *y = (float *)j->out->data + at;
+    double sum = 0.0;
+
+    for (int64_t i = 0; i < j->n; i++) {
+        int64_t k = j->reverse ? j->n - 1 - i : i;
+        double before = sum;
+
+        sum += x[k];
+        y[k] = (float)(j->exclusive ? before : sum);
+    }
+}
+
+/* STEP columns at a time: a constant number makes vectors of them. */
+static void step_f32(double *restrict sum, float *restrict y,
+                     const float *restrict x, bool exclusive)
+{
+    for (int i = 0; exclusive && i < STEP; i++)
+        y[i] = (float)sum[i];
+    for (int i = 0; i < STEP; i++)
+        sum[i] += x[i];
+    for (int i = 0; !exclusive && i < STEP; i++)
+        y[i] = (float)sum[i];
+}
+
+static void sum_columns_f32(const job *j, int64_t at, int64_t m)
+{
+    double sum[MD_CHUNK] = { 0 };
+
+    for (int64_t i = 0; i < j->n; i++) {
+        int64_t k = (j->reverse ? j->n - 1 - i : i) * j->inner, c = 0;
+        const float *x = (const float *)j->in->data + at + k;
+        float *y = (float *)j->out->data + at + k;
+
+        for (; c + STEP <= m; c += STEP)
+            step_f32(sum + c, y + c, x + c, j->exclusive);
+        for (; c < m; c++) {
+            double before = sum[c];
+
+            sum[c] += x[c];
+            y[c] = (float)(j->exclusive ? before : sum[c]);
+        }
+    }
+}
+
 /* m columns of an outer index or, where the axis is the last, a row. */
 static void combine(const job *j, int64_t at, int64_t m)
 {
@@ -104,6 +156,13 @@ static void combine(const job *j, int64_t at, int64_t m)
     int64_t step = side ? 1 : MD_CHUNK;
     piece p;
 
+    if (j->in->dtype == MD_DTYPE_F32 && !j->how->product) {
+        if (side)
+            sum_columns_f32(j, at, m);
+        else
+            sum_row_f32(j, at);
+        return;
+    }
     for (int64_t i = 0; i < m; i++) {
         p.f64[i] = (double)j->how->start;
         p.u64[i] = j->how->start;

@@ -154,22 +154,6 @@ void md_load_f64(double *out, const md_tensor *t, int64_t from, int64_t n)
 #undef OUT
 }
 
-void md_load_f64_step(double *out, const md_tensor *t, int64_t from,
-                      int64_t step, int64_t n)
-{
-    if (step == 1) {
-        md_load_f64(out, t, from, n);
-        return;
-    }
-    if (t->dtype == MD_DTYPE_F32) {
-        for (int64_t i = 0; i < n; i++)
-            out[i] = ((const float *)t->data)[from + i * step];
-        return;
-    }
-    for (int64_t i = 0; i < n; i++)
-        md_load_f64(&out[i], t, from + i * step, 1);
-}
-
 void md_load_f32(float *out, const md_tensor *t, int64_t from, int64_t n)
 {
 #define OUT float

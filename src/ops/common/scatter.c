@@ -1,5 +1,6 @@
 #include "ops/common/scatter.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -59,8 +60,9 @@ static int64_t combine_i64(md_scatter how, int64_t a, int64_t b, bool is_u64)
     }
 }
 
-void md_scatter__put(md_scatter how, md_tensor *out, int64_t at,
-                     const md_tensor *updates, int64_t from)
+/* An element of any type. */
+static void put(md_scatter how, md_tensor *out, int64_t at,
+                const md_tensor *updates, int64_t from)
 {
     md_place to = { .t = out, .at = at };
     md_place source = { .t = (md_tensor *)updates, .at = from };
@@ -77,6 +79,89 @@ void md_scatter__put(md_scatter how, md_tensor *out, int64_t at,
                           combine_i64(how, md_tensor_get_i64(out, at),
                                       md_tensor_get_i64(updates, from),
                                       out->dtype == MD_DTYPE_U64));
+}
+
+/* Element i of `from` goes to place at[i] of `to`, or i without `at`. */
+#define EACH(expr)                                                             \
+    for (int64_t i = 0; i < n; i++) {                                          \
+        int64_t k = at ? at[i] : i;                                            \
+        float a = to[k], b = from[i];                                          \
+                                                                               \
+        to[k] = (expr);                                                        \
+    }                                                                          \
+    break;
+
+static void combine_f32(md_scatter how, float *to, const int64_t *at,
+                        const float *from, int64_t n)
+{
+    switch (how) {
+    case MD_SCATTER_PUT:
+        assert(false);
+        break;
+    case MD_SCATTER_ADD:
+        EACH(a + b)
+    case MD_SCATTER_MUL:
+        EACH(a * b)
+    case MD_SCATTER_MAX:
+        EACH(isnan(a) || a > b ? a : b)
+    case MD_SCATTER_MIN:
+        EACH(isnan(a) || a < b ? a : b)
+    }
+}
+
+#define PUT(constant)                                                          \
+    case constant:                                                             \
+        for (int64_t i = 0; i < n; i++)                                        \
+            memcpy(to + at[i] * (constant), from + i * (constant), constant);  \
+        break;
+
+static void put_bytes(char *to, const int64_t *at, const char *from, int64_t n,
+                      size_t size)
+{
+    switch (size) {
+        PUT(1)
+        PUT(2)
+        PUT(4)
+        PUT(8)
+        PUT(16)
+    default:
+        assert(false); /* no type has elements of another size */
+    }
+}
+
+void md_scatter__row(md_scatter how, md_tensor *out, int64_t at,
+                     const md_tensor *updates, int64_t from, int64_t n)
+{
+    md_place to = { .t = out, .at = at, .stride = { 1 } };
+    md_place source = { .t = (md_tensor *)updates,
+                        .at = from,
+                        .stride = { 1 } };
+
+    if (how == MD_SCATTER_PUT)
+        md_move(&to, &source, &(md_shape){ 1, { n } });
+    else if (out->dtype == MD_DTYPE_F32)
+        combine_f32(how, (float *)out->data + at, NULL,
+                    (const float *)updates->data + from, n);
+    else
+        for (int64_t i = 0; i < n; i++)
+            put(how, out, at + i, updates, from + i);
+}
+
+/* Updates from `from` on go to the places at[n]. */
+static void put_all(md_scatter how, md_tensor *out, const int64_t *at,
+                    const md_tensor *updates, int64_t from, int64_t n)
+{
+    unsigned bits = md_dtype_bits(out->dtype);
+
+    if (out->dtype == MD_DTYPE_F32 && how != MD_SCATTER_PUT)
+        combine_f32(how, out->data, at, (const float *)updates->data + from, n);
+    else if (bits >= 8 && how == MD_SCATTER_PUT)
+        put_bytes(out->data, at,
+                  (const char *)updates->data + from * (int64_t)(bits / 8), n,
+                  bits / 8);
+    else
+        for (int64_t i = 0; i < n; i++)
+            put(how, out, at[i], updates, from + i);
 }
 
 static md_status check_dims(const md_infer *c, md_error *err)
@@ -121,12 +206,32 @@ md_status md_scatter__infer_elements(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+/* Where n elements of a row of the indices, from element i on, go to. */
+static md_status find_places(int64_t *at, const md_tensor *indices, int64_t i,
+                             int64_t n, const md_shape *out, int axis,
+                             md_error *err)
+{
+    const md_shape *s = &indices->shape;
+    int64_t stride[MD_RANK_MAX], base = 0, left = i;
+    bool side = axis != s->rank - 1;
+
+    md_shape_strides(stride, out);
+    for (int d = s->rank; d-- > 0; left /= s->dim[d])
+        base += d == axis ? 0 : left % s->dim[d] * stride[d];
+    md_load_i64(at, indices, i, n);
+    for (int64_t k = 0; k < n; k++) {
+        MD_TRY(md_gather__wrap(&at[k], out->dim[axis], err));
+        at[k] = base + at[k] * stride[axis] + side * k;
+    }
+    return MD_OK;
+}
+
 md_status md_scatter__elements(md_exec *x, md_tensor *out, md_arena *ar,
                                md_error *err)
 {
     const md_shape *s = &out->shape, *is = &x->in[1]->shape;
-    int64_t index[MD_RANK_MAX] = { 0 }, stride[MD_RANK_MAX];
-    int64_t n = md_tensor_n(x->in[1]);
+    int64_t n = md_tensor_n(x->in[1]), row = is->dim[is->rank - 1];
+    int64_t at[MD_CHUNK];
     md_scatter how;
     int axis;
 
@@ -134,17 +239,11 @@ md_status md_scatter__elements(md_exec *x, md_tensor *out, md_arena *ar,
     MD_TRY(md_scatter__how(&how, x->node, x->opset, out->dtype, err));
     MD_TRY(md_axis_normalize(&axis, md_node_attr_i(x->node, "axis", 0), s->rank,
                              err));
-    md_shape_strides(stride, s);
     md_move_all(out, x->in[0]);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t k = 0, at;
-
-        MD_TRY(md_gather__index(&k, x->in[1], i, s->dim[axis], err));
-        at = k * stride[axis];
-        for (int d = 0; d < s->rank; d++)
-            at += d == axis ? 0 : index[d] * stride[d];
-        md_scatter__put(how, out, at, x->in[2], i);
-        (void)md_step_index(index, is->dim, is->rank);
+    for (int64_t i = 0, m; i < n; i += m) {
+        m = md_min_i64(row - i % row, MD_CHUNK);
+        MD_TRY(find_places(at, x->in[1], i, m, s, axis, err));
+        put_all(how, out, at, x->in[2], i, m);
     }
     return MD_OK;
 }

@@ -18,9 +18,10 @@ typedef enum md_scatter {
 md_status md_scatter__how(md_scatter *out, const md_node *n, int64_t opset,
                           md_dtype dtype, md_error *err);
 
-/* out[at] = out[at] and updates[from], combined; one element type. */
-void md_scatter__put(md_scatter how, md_tensor *out, int64_t at,
-                     const md_tensor *updates, int64_t from);
+/* out[at + i] = out[at + i] and updates[from + i], combined, for i < n; one
+ * element type. */
+void md_scatter__row(md_scatter how, md_tensor *out, int64_t at,
+                     const md_tensor *updates, int64_t from, int64_t n);
 
 /* Scatter and ScatterElements. */
 md_status md_scatter__infer_elements(const md_infer *c, md_error *err);

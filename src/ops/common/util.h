@@ -195,8 +195,6 @@ md_status md_exec__scratch(void *out, md_arena *ar, int64_t n, size_t size,
 /* n elements from `from` on, converted; the types allowed are those of
  * md_tensor_get_f64 and md_tensor_get_i64. */
 void md_load_f64(double *out, const md_tensor *t, int64_t from, int64_t n);
-void md_load_f64_step(double *out, const md_tensor *t, int64_t from,
-                      int64_t step, int64_t n); /* elements `step` apart */
 void md_load_f32(float *out, const md_tensor *t, int64_t from, int64_t n);
 void md_load_i64(int64_t *out, const md_tensor *t, int64_t from, int64_t n);
 void md_load_i32(int32_t *out, const md_tensor *t, int64_t from, int64_t n);
