@@ -20,7 +20,8 @@ md_status md_cumulate__infer(const md_infer *c, const md_cumulate *how,
 }
 
 enum {
-    STEP = 16
+    STEP = 16, /* columns made a vector of */
+    BLOCK = 64 /* columns of a part, at most MD_CHUNK */
 };
 
 typedef struct job {
@@ -121,12 +122,14 @@ static void sum_row_f32(const job *j, int64_t at)
 static void step_f32(double *restrict sum, float *restrict y,
                      const float *restrict x, bool exclusive)
 {
-    for (int i = 0; exclusive && i < STEP; i++)
-        y[i] = (float)sum[i];
+    if (exclusive)
+        for (int i = 0; i < STEP; i++)
+            y[i] = (float)sum[i];
     for (int i = 0; i < STEP; i++)
         sum[i] += x[i];
-    for (int i = 0; !exclusive && i < STEP; i++)
-        y[i] = (float)sum[i];
+    if (!exclusive)
+        for (int i = 0; i < STEP; i++)
+            y[i] = (float)sum[i];
 }
 
 static void sum_columns_f32(const job *j, int64_t at, int64_t m)
@@ -176,15 +179,17 @@ static void combine(const job *j, int64_t at, int64_t m)
     }
 }
 
-/* Columns [from, to) of all outer indices. */
+/* Blocks [from, to) of columns, of all outer indices. */
 static void combine_part(void *ctx, int64_t from, int64_t to)
 {
     const job *j = ctx;
+    int64_t blocks = md_div_up(j->inner, BLOCK);
 
-    for (int64_t m; from < to; from += m) {
-        m = md_min_i64(to - from, j->inner - from % j->inner);
-        m = md_min_i64(m, MD_CHUNK);
-        combine(j, from / j->inner * j->n * j->inner + from % j->inner, m);
+    for (int64_t b = from; b < to; b++) {
+        int64_t column = b % blocks * BLOCK;
+
+        combine(j, b / blocks * j->n * j->inner + column,
+                md_min_i64(BLOCK, j->inner - column));
     }
 }
 
@@ -203,7 +208,8 @@ md_status md_cumulate__compute(md_exec *x, md_tensor *out,
         md_axis_normalize(&axis, md_tensor_get_i64(x->in[1], 0), s->rank, err));
     j.n = s->dim[axis];
     j.inner = md_shape_span(s, axis + 1, s->rank);
-    md_exec__share(x, md_shape_n(s) / j.n, 2.0 + 2.0 * (double)j.n,
+    md_exec__share(x, md_shape_n(s) / j.n / j.inner * md_div_up(j.inner, BLOCK),
+                   2.0 + (double)(j.n * md_min_i64(j.inner, BLOCK)),
                    combine_part, &j);
     return MD_OK;
 }
