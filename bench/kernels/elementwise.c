@@ -9,6 +9,8 @@
 #include "kernels/reorder.h"
 #include "kernels/softmax_f32.h"
 #include "kernels/unary_f32.h"
+#include "kernels/vbinary.h"
+#include "kernels/vcast.h"
 
 enum {
     ROWS = 128,
@@ -24,6 +26,8 @@ typedef struct job {
     const md_softmax_f32_kernel *softmax;
     const md_norm_f32_kernel *norm;
     const md_quantize_kernel *quantize;
+    md_vbinary_fn *vbinary;
+    md_vcast_fn *vcast;
 } job;
 
 static void run_act(void *ctx)
@@ -70,6 +74,20 @@ static void run_dequantize(void *ctx)
     const job *j = ctx;
 
     j->quantize->dequantize(j->y, j->x, N, MD_QTYPE_U8, &p);
+}
+
+static void run_vbinary(void *ctx)
+{
+    const job *j = ctx;
+
+    j->vbinary(j->y, j->x, j->y, N / 2); /* at most 8 bytes an element */
+}
+
+static void run_vcast(void *ctx)
+{
+    const job *j = ctx;
+
+    j->vcast(j->y, j->x, N / 2);
 }
 
 static void run_pack(void *ctx)
@@ -151,6 +169,41 @@ static void bench_quantize(job *j)
     }
 }
 
+static void bench_typed(job *j)
+{
+    static const struct {
+        md_vbinary op;
+        md_dtype type;
+        const char *name;
+    } ops[] = { { MD_VBINARY_ADD, MD_DTYPE_I64, "add int64" },
+                { MD_VBINARY_LT, MD_DTYPE_F32, "less float32" },
+                { MD_VBINARY_DIV, MD_DTYPE_I32, "div int32" } };
+    static const struct {
+        md_dtype to, from;
+        const char *name;
+    } casts[] = { { MD_DTYPE_F16, MD_DTYPE_F32, "float32 to float16" },
+                  { MD_DTYPE_F32, MD_DTYPE_F16, "float16 to float32" },
+                  { MD_DTYPE_F32, MD_DTYPE_I64, "int64 to float32" },
+                  { MD_DTYPE_U8, MD_DTYPE_F32, "float32 to uint8" } };
+
+    for (const md_vbinary_kernel *k = md_vbinary_kernels; k->find; k++) {
+        for (size_t i = 0; i < MD_COUNT(ops); i++) {
+            j->vbinary = k->find(ops[i].op, ops[i].type);
+            if (md_bench_wanted(k->name, k->required))
+                md_bench_time(&(md_bench_case){ k->name, ops[i].name, N / 2,
+                                                run_vbinary, j });
+        }
+    }
+    for (const md_vcast_kernel *k = md_vcast_kernels; k->find; k++) {
+        for (size_t i = 0; i < MD_COUNT(casts); i++) {
+            j->vcast = k->find(casts[i].to, casts[i].from);
+            if (md_bench_wanted(k->name, k->required))
+                md_bench_time(&(md_bench_case){ k->name, casts[i].name, N / 2,
+                                                run_vcast, j });
+        }
+    }
+}
+
 void md_bench_elementwise(md_arena *arena)
 {
     const int64_t n = 12 * 128 * 128;
@@ -159,6 +212,7 @@ void md_bench_elementwise(md_arena *arena)
     bench_unary(&j);
     bench_rows(&j);
     bench_quantize(&j);
+    bench_typed(&j);
     if (!md_bench_wanted("reorder", 0))
         return;
     md_bench_time(&(md_bench_case){ "reorder", "to NC16", N, run_pack, &j });

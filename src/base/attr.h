@@ -14,6 +14,9 @@
 #else
 #define MD_UNROLL(n) MD_PRAGMA(GCC unroll n)
 #endif
+/* The iterations of the next loop do not depend on each other: make vectors of
+ * it (-fopenmp-simd), whatever the cost model thinks. */
+#define MD_SIMD _Pragma("omp simd")
 #define MD_LIKELY(x) __builtin_expect(!!(x), 1)
 #define MD_UNLIKELY(x) __builtin_expect(!!(x), 0)
 

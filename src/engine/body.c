@@ -471,6 +471,7 @@ md_exec_env md_body__env(md_body_call *call)
                           .text = &call->r->text,
                           .pool = r->s->pool,
                           .width = r->width,
+                          .cpu = r->s->reference ? 0 : r->s->cpu,
                           .body = call->st->bodies ? run_body : NULL,
                           .body_ctx = call };
 }

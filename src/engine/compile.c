@@ -261,10 +261,12 @@ static md_status fold(md_session *s, md_node *n, md_error *err)
         }
     }
     md_arena_init(&text, s->alloc, 0);
-    st = md_exec_node(
-        g, n, in, out,
-        &(md_exec_env){ .alloc = s->alloc, .text = &text, .pool = s->pool },
-        err);
+    st = md_exec_node(g, n, in, out,
+                      &(md_exec_env){ .alloc = s->alloc,
+                                      .text = &text,
+                                      .pool = s->pool,
+                                      .cpu = s->reference ? 0 : s->cpu },
+                      err);
     for (uint32_t i = 0; i < n->n_out && st == MD_OK; i++)
         st = md_tensor_own_text(&out[i], err);
     md_arena_release(&text);

@@ -11,6 +11,7 @@ typedef struct md_exec_env {
     md_arena *text; /* new text of string outputs, lives as long as they */
     md_pool *pool;  /* may be NULL */
     int width;      /* threads of it that take part at most; 0: all */
+    uint32_t cpu;   /* enum md_cpu_flags that typed loops may use */
     /* Runs a subgraph (md_exec.body); NULL: the node has none. */
     md_status (*body)(void *body_ctx, md_exec *x, const md_graph *body,
                       const md_tensor *const *in, md_tensor *out,

@@ -33,67 +33,86 @@ void md_broadcast_init(md_broadcast *w, int rank, const int64_t *dims,
     w->rank = last + 1;
 }
 
-static int64_t n_rows(const md_broadcast *w)
+int64_t md_broadcast_n(const md_broadcast *w)
 {
     int64_t n = 1;
 
-    for (int i = 0; i < w->rank - 1; i++)
+    for (int i = 0; i < w->rank; i++)
         n *= w->dims[i];
     return n;
 }
 
-/* Rows of one chunk: several short ones, or a part of a long one. */
-static int64_t rows_per_chunk(const md_broadcast *w)
-{
-    return md_max_i64(1,
-                      MD_BROADCAST_CHUNK / md_max_i64(1, w->dims[w->rank - 1]));
-}
-
-static int64_t parts_per_row(const md_broadcast *w)
-{
-    return md_div_up(w->dims[w->rank - 1], MD_BROADCAST_CHUNK);
-}
-
 int64_t md_broadcast_n_chunks(const md_broadcast *w)
 {
-    return md_div_up(n_rows(w), rows_per_chunk(w)) * parts_per_row(w);
+    return md_div_up(md_broadcast_n(w), MD_BROADCAST_CHUNK);
 }
 
-/* Offsets of row r. */
-static void seek(const md_broadcast *w, int64_t r, md_broadcast_row *row)
+/* Where the row of element `at` begins in a and b; index is that of the row. */
+static void seek(const md_broadcast *w, int64_t at, int64_t *index,
+                 md_broadcast_row *row)
 {
-    row->y = r * w->dims[w->rank - 1];
+    int64_t r = at / w->dims[w->rank - 1];
+
     row->a = 0;
     row->b = 0;
     for (int i = w->rank - 2; i >= 0; i--) {
-        const int64_t at = r % w->dims[i];
-
-        row->a += at * w->a[i];
-        row->b += at * w->b[i];
+        index[i] = r % w->dims[i];
+        row->a += index[i] * w->a[i];
+        row->b += index[i] * w->b[i];
         r /= w->dims[i];
+    }
+}
+
+/* To the next row. */
+static void step(const md_broadcast *w, int64_t *index, md_broadcast_row *row)
+{
+    for (int i = w->rank - 2; i >= 0; i--) {
+        row->a += w->a[i];
+        row->b += w->b[i];
+        if (++index[i] < w->dims[i])
+            return;
+        row->a -= w->dims[i] * w->a[i];
+        row->b -= w->dims[i] * w->b[i];
+        index[i] = 0;
+    }
+}
+
+void md_broadcast_range(const md_broadcast *w, int64_t from, int64_t to,
+                        md_broadcast_fn *fn, void *ctx)
+{
+    const int last = w->rank - 1;
+    const int64_t n = w->dims[last];
+    const int a_step = (int)w->a[last], b_step = (int)w->b[last];
+    int64_t index[MD_BROADCAST_RANK], skip;
+    md_broadcast_row row;
+
+    if (from >= to)
+        return;
+    skip = from % n; /* of the first row */
+    seek(w, from, index, &row);
+    while (from < to) {
+        const int64_t m = md_min_i64(n - skip, to - from);
+        const md_broadcast_row part = { .y = from,
+                                        .a = row.a + skip * a_step,
+                                        .b = row.b + skip * b_step,
+                                        .n = (size_t)m,
+                                        .a_step = a_step,
+                                        .b_step = b_step };
+
+        fn(ctx, &part);
+        from += m;
+        skip = 0;
+        step(w, index, &row);
     }
 }
 
 void md_broadcast_walk(const md_broadcast *w, int64_t chunk,
                        md_broadcast_fn *fn, void *ctx)
 {
-    const int last = w->rank - 1;
-    const int64_t parts = parts_per_row(w);
-    const int64_t first = chunk / parts * rows_per_chunk(w);
-    const int64_t end = md_min_i64(first + rows_per_chunk(w), n_rows(w));
-    const int64_t from = chunk % parts * MD_BROADCAST_CHUNK;
-    md_broadcast_row row = {
-        .n = (size_t)md_min_i64(MD_BROADCAST_CHUNK, w->dims[last] - from),
-        .a_step = (int)w->a[last],
-        .b_step = (int)w->b[last],
-    };
+    const int64_t from = chunk * MD_BROADCAST_CHUNK;
 
     assert(chunk >= 0 && chunk < md_broadcast_n_chunks(w));
-    for (int64_t r = first; r < end; r++) {
-        seek(w, r, &row);
-        row.y += from;
-        row.a += from * row.a_step;
-        row.b += from * row.b_step;
-        fn(ctx, &row);
-    }
+    md_broadcast_range(w, from,
+                       md_min_i64(from + MD_BROADCAST_CHUNK, md_broadcast_n(w)),
+                       fn, ctx);
 }

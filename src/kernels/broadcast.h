@@ -2,8 +2,8 @@
  * Walking two broadcast inputs and one contiguous output row by row.
  *
  * In each row an input either advances by one element or stays.  Dimensions
- * are merged first, so equal shapes are one row.  Work is cut into chunks of
- * about MD_BROADCAST_CHUNK elements, of which any order and thread is right.
+ * are merged first, so equal shapes are one row.  Any range of the
+ * output may be worked on alone, in any order and on any thread.
  */
 #ifndef MD_KERNELS_BROADCAST_H
 #define MD_KERNELS_BROADCAST_H
@@ -37,9 +37,16 @@ typedef struct md_broadcast_row {
 
 typedef void md_broadcast_fn(void *ctx, const md_broadcast_row *row);
 
+/* Elements of the output. */
+int64_t md_broadcast_n(const md_broadcast *w);
+
+/* Call fn for every row (or part of one) of output elements [from, to). */
+void md_broadcast_range(const md_broadcast *w, int64_t from, int64_t to,
+                        md_broadcast_fn *fn, void *ctx);
+
 int64_t md_broadcast_n_chunks(const md_broadcast *w);
 
-/* Call fn for every row (or part of one) of a chunk. */
+/* The same for a chunk of MD_BROADCAST_CHUNK elements. */
 void md_broadcast_walk(const md_broadcast *w, int64_t chunk,
                        md_broadcast_fn *fn, void *ctx);
 

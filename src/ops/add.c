@@ -1,13 +1,9 @@
 #include "ops/common/elementwise.h"
 #include "ops/lower.h"
 
-MD_ROW(row_f64, double, x + y)
-MD_ROW(row_i64, int64_t, (uint64_t)x + (uint64_t)y)
-
 static const md_binary binary = {
     .types = MD_TYPES_NUMBER,
-    .f = row_f64,
-    .i = row_i64,
+    .op = MD_VBINARY_ADD,
 };
 
 MD_BINARY_FUNCTIONS

@@ -3,23 +3,14 @@
 
 #include "ops/common/elementwise.h"
 
-MD_ROW(left_i64, int64_t,
-       (uint64_t)y < 64 ? (int64_t)((uint64_t)x << (uint64_t)y) : 0)
-MD_ROW(left_u64, uint64_t, y < 64 ? x << y : 0)
-MD_ROW(right_i64, int64_t,
-       (uint64_t)y < 64 ? (int64_t)((uint64_t)x >> (uint64_t)y) : 0)
-MD_ROW(right_u64, uint64_t, y < 64 ? x >> y : 0)
-
 static const md_binary left = {
     .types = MD_TYPES_UNSIGNED,
-    .i = left_i64,
-    .u = left_u64,
+    .op = MD_VBINARY_SHL,
 };
 
 static const md_binary right = {
     .types = MD_TYPES_UNSIGNED,
-    .i = right_i64,
-    .u = right_u64,
+    .op = MD_VBINARY_SHR,
 };
 
 static md_status infer(const md_infer *c, md_error *err)

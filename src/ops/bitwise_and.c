@@ -1,10 +1,8 @@
 #include "ops/common/elementwise.h"
 
-MD_ROW(row_i64, int64_t, x &y)
-
 static const md_binary binary = {
     .types = MD_TYPES_INT,
-    .i = row_i64,
+    .op = MD_VBINARY_AND,
 };
 
 MD_BINARY_FUNCTIONS

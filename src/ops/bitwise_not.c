@@ -1,23 +1,29 @@
 #include "ops/common/elementwise.h"
 
-static double apply(double x, const double *p)
-{
-    (void)p;
-    return x;
-}
-
-static int64_t apply_int(int64_t x)
-{
-    return ~x;
-}
-
-static const md_unary unary = {
+static const md_binary binary = {
     .types = MD_TYPES_INT,
-    .f = apply,
-    .i = apply_int,
+    .op = MD_VBINARY_XOR,
 };
 
-MD_UNARY_FUNCTIONS
+static md_status infer(const md_infer *c, md_error *err)
+{
+    return md_infer__elementwise(c, binary.types, err);
+}
+
+/* x with each bit changed. */
+static md_status run(md_exec *x, md_error *err)
+{
+    uint64_t ones = UINT64_MAX;
+    md_tensor t = { .dtype = MD_DTYPE_U64, .data = &ones };
+    md_tensor *out;
+
+    MD_TRY(md_exec__outputs(x, infer, &out, 1, err));
+    if (!out)
+        return MD_OK;
+    t.dtype = out->dtype;
+    return md_binary__chain(x, out, x->in[0], &(md_link){ &binary, &t }, 1,
+                            err);
+}
 
 const md_op md_op_bitwise_not = {
     .domain = "",

@@ -2,7 +2,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "ops/common/util.h"
+#include "ops/common/elementwise.h"
 #include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -22,66 +22,54 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
-/* Limit i of floats: that of float when no attribute says otherwise, none when
- * no input does. */
-static double limit(const md_exec *x, uint32_t i, const char *attr, float sign)
+static const md_binary low = {
+    .types = MD_TYPES_NUMBER,
+    .op = MD_VBINARY_MAX,
+    .swapped = true, /* so that NaN passes */
+};
+
+static const md_binary high = {
+    .types = MD_TYPES_NUMBER,
+    .op = MD_VBINARY_MIN,
+    .swapped = true,
+};
+
+/* Limit i, of which no element is NaN: such a one limits nothing.  Before opset
+ * 11 that of float when no attribute says otherwise, put at `room`. */
+static bool limit(md_tensor *out, const md_exec *x, uint32_t i, double *room)
 {
-    if (x->opset < 11)
-        return md_node_attr_f(x->node, attr, sign * FLT_MAX);
-    return md_exec__scalar(x, i, sign * INFINITY);
-}
+    if (x->opset < 11) {
+        float v = i == 1 ? md_node_attr_f(x->node, "min", -FLT_MAX)
+                         : md_node_attr_f(x->node, "max", FLT_MAX);
 
-static void clip_f64(const md_exec *x, md_tensor *out)
-{
-    double lo = limit(x, 1, "min", -1.0f);
-    double hi = limit(x, 2, "max", 1.0f);
-    int64_t n = md_tensor_n(out);
-    double v[MD_CHUNK];
-
-    for (int64_t at = 0; at < n; at += MD_CHUNK) {
-        int64_t m = n - at < MD_CHUNK ? n - at : MD_CHUNK;
-
-        md_load_f64(v, x->in[0], at, m);
-        for (int64_t i = 0; i < m; i++) {
-            v[i] = v[i] < lo ? lo : v[i];
-            v[i] = v[i] > hi ? hi : v[i];
-        }
-        md_store_f64(out, at, v, m);
+        *out = (md_tensor){ .dtype = x->in[0]->dtype, .data = room };
+        md_tensor_set_f64(out, 0, (double)v);
+    } else if (md_exec_has(x, i)) {
+        *out = *x->in[i];
+    } else {
+        return false;
     }
-}
-
-static void clip_i64(const md_exec *x, md_tensor *out)
-{
-    int64_t n = md_tensor_n(out);
-    /* adding 2^63 orders uint64 as int64 */
-    uint64_t flip = out->dtype == MD_DTYPE_U64 ? UINT64_C(1) << 63 : 0;
-    int64_t lo = INT64_MIN, hi = INT64_MAX;
-
-    if (md_exec_has(x, 1))
-        lo = (int64_t)((uint64_t)md_tensor_get_i64(x->in[1], 0) ^ flip);
-    if (md_exec_has(x, 2))
-        hi = (int64_t)((uint64_t)md_tensor_get_i64(x->in[2], 0) ^ flip);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t v = (int64_t)((uint64_t)md_tensor_get_i64(x->in[0], i) ^ flip);
-
-        v = v < lo ? lo : v;
-        v = v > hi ? hi : v;
-        md_tensor_set_i64(out, i, (int64_t)((uint64_t)v ^ flip));
-    }
+    out->shape.rank = 0; /* it may be [1], behind a scalar too */
+    return !isnan(md_tensor_get_f64(out, 0));
 }
 
 static md_status run(md_exec *x, md_error *err)
 {
-    md_tensor *out;
+    md_tensor *out, lo, hi;
+    double room[2];
+    md_link links[2];
+    uint32_t n = 0;
 
     MD_TRY(md_exec__outputs(x, infer, &out, 1, err));
     if (!out)
         return MD_OK;
-    if (md_dtype_is_float(out->dtype))
-        clip_f64(x, out);
-    else
-        clip_i64(x, out);
-    return MD_OK;
+    if (limit(&lo, x, 1, &room[0]))
+        links[n++] = (md_link){ &low, &lo };
+    if (limit(&hi, x, 2, &room[1]))
+        links[n++] = (md_link){ &high, &hi };
+    if (n == 0)
+        md_move_all(out, x->in[0]);
+    return md_binary__chain(x, out, x->in[0], links, n, err);
 }
 
 const md_op md_op_clip = {

@@ -2,23 +2,9 @@
 #include "ops/common/elementwise.h"
 #include "ops/lower.h"
 
-/* INT64_MIN / -1 wraps to itself. */
-static int64_t divide(int64_t x, int64_t y)
-{
-    if (y == 0)
-        return 0;
-    return y == -1 ? (int64_t)(0 - (uint64_t)x) : x / y;
-}
-
-MD_ROW(row_f64, double, x / y)
-MD_ROW(row_i64, int64_t, divide(x, y))
-MD_ROW(row_u64, uint64_t, y ? x / y : 0)
-
 static const md_binary binary = {
     .types = MD_TYPES_NUMBER,
-    .f = row_f64,
-    .i = row_i64,
-    .u = row_u64,
+    .op = MD_VBINARY_DIV,
 };
 
 MD_BINARY_FUNCTIONS

@@ -2,13 +2,9 @@
 
 #include "ops/common/elementwise.h"
 
-MD_ROW(row_f64, double, x == y)
-MD_ROW(row_i64, int64_t, x == y)
-
 static const md_binary binary = {
     .types = MD_TYPES_NUMBER | MD_T(BOOL) | MD_T(STRING),
-    .f = row_f64,
-    .i = row_i64,
+    .op = MD_VBINARY_EQ,
     .result = MD_DTYPE_BOOL,
 };
 

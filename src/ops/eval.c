@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/cpu.h"
 #include "base/size.h"
 
 /* Where md_node_eval's outputs go. */
@@ -67,6 +68,7 @@ static md_status eval_node(md_tensor *out, const md_node *n, int64_t opset,
                   .in = in,
                   .alloc = alloc,
                   .pool = pool,
+                  .cpu = md_cpu_flags(),
                   .output = take_output,
                   .give = take_given,
                   .body = above ? run_body : NULL,

@@ -1,14 +1,9 @@
 #include "ops/common/elementwise.h"
 
-MD_ROW(row_f64, double, x >= y)
-MD_ROW(row_i64, int64_t, x >= y)
-MD_ROW(row_u64, uint64_t, x >= y)
-
 static const md_binary binary = {
     .types = MD_TYPES_NUMBER,
-    .f = row_f64,
-    .i = row_i64,
-    .u = row_u64,
+    .op = MD_VBINARY_LE,
+    .swapped = true,
     .result = MD_DTYPE_BOOL,
 };
 

@@ -14,7 +14,29 @@ static const md_unary unary = {
     .result = MD_DTYPE_BOOL,
 };
 
-MD_UNARY_FUNCTIONS
+static const md_binary unordered = {
+    .types = MD_TYPES_FLOAT,
+    .op = MD_VBINARY_UNORDERED,
+};
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    return md_unary__infer(c, &unary, err);
+}
+
+/* x and x have no order where x is NaN. */
+static md_status run(md_exec *x, md_error *err)
+{
+    md_tensor *out;
+
+    if (!md_exec_has(x, 0) || !(unordered.types >> x->in[0]->dtype & 1))
+        return md_unary__run(x, &unary, infer, err);
+    MD_TRY(md_exec__outputs(x, infer, &out, 1, err));
+    if (!out)
+        return MD_OK;
+    return md_binary__chain(x, out, x->in[0],
+                            &(md_link){ &unordered, x->in[0] }, 1, err);
+}
 
 const md_op md_op_is_nan = {
     .domain = "",

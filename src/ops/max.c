@@ -1,18 +1,10 @@
 /* A NaN among the operands is the result. */
-#include <math.h>
-
 #include "ops/common/elementwise.h"
 #include "ops/lower.h"
 
-MD_ROW(row_f64, double, isnan(x) || x > y ? x : y)
-MD_ROW(row_i64, int64_t, x > y ? x : y)
-MD_ROW(row_u64, uint64_t, x > y ? x : y)
-
 static const md_binary binary = {
     .types = MD_TYPES_NUMBER,
-    .f = row_f64,
-    .i = row_i64,
-    .u = row_u64,
+    .op = MD_VBINARY_MAX,
 };
 
 MD_VARIADIC_FUNCTIONS

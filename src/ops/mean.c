@@ -1,10 +1,14 @@
 #include "ops/common/elementwise.h"
 
-MD_ROW(row_sum, double, x + y)
-MD_ROW(row_div, double, x / y)
+static const md_binary binary = {
+    .types = MD_TYPES_FLOAT,
+    .op = MD_VBINARY_ADD,
+};
 
-static const md_binary binary = { .types = MD_TYPES_FLOAT, .f = row_sum };
-static const md_binary divide = { .types = MD_TYPES_FLOAT, .f = row_div };
+static const md_binary divide = {
+    .types = MD_TYPES_FLOAT,
+    .op = MD_VBINARY_DIV,
+};
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -14,21 +18,12 @@ static md_status infer(const md_infer *c, md_error *err)
 static md_status run(md_exec *x, md_error *err)
 {
     double count = x->node->n_in;
-    md_tensor n = { .dtype = MD_DTYPE_F64, .data = &count };
-    md_tensor *out;
+    float rounded = (float)count; /* for the narrower types */
+    md_tensor n = { .dtype = MD_DTYPE_F32, .data = &rounded };
 
-    MD_TRY(md_exec__outputs(x, infer, &out, 1, err));
-    if (!out)
-        return MD_OK;
-    if (x->node->n_in == 1) {
-        md_move_all(out, x->in[0]);
-        return MD_OK;
-    }
-    md_binary__apply(out, x->in[0], x->in[1], &binary);
-    for (uint32_t i = 2; i < x->node->n_in; i++)
-        md_binary__apply(out, out, x->in[i], &binary);
-    md_binary__apply(out, out, &n, &divide);
-    return MD_OK;
+    if (md_exec_has(x, 0) && x->in[0]->dtype == MD_DTYPE_F64)
+        n = (md_tensor){ .dtype = MD_DTYPE_F64, .data = &count };
+    return md_variadic__run(x, &binary, infer, &(md_link){ &divide, &n }, err);
 }
 
 const md_op md_op_mean = {

@@ -4,34 +4,21 @@
 
 #include "ops/common/elementwise.h"
 
-static int64_t rest(int64_t x, int64_t y)
-{
-    return y == 0 || y == -1 ? 0 : x % y;
-}
-
-static int64_t modulo(int64_t x, int64_t y)
-{
-    int64_t r = rest(x, y);
-
-    return r != 0 && (r < 0) != (y < 0) ? r + y : r;
-}
-
 MD_ROW(row_fmod, double, fmod(x, y))
-MD_ROW(row_i64, int64_t, modulo(x, y))
-MD_ROW(row_rest, int64_t, rest(x, y))
-MD_ROW(row_u64, uint64_t, y ? x % y : 0)
 
 static const md_binary divisor_sign = {
     .types = MD_TYPES_NUMBER,
-    .i = row_i64,
-    .u = row_u64,
+    .op = MD_VBINARY_MOD,
 };
 
 static const md_binary dividend_sign = {
     .types = MD_TYPES_NUMBER,
+    .op = MD_VBINARY_REM,
+};
+
+static const md_binary dividend_sign_f64 = {
+    .types = MD_TYPES_NUMBER,
     .f = row_fmod,
-    .i = row_rest,
-    .u = row_u64,
 };
 
 /* Floats have the dividend's sign only. */
@@ -53,10 +40,13 @@ static md_status infer(const md_infer *c, md_error *err)
 
 static md_status run(md_exec *x, md_error *err)
 {
-    bool fmod_rule = md_node_attr_i(x->node, "fmod", 0) != 0;
+    const md_binary *rule = &divisor_sign;
 
-    return md_binary__run(x, fmod_rule ? &dividend_sign : &divisor_sign, infer,
-                          err);
+    if (md_exec_has(x, 0) && md_dtype_is_float(x->in[0]->dtype))
+        rule = &dividend_sign_f64;
+    else if (md_node_attr_i(x->node, "fmod", 0) != 0)
+        rule = &dividend_sign;
+    return md_binary__run(x, rule, infer, err);
 }
 
 const md_op md_op_mod = {

@@ -37,6 +37,7 @@ typedef struct md_exec {
     md_arena *text;             /* new text of string outputs */
     md_pool *pool;              /* may be NULL: one thread */
     int width;                  /* threads of it to use at most; 0: all */
+    uint32_t cpu;               /* enum md_cpu_flags that typed loops may use */
     /* Memory for output i (see md_exec_output). */
     md_status (*output)(struct md_exec *x, uint32_t i, md_dtype dtype,
                         const md_shape *shape, md_tensor **out, md_error *err);

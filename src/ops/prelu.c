@@ -1,14 +1,8 @@
 #include "ops/common/elementwise.h"
 
-MD_ROW(row_f64, double, x < 0.0 ? x * y : x)
-MD_ROW(row_i64, int64_t, x < 0 ? (int64_t)((uint64_t)x * (uint64_t)y) : x)
-MD_ROW(row_u64, uint64_t, ((void)y, x))
-
 static const md_binary binary = {
     .types = MD_TYPES_NUMBER,
-    .f = row_f64,
-    .i = row_i64,
-    .u = row_u64,
+    .op = MD_VBINARY_PRELU,
     .channels = true,
 };
 

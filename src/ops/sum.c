@@ -1,10 +1,8 @@
 #include "ops/common/elementwise.h"
 
-MD_ROW(row_f64, double, x + y)
-
 static const md_binary binary = {
     .types = MD_TYPES_FLOAT,
-    .f = row_f64,
+    .op = MD_VBINARY_ADD,
 };
 
 MD_VARIADIC_FUNCTIONS

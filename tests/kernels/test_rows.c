@@ -37,6 +37,8 @@
 #include "kernels/turn.h"
 #include "kernels/unary_f32.h"
 #include "kernels/unpack_f32.h"
+#include "kernels/vbinary.h"
+#include "kernels/vcast.h"
 
 #define SRC_DIR MD_TEST_DIR "/../src/kernels"
 #define BENCH_DIR MD_TEST_DIR "/../bench/kernels"

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/num.h"
+#include "kernels/vcast.h"
 #include "tensor/float.h"
 
 enum {
@@ -147,43 +148,114 @@ md_status md_convert__check_attrs(const md_node *n, md_error *err)
                    "round_mode is '%s', up, down or nearest expected", mode);
 }
 
-static void to_f8(md_tensor *out, const md_tensor *in, const md_node *node)
+/* One conversion of numbers, in blocks of MD_CHUNK elements, which are whole
+ * bytes of every type. */
+typedef struct job {
+    const md_tensor *in;
+    md_tensor *out;
+    md_vcast_fn *fn; /* from the input, or from float32 where `codes` is set */
+    const float *codes; /* what the codes of a small float stand for */
+    bool saturate;
+    const char *mode;
+} job;
+
+static void to_f8(const job *j, int64_t from, int64_t to)
 {
-    bool saturate = md_node_attr_i(node, "saturate", 1) != 0;
-    const char *mode = md_node_attr_s(node, "round_mode", "up");
-    uint8_t *to = out->data;
-    int64_t n = md_tensor_n(in);
+    md_dtype type = j->out->dtype;
+    uint8_t *out = j->out->data;
+    double v[MD_CHUNK];
 
-    for (int64_t i = 0; i < n; i++) {
-        float f = md_f64_to_f32_odd(md_tensor_get_f64(in, i));
+    md_load_f64(v, j->in, from, to - from);
+    for (int64_t i = from; i < to; i++) {
+        float f = md_f64_to_f32_odd(v[i - from]);
 
-        to[i] = out->dtype == MD_DTYPE_F8E8M0
-                    ? to_e8m0(f, mode, saturate)
-                    : md_f32_to_f8(out->dtype, f, saturate);
+        out[i] = type == MD_DTYPE_F8E8M0 ? to_e8m0(f, j->mode, j->saturate)
+                                         : md_f32_to_f8(type, f, j->saturate);
     }
 }
 
-/* Numbers of any other type: integers by way of int64, floats of double. */
-static void to_number(md_tensor *out, const md_tensor *in)
+static char *element(const md_tensor *t, int64_t i)
 {
+    return (char *)t->data + i * (md_dtype_bits(t->dtype) / 8);
+}
+
+static void from_f8(const job *j, int64_t from, int64_t to)
+{
+    const uint8_t *code = j->in->data;
+    float v[MD_CHUNK];
+
+    for (int64_t i = from; i < to; i++)
+        v[i - from] = j->codes[code[i]];
+    j->fn(element(j->out, from), v, (size_t)(to - from));
+}
+
+/* Other types: integers by way of int64, floats of double. */
+static void to_number(const job *j, int64_t from, int64_t to)
+{
+    const md_tensor *in = j->in;
     bool whole = md_dtype_is_integer(in->dtype) || in->dtype == MD_DTYPE_BOOL;
-    int64_t n = md_tensor_n(in), w[MD_CHUNK];
+    int64_t w[MD_CHUNK];
     double v[MD_CHUNK];
 
-    for (int64_t at = 0; at < n; at += MD_CHUNK) {
-        int64_t m = n - at < MD_CHUNK ? n - at : MD_CHUNK;
-
-        if (in->dtype == MD_DTYPE_U64) { /* may be beyond int64 */
-            for (int64_t i = at; i < at + m; i++)
-                md_tensor_set_from(out, i, in, i);
-        } else if (whole) {
-            md_load_i64(w, in, at, m);
-            md_store_i64(out, at, w, m);
-        } else {
-            md_load_f64(v, in, at, m);
-            md_store_f64(out, at, v, m);
-        }
+    if (in->dtype == MD_DTYPE_U64) { /* may be beyond int64 */
+        for (int64_t i = from; i < to; i++)
+            md_tensor_set_from(j->out, i, in, i);
+    } else if (whole) {
+        md_load_i64(w, in, from, to - from);
+        md_store_i64(j->out, from, w, to - from);
+    } else {
+        md_load_f64(v, in, from, to - from);
+        md_store_f64(j->out, from, v, to - from);
     }
+}
+
+static bool is_f8(md_dtype t)
+{
+    return t == MD_DTYPE_F8E8M0 || (MD_TYPES_F8 >> t & 1);
+}
+
+static void convert(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    int64_t n = md_tensor_n(j->in);
+
+    if (j->fn && !j->codes) {
+        from *= MD_CHUNK;
+        to = md_min_i64(to * MD_CHUNK, n);
+        j->fn(element(j->out, from), element(j->in, from), (size_t)(to - from));
+        return;
+    }
+    for (int64_t i = from; i < to; i++) {
+        int64_t end = md_min_i64((i + 1) * MD_CHUNK, n);
+
+        if (j->codes)
+            from_f8(j, i * MD_CHUNK, end);
+        else if (is_f8(j->out->dtype))
+            to_f8(j, i * MD_CHUNK, end);
+        else
+            to_number(j, i * MD_CHUNK, end);
+    }
+}
+
+static void convert_numbers(const md_exec *x, md_tensor *out)
+{
+    md_vcast_find *find = md_vcast_select(x->cpu)->find;
+    const md_tensor *in = x->in[0];
+    float codes[256];
+    job j = { .in = in,
+              .out = out,
+              .fn = find(out->dtype, in->dtype),
+              .saturate = md_node_attr_i(x->node, "saturate", 1) != 0,
+              .mode = md_node_attr_s(x->node, "round_mode", "up") };
+
+    if (is_f8(in->dtype) && find(out->dtype, MD_DTYPE_F32)) {
+        for (int i = 0; i < 256; i++)
+            codes[i] = md_f8_to_f32(in->dtype, (uint8_t)i);
+        j.fn = find(out->dtype, MD_DTYPE_F32);
+        j.codes = codes;
+    }
+    md_exec__share(x, md_div_up(md_tensor_n(in), MD_CHUNK),
+                   MD_CHUNK * (j.fn ? 0.5 : 5.0), convert, &j);
 }
 
 md_status md_convert__compute(md_exec *x, md_tensor *out, md_arena *ar,
@@ -200,9 +272,6 @@ md_status md_convert__compute(md_exec *x, md_tensor *out, md_arena *ar,
         return to_strings(out, in, x->text, err);
     if (in->dtype == MD_DTYPE_STRING)
         return from_strings(out, in, err);
-    if (out->dtype == MD_DTYPE_F8E8M0 || MD_TYPES_F8 >> out->dtype & 1)
-        to_f8(out, in, x->node);
-    else
-        to_number(out, in);
+    convert_numbers(x, out);
     return MD_OK;
 }

@@ -1,6 +1,10 @@
 #include "ops/common/elementwise.h"
 
 #include <assert.h>
+#include <string.h>
+
+#include "kernels/broadcast.h"
+#include "kernels/vcast.h"
 
 md_status md_unary__infer(const md_infer *c, const md_unary *u, md_error *err)
 {
@@ -9,55 +13,63 @@ md_status md_unary__infer(const md_infer *c, const md_unary *u, md_error *err)
     return MD_OK;
 }
 
-static void unary_f64(md_tensor *out, const md_tensor *in, const md_unary *u,
-                      const double *p)
+typedef struct unary_job {
+    const md_unary *u;
+    const md_tensor *in;
+    md_tensor *out;
+    double p[MD_UNARY_PARAMS];
+} unary_job;
+
+static void unary_f64(void *ctx, int64_t from, int64_t to)
 {
-    int64_t n = md_tensor_n(in);
+    const unary_job *j = ctx;
     double v[MD_CHUNK];
 
-    for (int64_t at = 0; at < n; at += MD_CHUNK) {
-        int64_t m = n - at < MD_CHUNK ? n - at : MD_CHUNK;
+    for (int64_t at = from; at < to; at += MD_CHUNK) {
+        int64_t m = md_min_i64(to - at, MD_CHUNK);
 
-        md_load_f64(v, in, at, m);
+        md_load_f64(v, j->in, at, m);
         for (int64_t k = 0; k < m; k++)
-            v[k] = u->f(v[k], p);
-        md_store_f64(out, at, v, m);
+            v[k] = j->u->f(v[k], j->p);
+        md_store_f64(j->out, at, v, m);
     }
 }
 
-static void unary_i64(md_tensor *out, const md_tensor *in, const md_unary *u)
+static void unary_i64(void *ctx, int64_t from, int64_t to)
 {
-    int64_t n = md_tensor_n(in), v[MD_CHUNK];
+    const unary_job *j = ctx;
+    const md_unary *u = j->u;
+    int64_t v[MD_CHUNK];
 
-    for (int64_t at = 0; at < n; at += MD_CHUNK) {
-        int64_t m = n - at < MD_CHUNK ? n - at : MD_CHUNK;
+    for (int64_t at = from; at < to; at += MD_CHUNK) {
+        int64_t m = md_min_i64(to - at, MD_CHUNK);
 
-        md_load_i64(v, in, at, m);
+        md_load_i64(v, j->in, at, m);
         for (int64_t k = 0; k < m; k++) {
-            if (u->u && in->dtype == MD_DTYPE_U64)
+            if (u->u && j->in->dtype == MD_DTYPE_U64)
                 v[k] = (int64_t)u->u((uint64_t)v[k]);
             else
                 v[k] = u->i(v[k]);
         }
-        md_store_i64(out, at, v, m);
+        md_store_i64(j->out, at, v, m);
     }
 }
 
 md_status md_unary__run(md_exec *x, const md_unary *u, md_infer_fn *infer,
                         md_error *err)
 {
-    double p[MD_UNARY_PARAMS] = { 0 };
-    md_tensor *out;
+    unary_job j = { .u = u, .in = x->in[0] };
 
-    MD_TRY(md_exec__outputs(x, infer, &out, 1, err));
-    if (!out)
+    MD_TRY(md_exec__outputs(x, infer, &j.out, 1, err));
+    if (!j.out)
         return MD_OK;
     for (int i = 0; i < MD_UNARY_PARAMS && u->param[i].attr; i++)
-        p[i] = md_node_attr_f(x->node, u->param[i].attr, u->param[i].otherwise);
+        j.p[i] =
+            md_node_attr_f(x->node, u->param[i].attr, u->param[i].otherwise);
     if (md_dtype_is_float(x->in[0]->dtype) || !u->i)
-        unary_f64(out, x->in[0], u, p);
+        md_exec__share(x, md_tensor_n(j.out), 10.0, unary_f64, &j);
     else
-        unary_i64(out, x->in[0], u);
+        md_exec__share(x, md_tensor_n(j.out), 2.0, unary_i64, &j);
     return MD_OK;
 }
 
@@ -90,78 +102,247 @@ bool md_rows__next(md_rows *r)
     return true;
 }
 
-/* n elements of input k of the row from element `from` on. */
-static void row_f64(double *v, const md_rows *r, int k, const md_tensor *t,
-                    int64_t from, int64_t n)
+enum {
+    BLOCK = 1024, /* elements of an operand that is spread or converted */
+    STEP = 8192   /* elements that go through all links before the next do */
+};
+
+/* One link, ready to run over any part of the output. */
+typedef struct step {
+    const md_binary *op;
+    md_broadcast shape;
+    md_vbinary_fn *fn;     /* NULL: rows of 64 bits */
+    md_vcast_fn *widen[2]; /* operands to float32, where that is computed in;
+                            * NULL: they are */
+    md_vcast_fn *narrow;   /* its result; NULL: as it is */
+    bool halves;           /* computed in float32 */
+    bool floats;           /* rows of doubles */
+    md_tensor *out;
+    const md_tensor *in[2];
+    int64_t out_size, in_size[2]; /* of an element */
+} step;
+
+/* n copies of the element at p. */
+static const void *spread(void *to, const void *p, int64_t size, int64_t n)
 {
-    if (r->step[k]) {
-        md_load_f64(v, t, r->at[k] + from, n);
-        return;
+    int64_t done = size;
+
+    memcpy(to, p, (size_t)size);
+    while (done < n * size) {
+        int64_t more = md_min_i64(done, n * size - done);
+
+        memcpy((char *)to + done, to, (size_t)more);
+        done += more;
     }
-    md_load_f64(v, t, r->at[k], 1);
-    for (int64_t i = 1; i < n; i++)
-        v[i] = v[0];
+    return to;
 }
 
-static void row_i64(int64_t *v, const md_rows *r, int k, const md_tensor *t,
-                    int64_t from, int64_t n)
+static const char *operand(const step *s, const md_broadcast_row *r, int k)
 {
-    if (r->step[k]) {
-        md_load_i64(v, t, r->at[k] + from, n);
-        return;
-    }
-    md_load_i64(v, t, r->at[k], 1);
-    for (int64_t i = 1; i < n; i++)
-        v[i] = v[0];
+    return (const char *)s->in[k]->data + (k ? r->b : r->a) * s->in_size[k];
 }
 
-static void chunk_f64(md_tensor *out, const md_rows *r,
-                      const md_tensor *const *in, int64_t from, int64_t n,
-                      md_row_f64 *f)
+static void typed_row(void *ctx, const md_broadcast_row *r)
 {
+    const step *s = ctx;
+    const int64_t n = (int64_t)r->n, size = s->in_size[0];
+    const char *a = operand(s, r, 0), *b = operand(s, r, 1);
+    char *y = (char *)s->out->data + r->y * s->out_size;
+    uint64_t same[2][BLOCK];
+
+    if (r->a_step && r->b_step) {
+        s->fn(y, a, b, r->n);
+        return;
+    }
+    if (!r->a_step)
+        a = spread(same[0], a, size, md_min_i64(n, BLOCK));
+    if (!r->b_step)
+        b = spread(same[1], b, size, md_min_i64(n, BLOCK));
+    for (int64_t at = 0; at < n; at += BLOCK) {
+        const size_t m = (size_t)md_min_i64(n - at, BLOCK);
+
+        s->fn(y + at * s->out_size, r->a_step ? a + at * size : a,
+              r->b_step ? b + at * size : b, m);
+    }
+}
+
+/* m elements of operand k from element `at` of the row on, as float32. */
+static const float *as_floats(float *to, const step *s,
+                              const md_broadcast_row *r, int k, int64_t at,
+                              int64_t m)
+{
+    const int stays = !(k ? r->b_step : r->a_step);
+    const char *p = operand(s, r, k);
+
+    if (!stays)
+        p += at * s->in_size[k];
+    if (s->widen[k])
+        s->widen[k](to, p, stays ? 1 : (size_t)m);
+    else if (stays)
+        memcpy(to, p, sizeof(*to));
+    else
+        return (const float *)(const void *)p;
+    return stays ? spread(to, to, sizeof(*to), m) : to;
+}
+
+static void half_row(void *ctx, const md_broadcast_row *r)
+{
+    const step *s = ctx;
+    const int64_t n = (int64_t)r->n;
+    float a[BLOCK], b[BLOCK], v[BLOCK];
+
+    for (int64_t at = 0; at < n; at += BLOCK) {
+        const int64_t m = md_min_i64(n - at, BLOCK);
+        char *y = (char *)s->out->data + (r->y + at) * s->out_size;
+
+        s->fn(s->narrow ? (void *)v : y, as_floats(a, s, r, 0, at, m),
+              as_floats(b, s, r, 1, at, m), (size_t)m);
+        if (s->narrow)
+            s->narrow(y, v, (size_t)m);
+    }
+}
+
+static void f64_row(void *ctx, const md_broadcast_row *r)
+{
+    const step *s = ctx;
+    const int64_t n = (int64_t)r->n;
     double a[MD_CHUNK], b[MD_CHUNK];
 
-    row_f64(a, r, 0, in[0], from, n);
-    row_f64(b, r, 1, in[1], from, n);
-    f(a, a, b, n);
-    md_store_f64(out, r->row * r->n + from, a, n);
+    for (int64_t at = 0; at < n; at += MD_CHUNK) {
+        const int64_t m = md_min_i64(n - at, MD_CHUNK);
+
+        md_load_f64(a, s->in[0], r->a + at * r->a_step, r->a_step ? m : 1);
+        md_load_f64(b, s->in[1], r->b + at * r->b_step, r->b_step ? m : 1);
+        for (int64_t i = 1; i < m && !r->a_step; i++)
+            a[i] = a[0];
+        for (int64_t i = 1; i < m && !r->b_step; i++)
+            b[i] = b[0];
+        s->op->f(a, a, b, m);
+        md_store_f64(s->out, r->y + at, a, m);
+    }
 }
 
-static void chunk_i64(md_tensor *out, const md_rows *r,
-                      const md_tensor *const *in, int64_t from, int64_t n,
-                      const md_binary *op)
+static void i64_row(void *ctx, const md_broadcast_row *r)
 {
+    const step *s = ctx;
+    const int64_t n = (int64_t)r->n;
     int64_t a[MD_CHUNK], b[MD_CHUNK];
 
-    row_i64(a, r, 0, in[0], from, n);
-    row_i64(b, r, 1, in[1], from, n);
-    if (op->u && in[1]->dtype == MD_DTYPE_U64)
-        op->u((uint64_t *)a, (const uint64_t *)a, (const uint64_t *)b, n);
-    else
-        op->i(a, a, b, n);
-    md_store_i64(out, r->row * r->n + from, a, n);
+    for (int64_t at = 0; at < n; at += MD_CHUNK) {
+        const int64_t m = md_min_i64(n - at, MD_CHUNK);
+
+        md_load_i64(a, s->in[0], r->a + at * r->a_step, r->a_step ? m : 1);
+        md_load_i64(b, s->in[1], r->b + at * r->b_step, r->b_step ? m : 1);
+        for (int64_t i = 1; i < m && !r->a_step; i++)
+            a[i] = a[0];
+        for (int64_t i = 1; i < m && !r->b_step; i++)
+            b[i] = b[0];
+        if (s->op->u && s->in[1]->dtype == MD_DTYPE_U64)
+            s->op->u((uint64_t *)a, (const uint64_t *)a, (const uint64_t *)b,
+                     m);
+        else
+            s->op->i(a, a, b, m);
+        md_store_i64(s->out, r->y + at, a, m);
+    }
 }
 
-void md_binary__apply(md_tensor *out, const md_tensor *a, const md_tensor *b,
-                      const md_binary *op)
+/* Strides of both operands over the output's axes, merged. */
+static void set_shape(step *s)
 {
-    const md_tensor *in[2] = { a, b };
-    bool floats = !op->i || md_dtype_is_float(a->dtype) ||
-                  (op->mixed && md_dtype_is_float(b->dtype));
-    md_rows r;
+    const md_shape *y = &s->out->shape;
+    int64_t dims[MD_RANK_MAX] = { 1 }, a[MD_RANK_MAX] = { 0 };
+    int64_t b[MD_RANK_MAX] = { 0 };
 
-    assert(floats ? op->f != NULL : op->i != NULL);
-    md_rows__begin(&r, &out->shape, 2, in);
-    while (md_rows__next(&r)) {
-        for (int64_t at = 0; at < r.n; at += MD_CHUNK) {
-            int64_t n = r.n - at < MD_CHUNK ? r.n - at : MD_CHUNK;
+    if (y->rank > 0) { /* a scalar is a row of one */
+        memcpy(dims, y->dim, sizeof(dims[0]) * (size_t)y->rank);
+        md_shape_broadcast_strides(a, &s->in[0]->shape, y);
+        md_shape_broadcast_strides(b, &s->in[1]->shape, y);
+    }
+    md_broadcast_init(&s->shape, y->rank > 0 ? y->rank : 1, dims, a, b);
+}
 
-            if (floats)
-                chunk_f64(out, &r, in, at, n, op->f);
-            else
-                chunk_i64(out, &r, in, at, n, op);
+/* Choose the loops. */
+static void set_loops(step *s, uint32_t cpu)
+{
+    const md_vbinary_kernel *k = md_vbinary_select(cpu);
+    md_vcast_find *cast = md_vcast_select(cpu)->find;
+    md_dtype type = s->in[0]->dtype;
+
+    s->halves = s->op->op && (type == MD_DTYPE_F16 || type == MD_DTYPE_BF16);
+    s->fn =
+        s->op->op ? k->find(s->op->op, s->halves ? MD_DTYPE_F32 : type) : NULL;
+    if (s->halves) {
+        for (int i = 0; i < 2; i++)
+            s->widen[i] = s->in[i]->dtype == MD_DTYPE_F32
+                              ? NULL
+                              : cast(MD_DTYPE_F32, s->in[i]->dtype);
+        if (s->out->dtype != MD_DTYPE_BOOL)
+            s->narrow = cast(s->out->dtype, MD_DTYPE_F32);
+    }
+    s->floats = !s->op->i || md_dtype_is_float(type) ||
+                (s->op->mixed && md_dtype_is_float(s->in[1]->dtype));
+    assert(s->fn || (s->floats ? s->op->f != NULL : s->op->i != NULL));
+}
+
+static step make_step(const md_exec *x, md_tensor *out, const md_tensor *a,
+                      const md_link *link)
+{
+    bool swapped = link->op->swapped;
+    step s = { .op = link->op,
+               .out = out,
+               .in = { swapped ? link->b : a, swapped ? a : link->b } };
+
+    s.out_size = md_dtype_bits(out->dtype) / 8;
+    for (int k = 0; k < 2; k++)
+        s.in_size[k] = md_dtype_bits(s.in[k]->dtype) / 8;
+    set_shape(&s);
+    set_loops(&s, x->cpu);
+    return s;
+}
+
+typedef struct chain {
+    const step *steps;
+    uint32_t n;
+} chain;
+
+static void chain_part(void *ctx, int64_t from, int64_t to)
+{
+    const chain *c = ctx;
+    int64_t part = c->n > 1 ? STEP : to - from;
+
+    for (int64_t at = from; at < to; at += part) {
+        for (uint32_t i = 0; i < c->n; i++) {
+            step s = c->steps[i];
+
+            md_broadcast_range(&s.shape, at, md_min_i64(to, at + part),
+                               s.halves   ? half_row
+                               : s.fn     ? typed_row
+                               : s.floats ? f64_row
+                                          : i64_row,
+                               &s);
         }
     }
+}
+
+md_status md_binary__chain(const md_exec *x, md_tensor *out, const md_tensor *a,
+                           const md_link *links, uint32_t n, md_error *err)
+{
+    double cost = 0.0;
+    md_arena ar;
+    step *steps;
+    md_status s;
+
+    md_arena_init(&ar, x->alloc, 0);
+    s = md_exec__scratch(&steps, &ar, n, sizeof(*steps), err);
+    for (uint32_t i = 0; i < n && s == MD_OK; i++) {
+        steps[i] = make_step(x, out, i ? out : a, &links[i]);
+        cost += steps[i].fn ? 0.5 : 10.0;
+    }
+    if (s == MD_OK && n > 0)
+        md_exec__share(x, md_tensor_n(out), cost, chain_part,
+                       &(chain){ steps, n });
+    md_arena_release(&ar);
+    return s;
 }
 
 /* Where, before opset 7, the first axis of input 1 lies in input 0. */
@@ -245,8 +426,7 @@ md_status md_binary__run(md_exec *x, const md_binary *b, md_infer_fn *infer,
             axis++;
         }
     }
-    md_binary__apply(out, x->in[0], &y, b);
-    return MD_OK;
+    return md_binary__chain(x, out, x->in[0], &(md_link){ b, &y }, 1, err);
 }
 
 static md_status check_same_shape(const md_type *a, const md_type *b,
@@ -284,19 +464,30 @@ md_status md_variadic__infer(const md_infer *c, const md_binary *b,
 }
 
 md_status md_variadic__run(md_exec *x, const md_binary *b, md_infer_fn *infer,
-                           md_error *err)
+                           const md_link *last, md_error *err)
 {
+    uint32_t n = x->node->n_in - 1;
     md_tensor *out;
+    md_link *links;
+    md_arena ar;
+    md_status s;
 
     MD_TRY(md_exec__outputs(x, infer, &out, 1, err));
     if (!out)
         return MD_OK;
-    if (x->node->n_in == 1) {
+    if (n == 0) {
         md_move_all(out, x->in[0]);
         return MD_OK;
     }
-    md_binary__apply(out, x->in[0], x->in[1], b);
-    for (uint32_t i = 2; i < x->node->n_in; i++)
-        md_binary__apply(out, out, x->in[i], b);
-    return MD_OK;
+    md_arena_init(&ar, x->alloc, 0);
+    s = md_exec__scratch(&links, &ar, n + 1, sizeof(*links), err);
+    for (uint32_t i = 0; i < n && s == MD_OK; i++)
+        links[i] = (md_link){ b, x->in[i + 1] };
+    if (s == MD_OK) {
+        if (last)
+            links[n++] = *last;
+        s = md_binary__chain(x, out, x->in[0], links, n, err);
+    }
+    md_arena_release(&ar);
+    return s;
 }

@@ -1,14 +1,15 @@
 /*
- * Elementwise families.  An operator gives scalar functions; the loops,
- * conversion and broadcasting are here.
+ * Elementwise families.  An operator gives scalar functions or the name of a
+ * typed loop; conversion, broadcasting and threads are here.
  *
- * Floats are computed in double and rounded once, which for + - * / and sqrt
- * of float32 and narrower is the same as computing in that type.  Integers
- * are computed in 64 bits and wrap.
+ * Functions of floats are computed in double and rounded once.  Typed loops
+ * (kernels/vbinary.h) compute in the elements' type, those of float16 and
+ * bfloat16 in float32, which for + - * / is the same.  Integers wrap.
  */
 #ifndef MD_OPS_COMMON_ELEMENTWISE_H
 #define MD_OPS_COMMON_ELEMENTWISE_H
 
+#include "kernels/vbinary.h"
 #include "ops/common/util.h"
 
 enum {
@@ -63,13 +64,25 @@ typedef void md_row_u64(uint64_t *o, const uint64_t *a, const uint64_t *b,
 
 typedef struct md_binary {
     uint32_t types;
+    md_vbinary op;   /* typed loop; NONE: rows */
+    bool swapped;    /* that of b and a */
     md_row_f64 *f;   /* floats */
-    md_row_i64 *i;   /* integers and bool; wraps by itself */
+    md_row_i64 *i;   /* integers; wraps by itself */
     md_row_u64 *u;   /* by a uint64 where it differs from i; NULL: i */
     md_dtype result; /* MD_DTYPE_NONE: the inputs' */
     bool mixed;      /* inputs may differ in type; double if one is a float */
     bool channels;   /* before opset 7 a vector lies along axis 1 */
 } md_binary;
+
+/* out = (a op b) op b ..., where everything broadcasts to out's shape and out
+ * may be a.  Operands have a's type (where it is float16 or bfloat16: or
+ * float32); all but the last op keep it. */
+typedef struct md_link {
+    const md_binary *op;
+    const md_tensor *b;
+} md_link;
+md_status md_binary__chain(const md_exec *x, md_tensor *out, const md_tensor *a,
+                           const md_link *links, uint32_t n, md_error *err);
 
 /* Before opset 7 input 1 spreads over input 0, only if `broadcast` is given,
  * from `axis` on (without it over the last axes). */
@@ -79,16 +92,11 @@ md_status md_binary__run(md_exec *x, const md_binary *b, md_infer_fn *infer,
                          md_error *err);
 
 /* The same for one or more inputs, folded from the left; of one shape before
- * opset 8. */
+ * opset 8.  `last`: what becomes of two and more; NULL: nothing. */
 md_status md_variadic__infer(const md_infer *c, const md_binary *b,
                              md_error *err);
 md_status md_variadic__run(md_exec *x, const md_binary *b, md_infer_fn *infer,
-                           md_error *err);
-
-/* out = a op b, where both broadcast to out's shape; out may be a when their
- * shapes are equal. */
-void md_binary__apply(md_tensor *out, const md_tensor *a, const md_tensor *b,
-                      const md_binary *op);
+                           const md_link *last, md_error *err);
 
 #define MD_BINARY_FUNCTIONS                                                    \
     static md_status infer(const md_infer *c, md_error *err)                   \
@@ -107,7 +115,7 @@ void md_binary__apply(md_tensor *out, const md_tensor *a, const md_tensor *b,
     }                                                                          \
     static md_status run(md_exec *x, md_error *err)                            \
     {                                                                          \
-        return md_variadic__run(x, &binary, infer, err);                       \
+        return md_variadic__run(x, &binary, infer, NULL, err);                 \
     }
 
 /* Walks the rows (last axis) of a broadcast: out row at row * n, input k's

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "kernels/vcast.h"
 #include "ops/common/util.h"
 #include "tensor/float.h"
 
@@ -111,227 +112,88 @@ void md_exec__zero(md_tensor *t)
         memset(t->data, 0, size);
 }
 
-/* The loops for the common types; any other goes element by element. */
-#define LOAD(T)                                                                \
-    for (int64_t i = 0; i < n; i++)                                            \
-    out[i] = (OUT)((const T *)t->data)[from + i]
+/* Element i of a type of whole bytes. */
+static char *element(const md_tensor *t, int64_t i)
+{
+    return (char *)t->data + i * (md_dtype_bits(t->dtype) / 8);
+}
+
+/* n elements of t from `from` on in another type, by the loop for the two;
+ * false when there is none. */
+static bool load(void *out, md_dtype type, const md_tensor *t, int64_t from,
+                 int64_t n)
+{
+    md_vcast_fn *fn = md_vcast__ref(type, t->dtype);
+
+    if (fn && n > 0)
+        fn(out, element(t, from), (size_t)n);
+    return fn != NULL;
+}
+
+static bool store(md_tensor *t, int64_t to, md_dtype type, const void *v,
+                  int64_t n)
+{
+    md_vcast_fn *fn = md_vcast__ref(t->dtype, type);
+
+    if (fn && n > 0)
+        fn(element(t, to), v, (size_t)n);
+    return fn != NULL;
+}
 
 void md_load_f64(double *out, const md_tensor *t, int64_t from, int64_t n)
 {
-#define OUT double
-    switch (t->dtype) {
-    case MD_DTYPE_F32:
-        LOAD(float);
-        break;
-    case MD_DTYPE_F64:
-        LOAD(double);
-        break;
-    case MD_DTYPE_I32:
-        LOAD(int32_t);
-        break;
-    case MD_DTYPE_U8:
-        LOAD(uint8_t);
-        break;
-    case MD_DTYPE_I8:
-        LOAD(int8_t);
-        break;
-    case MD_DTYPE_I64:
-        LOAD(int64_t);
-        break;
-    case MD_DTYPE_F16:
-        for (int64_t i = 0; i < n; i++)
-            out[i] = md_f16_to_f32(((const uint16_t *)t->data)[from + i]);
-        break;
-    case MD_DTYPE_BF16:
-        for (int64_t i = 0; i < n; i++)
-            out[i] = md_bf16_to_f32(((const uint16_t *)t->data)[from + i]);
-        break;
-    default:
-        for (int64_t i = 0; i < n; i++)
-            out[i] = md_tensor_get_f64(t, from + i);
-        break;
-    }
-#undef OUT
+    if (load(out, MD_DTYPE_F64, t, from, n))
+        return;
+    for (int64_t i = 0; i < n; i++)
+        out[i] = md_tensor_get_f64(t, from + i);
 }
 
 void md_load_f32(float *out, const md_tensor *t, int64_t from, int64_t n)
 {
-#define OUT float
-    switch (t->dtype) {
-    case MD_DTYPE_F32:
-        if (n)
-            memcpy(out, (const float *)t->data + from,
-                   (size_t)n * sizeof(*out));
-        break;
-    case MD_DTYPE_U8:
-        LOAD(uint8_t);
-        break;
-    case MD_DTYPE_I8:
-        LOAD(int8_t);
-        break;
-    case MD_DTYPE_F16:
-        for (int64_t i = 0; i < n; i++)
-            out[i] = md_f16_to_f32(((const uint16_t *)t->data)[from + i]);
-        break;
-    case MD_DTYPE_BF16:
-        for (int64_t i = 0; i < n; i++)
-            out[i] = md_bf16_to_f32(((const uint16_t *)t->data)[from + i]);
-        break;
-    default:
-        for (int64_t i = 0; i < n; i++)
-            out[i] = (float)md_tensor_get_f64(t, from + i);
-        break;
-    }
-#undef OUT
+    if (load(out, MD_DTYPE_F32, t, from, n))
+        return;
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (float)md_tensor_get_f64(t, from + i);
 }
 
 void md_load_i64(int64_t *out, const md_tensor *t, int64_t from, int64_t n)
 {
-#define OUT int64_t
-    switch (t->dtype) {
-    case MD_DTYPE_I64:
-        LOAD(int64_t);
-        break;
-    case MD_DTYPE_I32:
-        LOAD(int32_t);
-        break;
-    case MD_DTYPE_BOOL:
-    case MD_DTYPE_U8:
-        LOAD(uint8_t);
-        break;
-    case MD_DTYPE_I8:
-        LOAD(int8_t);
-        break;
-    default:
-        for (int64_t i = 0; i < n; i++)
-            out[i] = md_tensor_get_i64(t, from + i);
-        break;
-    }
-#undef OUT
+    if (load(out, MD_DTYPE_I64, t, from, n))
+        return;
+    for (int64_t i = 0; i < n; i++)
+        out[i] = md_tensor_get_i64(t, from + i);
 }
 
 void md_load_i32(int32_t *out, const md_tensor *t, int64_t from, int64_t n)
 {
-#define OUT int32_t
-    switch (t->dtype) {
-    case MD_DTYPE_U8:
-        LOAD(uint8_t);
-        break;
-    case MD_DTYPE_I8:
-        LOAD(int8_t);
-        break;
-    case MD_DTYPE_I32:
-        LOAD(int32_t);
-        break;
-    default:
-        for (int64_t i = 0; i < n; i++)
-            out[i] = (int32_t)md_tensor_get_i64(t, from + i);
-        break;
-    }
-#undef OUT
+    if (load(out, MD_DTYPE_I32, t, from, n))
+        return;
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (int32_t)md_tensor_get_i64(t, from + i);
 }
-
-/* Truncated towards zero; nearly every value is within 32 bits. */
-static int64_t whole_of(float f)
-{
-    return f > -0x1p31f && f < 0x1p31f ? (int32_t)f : md_f64_to_i64((double)f);
-}
-
-/* The same of values: each is stored as expr of x. */
-#define STORE(T, expr)                                                         \
-    for (int64_t i = 0; i < n; i++) {                                          \
-        VALUE x = v[i];                                                        \
-                                                                               \
-        ((T *)t->data)[to + i] = (T)(expr);                                    \
-    }
 
 void md_store_f64(md_tensor *t, int64_t to, const double *v, int64_t n)
 {
-#define VALUE double
-    switch (t->dtype) {
-    case MD_DTYPE_F32:
-        STORE(float, x);
-        break;
-    case MD_DTYPE_F64:
-        STORE(double, x);
-        break;
-    case MD_DTYPE_I64:
-        STORE(int64_t, md_f64_to_i64(x));
-        break;
-    case MD_DTYPE_I32:
-        STORE(uint32_t, md_f64_to_i64(x));
-        break;
-    case MD_DTYPE_U8:
-    case MD_DTYPE_I8:
-        STORE(uint8_t, md_f64_to_i64(x));
-        break;
-    case MD_DTYPE_BOOL:
-        STORE(uint8_t, x != 0.0);
-        break;
-    default:
-        for (int64_t i = 0; i < n; i++)
-            md_tensor_set_f64(t, to + i, v[i]);
-        break;
-    }
-#undef VALUE
+    if (store(t, to, MD_DTYPE_F64, v, n))
+        return;
+    for (int64_t i = 0; i < n; i++)
+        md_tensor_set_f64(t, to + i, v[i]);
 }
 
 void md_store_f32(md_tensor *t, int64_t to, const float *v, int64_t n)
 {
-#define VALUE float
-    switch (t->dtype) {
-    case MD_DTYPE_F32:
-        if (n)
-            memcpy((float *)t->data + to, v, (size_t)n * sizeof(*v));
-        break;
-    case MD_DTYPE_U8:
-    case MD_DTYPE_I8:
-        STORE(uint8_t, whole_of(x));
-        break;
-    case MD_DTYPE_F16:
-        STORE(uint16_t, md_f32_to_f16(x));
-        break;
-    case MD_DTYPE_BF16:
-        STORE(uint16_t, md_f32_to_bf16(x));
-        break;
-    default:
-        for (int64_t i = 0; i < n; i++)
-            md_tensor_set_f64(t, to + i, (double)v[i]);
-        break;
-    }
-#undef VALUE
+    if (store(t, to, MD_DTYPE_F32, v, n))
+        return;
+    for (int64_t i = 0; i < n; i++)
+        md_tensor_set_f64(t, to + i, (double)v[i]);
 }
 
 void md_store_i64(md_tensor *t, int64_t to, const int64_t *v, int64_t n)
 {
-#define VALUE int64_t
-    switch (t->dtype) {
-    case MD_DTYPE_F32:
-        STORE(float, x);
-        break;
-    case MD_DTYPE_F64:
-        STORE(double, x);
-        break;
-    case MD_DTYPE_I64:
-    case MD_DTYPE_U64:
-        STORE(int64_t, x);
-        break;
-    case MD_DTYPE_I32:
-        STORE(uint32_t, x);
-        break;
-    case MD_DTYPE_U8:
-    case MD_DTYPE_I8:
-        STORE(uint8_t, x);
-        break;
-    case MD_DTYPE_BOOL:
-        STORE(uint8_t, x != 0);
-        break;
-    default:
-        for (int64_t i = 0; i < n; i++)
-            md_tensor_set_i64(t, to + i, v[i]);
-        break;
-    }
-#undef VALUE
+    if (store(t, to, MD_DTYPE_I64, v, n))
+        return;
+    for (int64_t i = 0; i < n; i++)
+        md_tensor_set_i64(t, to + i, v[i]);
 }
 
 md_status md_exec__as_f32(const float **out, const md_tensor *t, md_arena *ar,
