@@ -1,7 +1,8 @@
 /*
  * y = act(a op b) on floats with broadcasting.  y may be a or b when that
  * input has the shape of y.  Every level gives the same bits, but for smooth
- * activations (see epilogue.h).
+ * activations (see epilogue.h) and POW (1 ulp: computed in double, as libm's is,
+ * and rounded once).
  */
 #ifndef MD_KERNELS_BINARY_F32_H
 #define MD_KERNELS_BINARY_F32_H

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "ops/common/elementwise.h"
+#include "ops/lower.h"
 
 /* x to the y by squaring, wrapping. */
 static uint64_t raise_to(uint64_t x, uint64_t y)
@@ -50,4 +51,5 @@ const md_op md_op_pow = {
     .flags = MD_OP_INPLACE,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_binary,
 };

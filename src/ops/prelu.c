@@ -1,4 +1,5 @@
 #include "ops/common/elementwise.h"
+#include "ops/lower.h"
 
 static const md_binary binary = {
     .types = MD_TYPES_NUMBER,
@@ -51,4 +52,5 @@ const md_op md_op_prelu = {
     .flags = MD_OP_INPLACE,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_binary,
 };

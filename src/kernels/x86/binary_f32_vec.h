@@ -1,12 +1,42 @@
 #ifndef MD_KERNELS_X86_BINARY_F32_VEC_H
 #define MD_KERNELS_X86_BINARY_F32_VEC_H
 
+#include "base/attr.h"
 #include "kernels/binary_f32.h"
+#include "kernels/unary_f32.h"
+#include "kernels/x86/wide.h"
 
 static inline vf operand(const float *p, size_t i, int step, size_t m)
 {
     return step ? vf_load(p + i, m) : vf_set(*p);
 }
+
+#define POWER(p, q)                                                            \
+    MD_SIMD                                                                    \
+    for (size_t i = 0; i < n; i++)                                             \
+    y[i] = (q) == 2 ? (p) * (p) : (float)wide_pow((double)(p), (double)(q))
+
+/* y = a to the b, in double. */
+static void power(float *y, const float *a, const float *b, size_t n,
+                  int a_step, int b_step)
+{
+    if (a_step && b_step) {
+        POWER(a[i], b[i]);
+    } else if (b_step) {
+        const float p = *a;
+
+        POWER(p, b[i]);
+    } else {
+        const float q = *b;
+
+        for (size_t i = 0; i < n && !a_step; i++)
+            y[i] = *a;
+        a = a_step ? a : y;
+        POWER(a[i], q);
+    }
+}
+
+#undef POWER
 
 /* y = act(value) for vectors p of a and q of b. */
 #define EACH(value)                                                            \
@@ -40,8 +70,13 @@ void VF(md_binary_f32)(float *y, const float *a, const float *b, size_t n,
         EACH(vf_keep_nan(p, vf_max(p, q)));
     case MD_BINARY_PRELU:
         EACH(vf_select_lt(p, vf_zero(), vf_mul(p, q), p));
-    default: /* libm */
-        md_binary_f32__ref(y, a, b, n, a_step, b_step, op);
+    case MD_BINARY_POW:
+        if (!b_step && *b == 2)
+            EACH(vf_mul(p, p));
+        power(y, a, b, n, a_step, b_step);
+        VF(md_act_f32)(y, y, n, op->act, op->act_a, op->act_b);
+        break;
+    case MD_BINARY_COUNT:
         break;
     }
 }

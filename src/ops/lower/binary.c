@@ -1,6 +1,6 @@
 /*
- * Add, Sub, Mul, Div, Min, Max of two floats with broadcasting, row-major or
- * blocked.  Blocked operands have the channels of the result; constants of
+ * Add, Sub, Mul, Div, Min, Max, Pow, PRelu of two floats with broadcasting,
+ * row-major or blocked.  Blocked operands have the channels of the result; constants of
  * one number per channel are blocked at load.
  */
 #include <math.h>
@@ -37,6 +37,7 @@ static bool find_op(md_binary *out, const char *op)
         { "Add", MD_BINARY_ADD }, { "Sub", MD_BINARY_SUB },
         { "Mul", MD_BINARY_MUL }, { "Div", MD_BINARY_DIV },
         { "Min", MD_BINARY_MIN }, { "Max", MD_BINARY_MAX },
+        { "Pow", MD_BINARY_POW }, { "PRelu", MD_BINARY_PRELU },
     };
 
     for (size_t i = 0; i < MD_COUNT(rows); i++) {
@@ -77,7 +78,7 @@ static bool keeps_zeros(const md_lower *lo, uint32_t i, md_binary op)
 {
     const md_tensor *t = lo->cin[i];
 
-    if (op == MD_BINARY_DIV)
+    if (op == MD_BINARY_DIV || op == MD_BINARY_POW)
         return false;
     if (!t || md_tensor_n(t) != 1)
         return true;
@@ -128,6 +129,8 @@ static md_status lower(md_lower *lo, md_error *err)
         return md_fail(err, MD_UNSUPPORTED, "needs two float32 operands");
     if (lo->opset < 7 && md_node_attr(lo->node, "axis"))
         return md_fail(err, MD_UNSUPPORTED, "broadcasts from an axis on");
+    if (lo->opset < 7 && strcmp(lo->node->op, "PRelu") == 0)
+        return md_fail(err, MD_UNSUPPORTED, "slopes lie along axis 1");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     if (!find_op(&s->op.op, lo->node->op))
         return md_fail(err, MD_UNSUPPORTED, "no kernel");

@@ -1,4 +1,5 @@
-/* Elementwise operators of one float input: activations and functions. */
+/* Elementwise operators of one float input: activations and functions.  Those
+ * of float16 and bfloat16 are computed in float32, a block at a time. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -6,7 +7,10 @@
 #include "base/size.h"
 #include "kernels/binary_f32.h"
 #include "kernels/unary_f32.h"
+#include "kernels/vcast.h"
 #include "ops/lower/common.h"
+
+#define FLOATS (1u << MD_DTYPE_F32 | 1u << MD_DTYPE_F16 | 1u << MD_DTYPE_BF16)
 
 typedef struct state {
     const md_unary_f32_kernel *kernel;
@@ -17,6 +21,7 @@ typedef struct state {
     md_unary op;
     float a, b;
     md_layout layout;
+    md_vcast_fn *widen, *narrow; /* of float16 and bfloat16; NULL: float32 */
 } state;
 
 /* Clip's bounds, from attributes (before opset 11) or constant inputs. */
@@ -31,10 +36,9 @@ static bool clip_bounds(const md_lower *lo, float *min, float *max)
 
         if (!lo->in[i])
             continue;
-        if (!md_lower__const(lo, i, MD_DTYPE_F32) ||
-            md_tensor_n(lo->cin[i]) != 1)
+        if (!lo->cin[i] || md_tensor_n(lo->cin[i]) != 1)
             return false;
-        *bound = md_lower__scalar_f(lo, i, *bound);
+        *bound = (float)md_tensor_get_f64(lo->cin[i], 0);
     }
     return true;
 }
@@ -114,11 +118,18 @@ static bool keeps_padding(const md_lower *lo, const state *s)
 
 static md_status lower(md_lower *lo, md_error *err)
 {
+    md_vcast_find *cast = md_vcast_select(lo->cpu)->find;
+    md_dtype type = lo->in[0] ? lo->in[0]->dtype : MD_DTYPE_NONE;
     state *s;
 
-    if (!md_lower__is(lo, 0, MD_DTYPE_F32, -1))
-        return md_fail(err, MD_UNSUPPORTED, "needs float32");
+    if (!(FLOATS >> type & 1) || !md_lower__is(lo, 0, type, -1))
+        return md_fail(err, MD_UNSUPPORTED,
+                       "needs float32, float16 or bfloat16");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
+    if (type != MD_DTYPE_F32) {
+        s->widen = cast(MD_DTYPE_F32, type);
+        s->narrow = cast(type, MD_DTYPE_F32);
+    }
     if (!find_act(lo, s) && !find_function(lo, s))
         return md_fail(err, MD_UNSUPPORTED, "no kernel for these parameters");
     s->kernel = md_unary_f32_select(lo->cpu);
@@ -175,24 +186,48 @@ static void run_scaled(const state *s, float *y, const float *x, int64_t n)
     }
 }
 
-static void run(const md_step *st, int64_t chunk, void *scratch)
+static void apply(const state *s, float *y, const float *x, int64_t n)
 {
-    const state *s = st->state;
-    const args *a = st->args;
-    int64_t at = chunk * a->step;
-    int64_t n = md_min_i64(a->total - at, a->step);
-    const float *x = (const float *)st->in[0] + at;
-    float *y = (float *)st->out[0] + at;
-
-    (void)scratch;
-    if (n <= 0)
-        return;
     if (s->scaled)
         run_scaled(s, y, x, n);
     else if (s->is_act)
         s->kernel->act(y, x, (size_t)n, s->act, s->a, s->b);
     else
         s->kernel->run(y, x, (size_t)n, s->op, s->a, s->b);
+}
+
+static void apply_halves(const state *s, uint16_t *y, const uint16_t *x,
+                         int64_t n)
+{
+    enum {
+        BLOCK = 1024
+    };
+    float v[BLOCK];
+
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        int64_t m = md_min_i64(n - i, BLOCK);
+
+        s->widen(v, x + i, (size_t)m);
+        apply(s, v, v, m);
+        s->narrow(y + i, v, (size_t)m);
+    }
+}
+
+static void run(const md_step *st, int64_t chunk, void *scratch)
+{
+    const state *s = st->state;
+    const args *a = st->args;
+    int64_t at = chunk * a->step;
+    int64_t n = md_min_i64(a->total - at, a->step);
+
+    (void)scratch;
+    if (n <= 0)
+        return;
+    if (s->widen)
+        apply_halves(s, (uint16_t *)st->out[0] + at,
+                     (const uint16_t *)st->in[0] + at, n);
+    else
+        apply(s, (float *)st->out[0] + at, (const float *)st->in[0] + at, n);
 }
 
 static int inplace(const md_node *n)
