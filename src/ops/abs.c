@@ -9,21 +9,10 @@ static double apply(double x, const double *p)
     return fabs(x);
 }
 
-static int64_t apply_int(int64_t x)
-{
-    return x < 0 ? (int64_t)(0 - (uint64_t)x) : x;
-}
-
-static uint64_t apply_u64(uint64_t x)
-{
-    return x;
-}
-
 static const md_unary unary = {
     .types = MD_TYPES_NUMBER,
     .f = apply,
-    .i = apply_int,
-    .u = apply_u64,
+    .whole = { { MD_VBINARY_PRELU, -1 } },
 };
 
 MD_UNARY_FUNCTIONS

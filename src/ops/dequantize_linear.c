@@ -1,3 +1,4 @@
+#include "base/attr.h"
 #include "ops/common/quantize.h"
 #include "ops/lower.h"
 
@@ -20,32 +21,63 @@ md_status md_dequantize_linear__infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
-/* Small floats have no zero point other than 0. */
-static float centred(const md_tensor *q, int64_t i, const md_tensor *zero,
-                     int64_t at)
+typedef struct job {
+    md_qmap map;
+    md_tensor *out;
+    const md_tensor *x, *scale, *zero;
+} job;
+
+/* What the elements are before they are scaled.  Small floats have no zero
+ * point other than 0. */
+static void centred(float *v, const job *j, const md_qrun *r, int64_t at,
+                    int64_t n)
 {
-    if (md_dtype_is_float(q->dtype))
-        return (float)md_tensor_get_f64(q, i);
-    return (float)(md_tensor_get_i64(q, i) -
-                   (zero ? md_tensor_get_i64(zero, at) : 0));
+    int64_t q[MD_CHUNK];
+    int32_t zero[MD_CHUNK];
+
+    if (md_dtype_is_float(j->x->dtype)) {
+        md_load_f32(v, j->x, r->from + at, n);
+        return;
+    }
+    md_load_i64(q, j->x, r->from + at, n);
+    md_qrun__zeros(zero, r, j->zero, at, n);
+    for (int64_t i = 0; i < n; i++)
+        v[i] = (float)(q[i] - zero[i]);
+}
+
+static void dequantize(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    float v[MD_CHUNK], scale[MD_CHUNK];
+
+    for (int64_t i = from; i < to; i++) {
+        md_qrun r = md_qmap__run(&j->map, md_tensor_n(j->out), i);
+
+        for (int64_t at = 0; at < r.n; at += MD_CHUNK) {
+            int64_t n = md_min_i64(r.n - at, MD_CHUNK);
+
+            centred(v, j, &r, at, n);
+            md_qrun__scales(scale, &r, j->scale, at, n);
+            MD_SIMD
+            for (int64_t k = 0; k < n; k++)
+                v[k] *= scale[k];
+            md_store_f32(j->out, r.from + at, v, n);
+        }
+    }
 }
 
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    const md_tensor *zero = md_exec_has(x, 2) ? x->in[2] : NULL;
-    int64_t n = md_tensor_n(out);
-    md_qmap map;
+    job j = { .out = out,
+              .x = x->in[0],
+              .scale = x->in[1],
+              .zero = md_exec_has(x, 2) ? x->in[2] : NULL };
 
     (void)ar;
-    MD_TRY(md_qmap__make(&map, x, err));
-    for (int64_t i = 0; i < n; i++) {
-        int64_t at = md_qmap__at(&map, i);
-        float v = centred(x->in[0], i, zero, at) *
-                  (float)md_tensor_get_f64(x->in[1], at);
-
-        md_store_f32(out, i, &v, 1);
-    }
+    MD_TRY(md_qmap__make(&j.map, x, err));
+    md_qmap__share(&j.map, x, md_tensor_n(out), x->in[0]->dtype, dequantize,
+                   &j);
     return MD_OK;
 }
 

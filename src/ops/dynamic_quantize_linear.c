@@ -1,4 +1,5 @@
 /* To uint8 by the range of the data, which always holds 0. */
+#include "kernels/quantize.h"
 #include "ops/common/quantize.h"
 #include "ops/lower.h"
 
@@ -14,18 +15,35 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+typedef struct job {
+    md_quantize_fn *fn;
+    md_qparam param;
+    uint8_t *q;
+    const float *x;
+} job;
+
+static void quantize(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+
+    j->fn(j->q + from, j->x + from, (size_t)(to - from), &j->param);
+}
+
 static md_status run(md_exec *x, md_error *err)
 {
-    const float *v = x->in[0]->data;
+    job j = { .fn = md_quantize_select(x->cpu)->quantize, .x = x->in[0]->data };
     int64_t n = md_tensor_n(x->in[0]);
     md_tensor *out[3];
     float scale;
     uint8_t zero;
 
     MD_TRY(md_exec__outputs(x, infer, out, 3, err));
-    md_quantize__range(&scale, &zero, v, n);
-    for (int64_t i = 0; out[0] && i < n; i++)
-        md_quantize__set(out[0], i, v[i], scale, zero, true);
+    md_quantize__range(&scale, &zero, j.x, n);
+    if (out[0]) {
+        j.q = out[0]->data;
+        j.param = (md_qparam){ .scale = scale, .zero = zero, .q_max = 255 };
+        md_exec__share(x, n, 0.5, quantize, &j);
+    }
     if (out[1])
         *(float *)out[1]->data = scale;
     if (out[2])

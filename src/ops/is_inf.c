@@ -1,5 +1,6 @@
 #include <math.h>
 
+#include "base/attr.h"
 #include "ops/common/util.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -9,20 +10,40 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+typedef struct job {
+    const md_tensor *in;
+    uint8_t *out;
+    bool negative, positive; /* which ones count */
+} job;
+
+static void find(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    const double inf = (double)INFINITY;
+    double v[MD_CHUNK];
+
+    for (int64_t at = from; at < to; at += MD_CHUNK) {
+        int64_t n = md_min_i64(to - at, MD_CHUNK);
+
+        md_load_f64(v, j->in, at, n);
+        MD_SIMD
+        for (int64_t i = 0; i < n; i++)
+            j->out[at + i] = (uint8_t)(((v[i] == inf) & j->positive) |
+                                       ((v[i] == -inf) & j->negative));
+    }
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    bool negative = md_node_attr_i(x->node, "detect_negative", 1) != 0;
-    bool positive = md_node_attr_i(x->node, "detect_positive", 1) != 0;
-    int64_t n = md_tensor_n(out);
+    job j = { .in = x->in[0],
+              .out = out->data,
+              .negative = md_node_attr_i(x->node, "detect_negative", 1) != 0,
+              .positive = md_node_attr_i(x->node, "detect_positive", 1) != 0 };
 
     (void)ar;
     (void)err;
-    for (int64_t i = 0; i < n; i++) {
-        double v = md_tensor_get_f64(x->in[0], i);
-
-        ((uint8_t *)out->data)[i] = isinf(v) && (v < 0.0 ? negative : positive);
-    }
+    md_exec__share(x, md_tensor_n(out), 0.5, find, &j);
     return MD_OK;
 }
 

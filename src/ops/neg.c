@@ -9,15 +9,10 @@ static double apply(double x, const double *p)
     return -x;
 }
 
-static int64_t apply_int(int64_t x)
-{
-    return (int64_t)(0 - (uint64_t)x);
-}
-
 static const md_unary unary = {
     .types = MD_TYPES_FLOAT | MD_TYPES_SIGNED,
     .f = apply,
-    .i = apply_int,
+    .whole = { { MD_VBINARY_MUL, -1 } },
 };
 
 MD_UNARY_FUNCTIONS

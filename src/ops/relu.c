@@ -9,15 +9,10 @@ static double apply(double x, const double *p)
     return x > 0.0 || isnan(x) ? x : 0.0;
 }
 
-static int64_t apply_int(int64_t x)
-{
-    return x > 0 ? x : 0;
-}
-
 static const md_unary unary = {
     .types = MD_TYPES_FLOAT | MD_TYPES_SIGNED,
     .f = apply,
-    .i = apply_int,
+    .whole = { { MD_VBINARY_MAX, 0 } },
 };
 
 MD_UNARY_FUNCTIONS

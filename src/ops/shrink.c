@@ -1,5 +1,6 @@
 /* x + bias below -lambd, x - bias above lambd, else 0. */
 #include "ops/common/elementwise.h"
+#include "ops/lower.h"
 
 static double apply(double x, const double *p)
 {
@@ -27,4 +28,5 @@ const md_op md_op_shrink = {
     .flags = MD_OP_INPLACE,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_unary,
 };

@@ -9,21 +9,10 @@ static double apply(double x, const double *p)
     return isnan(x) ? x : (double)((x > 0) - (x < 0));
 }
 
-static int64_t apply_int(int64_t x)
-{
-    return (x > 0) - (x < 0);
-}
-
-static uint64_t apply_u64(uint64_t x)
-{
-    return x > 0;
-}
-
 static const md_unary unary = {
     .types = MD_TYPES_NUMBER,
     .f = apply,
-    .i = apply_int,
-    .u = apply_u64,
+    .whole = { { MD_VBINARY_MIN, 1 }, { MD_VBINARY_MAX, -1 } },
 };
 
 MD_UNARY_FUNCTIONS

@@ -48,20 +48,36 @@ static void pick_row(char *to, const md_rows *r, const uint8_t *c,
 #undef PICK
 }
 
+typedef struct job {
+    md_tensor *out;
+    const md_tensor *const *in;
+} job;
+
+static void pick_rows(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    int64_t size = md_dtype_bits(j->out->dtype) / 8;
+    md_rows r;
+
+    md_rows__begin(&r, &j->out->shape, 3, j->in);
+    md_rows__seek(&r, from);
+    while (r.row + 1 < to && md_rows__next(&r))
+        pick_row((char *)j->out->data + r.row * r.n * size, &r,
+                 (const uint8_t *)j->in[0]->data + r.at[0],
+                 (const char *)j->in[1]->data + r.at[1] * size,
+                 (const char *)j->in[2]->data + r.at[2] * size, size);
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    int64_t size = md_dtype_bits(out->dtype) / 8;
-    md_rows r;
+    int rank = out->shape.rank;
+    int64_t n = rank > 0 ? out->shape.dim[rank - 1] : 1;
 
     (void)ar;
     (void)err;
-    md_rows__begin(&r, &out->shape, 3, x->in);
-    while (md_rows__next(&r))
-        pick_row((char *)out->data + r.row * r.n * size, &r,
-                 (const uint8_t *)x->in[0]->data + r.at[0],
-                 (const char *)x->in[1]->data + r.at[1] * size,
-                 (const char *)x->in[2]->data + r.at[2] * size, size);
+    md_exec__share(x, md_tensor_n(out) / n, 10.0 + (double)n, pick_rows,
+                   &(job){ out, x->in });
     return MD_OK;
 }
 

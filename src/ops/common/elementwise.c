@@ -35,24 +35,27 @@ static void unary_f64(void *ctx, int64_t from, int64_t to)
     }
 }
 
-static void unary_i64(void *ctx, int64_t from, int64_t to)
+static md_status unary_whole(const md_exec *x, const md_unary *u,
+                             md_tensor *out, md_error *err)
 {
-    const unary_job *j = ctx;
-    const md_unary *u = j->u;
-    int64_t v[MD_CHUNK];
+    md_binary op[MD_UNARY_WHOLE] = { 0 };
+    md_tensor with[MD_UNARY_WHOLE];
+    md_link links[MD_UNARY_WHOLE];
+    uint64_t room[MD_UNARY_WHOLE];
+    uint32_t n = 0;
 
-    for (int64_t at = from; at < to; at += MD_CHUNK) {
-        int64_t m = md_min_i64(to - at, MD_CHUNK);
-
-        md_load_i64(v, j->in, at, m);
-        for (int64_t k = 0; k < m; k++) {
-            if (u->u && j->in->dtype == MD_DTYPE_U64)
-                v[k] = (int64_t)u->u((uint64_t)v[k]);
-            else
-                v[k] = u->i(v[k]);
-        }
-        md_store_i64(j->out, at, v, m);
+    for (int i = 0; i < MD_UNARY_WHOLE && u->whole[i].op; i++) {
+        if (u->whole[i].with < 0 && !md_dtype_is_signed(out->dtype))
+            continue;
+        op[n].op = u->whole[i].op;
+        with[n] = (md_tensor){ .dtype = out->dtype, .data = &room[n] };
+        md_tensor_set_i64(&with[n], 0, u->whole[i].with);
+        links[n] = (md_link){ &op[n], &with[n] };
+        n++;
     }
+    if (n == 0)
+        md_move_all(out, x->in[0]);
+    return md_binary__chain(x, out, x->in[0], links, n, err);
 }
 
 md_status md_unary__run(md_exec *x, const md_unary *u, md_infer_fn *infer,
@@ -66,10 +69,9 @@ md_status md_unary__run(md_exec *x, const md_unary *u, md_infer_fn *infer,
     for (int i = 0; i < MD_UNARY_PARAMS && u->param[i].attr; i++)
         j.p[i] =
             md_node_attr_f(x->node, u->param[i].attr, u->param[i].otherwise);
-    if (md_dtype_is_float(x->in[0]->dtype) || !u->i)
-        md_exec__share(x, md_tensor_n(j.out), 10.0, unary_f64, &j);
-    else
-        md_exec__share(x, md_tensor_n(j.out), 2.0, unary_i64, &j);
+    if (u->whole[0].op && !md_dtype_is_float(j.in->dtype))
+        return unary_whole(x, u, j.out, err);
+    md_exec__share(x, md_tensor_n(j.out), 10.0, unary_f64, &j);
     return MD_OK;
 }
 
@@ -92,14 +94,25 @@ bool md_rows__next(md_rows *r)
 {
     if (++r->row >= r->n_rows)
         return false;
-    if (r->row > 0)
+    if (r->begun)
         (void)md_step_index(r->index, r->shape.dim, r->shape.rank - 1);
+    r->begun = true;
     for (int k = 0; k < r->n_in; k++) {
         r->at[k] = 0;
         for (int d = 0; d < r->shape.rank - 1; d++)
             r->at[k] += r->index[d] * r->stride[k][d];
     }
     return true;
+}
+
+void md_rows__seek(md_rows *r, int64_t row)
+{
+    r->row = row - 1;
+    r->begun = false;
+    for (int d = r->shape.rank - 1; d-- > 0;) {
+        r->index[d] = row % r->shape.dim[d];
+        row /= r->shape.dim[d];
+    }
 }
 
 enum {

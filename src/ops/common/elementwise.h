@@ -13,14 +13,19 @@
 #include "ops/common/util.h"
 
 enum {
-    MD_UNARY_PARAMS = 2
+    MD_UNARY_PARAMS = 2,
+    MD_UNARY_WHOLE = 2
 };
 
 typedef struct md_unary {
     uint32_t types;                         /* allowed */
     double (*f)(double x, const double *p); /* floats */
-    int64_t (*i)(int64_t x);                /* integers and bool */
-    uint64_t (*u)(uint64_t x);              /* uint64; NULL: i */
+    /* Integers: (x op with) op with; by f where there is none.  Unsigned ones
+     * skip what has a negative number. */
+    struct {
+        md_vbinary op;
+        int64_t with;
+    } whole[MD_UNARY_WHOLE];
     struct {
         const char *attr; /* float attribute; NULL: no more */
         float otherwise;
@@ -124,6 +129,7 @@ typedef struct md_rows {
     int64_t n; /* elements of a row */
     int64_t n_rows;
     int64_t row;
+    bool begun; /* index is that of a row */
     int64_t at[3];
     int64_t step[3];
     int64_t stride[3][MD_RANK_MAX];
@@ -135,5 +141,8 @@ typedef struct md_rows {
 void md_rows__begin(md_rows *r, const md_shape *out, int n_in,
                     const md_tensor *const *in);
 bool md_rows__next(md_rows *r);
+
+/* Let the next row be this one. */
+void md_rows__seek(md_rows *r, int64_t row);
 
 #endif

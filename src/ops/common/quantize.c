@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/attr.h"
 #include "base/size.h"
 #include "kernels/requant_s8.h"
 #include "ops/common/elementwise.h"
@@ -83,6 +84,71 @@ md_status md_qmap__make(md_qmap *out, const md_exec *x, md_error *err)
     return MD_OK;
 }
 
+int64_t md_qmap__n_runs(const md_qmap *m, int64_t n)
+{
+    if (m->one)
+        return md_div_up(n, MD_CHUNK);
+    if (m->inner > 1)
+        return n / m->inner;
+    return n / m->n * (m->block ? m->n_blocks : 1);
+}
+
+md_qrun md_qmap__run(const md_qmap *m, int64_t n, int64_t i)
+{
+    int64_t from;
+
+    if (m->one)
+        return (md_qrun){ .from = i * MD_CHUNK,
+                          .n = md_min_i64(n - i * MD_CHUNK, MD_CHUNK) };
+    if (m->inner > 1 && m->block)
+        return (md_qrun){
+            .from = i * m->inner,
+            .n = m->inner,
+            .scale = (i / m->n * m->n_blocks + i % m->n / m->block) * m->inner,
+            .step = 1
+        };
+    if (m->inner > 1)
+        return (
+            md_qrun){ .from = i * m->inner, .n = m->inner, .scale = i % m->n };
+    if (!m->block)
+        return (md_qrun){ .from = i * m->n, .n = m->n, .step = 1 };
+    from = i % m->n_blocks * m->block;
+    return (md_qrun){ .from = i / m->n_blocks * m->n + from,
+                      .n = md_min_i64(m->n - from, m->block),
+                      .scale = i };
+}
+
+void md_qmap__share(const md_qmap *m, const md_exec *x, int64_t n,
+                    md_dtype type, md_part_fn *fn, void *ctx)
+{
+    int64_t n_runs = md_qmap__n_runs(m, n);
+
+    if (n_runs == 0)
+        return;
+    if (md_dtype_bits(type) < 8 && !m->one)
+        fn(ctx, 0, n_runs);
+    else
+        md_exec__share(x, n_runs, 20.0 + (double)(n / n_runs), fn, ctx);
+}
+
+void md_qrun__scales(float *out, const md_qrun *r, const md_tensor *scale,
+                     int64_t at, int64_t n)
+{
+    md_load_f32(out, scale, r->scale + at * r->step, r->step ? n : 1);
+    for (int64_t i = 1; i < n && !r->step; i++)
+        out[i] = out[0];
+}
+
+void md_qrun__zeros(int32_t *out, const md_qrun *r, const md_tensor *zero,
+                    int64_t at, int64_t n)
+{
+    out[0] = 0;
+    if (zero)
+        md_load_i32(out, zero, r->scale + at * r->step, r->step ? n : 1);
+    for (int64_t i = 1; i < n && !(zero && r->step); i++)
+        out[i] = out[0];
+}
+
 int32_t md_quantize__round(float t, int32_t zero, int32_t lo, int32_t hi)
 {
     float min = (float)(lo - zero), max = (float)(hi - zero);
@@ -109,12 +175,33 @@ void md_quantize__set(md_tensor *t, int64_t i, float x, float scale,
                                (int32_t)md_dtype_int_max(t->dtype)));
 }
 
-void md_quantize__limits(float *lo, float *hi, const float *v, int64_t n)
+/* The smaller and the larger ones of 16 numbers each, so that they are vectors;
+ * NaN counts for nothing. */
+void md_quantize__limits(float *min, float *max, const float *v, int64_t n)
 {
-    *lo = *hi = 0.0f;
-    for (int64_t i = 0; i < n; i++) {
-        *lo = fminf(*lo, v[i]);
-        *hi = fmaxf(*hi, v[i]);
+    enum {
+        LANES = 16
+    };
+    float lo[LANES] = { 0 }, hi[LANES] = { 0 };
+    int64_t whole = n / LANES * LANES;
+
+    for (int64_t i = 0; i < whole; i += LANES) {
+        MD_SIMD
+        for (int k = 0; k < LANES; k++) {
+            float x = v[i + k];
+
+            lo[k] = x < lo[k] ? x : lo[k];
+            hi[k] = x > hi[k] ? x : hi[k];
+        }
+    }
+    for (int64_t i = whole; i < n; i++) {
+        lo[0] = v[i] < lo[0] ? v[i] : lo[0];
+        hi[0] = v[i] > hi[0] ? v[i] : hi[0];
+    }
+    *min = *max = 0.0f;
+    for (int k = 0; k < LANES; k++) {
+        *min = fminf(*min, lo[k]);
+        *max = fmaxf(*max, hi[k]);
     }
 }
 

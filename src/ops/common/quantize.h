@@ -30,18 +30,29 @@ md_status md_qmap__infer(const md_infer *c, md_error *err);
 /* The map for shapes that md_qmap__infer accepts. */
 md_status md_qmap__make(md_qmap *out, const md_exec *x, md_error *err);
 
-static inline int64_t md_qmap__at(const md_qmap *m, int64_t i)
-{
-    int64_t a;
+/* A run of n elements from `from` on: the first has scale `scale`, the next
+ * ones the same (step 0) or the ones behind it (1). */
+typedef struct md_qrun {
+    int64_t from, n;
+    int64_t scale;
+    int step;
+} md_qrun;
 
-    if (m->one)
-        return 0;
-    a = i / m->inner % m->n;
-    if (!m->block)
-        return a;
-    return (i / m->inner / m->n * m->n_blocks + a / m->block) * m->inner +
-           i % m->inner;
-}
+/* Runs that cover a tensor of n elements, and number i of them. */
+int64_t md_qmap__n_runs(const md_qmap *m, int64_t n);
+md_qrun md_qmap__run(const md_qmap *m, int64_t n, int64_t i);
+
+/* Call fn(ctx, from, to) for parts of the runs of a tensor whose quantized side
+ * has type `type`, shared among threads unless runs begin inside bytes. */
+void md_qmap__share(const md_qmap *m, const md_exec *x, int64_t n,
+                    md_dtype type, md_part_fn *fn, void *ctx);
+
+/* n scales of a run, from its element `at` on, as floats; and zero points
+ * (NULL: 0). */
+void md_qrun__scales(float *out, const md_qrun *r, const md_tensor *scale,
+                     int64_t at, int64_t n);
+void md_qrun__zeros(int32_t *out, const md_qrun *r, const md_tensor *zero,
+                    int64_t at, int64_t n);
 
 /* Clamping first is the same, as the limits are integers; NaN gives lo. */
 int32_t md_quantize__round(float t, int32_t zero, int32_t lo, int32_t hi);

@@ -61,6 +61,9 @@ static md_status lower(md_lower *lo, md_dtype q, md_error *err)
     s->q_max = (int32_t)md_dtype_int_max(q);
     if (s->n_axis > 1) {
         MD_TRY(md_axis_normalize(&s->axis, axis, lo->in[0]->rank, err));
+        if (s->axis == lo->in[0]->rank - 1)
+            return md_fail(err, MD_UNSUPPORTED,
+                           "each element of a row has its own scale");
     } else if (lo->have[0] == MD_LAYOUT_NC16 && q != MD_DTYPE_I32) {
         lo->want[0] = MD_LAYOUT_NC16;
         lo->give[0] = MD_LAYOUT_NC16;
@@ -86,8 +89,9 @@ static md_status lower_dequantize(md_lower *lo, md_error *err)
 
 typedef struct args {
     md_quantize_args q;
-    int64_t total; /* elements in memory */
-    int64_t step;  /* of a chunk, when there is one scale */
+    int64_t total;   /* elements in memory */
+    int64_t step;    /* of a chunk, when there is one scale */
+    int64_t entries; /* of the axis in a chunk, when there are several */
 } args;
 
 /* Elements that lie in memory count: channels are padded in NC16.  Padding
@@ -120,6 +124,11 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
         a->q.outer = md_shape_span(x, 0, s->axis);
         a->q.axis = s->n_axis;
         a->q.inner = md_shape_span(x, s->axis + 1, x->rank);
+        st->n_chunks =
+            md_step__chunks(total / 4, a->q.outer * s->n_axis, width);
+        a->entries = md_max_i64(
+            1, md_min_i64(s->n_axis, a->q.outer * s->n_axis / st->n_chunks));
+        st->n_chunks = a->q.outer * md_div_up(s->n_axis, a->entries);
         return MD_OK;
     }
     st->n_chunks = md_step__chunks(total / 4, md_div_up(total, STEP), width);
@@ -131,9 +140,18 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
 static bool part(md_quantize_args *q, const args *a, int64_t i, int64_t *at)
 {
     *q = a->q;
-    *at = i * a->step;
-    if (a->step == 0)
+    if (a->entries) {
+        int64_t per = md_div_up(q->axis, a->entries);
+        int64_t first = i % per * a->entries;
+
+        *at = (i / per * q->axis + first) * q->inner;
+        q->outer = 1;
+        q->axis = md_min_i64(q->axis - first, a->entries);
+        q->scale += first;
+        q->zero += first;
         return true;
+    }
+    *at = i * a->step;
     q->inner = md_min_i64(a->total - *at, a->step);
     return q->inner > 0;
 }
