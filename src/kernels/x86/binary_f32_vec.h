@@ -54,8 +54,14 @@ void VF(md_binary_f32)(float *y, const float *a, const float *b, size_t n,
 {
     const vf va = vf_set(op->act_a);
     const vf vb = vf_set(op->act_b);
+    md_binary what = op->op;
 
-    switch (op->op) {
+    if (what == MD_BINARY_POW && !b_step && *b == 2) {
+        what = MD_BINARY_MUL;
+        b = a;
+        b_step = a_step;
+    }
+    switch (what) {
     case MD_BINARY_ADD:
         EACH(vf_add(p, q));
     case MD_BINARY_SUB:
@@ -71,8 +77,6 @@ void VF(md_binary_f32)(float *y, const float *a, const float *b, size_t n,
     case MD_BINARY_PRELU:
         EACH(vf_select_lt(p, vf_zero(), vf_mul(p, q), p));
     case MD_BINARY_POW:
-        if (!b_step && *b == 2)
-            EACH(vf_mul(p, p));
         power(y, a, b, n, a_step, b_step);
         VF(md_act_f32)(y, y, n, op->act, op->act_a, op->act_b);
         break;

@@ -137,7 +137,8 @@ static inline double wide_softplus(double x)
 /* x tanh(ln(1 + e^x)) = x w / (w + 2), w = e^x (e^x + 2) */
 static inline double wide_mish(double x)
 {
-    const double e = wide_exp(x > 40 ? 40 : x), w = e * (e + 2);
+    const double e = x < -200 ? 0 : wide_exp(x > 40 ? 40 : x);
+    const double w = e * (e + 2);
 
     return x * (w / (w + 2));
 }
@@ -204,7 +205,7 @@ static inline double wide_pow(double x, double y)
     const uint64_t sign = wide_bits(x) & UINT64_C(1) << 63;
     double r = wide_exp(y * wide_log(ax));
 
-    r = ((x < 0) & !whole) ? (double)NAN : r;
+    r = ((x < 0) & (ax < (double)INFINITY) & !whole) ? (double)NAN : r;
     r = wide_of(wide_bits(r) | (odd ? sign : 0));
     /* 1^y, x^0, (-1)^Inf */
     r = ((x == 1) | (y == 0)) ? 1 : r;

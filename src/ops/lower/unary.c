@@ -123,8 +123,7 @@ static md_status lower(md_lower *lo, md_error *err)
     state *s;
 
     if (!(FLOATS >> type & 1) || !md_lower__is(lo, 0, type, -1))
-        return md_fail(err, MD_UNSUPPORTED,
-                       "needs float32, float16 or bfloat16");
+        return md_fail(err, MD_UNSUPPORTED, "needs float32, float16, bfloat16");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     if (type != MD_DTYPE_F32) {
         s->widen = cast(MD_DTYPE_F32, type);

@@ -94,7 +94,8 @@ static const struct reason {
     { "x f32[2,N,M]; y = LayerNormalization(x, f32[1]{2}) axis=1; -> y",
       "LayerNormalization", "scale or bias is not of a row's shape" },
     /* elements */
-    { "x f64[N,4]; y = Sigmoid(x); -> y", "Sigmoid", "needs float32" },
+    { "x f64[N,4]; y = Sigmoid(x); -> y", "Sigmoid",
+      "needs float32, float16, bfloat16" },
     { "x f32[N,4]; lo f32[]; y = Clip(x, lo); -> y", "Clip",
       "no kernel for these parameters" },
     { "x i64[N,4]; y = Add(x, x); -> y", "Add", "needs two float32 operands" },
