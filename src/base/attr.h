@@ -17,6 +17,8 @@
 /* The iterations of the next loop do not depend on each other: make vectors of
  * it (-fopenmp-simd), whatever the cost model thinks. */
 #define MD_SIMD _Pragma("omp simd")
+/* The same, v collecting bits. */
+#define MD_SIMD_OR(v) MD_PRAGMA(omp simd reduction(| : v))
 #define MD_LIKELY(x) __builtin_expect(!!(x), 1)
 #define MD_UNLIKELY(x) __builtin_expect(!!(x), 0)
 

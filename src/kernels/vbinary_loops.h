@@ -89,7 +89,7 @@ LOOP(ONE, U8, uint8_t, SAME, (x != 0) ^ (z != 0))
  * divided by it overflows) are set apart.
  */
 #define UNSIGNED_QUOTIENT(id, T, F)                                            \
-    static inline T quotient_##id(T x, T z)                                    \
+    static MD_ALWAYS_INLINE T quotient_##id(T x, T z)                          \
     {                                                                          \
         const T d = (T)(z ? z : 1);                                            \
                                                                                \
@@ -99,23 +99,23 @@ LOOP(ONE, U8, uint8_t, SAME, (x != 0) ^ (z != 0))
     LOOP(MOD, id, T, SAME, z ? (T)(x - 1u * quotient_##id(x, z) * z) : 0)
 
 #define SIGNED_QUOTIENT(id, T, F)                                              \
-    static inline T quotient_##id(T x, T z)                                    \
+    static MD_ALWAYS_INLINE T quotient_##id(T x, T z)                          \
     {                                                                          \
-        const T d = (T)(((z == 0) | (z == -1)) ? 1 : z);                         \
+        const T d = (T)(((z == 0) | (z == -1)) ? 1 : z);                       \
                                                                                \
         return (T)((F)x / (F)d);                                               \
     }                                                                          \
-    static inline T rest_##id(T x, T z)                                        \
+    static MD_ALWAYS_INLINE T rest_##id(T x, T z)                              \
     {                                                                          \
-        const T d = (T)(((z == 0) | (z == -1)) ? 1 : z);                         \
+        const T d = (T)(((z == 0) | (z == -1)) ? 1 : z);                       \
                                                                                \
         return (T)(x - quotient_##id(x, d) * d);                               \
     }                                                                          \
-    static inline T modulo_##id(T x, T z)                                      \
+    static MD_ALWAYS_INLINE T modulo_##id(T x, T z)                            \
     {                                                                          \
         const T r = rest_##id(x, z);                                           \
                                                                                \
-        return (T)(((r != 0) & ((r < 0) != (z < 0))) ? r + z : r);               \
+        return (T)(((r != 0) & ((r < 0) != (z < 0))) ? r + z : r);             \
     }                                                                          \
     LOOP(DIV, id, T, SAME,                                                     \
          z == 0    ? 0                                                         \
@@ -133,46 +133,71 @@ SIGNED_QUOTIENT(I16, int16_t, float)
 SIGNED_QUOTIENT(I32, int32_t, double)
 SIGNED_QUOTIENT(I64, int64_t, int64_t)
 
-#define HAS(op, type, loop) [MD_VBINARY_##op][MD_DTYPE_##type] = loop
-#define HAS_FLOATS(op) HAS(op, F32, op##_F32), HAS(op, F64, op##_F64)
+#define AT(op, type) ((int)MD_VBINARY_##op * MD_DTYPE_N + (int)MD_DTYPE_##type)
+#define HAS(op, type, loop)                                                    \
+    case AT(op, type):                                                         \
+        return loop;
+#define HAS_FLOATS(op) HAS(op, F32, op##_F32) HAS(op, F64, op##_F64)
 #define HAS_UNSIGNED(op)                                                       \
-    HAS(op, U8, op##_U8), HAS(op, U16, op##_U16), HAS(op, U32, op##_U32),      \
-        HAS(op, U64, op##_U64)
+    HAS(op, U8, op##_U8)                                                       \
+    HAS(op, U16, op##_U16) HAS(op, U32, op##_U32) HAS(op, U64, op##_U64)
 #define HAS_SIGNED(op)                                                         \
-    HAS(op, I8, op##_I8), HAS(op, I16, op##_I16), HAS(op, I32, op##_I32),      \
-        HAS(op, I64, op##_I64)
+    HAS(op, I8, op##_I8)                                                       \
+    HAS(op, I16, op##_I16) HAS(op, I32, op##_I32) HAS(op, I64, op##_I64)
 #define HAS_SIGNED_TOO(op)                                                     \
-    HAS_UNSIGNED(op), HAS(op, I8, op##_U8), HAS(op, I16, op##_U16),            \
-        HAS(op, I32, op##_U32), HAS(op, I64, op##_U64)
-
-static md_vbinary_fn *const loops[MD_VBINARY_COUNT][MD_DTYPE_N] = {
-    HAS_FLOATS(ADD),       HAS_SIGNED_TOO(ADD),
-    HAS_FLOATS(SUB),       HAS_SIGNED_TOO(SUB),
-    HAS_FLOATS(MUL),       HAS_SIGNED_TOO(MUL),
-    HAS_FLOATS(DIV),       HAS_UNSIGNED(DIV),
-    HAS_SIGNED(DIV),       HAS_FLOATS(MIN),
-    HAS_UNSIGNED(MIN),     HAS_SIGNED(MIN),
-    HAS_FLOATS(MAX),       HAS_UNSIGNED(MAX),
-    HAS_SIGNED(MAX),       HAS_FLOATS(PRELU),
-    HAS_UNSIGNED(PRELU),   HAS_SIGNED(PRELU),
-    HAS_FLOATS(EQ),        HAS_SIGNED_TOO(EQ),
-    HAS(EQ, BOOL, EQ_U8),  HAS_FLOATS(LT),
-    HAS_UNSIGNED(LT),      HAS_SIGNED(LT),
-    HAS_FLOATS(LE),        HAS_UNSIGNED(LE),
-    HAS_SIGNED(LE),        HAS_FLOATS(UNORDERED),
-    HAS_UNSIGNED(MOD),     HAS_SIGNED(MOD),
-    HAS(REM, U8, MOD_U8),  HAS(REM, U16, MOD_U16),
-    HAS(REM, U32, MOD_U32), HAS(REM, U64, MOD_U64),
-    HAS_SIGNED(REM),       HAS_SIGNED_TOO(AND),
-    HAS_SIGNED_TOO(OR),    HAS_SIGNED_TOO(XOR),
-    HAS_UNSIGNED(SHL),     HAS_UNSIGNED(SHR),
-    HAS(BOTH, BOOL, BOTH_U8), HAS(EITHER, BOOL, EITHER_U8),
-    HAS(ONE, BOOL, ONE_U8),
-};
+    HAS_UNSIGNED(op)                                                           \
+    HAS(op, I8, op##_U8)                                                       \
+    HAS(op, I16, op##_U16) HAS(op, I32, op##_U32) HAS(op, I64, op##_U64)
 
 static inline md_vbinary_fn *find(md_vbinary op, md_dtype type)
 {
-    return loops[op][type];
+    switch ((int)op * MD_DTYPE_N + (int)type) {
+        HAS_FLOATS(ADD)
+        HAS_SIGNED_TOO(ADD)
+        HAS_FLOATS(SUB)
+        HAS_SIGNED_TOO(SUB)
+        HAS_FLOATS(MUL)
+        HAS_SIGNED_TOO(MUL)
+        HAS_FLOATS(DIV)
+        HAS_UNSIGNED(DIV)
+        HAS_SIGNED(DIV)
+        HAS_FLOATS(MIN)
+        HAS_UNSIGNED(MIN)
+        HAS_SIGNED(MIN)
+        HAS_FLOATS(MAX)
+        HAS_UNSIGNED(MAX)
+        HAS_SIGNED(MAX)
+        HAS_FLOATS(PRELU)
+        HAS_UNSIGNED(PRELU)
+        HAS_SIGNED(PRELU)
+        HAS_FLOATS(EQ)
+        HAS_SIGNED_TOO(EQ)
+        HAS(EQ, BOOL, EQ_U8)
+        HAS_FLOATS(LT)
+        HAS_UNSIGNED(LT)
+        HAS_SIGNED(LT)
+        HAS_FLOATS(LE)
+        HAS_UNSIGNED(LE)
+        HAS_SIGNED(LE)
+        HAS_FLOATS(UNORDERED)
+        HAS_UNSIGNED(MOD)
+        HAS_SIGNED(MOD)
+        HAS(REM, U8, MOD_U8)
+        HAS(REM, U16, MOD_U16)
+        HAS(REM, U32, MOD_U32)
+        HAS(REM, U64, MOD_U64)
+        HAS_SIGNED(REM)
+        HAS_SIGNED_TOO(AND)
+        HAS_SIGNED_TOO(OR)
+        HAS_SIGNED_TOO(XOR)
+        HAS_UNSIGNED(SHL)
+        HAS_UNSIGNED(SHR)
+        HAS(BOTH, BOOL, BOTH_U8)
+        HAS(EITHER, BOOL, EITHER_U8)
+        HAS(ONE, BOOL, ONE_U8)
+    default:
+        return NULL;
+    }
 }
 
 #endif

@@ -15,18 +15,18 @@ typedef union word {
     uint32_t u;
 } word;
 
-static inline uint32_t bits_of(float f)
+static MD_ALWAYS_INLINE uint32_t bits_of(float f)
 {
     return (word){ .f = f }.u;
 }
 
-static inline float float_of(uint32_t u)
+static MD_ALWAYS_INLINE float float_of(uint32_t u)
 {
     return (word){ .u = u }.f;
 }
 
 /* md_f64_to_i64 */
-static inline int64_t whole(double d)
+static MD_ALWAYS_INLINE int64_t whole(double d)
 {
     double t = d >= 0x1p63 ? 0x1.fffffffffffffp62 : d;
     int64_t w;
@@ -38,7 +38,7 @@ static inline int64_t whole(double d)
 }
 
 /* The same up to 2^64. */
-static inline uint64_t whole_u64(double d)
+static MD_ALWAYS_INLINE uint64_t whole_u64(double d)
 {
     const bool high = (d >= 0x1p63) & (d < 0x1p64);
     const uint64_t w = (uint64_t)whole(high ? d - 0x1p63 : d);
@@ -47,7 +47,7 @@ static inline uint64_t whole_u64(double d)
 }
 
 /* md_f64_to_f32_odd */
-static inline float odd(double d)
+static MD_ALWAYS_INLINE float odd(double d)
 {
     const float f = (float)d;
     const double back = f;
@@ -59,7 +59,7 @@ static inline float odd(double d)
     return ((back == d) | (d != d)) ? f : float_of(u);
 }
 
-static inline uint16_t to_f16(float f)
+static MD_ALWAYS_INLINE uint16_t to_f16(float f)
 {
     const uint32_t u = bits_of(f), mag = u & 0x7fffffff;
     const uint32_t small = bits_of(float_of(mag) + 0.5f) - 0x3f000000;
@@ -71,7 +71,7 @@ static inline uint16_t to_f16(float f)
     return (uint16_t)(h | (u >> 16 & 0x8000));
 }
 
-static inline float from_f16(uint16_t h)
+static MD_ALWAYS_INLINE float from_f16(uint16_t h)
 {
     const uint32_t u = h, mag = (u & 0x7fff) << 13;
     const uint32_t sign = (u & 0x8000) << 16;
@@ -81,7 +81,7 @@ static inline float from_f16(uint16_t h)
     return float_of((mag < 0x00800000 ? bits_of(small) : usual) | sign);
 }
 
-static inline uint16_t to_bf16(float f)
+static MD_ALWAYS_INLINE uint16_t to_bf16(float f)
 {
     const uint32_t u = bits_of(f);
     const uint32_t even = (u + 0x7fff + (u >> 16 & 1)) >> 16;
@@ -89,7 +89,7 @@ static inline uint16_t to_bf16(float f)
     return (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? u >> 16 | 0x40 : even);
 }
 
-static inline float from_bf16(uint16_t h)
+static MD_ALWAYS_INLINE float from_bf16(uint16_t h)
 {
     return float_of((uint32_t)h << 16);
 }
@@ -130,6 +130,32 @@ static inline float from_bf16(uint16_t h)
 
 #define AS_IS(v) (v)
 
+/* float32 to the low bits of int64, a block at a time: where all of it fits
+ * into int32, which is the rule, there is one instruction. */
+#define NARROWING(to, R)                                                       \
+    static void F32_near_##to(void *y, const void *x, size_t n)                \
+    {                                                                          \
+        enum {                                                                 \
+            BLOCK = 512                                                        \
+        };                                                                     \
+        R *o = y;                                                              \
+        const float *p = x;                                                    \
+                                                                               \
+        for (; n > 0; p += BLOCK, o += BLOCK) {                                \
+            const size_t m = n < BLOCK ? n : BLOCK;                            \
+            int far = 0;                                                       \
+                                                                               \
+            MD_SIMD_OR(far)                                                    \
+            for (size_t i = 0; i < m; i++)                                     \
+                far |= !((p[i] > -0x1p31f) & (p[i] < 0x1p31f));                \
+            if (far)                                                           \
+                F32_to_##to(o, p, m);                                          \
+            else                                                               \
+                F32_to_inside_##to(o, p, m);                                   \
+            n -= m;                                                            \
+        }                                                                      \
+    }
+
 INTEGER(U8, uint8_t)
 INTEGER(I8, int8_t)
 INTEGER(U16, uint16_t)
@@ -139,6 +165,12 @@ INTEGER(I32, int32_t)
 INTEGER(U64, uint64_t)
 INTEGER(I64, int64_t)
 FLOATING(F32, float, AS_IS)
+LOOP(inside_U8, F32, uint8_t, float, (int32_t)v)
+LOOP(inside_U16, F32, uint16_t, float, (int32_t)v)
+LOOP(inside_U32, F32, uint32_t, float, (int32_t)v)
+NARROWING(U8, uint8_t)
+NARROWING(U16, uint16_t)
+NARROWING(U32, uint32_t)
 FLOATING(F64, double, AS_IS)
 FLOATING(F16, uint16_t, from_f16)
 FLOATING(BF16, uint16_t, from_bf16)
@@ -147,35 +179,57 @@ LOOP(F16, F64, uint16_t, double, to_f16(odd(v)))
 LOOP(BF16, F32, uint16_t, float, to_bf16(v))
 LOOP(BF16, F64, uint16_t, double, to_bf16(odd(v)))
 
-#define HAS(to, from, loop) [MD_DTYPE_##to][MD_DTYPE_##from] = loop
+#define AT(to, from) ((int)MD_DTYPE_##to * MD_DTYPE_N + (int)MD_DTYPE_##from)
+#define HAS(to, from, loop)                                                    \
+    case AT(to, from):                                                         \
+        return loop;
 #define HAS_INTEGER(type, from)                                                \
-    HAS(BOOL, type, from##_to_BOOL), HAS(U8, type, from##_to_U8),              \
-        HAS(I8, type, from##_to_U8), HAS(U16, type, from##_to_U16),            \
-        HAS(I16, type, from##_to_U16), HAS(U32, type, from##_to_U32),          \
-        HAS(I32, type, from##_to_U32), HAS(U64, type, from##_to_U64),          \
-        HAS(I64, type, from##_to_U64), HAS(F32, type, from##_to_F32),          \
-        HAS(F64, type, from##_to_F64)
-#define HAS_FLOATING(from)                                                     \
-    HAS(BOOL, from, from##_to_BOOL), HAS(U8, from, from##_to_U8),              \
-        HAS(I8, from, from##_to_U8), HAS(U16, from, from##_to_U16),            \
-        HAS(I16, from, from##_to_U16), HAS(U32, from, from##_to_U32),          \
-        HAS(I32, from, from##_to_U32), HAS(U64, from, from##_to_U64),          \
-        HAS(I64, from, from##_to_I64), HAS(F32, from, from##_to_F32),          \
-        HAS(F64, from, from##_to_F64)
-
-static md_vcast_fn *const loops[MD_DTYPE_N][MD_DTYPE_N] = {
-    HAS_INTEGER(BOOL, U8), HAS_INTEGER(U8, U8),   HAS_INTEGER(I8, I8),
-    HAS_INTEGER(U16, U16), HAS_INTEGER(I16, I16), HAS_INTEGER(U32, U32),
-    HAS_INTEGER(I32, I32), HAS_INTEGER(U64, U64), HAS_INTEGER(I64, I64),
-    HAS_FLOATING(F32),     HAS_FLOATING(F64),     HAS_FLOATING(F16),
-    HAS_FLOATING(BF16),    HAS(F16, F32, F32_to_F16),
-    HAS(F16, F64, F64_to_F16), HAS(BF16, F32, F32_to_BF16),
-    HAS(BF16, F64, F64_to_BF16),
-};
+    HAS(BOOL, type, from##_to_BOOL)                                            \
+    HAS(U8, type, from##_to_U8)                                                \
+    HAS(I8, type, from##_to_U8)                                                \
+    HAS(U16, type, from##_to_U16)                                              \
+    HAS(I16, type, from##_to_U16)                                              \
+    HAS(U32, type, from##_to_U32)                                              \
+    HAS(I32, type, from##_to_U32)                                              \
+    HAS(U64, type, from##_to_U64)                                              \
+    HAS(I64, type, from##_to_U64)                                              \
+    HAS(F32, type, from##_to_F32) HAS(F64, type, from##_to_F64)
+#define HAS_FLOATING(from, narrow)                                             \
+    HAS(BOOL, from, from##_to_BOOL)                                            \
+    HAS(U8, from, from##_##narrow##_U8)                                        \
+    HAS(I8, from, from##_##narrow##_U8)                                        \
+    HAS(U16, from, from##_##narrow##_U16)                                      \
+    HAS(I16, from, from##_##narrow##_U16)                                      \
+    HAS(U32, from, from##_##narrow##_U32)                                      \
+    HAS(I32, from, from##_##narrow##_U32)                                      \
+    HAS(U64, from, from##_to_U64)                                              \
+    HAS(I64, from, from##_to_I64)                                              \
+    HAS(F32, from, from##_to_F32)                                              \
+    HAS(F64, from, from##_to_F64)
 
 static inline md_vcast_fn *find(md_dtype to, md_dtype from)
 {
-    return loops[to][from];
+    switch ((int)to * MD_DTYPE_N + (int)from) {
+        HAS_INTEGER(BOOL, U8)
+        HAS_INTEGER(U8, U8)
+        HAS_INTEGER(I8, I8)
+        HAS_INTEGER(U16, U16)
+        HAS_INTEGER(I16, I16)
+        HAS_INTEGER(U32, U32)
+        HAS_INTEGER(I32, I32)
+        HAS_INTEGER(U64, U64)
+        HAS_INTEGER(I64, I64)
+        HAS_FLOATING(F32, near)
+        HAS_FLOATING(F64, to)
+        HAS_FLOATING(F16, to)
+        HAS_FLOATING(BF16, to)
+        HAS(F16, F32, F32_to_F16)
+        HAS(F16, F64, F64_to_F16)
+        HAS(BF16, F32, F32_to_BF16)
+        HAS(BF16, F64, F64_to_BF16)
+    default:
+        return NULL;
+    }
 }
 
 #endif

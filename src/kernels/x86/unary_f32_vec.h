@@ -30,9 +30,9 @@ LOOP(SINH, double, wide_sinh(v))
 LOOP(COSH, double, wide_cosh(v))
 LOOP(SOFTPLUS, double, wide_softplus(v))
 LOOP(MISH, double, wide_mish(v))
-LOOP(ELU, float, v < 0 ? a * (float)wide_expm1(v) : v)
-LOOP(SELU, float, b *(v > 0 ? v : a * (float)wide_expm1(v)))
-LOOP(CELU, float, v < 0 ? a * (float)wide_expm1((double)v / a) : v)
+LOOP(ELU, float, wide_pick(v < 0, a *(float)wide_expm1(v), v))
+LOOP(SELU, float, b *(float)wide_pick(v > 0, v, a *(float)wide_expm1(v)))
+LOOP(CELU, float, wide_pick(v < 0, a *(float)wide_expm1((double)v / a), v))
 LOOP(SIGN, float, v > 0 ? 1 : v < 0 ? -1 : v)
 LOOP(SOFTSIGN, float, v / (1 + (v < 0 ? -v : v)))
 LOOP(THRESHOLDED_RELU, float, v > a ? v : 0)
@@ -65,6 +65,7 @@ static inline bool is_far(const float *x, size_t n, md_unary op)
 
     if (op != MD_UNARY_SIN && op != MD_UNARY_COS && op != MD_UNARY_TAN)
         return false;
+    MD_SIMD_OR(far)
     for (size_t i = 0; i < n; i++)
         far |= (x[i] > WIDE_TRIG_MAX) | (x[i] < -WIDE_TRIG_MAX);
     return far;
