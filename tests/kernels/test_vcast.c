@@ -73,9 +73,15 @@ static void check(const md_vcast_kernel *k, md_dtype to, md_dtype from,
 {
     const size_t size_x = (size_t)n * md_dtype_bits(from) / 8;
     const size_t step = md_dtype_bits(to) / 8, size_y = (size_t)n * step;
-    md_tensor x = { from, { 1, { n } }, md_guard_alloc(size_x), NULL };
-    md_tensor y = { to, { 1, { n } }, md_guard_alloc(size_y), NULL };
-    md_tensor want = { to, { 1, { n } }, md_guard_alloc(size_y), NULL };
+    md_tensor x = { .dtype = from,
+                    .shape = { 1, { n } },
+                    .data = md_guard_alloc(size_x) };
+    md_tensor y = { .dtype = to,
+                    .shape = { 1, { n } },
+                    .data = md_guard_alloc(size_y) };
+    md_tensor want = { .dtype = to,
+                       .shape = { 1, { n } },
+                       .data = md_guard_alloc(size_y) };
     uint32_t seed = (uint32_t)(n * 1024 + to * 32 + from);
 
     fill(&x, n, &seed);
