@@ -192,11 +192,11 @@ void md_products__run(const md_products *p, const md_step *st, const float *a,
                            .a = a + offset(p, p->a_step, i),
                            .lda = p->a_row,
                            .b = scratch,
-                           .c = c + at,
                            .ldc = p->c_row,
                            .ep = *ep,
                            .strict = p->strict };
 
+    g.c = c + at;
     if (p->n_b > 0 && st->phase == p->phase) {
         pack_part(p, st, b, chunk);
         return;

@@ -163,11 +163,11 @@ static void multiply(const state *s, const rows *r, const float *a,
                            .a = a,
                            .lda = s->n_hidden,
                            .b = packed,
-                           .c = c,
                            .ldc = ldc,
                            .ep = MD_EPILOGUE_INIT,
                            .strict = s->strict };
 
+    g.c = c;
     g.ep.residual = residual;
     g.ep.bias = bias;
     s->gemm->run(&g, 0, g.m, 0, g.n);
@@ -308,13 +308,13 @@ static void pack_direction(const state *s, float *to, const float *const *in,
     pack_rows(s, to + s->at.w, w, 0, n_rows, s->n_in);
     pack_rows(s, to + s->at.r, r, 0, first, n);
     pack_rows(s, to + s->at.r_hidden, r, first, n_rows - first, n);
-    if (s->has_peephole)
+    if (in[MD_RECURRENT_PEEPHOLE])
         memcpy(to + s->at.peephole,
                in[MD_RECURRENT_PEEPHOLE] + (int64_t)d * 3 * n,
                3 * (size_t)n * sizeof(*to));
     if (!b)
         return;
-    b += d * 2 * n_rows;
+    b += 2 * n_rows * d;
     for (int64_t i = 0; i < n_rows; i++)
         bias[i] = b[i] + (s->variant && i >= first ? 0 : b[n_rows + i]);
     for (int64_t i = first; i < n_rows; i++)
@@ -438,7 +438,7 @@ static bool scratch_size(size_t *out, const state *s, const args *a)
 {
     size_t states, gates;
 
-    return md_mul_size(&states, (size_t)s->n_hidden, 4 * SLICE) &&
+    return md_mul_size(&states, (size_t)s->n_hidden, (size_t)4 * SLICE) &&
            md_mul_size(&gates, (size_t)(s->n_gates * s->n_hidden),
                        (size_t)(a->n_block * SLICE)) &&
            md_add_size(out, states, gates) &&
