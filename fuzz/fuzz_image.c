@@ -1,5 +1,5 @@
 /* Pictures: decoded to RGB and to gray, resized. */
-#include "formats/image.h"
+#include "image/image.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

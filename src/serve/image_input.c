@@ -1,6 +1,6 @@
 #include "serve/image_input.h"
 
-#include "formats/image.h"
+#include "image/image.h"
 #include "serve/server_impl.h"
 
 enum {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/size.h"
-#include "formats/image.h"
+#include "image/image.h"
 #include "serve/image_input.h"
 
 /* ---- shapes as people write them ---- */

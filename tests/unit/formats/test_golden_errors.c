@@ -10,10 +10,10 @@
 
 #include "base/file.h"
 #include "convert/convert.h"
-#include "formats/image.h"
 #include "formats/npy.h"
 #include "formats/npz.h"
 #include "formats/onnx.h"
+#include "image/image.h"
 
 #define FOLDER MD_TEST_DIR "/golden/errors"
 

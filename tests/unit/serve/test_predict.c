@@ -393,7 +393,7 @@ static void test_predict__media_types(void **state)
         { "text/plain", false, 200, "\"output\":[[[[1.0,2.0],[" },
         { NULL, false, 200, "\"output\":[[[[1.0,2.0],[" },
         { "application/jsonx", false, 200, "\"output\":[[[[1.0,2.0],[" },
-        { "image/png", false, 415, "neither PNG nor JPEG" },
+        { "image/png", false, 415, "neither PNG, JPEG, WebP" },
         { "image", false, 200, "\"output\":[[[[1.0,2.0],[" },
         { "multipart/form-data", false, 415, "send the picture itself" },
     };
@@ -454,7 +454,7 @@ static void test_predict__pictures(void **state)
     send_picture(&f, "/predict/first", "image/png", cut, 400,
                  "PNG picture is damaged");
     send_picture(&f, "/predict/first", "image/png", NULL, 415,
-                 "neither PNG nor JPEG");
+                 "neither PNG, JPEG, WebP");
     send_picture(&f, "/predict/first", "multipart/form-data; boundary=x", NULL,
                  415, "send the picture itself");
     fake_server_stop(&f);

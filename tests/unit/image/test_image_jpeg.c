@@ -7,7 +7,7 @@
 
 #include <jpeglib.h>
 
-#include "formats/image.h"
+#include "image/image.h"
 
 enum {
     W = 24,

@@ -8,7 +8,7 @@
 #include <zlib.h>
 
 #include "base/buf.h"
-#include "formats/image.h"
+#include "image/image.h"
 
 enum {
     W = 11, /* no multiple of 8: rows end inside a byte */

@@ -1,10 +1,10 @@
-#include "formats/image.h"
+#include "image/image.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "base/size.h"
-#include "formats/image_impl.h"
+#include "image/image_impl.h"
 
 static bool is_png(const void *data, size_t size)
 {
@@ -16,9 +16,33 @@ static bool is_jpeg(const void *data, size_t size)
     return size >= 3 && memcmp(data, "\xff\xd8\xff", 3) == 0;
 }
 
+static bool is_webp(const void *data, size_t size)
+{
+    return size >= 12 && memcmp(data, "RIFF", 4) == 0 &&
+           memcmp((const char *)data + 8, "WEBP", 4) == 0;
+}
+
+/* Two letters alone are little: the header's size is one of Windows' too. */
+static bool is_bmp(const void *data, size_t size)
+{
+    const uint8_t *p = data;
+
+    return size >= 18 && memcmp(p, "BM", 2) == 0 && p[14] >= 40 &&
+           p[14] <= 124 && !p[15] && !p[16] && !p[17];
+}
+
+static bool is_pnm(const void *data, size_t size)
+{
+    const char *p = data;
+
+    return size >= 3 && p[0] == 'P' && p[1] >= '1' && p[1] <= '6' &&
+           (p[2] == '\n' || p[2] == ' ' || p[2] == '\r' || p[2] == '\t');
+}
+
 bool md_image_probe(const void *data, size_t size)
 {
-    return is_png(data, size) || is_jpeg(data, size);
+    return is_png(data, size) || is_jpeg(data, size) || is_webp(data, size) ||
+           is_bmp(data, size) || is_pnm(data, size);
 }
 
 void md_image_release(md_image *image)
@@ -42,11 +66,19 @@ md_status md_image__alloc(md_image *image, size_t pixels_max, md_error *err)
     return image->pixels ? MD_OK : md_fail_nomem(err, n);
 }
 
-uint8_t md_image__gray(const uint8_t rgb[3])
+uint8_t md_image_gray(const uint8_t rgb[3])
 {
     return (uint8_t)((19595u * rgb[0] + 38470u * rgb[1] + 7471u * rgb[2] +
                       32768u) >>
                      16);
+}
+
+void md_image__put(md_image *image, size_t i, const uint8_t rgb[3])
+{
+    if (image->channels == 1)
+        image->pixels[i] = md_image_gray(rgb);
+    else
+        memcpy(image->pixels + 3 * i, rgb, 3);
 }
 
 md_status md_image_decode(md_image *out, const void *data, size_t size,
@@ -60,8 +92,15 @@ md_status md_image_decode(md_image *out, const void *data, size_t size,
         s = md_image__png(out, data, size, pixels_max, err);
     else if (is_jpeg(data, size))
         s = md_image__jpeg(out, data, size, pixels_max, err);
+    else if (is_webp(data, size))
+        s = md_image__webp(out, data, size, pixels_max, err);
+    else if (is_bmp(data, size))
+        s = md_image__bmp(out, data, size, pixels_max, err);
+    else if (is_pnm(data, size))
+        s = md_image__pnm(out, data, size, pixels_max, err);
     else
-        s = md_fail(err, MD_MEDIA_TYPE, "picture is neither PNG nor JPEG");
+        s = md_fail(err, MD_MEDIA_TYPE,
+                    "picture is neither PNG, JPEG, WebP, BMP nor PNM");
     if (s != MD_OK)
         md_image_release(out);
     return s;

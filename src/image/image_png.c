@@ -5,7 +5,7 @@
 #include <png.h>
 
 #include "base/size.h"
-#include "formats/image_impl.h"
+#include "image/image_impl.h"
 
 typedef struct reader {
     png_structp png;
@@ -123,7 +123,7 @@ static void convert(md_image *image, const uint8_t *in, int from)
         uint8_t *out = image->pixels + i * (size_t)image->channels;
 
         if (image->channels == 1)
-            out[0] = from == 3 ? md_image__gray(in) : in[0];
+            out[0] = from == 3 ? md_image_gray(in) : in[0];
         else
             for (int c = 0; c < 3; c++)
                 out[c] = in[from == 3 ? c : 0];

@@ -7,7 +7,7 @@
 #include <jpeglib.h>
 
 #include "base/file.h"
-#include "formats/image.h"
+#include "image/image.h"
 
 enum {
     PIXELS_MAX = 1 << 20
@@ -87,8 +87,8 @@ static void test_image__refuses(void **state)
     md_buf b;
 
     (void)state;
-    refuse("", 0, MD_MEDIA_TYPE, "neither PNG nor JPEG");
-    refuse("GIF89a", 6, MD_MEDIA_TYPE, "neither PNG nor JPEG");
+    refuse("", 0, MD_MEDIA_TYPE, "neither PNG, JPEG, WebP");
+    refuse("GIF89a", 6, MD_MEDIA_TYPE, "neither PNG, JPEG, WebP");
     refuse("\xff\xd8\xff", 3, MD_INVALID, "JPEG picture is damaged");
     load(&b, "huge.png");
     refuse(b.data, b.size, MD_TOO_LARGE,

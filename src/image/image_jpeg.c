@@ -4,7 +4,7 @@
 
 #include <jpeglib.h>
 
-#include "formats/image_impl.h"
+#include "image/image_impl.h"
 
 enum {
     SCANS_MAX = 100 /* of a progressive picture; each costs a pass */
