@@ -358,15 +358,18 @@ md_status md_session__propagate(md_session *s, bool keep_dequantize,
 
     md_arena_init(&ar, s->alloc, 0);
     st = load_tables(&t, &ar, g, err);
-    for (uint32_t i = 0; i < g->n_nodes && st == MD_OK; i++) {
+    for (uint32_t i = 0; i < g->n_nodes && st == MD_OK;) {
         bool inlined = false;
 
         if (!g->nodes[i]->dead)
             st = md_branch__inline(&inlined, g, i, err);
-        if (inlined && st == MD_OK) /* its nodes come next */
+        if (inlined && st == MD_OK) { /* its nodes come next, from i on */
             st = load_tables(&t, &ar, g, err);
-        else if (!g->nodes[i]->dead && st == MD_OK)
+            continue;
+        }
+        if (!g->nodes[i]->dead && st == MD_OK)
             st = propagate_node(s, &t, g->nodes[i], keep_dequantize, err);
+        i++;
     }
     md_arena_release(&ar);
     if (st == MD_OK)

@@ -34,6 +34,23 @@ static md_status attach(md_graph *g, md_node *n, md_graph *body,
     return MD_OK;
 }
 
+/* Inference writes over types; what the file says is kept for loops of no
+ * trips, whose bodies are never run. */
+static md_status keep_declared(md_graph *body, md_error *err)
+{
+    md_type *t;
+
+    if (body->declared)
+        return MD_OK;
+    t = md_arena_calloc(&body->model->arena, body->n_outputs + 1u, sizeof(*t));
+    if (!t)
+        return md_fail_nomem(err, body->n_outputs * sizeof(*t));
+    for (uint32_t i = 0; i < body->n_outputs; i++)
+        t[i] = body->values[body->outputs[i]].type;
+    body->declared = t;
+    return MD_OK;
+}
+
 static md_status close_graph(md_graph *g, int depth, md_error *err);
 
 static md_status close_node(md_graph *g, md_node *n, int depth, md_error *err)
@@ -43,6 +60,7 @@ static md_status close_node(md_graph *g, md_node *n, int depth, md_error *err)
     for (uint32_t i = 0; (body = md_node_graph(n, i)); i++) {
         uint32_t n_values;
 
+        MD_TRY(keep_declared(body, err));
         MD_TRY(close_graph(body, depth + 1, err));
         n_values = body->n_values;
         for (uint32_t k = 0; k < n_values; k++) {

@@ -123,10 +123,12 @@ struct md_graph {
     md_value_id *outputs;
     uint32_t n_values, n_nodes, n_inputs, n_outputs;
     uint32_t cap_values, cap_nodes, cap_inputs, cap_outputs;
-    uint32_t n_captures;  /* of n_inputs, the last ones: values of parents */
-    void *impl;           /* the engine's, of a subgraph: what runs it */
-    md_names names;       /* of values */
-    uint32_t next_unique; /* the number md_graph_add_unique tries next */
+    uint32_t n_captures;     /* of n_inputs, the last ones: values of parents */
+    const md_type *declared; /* of a closed subgraph: types of its outputs as
+                              * the file has them; NULL before */
+    void *impl;              /* the engine's, of a subgraph: what runs it */
+    md_names names;          /* of values */
+    uint32_t next_unique;    /* the number md_graph_add_unique tries next */
 };
 
 typedef struct md_opset {

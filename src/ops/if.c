@@ -9,13 +9,6 @@ static md_status find(const md_graph **out, const md_node *n, bool cond,
                          n->n_out, err);
 }
 
-/* Before opset 13 only one element; nothing else was ever meant. */
-static md_status check_cond(const md_infer *c, md_error *err)
-{
-    MD_TRY(md_infer__need(c, 0, MD_T(BOOL), err));
-    return md_infer__length(c->in[0], MD_DIM(1), "the condition", err);
-}
-
 /* The branch that cannot work on these types is never taken, or fails when it
  * is: then the outputs are those of the other. */
 static md_status infer_both(const md_infer *c, const md_graph *const *branch,
@@ -52,7 +45,8 @@ static md_status infer(const md_infer *c, md_error *err)
 
     MD_TRY(find(&branch[0], c->node, false, err));
     MD_TRY(find(&branch[1], c->node, true, err));
-    MD_TRY(check_cond(c, err));
+    MD_TRY(md_infer__need(c, 0, MD_T(BOOL), err));
+    MD_TRY(md_body__one(c, 0, "the condition", err));
     if (!c->body)
         return MD_OK;
     if (known)

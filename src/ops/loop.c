@@ -61,10 +61,8 @@ static md_status check_ends(const md_infer *c, md_error *err)
 {
     MD_TRY(md_infer__may(c, 0, MD_T(I64), err));
     MD_TRY(md_infer__may(c, 1, MD_T(BOOL), err));
-    if (md_infer_has(c, 0))
-        MD_TRY(md_infer__length(c->in[0], MD_DIM(1), "the trip count", err));
-    if (md_infer_has(c, 1))
-        MD_TRY(md_infer__length(c->in[1], MD_DIM(1), "the condition", err));
+    MD_TRY(md_body__one(c, 0, "the trip count", err));
+    MD_TRY(md_body__one(c, 1, "the condition", err));
     return MD_OK;
 }
 
@@ -245,11 +243,11 @@ static md_status give_all(loop *l, md_error *err)
     }
     for (uint32_t i = 0; i < l->k.n_scan; i++) {
         uint32_t o = l->k.n_carried + i;
-        const md_type *declared = &body->values[body->outputs[1 + o]].type;
+        const md_type slice = md_body__output_type(body, 1 + o);
         md_tensor t = MD_TENSOR_INIT;
 
         if (l->trip == 0)
-            MD_TRY(md_body__no_slices(&t, declared, 0, x->alloc, err));
+            MD_TRY(md_body__no_slices(&t, &slice, 0, x->alloc, err));
         else
             MD_TRY(md_stack_take(&t, &l->stack[i], 0, false, err));
         MD_TRY(md_exec_give(x, o, &t, err));

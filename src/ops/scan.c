@@ -317,17 +317,15 @@ static md_status do_trips(scan *s, int64_t length, md_error *err)
 static md_status take_stack(md_tensor *t, scan *s, uint32_t i, md_error *err)
 {
     const setup *k = s->k;
-    const md_graph *body = k->body;
-    const md_type *declared =
-        &body->values[body->outputs[k->n_carried + i]].type;
-    int rank = s->stack[i].begun    ? s->stack[i].slice.rank
-               : declared->has_rank ? declared->rank
-                                    : 0;
+    const md_type slice = md_body__output_type(k->body, k->n_carried + i);
+    int rank = s->stack[i].begun ? s->stack[i].slice.rank
+               : slice.has_rank  ? slice.rank
+                                 : 0;
     int axis;
 
     MD_TRY(md_axis_normalize(&axis, listed(&k->out_axes, i), rank + 1, err));
     if (!s->stack[i].begun)
-        return md_body__no_slices(t, declared, axis, s->x->alloc, err);
+        return md_body__no_slices(t, &slice, axis, s->x->alloc, err);
     return md_stack_take(t, &s->stack[i], axis, listed(&k->out_back, i) != 0,
                          err);
 }

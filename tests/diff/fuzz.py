@@ -6,7 +6,7 @@
     build/venv/bin/python tests/diff/fuzz.py --only Pow/123    # one case
 
 Case OPERATOR/NUMBER is drawn from its name alone (operators.py; "Graph" is a
-net of many operators, graphs.py).  Cases run in child processes, so that a
+net of many operators, graphs.py; "Flow" one with subgraphs, flow.py).  Cases run in child processes, so that a
 crash is one more answer.  Cases in failed.txt, which once failed, are run
 before the others.  The last lines are the tally; the exit status is 0 when no
 difference is left unexplained and nothing crashed.
@@ -30,6 +30,7 @@ except ImportError:
     sys.exit(77)  # skipped, to ctest
 
 import engines
+import flow
 import graphs
 import judge
 import layers  # noqa: F401  (adds to OPERATORS)
@@ -57,6 +58,8 @@ def draw(name):
     case = Case(op, int(number))
     if op == "Graph":
         graphs.draw(case)
+    elif op == "Flow":
+        flow.draw(case)
     else:
         case.node(OPERATORS[op](case) or 1)
     return case
@@ -186,7 +189,7 @@ def failed():
 
 def drawn(args):
     """Names of the cases: those that once failed, then new ones, every
-    operator in turn, one in eight a graph."""
+    operator in turn, one in eight a graph, one in sixteen with subgraphs."""
     if args.only:
         return args.only
     names = [] if args.op else [name for name, _ in failed()]
@@ -196,8 +199,9 @@ def drawn(args):
         for op in ops:
             names.append(f"{op}/{args.seed * 1000000 + step}")
         if not args.op:
-            names += [f"Graph/{args.seed * 1000000 + step * 16 + i}"
-                      for i in range(max(len(ops) // 7, 1))]
+            for op, part in (("Graph", 7), ("Flow", 15)):
+                names += [f"{op}/{args.seed * 1000000 + step * 16 + i}"
+                          for i in range(max(len(ops) // part, 1))]
         step += 1
     return names[:args.cases]
 

@@ -29,6 +29,21 @@ md_status md_body__find(const md_graph **out, const md_node *n,
     return MD_OK;
 }
 
+/* The standard asks for a scalar or [1]; exporters write [1,1] too. */
+md_status md_body__one(const md_infer *c, uint32_t i, const char *what,
+                       md_error *err)
+{
+    const md_type *t = md_infer_has(c, i) ? c->in[i] : NULL;
+
+    for (int d = 0; t && t->has_rank && d < t->rank; d++) {
+        if (md_dim_is_const(t->dim[d]) && t->dim[d].k != 1)
+            return md_fail(err, MD_INVALID,
+                           "%s has a dim of %lld, one element expected", what,
+                           (long long)t->dim[d].k);
+    }
+    return MD_OK;
+}
+
 bool md_body__same_type(const md_type *a, const md_type *b)
 {
     if (a->dtype != b->dtype || a->has_rank != b->has_rank)
@@ -198,21 +213,35 @@ md_status md_body__slice(md_tensor *out, const md_tensor *t, int axis,
     return MD_OK;
 }
 
-md_status md_body__no_slices(md_tensor *out, const md_type *declared, int axis,
+md_type md_body__output_type(const md_graph *body, uint32_t i)
+{
+    md_type t = body->values[body->outputs[i]].type;
+    const md_type *declared = body->declared ? &body->declared[i] : &t;
+
+    if (!t.has_rank || t.dtype == MD_DTYPE_NONE)
+        t = *declared;
+    for (int d = 0; d < t.rank && t.has_rank; d++) {
+        if (!md_dim_is_const(t.dim[d]) && declared->has_rank &&
+            declared->rank == t.rank)
+            t.dim[d] = declared->dim[d];
+    }
+    return t;
+}
+
+md_status md_body__no_slices(md_tensor *out, const md_type *type, int axis,
                              const md_alloc *alloc, md_error *err)
 {
-    md_shape slice = { .rank = declared->has_rank ? declared->rank : 0 };
+    md_shape slice = { .rank = type->has_rank ? type->rank : 0 };
     md_shape shape;
 
     for (int d = 0; d < slice.rank; d++)
-        slice.dim[d] =
-            md_dim_is_const(declared->dim[d]) ? declared->dim[d].k : 0;
+        slice.dim[d] = md_dim_is_const(type->dim[d]) ? type->dim[d].k : 0;
     if (slice.rank == MD_RANK_MAX)
         return md_fail(err, MD_UNSUPPORTED,
                        "scan output of rank %d, at most %d supported",
                        MD_RANK_MAX + 1, MD_RANK_MAX);
     insert_dim(&shape, &slice, axis, 0);
-    return md_tensor_alloc(out, declared->dtype, &shape, alloc, err);
+    return md_tensor_alloc(out, type->dtype, &shape, alloc, err);
 }
 
 static md_status check_slice(const md_stack *s, const md_tensor *slice,

@@ -20,6 +20,11 @@ md_status md_body__find(const md_graph **out, const md_node *n,
                         const char *name, uint32_t n_in, uint32_t n_out,
                         md_error *err);
 
+/* Input i, if it is there, is one element in whatever rank, as far as that is
+ * known; `what` names it. */
+md_status md_body__one(const md_infer *c, uint32_t i, const char *what,
+                       md_error *err);
+
 /* What is known of a value that is of type a or b: dims that differ become
  * fresh, ranks that differ unknown.  MD_INVALID, naming `what`, for different
  * kinds or element types. */
@@ -74,9 +79,13 @@ void md_stack_release(md_stack *s);
 md_status md_body__slice(md_tensor *out, const md_tensor *t, int axis,
                          int64_t index, const md_alloc *alloc, md_error *err);
 
-/* What a scan output of no trips is: a declared type with unknown dims 0 and a
- * dim of 0 at `axis`. */
-md_status md_body__no_slices(md_tensor *out, const md_type *declared, int axis,
+/* What is known of output i of a body without running it: what inference found
+ * and the file declares. */
+md_type md_body__output_type(const md_graph *body, uint32_t i);
+
+/* What a scan output of no trips is: of slices of this type, unknown dims 0,
+ * with a dim of 0 at `axis`. */
+md_status md_body__no_slices(md_tensor *out, const md_type *slice, int axis,
                              const md_alloc *alloc, md_error *err);
 
 #endif
