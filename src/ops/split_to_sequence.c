@@ -63,7 +63,9 @@ static md_status count_parts(int64_t *n, const md_tensor *sizes, int64_t whole,
     if (listed && sum != whole)
         return md_fail(err, MD_INVALID, "split adds up to %lld, %lld expected",
                        (long long)sum, (long long)whole);
-    *n = listed ? n_sizes : sizes ? whole / sum + (whole % sum != 0) : whole;
+    *n = listed ? n_sizes : whole;
+    if (!listed && sum > 0)
+        *n = whole / sum + (whole % sum != 0);
     return MD_OK;
 }
 

@@ -333,8 +333,9 @@ md_status md_stack_take(md_tensor *out, md_stack *s, int axis, bool reverse,
 {
     int64_t n = md_shape_n(&s->slice);
     md_place to = { .at = 0 }, from = { .t = &s->t };
-    int64_t stride[MD_RANK_MAX];
+    int64_t stride[MD_RANK_MAX] = { 0 };
     md_shape shape;
+    md_status st;
 
     if (axis == 0 && !reverse) {
         s->t.shape.dim[0] = s->n;
@@ -356,7 +357,10 @@ md_status md_stack_take(md_tensor *out, md_stack *s, int axis, bool reverse,
     from.at = reverse ? (s->n - 1) * n : 0;
     if (md_tensor_n(out) > 0)
         md_move(&to, &from, &shape);
-    return md_tensor_own_text(out, err);
+    st = md_tensor_own_text(out, err);
+    if (st != MD_OK)
+        md_tensor_release(out);
+    return st;
 }
 
 void md_stack_release(md_stack *s)

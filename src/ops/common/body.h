@@ -83,9 +83,9 @@ md_status md_body__slice(md_tensor *out, const md_tensor *t, int axis,
  * and the file declares. */
 md_type md_body__output_type(const md_graph *body, uint32_t i);
 
-/* What a scan output of no trips is: of slices of this type, unknown dims 0,
+/* What a scan output of no trips is: of slices of `type`, unknown dims 0,
  * with a dim of 0 at `axis`. */
-md_status md_body__no_slices(md_tensor *out, const md_type *slice, int axis,
+md_status md_body__no_slices(md_tensor *out, const md_type *type, int axis,
                              const md_alloc *alloc, md_error *err);
 
 #endif
