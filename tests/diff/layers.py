@@ -77,7 +77,10 @@ def resize(c):
     if c.opset < 11:
         mode = "linear" if mode == "cubic" else mode
     c.attr(mode=mode)
-    c.feed(c.values(c.type(), shape, "tame"))
+    dtype = c.type()
+    if dtype.kind in "iu" and mode != "nearest":
+        c.step = 1  # how a fraction becomes an integer is left open
+    c.feed(c.values(dtype, shape, "tame"))
     c.scale = 16.0
     if c.opset == 10:
         c.feed(np.maximum(scales, 1))

@@ -10,6 +10,12 @@ from operators import draws, ints
 F32 = np.dtype("float32")
 
 
+def real(c):
+    """A type of numbers: what is drawn is computed with first."""
+    dtype = c.type()
+    return F32 if dtype == object else dtype
+
+
 def seeded(c):
     c.attr(seed=float(c.rng.randrange(1000)))
 
@@ -28,7 +34,7 @@ def random_like(c):
     seeded(c)
     c.attr(dtype=c.pick(1, 11, 10))
     moments(c)
-    c.feed(c.values(c.type(), c.shape(c.rng.randint(1, 4), 512)))
+    c.feed(c.values(real(c), c.shape(c.rng.randint(1, 4), 512)))
 
 
 def moments(c):
@@ -43,7 +49,7 @@ def bernoulli(c):
     c.attr(dtype=c.pick(None, 1, 6, 7, 9, 11))
     # The reference forgets to draw for a probability of 0.
     p = c.bits.uniform(0.01, 1, c.shape(c.rng.randint(1, 4), 512))
-    c.feed(p.astype(c.type()))
+    c.feed(p.astype(real(c)))
 
 
 @draws("NonMaxSuppression")
@@ -68,7 +74,7 @@ def suppression(c):
 @draws("RoiAlign")
 def roi_align(c):
     batch, channels, h, w = (c.rng.randint(1, k) for k in (3, 5, 12, 12))
-    n, dtype = c.rng.randint(0, 6), c.type()
+    n, dtype = c.rng.randint(0, 6), real(c)
     # Thirds, and off by a little: at the edges a rounding decides.
     rois = c.bits.uniform(-3, 14, (n, 4))
     rois[:, 2:] = rois[:, :2] + c.bits.uniform(0.1, 9, (n, 2))
@@ -88,7 +94,7 @@ def roi_align(c):
 @draws("MaxRoiPool")
 def roi_pool(c):
     batch, channels, h, w = (c.rng.randint(1, k) for k in (3, 4, 12, 12))
-    n, dtype = c.rng.randint(1, 6), c.type()
+    n, dtype = c.rng.randint(1, 6), real(c)
     rois = c.bits.integers(0, 12, (n, 5)).astype(np.float64)
     rois[:, 3:] += rois[:, 1:3] * c.pick(0, 1)
     rois[:, 0] = c.bits.integers(0, batch + (1 if c.bad() else 0), n)
@@ -120,7 +126,7 @@ def unpool(c):
     if c.bad():
         at = at + total
     c.attr(kernel_shape=kernel, strides=strides, pads=pads)
-    c.feed(c.values(c.type(), shape, "tame"))
+    c.feed(c.values(real(c), shape, "tame"))
     c.feed(at.astype(np.int64))
     if c.chance(0.3):
         c.feed(ints(*shape[:2], *out))
@@ -131,7 +137,7 @@ def mvn(c):
     shape = [c.rng.randint(1, 6) for _ in range(4)]
     axes = c.rng.sample(range(4), c.rng.randint(1, 4))
     c.attr(axes=[4] if c.bad() else c.pick(None, sorted(axes)))
-    c.feed(c.values(c.type(), shape, "tame"))
+    c.feed(c.values(real(c), shape, "tame"))
     c.scale = 64.0
 
 
@@ -150,14 +156,13 @@ def dft(c):
     if c.bad():
         parts = 3
     c.attr(inverse=inverse or None, onesided=one_sided or None)
-    x = c.values(c.type(), shape + [parts], "tame")
+    x = c.values(real(c), shape + [parts], "tame")
     length = None
     if c.chance(0.4):
         length = np.array(c.rng.randint(1, 50),
                           c.pick(np.int32, np.int64))
     if one_sided and inverse:
         # What is not symmetric there is left open.
-        x.reshape(shape + [2])
         take = [slice(None)] * rank
         take[axis], take[-1] = [0, shape[axis] - 1], 1
         x[tuple(take)] = 0
@@ -176,7 +181,7 @@ def dft(c):
 
 @draws("STFT")
 def stft(c):
-    dtype, n = c.type(), c.rng.randint(1, 60)
+    dtype, n = real(c), c.rng.randint(1, 60)
     one_sided = c.pick(None, 0, 1)
     parts = c.pick(1, 2) if one_sided == 0 else 1
     size, step = c.rng.randint(1, n), c.rng.randint(1, 9)
@@ -218,7 +223,7 @@ def rotary(c):
     batch, heads, n = (c.rng.randint(1, k) for k in (3, 4, 6))
     size = 2 * c.rng.randint(1, 9)
     turned = c.pick(None, None, 2 * c.rng.randint(1, size // 2))
-    half, dtype = (turned or size) // 2, c.type()
+    half, dtype = (turned or size) // 2, real(c)
     packed = c.chance(0.5)
     c.attr(rotary_embedding_dim=turned, interleaved=c.pick(None, 0, 1),
            num_heads=heads if packed else None)
@@ -263,7 +268,7 @@ def deform(c):
     out = [(d + pads[i] + pads[i + 2] - (k - 1) * l - 1) // s + 1
            for i, (d, k, l, s) in enumerate(zip(size, kernel, dilations,
                                                 strides))]
-    batch, dtype, taps = c.rng.randint(1, 2), c.type(), math.prod(kernel)
+    batch, dtype, taps = c.rng.randint(1, 2), real(c), math.prod(kernel)
     c.attr(group=groups, offset_group=moves, strides=strides, pads=pads,
            dilations=dilations, kernel_shape=c.pick(None, kernel))
     c.feed(c.values(dtype, [batch, groups * each, *size], "tame"))
@@ -284,7 +289,7 @@ def linear_attention(c):
     c.attr(update_rule=rule, kv_num_heads=heads, q_num_heads=heads * group,
            scale=c.pick(None, 0.0, 0.5))
     rule = rule or "gated_delta"
-    dtype = c.type()
+    dtype = real(c)
 
     def small(*shape):
         return (c.values(dtype, shape, "tame") / 8).astype(dtype)
