@@ -59,10 +59,8 @@ static bool trips_known(const md_infer *c, const counts *k, int64_t *trips)
 
 static md_status check_ends(const md_infer *c, md_error *err)
 {
-    MD_TRY(md_infer__may(c, 0, MD_T(I64), err));
-    MD_TRY(md_infer__may(c, 1, MD_T(BOOL), err));
-    MD_TRY(md_body__one(c, 0, "the trip count", err));
-    MD_TRY(md_body__one(c, 1, "the condition", err));
+    MD_TRY(md_body__check_one(c, 0, MD_T(I64), "the trip count", err));
+    MD_TRY(md_body__check_one(c, 1, MD_T(BOOL), "the condition", err));
     return MD_OK;
 }
 

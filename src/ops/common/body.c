@@ -369,3 +369,16 @@ void md_stack_release(md_stack *s)
     if (s->begun)
         md_arena_release(&s->text);
 }
+
+md_status md_body__check_one(const md_infer *c, uint32_t i, uint32_t types,
+                             const char *what, md_error *err)
+{
+    md_shape shape;
+
+    MD_TRY(md_infer__may(c, i, types, err));
+    if (md_infer_has(c, i) && md_type_static(c->in[i], &shape) &&
+        md_shape_n(&shape) != 1)
+        return md_fail(err, MD_INVALID, "%s has %lld elements, 1 expected",
+                       what, (long long)md_shape_n(&shape));
+    return MD_OK;
+}

@@ -68,6 +68,11 @@ typedef struct md_stack {
 md_status md_stack_push(md_stack *s, const md_tensor *slice, int64_t expected,
                         md_error *err);
 
+/* Input i, when it is there, is one element of `types`, of whatever rank: some
+ * exporters write a condition as [1,1]. */
+md_status md_body__check_one(const md_infer *c, uint32_t i, uint32_t types,
+                             const char *what, md_error *err);
+
 /* The slices in order, or the last one first, along `axis` of *out, which owns
  * its data. */
 md_status md_stack_take(md_tensor *out, md_stack *s, int axis, bool reverse,
