@@ -27,6 +27,11 @@ static inline bool md_add_i64(int64_t *out, int64_t a, int64_t b)
     return !__builtin_add_overflow(a, b, out);
 }
 
+static inline bool md_sub_i64(int64_t *out, int64_t a, int64_t b)
+{
+    return !__builtin_sub_overflow(a, b, out);
+}
+
 /* n rounded up to a multiple of `to`, a power of two; n + to must not wrap. */
 static inline size_t md_round_up(size_t n, size_t to)
 {

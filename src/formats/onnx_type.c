@@ -1,4 +1,6 @@
 /* TypeProto to md_type. */
+#include <string.h>
+
 #include "formats/onnx_impl.h"
 
 enum {
@@ -20,6 +22,8 @@ static md_status read_symbol(md_dim *out, md_onnx_reader *r, const char *name,
                        "more than %d symbolic dimensions in one model",
                        SYMBOLS_MAX);
     *out = (md_dim){ .scale = 1 };
+    if (name && strcmp(name, "?") == 0) /* what some write for any size */
+        name = NULL;
     return md_model_symbol(&out->sym, r->model, name, err);
 }
 

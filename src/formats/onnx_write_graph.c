@@ -49,12 +49,13 @@ static void put_dim(md_onnx_writer *w, const md_model *m, md_dim d)
         md_pb_put_int(&w->pb, DIM_VALUE, d.k);
     } else if (name[0] && d.scale == 1 && d.k == 0) {
         md_pb_put_text(&w->pb, DIM_PARAM, name);
-    } else if (name[0] && strlen(name) < 80) {
+    } else if (strlen(name) < 80 &&
+               (name[0] || m->exprs[d.sym].kind != MD_EXPR_FREE)) {
         /* The standard gives no meaning to the text, but readers take equal
          * texts for equal dimensions. */
-        snprintf(text, sizeof(text), "%lld*%s%+lld", (long long)d.scale, name,
-                 (long long)d.k);
-        md_pb_put_text(&w->pb, DIM_PARAM, text);
+        md_dim_format(text, sizeof(text), m, d);
+        if (strlen(text) + 1 < sizeof(text))
+            md_pb_put_text(&w->pb, DIM_PARAM, text);
     }
     md_pb_end(&w->pb, mark);
 }

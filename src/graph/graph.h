@@ -36,6 +36,28 @@ typedef struct md_dim {
 
 #define MD_DIM(n) ((md_dim){ .k = (n) })
 
+/* How a symbol comes from two dimensions, see graph/expr.h. */
+typedef enum md_expr_kind {
+    MD_EXPR_FREE, /* it does not: a size that is given, or that nobody tells */
+    MD_EXPR_ADD,
+    MD_EXPR_MUL,
+    MD_EXPR_DIV, /* floor(a / b) */
+    MD_EXPR_MOD, /* a - b * floor(a / b) */
+    MD_EXPR_MIN,
+    MD_EXPR_MAX,
+    MD_EXPR_BROADCAST, /* the one that is not 1, or both; else no value */
+    MD_EXPR_EXACT,     /* a / b where b > 0 divides a; else no value */
+    MD_EXPR_AT_LEAST,  /* a where a >= b; else no value */
+    MD_EXPR_EQUAL,     /* a where a == b; else no value */
+    MD_EXPR_WRAP,      /* a, or a + b where a < 0: a place on an axis of b */
+} md_expr_kind;
+
+typedef struct md_expr {
+    md_expr_kind kind;
+    bool natural; /* never negative */
+    md_dim a, b;
+} md_expr;
+
 /* Of a container (tensor/container.h), dtype, rank and dims are those that all
  * tensors in it have; of a map they are those of one value. */
 typedef struct md_type {
@@ -53,8 +75,10 @@ typedef struct md_value {
     md_type type;
     md_node *def;           /* node that produces it, NULL: input or constant */
     const md_tensor *cdata; /* constant contents, else NULL */
-    bool is_input;          /* of its graph */
-    bool is_output;         /* of its graph */
+    const md_dim *data; /* of integers: what each element is, as far as known
+                         * from shapes; else NULL */
+    bool is_input;      /* of its graph */
+    bool is_output;     /* of its graph */
 } md_value;
 
 typedef enum md_attr_type { /* values are ONNX's AttributeProto.type */
@@ -165,8 +189,11 @@ struct md_model {
     md_function *functions;
     md_meta *metas;
     const char **symbols; /* [0] is ""; names of symbolic dims */
+    md_expr *exprs;       /* what they are; n_symbols of them */
+    uint32_t *expr_slots; /* index of the derived ones by content */
     uint32_t n_opsets, n_functions, n_metas, n_symbols;
     uint32_t cap_opsets, cap_functions, cap_metas, cap_symbols;
+    uint32_t cap_exprs, cap_expr_slots, n_derived;
     md_names meta_names, symbol_names;
     int64_t ir_version;
     int64_t model_version;
@@ -389,6 +416,9 @@ bool md_type_static(const md_type *t, md_shape *out);
 
 bool md_dim_is_const(md_dim d);
 bool md_dim_equal(md_dim a, md_dim b);
+
+/* "3", "2*h+1", "floor((h+1)/2)", "?7" for what has no name; returns buf. */
+char *md_dim_format(char *buf, size_t size, const md_model *m, md_dim d);
 
 /* "float32[batch,3,2*h+1]" into buf; returns buf.  Without a model (NULL)
  * symbols have no names. */

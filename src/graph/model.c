@@ -196,7 +196,10 @@ md_status md_model_symbol(uint32_t *out, md_model *m, const char *name,
         return md_fail_nomem(err, 1);
     MD_TRY(md_arena_grow(&m->arena, &m->symbols, &m->cap_symbols, m->n_symbols,
                          sizeof(*m->symbols), err));
+    MD_TRY(md_arena_grow(&m->arena, &m->exprs, &m->cap_exprs, m->n_symbols,
+                         sizeof(*m->exprs), err));
     m->symbols[m->n_symbols] = copy;
+    m->exprs[m->n_symbols] = (md_expr){ .natural = true };
     if (named)
         md_names__add(&m->symbol_names, symbol_names(m), m->n_symbols);
     *out = m->n_symbols++;

@@ -1,4 +1,5 @@
 /* Types: tensors with constant or symbolic dimensions. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -69,25 +70,89 @@ bool md_type_static(const md_type *t, md_shape *out)
     return true;
 }
 
-/* "3", "batch", "?4" for an anonymous symbol, "2*h+1". */
-static size_t format_dim(char *buf, size_t size, const md_model *m, md_dim d)
-{
-    const char *name = m && d.sym < m->n_symbols ? m->symbols[d.sym] : "";
-    size_t at = 0;
+enum {
+    DEPTH_MAX = 4 /* of derived dimensions that are spelled out */
+};
 
-    if (d.sym == 0)
-        return (size_t)snprintf(buf, size, "%lld", (long long)d.k);
+/* Text that is cut where the buffer ends. */
+typedef struct text {
+    char *buf;
+    size_t size, at;
+} text;
+
+static void put(text *t, const char *fmt, ...) MD_PRINTF(2, 3);
+static void put(text *t, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (t->at >= t->size)
+        return;
+    va_start(ap, fmt);
+    t->at += (size_t)vsnprintf(t->buf + t->at, t->size - t->at, fmt, ap);
+    va_end(ap);
+}
+
+static void put_dim(text *t, const md_model *m, md_dim d, int depth);
+
+static void put_derived(text *t, const md_model *m, const md_expr *e, int depth)
+{
+    static const struct {
+        const char *open, *between, *close;
+    } how[] = {
+        [MD_EXPR_ADD] = { "(", "+", ")" },
+        [MD_EXPR_MUL] = { "", "*", "" },
+        [MD_EXPR_DIV] = { "floor(", "/", ")" },
+        [MD_EXPR_MOD] = { "(", " mod ", ")" },
+        [MD_EXPR_MIN] = { "min(", ",", ")" },
+        [MD_EXPR_MAX] = { "max(", ",", ")" },
+        [MD_EXPR_BROADCAST] = { "broadcast(", ",", ")" },
+        [MD_EXPR_EXACT] = { "(", "/", ")" },
+        [MD_EXPR_WRAP] = { "wrap(", ",", ")" },
+    };
+
+    put(t, "%s", how[e->kind].open);
+    put_dim(t, m, e->a, depth);
+    put(t, "%s", how[e->kind].between);
+    put_dim(t, m, e->b, depth);
+    put(t, "%s", how[e->kind].close);
+}
+
+/* "3", "batch", "?4" for an anonymous symbol, "2*h+1". */
+static void put_dim(text *t, const md_model *m, md_dim d, int depth)
+{
+    bool has = m && d.sym < m->n_symbols;
+    const char *name = has ? m->symbols[d.sym] : "";
+    md_expr_kind kind = has ? m->exprs[d.sym].kind : MD_EXPR_FREE;
+    bool in_parts = d.sym != 0 && depth < DEPTH_MAX;
+
+    if (d.sym == 0) {
+        put(t, "%lld", (long long)d.k);
+        return;
+    }
+    if (in_parts && d.k != 0 && depth > 0)
+        put(t, "(");
     if (d.scale != 1)
-        at += (size_t)snprintf(buf, size, "%lld*", (long long)d.scale);
-    if (at < size && name[0])
-        at += (size_t)snprintf(buf + at, size - at, "%.*s",
-                               (int)md_utf8_cut(name, strlen(name), SYMBOL_MAX),
-                               name);
-    else if (at < size)
-        at += (size_t)snprintf(buf + at, size - at, "?%u", d.sym);
-    if (at < size && d.k != 0)
-        at += (size_t)snprintf(buf + at, size - at, "%+lld", (long long)d.k);
-    return at;
+        put(t, "%lld*", (long long)d.scale);
+    if (name[0])
+        put(t, "%.*s", (int)md_utf8_cut(name, strlen(name), SYMBOL_MAX), name);
+    else if (in_parts && (kind == MD_EXPR_AT_LEAST || kind == MD_EXPR_EQUAL))
+        put_dim(t, m, m->exprs[d.sym].a, depth + 1);
+    else if (in_parts && kind != MD_EXPR_FREE)
+        put_derived(t, m, &m->exprs[d.sym], depth + 1);
+    else
+        put(t, "?%u", d.sym);
+    if (d.k != 0)
+        put(t, "%+lld", (long long)d.k);
+    if (in_parts && d.k != 0 && depth > 0)
+        put(t, ")");
+}
+
+char *md_dim_format(char *buf, size_t size, const md_model *m, md_dim d)
+{
+    text t = { buf, size, 0 };
+
+    put_dim(&t, m, d, 0);
+    return buf;
 }
 
 char *md_type_format(char *buf, size_t size, const md_model *m,
@@ -96,23 +161,20 @@ char *md_type_format(char *buf, size_t size, const md_model *m,
     static const char *const kinds[] = { "", "sequence of ", "optional ",
                                          "map to " };
     bool holds = t->kind == MD_KIND_SEQUENCE || t->kind == MD_KIND_OPTIONAL;
-    size_t at;
+    text out = { buf, size, 0 };
 
     if (size == 0)
         return buf;
-    at = (size_t)snprintf(buf, size, "%s%s%s", kinds[t->kind],
-                          holds ? kinds[t->of] : "", md_dtype_name(t->dtype));
+    put(&out, "%s%s%s", kinds[t->kind], holds ? kinds[t->of] : "",
+        md_dtype_name(t->dtype));
     if (!t->has_rank)
         return buf;
-    if (at < size)
-        at += (size_t)snprintf(buf + at, size - at, "[");
-    for (int i = 0; i < t->rank && at < size; i++) {
+    put(&out, "[");
+    for (int i = 0; i < t->rank; i++) {
         if (i)
-            at += (size_t)snprintf(buf + at, size - at, ",");
-        if (at < size)
-            at += format_dim(buf + at, size - at, m, t->dim[i]);
+            put(&out, ",");
+        put_dim(&out, m, t->dim[i], 0);
     }
-    if (at < size)
-        snprintf(buf + at, size - at, "]");
+    put(&out, "]");
     return buf;
 }
