@@ -48,10 +48,10 @@ static md_status check_parameter(const md_infer *c, uint32_t i, md_error *err)
     if (x->rank > 1)
         channels = x->dim[1];
     if (is_spatial(c->node, c->opset) || x->rank < 2)
-        return md_infer__length(t, channels, what[i], err);
+        return md_infer__must_length(c, i, channels, what[i], err);
     MD_TRY(md_infer__rank(c, i, x->rank - 1, x->rank - 1, err));
     for (int d = 0; t->has_rank && d < t->rank; d++)
-        MD_TRY(md_infer__same_dim(t->dim[d], x->dim[d + 1], what[i], err));
+        MD_TRY(md_infer__must_equal(c, t->dim[d], x->dim[d + 1], what[i], err));
     return MD_OK;
 }
 
@@ -167,7 +167,7 @@ const md_op md_op_batch_normalization = {
     .in_max = 5,
     .out_min = 1,
     .out_max = 5,
-    .flags = MD_OP_INPLACE,
+    .flags = MD_OP_INPLACE | MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .fast = &md_fast_batchnorm,

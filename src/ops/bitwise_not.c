@@ -33,7 +33,7 @@ const md_op md_op_bitwise_not = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
-    .flags = MD_OP_INPLACE,
+    .flags = MD_OP_INPLACE | MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
 };

@@ -15,7 +15,7 @@ const md_op md_op_bitwise_xor = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
-    .flags = MD_OP_INPLACE,
+    .flags = MD_OP_INPLACE | MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
 };

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "ops/common/convert.h"
+#include "ops/common/data.h"
 
 /* Before opset 6 the type has a name, which is that of the enumeration. */
 static int64_t target(const md_node *n, int64_t opset)
@@ -59,6 +60,8 @@ const md_op md_op_cast = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__cast,
 };

@@ -1,4 +1,5 @@
 #include "ops/common/convert.h"
+#include "ops/common/data.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -22,6 +23,8 @@ const md_op md_op_cast_like = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__cast,
 };

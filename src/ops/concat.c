@@ -1,5 +1,6 @@
 /* Before opset 4 the axis may be left out: 1. */
 #include "ops/common/concat.h"
+#include "ops/common/data.h"
 #include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -44,7 +45,9 @@ const md_op md_op_concat = {
     .in_max = -1,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__moves_all,
     .fast = &md_fast_concat,
 };

@@ -4,7 +4,7 @@ static md_status infer(const md_infer *c, md_error *err)
 {
     const md_attr *value = md_node_attr(c->node, "value");
     md_type t = { .dtype = MD_DTYPE_F32 };
-    md_ints dims;
+    md_dims dims;
 
     if (value && value->type == MD_ATTR_TENSOR) {
         if (md_tensor_n(value->v.t) != 1)
@@ -17,8 +17,8 @@ static md_status infer(const md_infer *c, md_error *err)
                            "value is a string, a number expected");
     }
     MD_TRY(md_infer__need(c, 0, MD_T(I64), err));
-    MD_TRY(md_infer__shape_input(c, 0, &dims, err));
-    MD_TRY(md_infer__give_shape(c, &t, &dims, err));
+    MD_TRY(md_infer__shape_dims(c, 0, &dims, err));
+    MD_TRY(md_infer__give_dims(c, &t, &dims, err));
     return MD_OK;
 }
 
@@ -53,6 +53,7 @@ const md_op md_op_constant_of_shape = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
 };

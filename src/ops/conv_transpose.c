@@ -97,6 +97,6 @@ const md_op md_op_conv_transpose = {
     .infer = md_deconvolve__infer,
     .run = run,
     .macs = macs,
-    .flags = MD_OP_WEIGHTS,
+    .flags = MD_OP_WEIGHTS | MD_OP_SYMBOLIC,
     .fast = &md_fast_conv_transpose,
 };

@@ -1,4 +1,5 @@
 /* Integers: towards zero; x / 0 is 0, so that a model cannot trap. */
+#include "ops/common/data.h"
 #include "ops/common/elementwise.h"
 #include "ops/lower.h"
 
@@ -17,8 +18,9 @@ const md_op md_op_div = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
-    .flags = MD_OP_INPLACE,
+    .flags = MD_OP_INPLACE | MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__div,
     .fast = &md_fast_binary,
 };

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "ops/common/data.h"
 #include "ops/common/elementwise.h"
 
 static const md_binary binary = {
@@ -53,6 +54,8 @@ const md_op md_op_equal = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__equal,
 };

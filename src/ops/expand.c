@@ -1,19 +1,20 @@
+#include "ops/common/data.h"
 #include "ops/common/util.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
     md_type t = { .has_rank = true };
-    md_ints dims;
+    md_dims dims;
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
     MD_TRY(md_infer__need(c, 1, MD_T(I64), err));
-    MD_TRY(md_infer__shape_input(c, 1, &dims, err));
+    MD_TRY(md_infer__shape_dims(c, 1, &dims, err));
     if (dims.n < 0 || !c->in[0]->has_rank) {
         t.has_rank = false;
     } else if (dims.known) {
         t.rank = dims.n;
         for (int i = 0; i < dims.n; i++)
-            t.dim[i] = MD_DIM(dims.v[i]);
+            t.dim[i] = dims.v[i];
         MD_TRY(md_infer__broadcast(c, &t, c->in[0], &t, err));
     } else {
         int rank = dims.n > c->in[0]->rank ? dims.n : c->in[0]->rank;
@@ -51,6 +52,8 @@ const md_op md_op_expand = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__moves_0,
 };

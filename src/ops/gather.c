@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ops/common/gather.h"
+#include "ops/common/data.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -131,7 +132,8 @@ const md_op md_op_gather = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
-    .flags = MD_OP_GATHERS,
+    .flags = MD_OP_GATHERS | MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__moves_0,
 };

@@ -2,6 +2,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "ops/common/data.h"
 #include "ops/common/gather.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -170,4 +171,5 @@ const md_op md_op_gather_elements = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .data = md_data__moves_0,
 };

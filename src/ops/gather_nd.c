@@ -1,3 +1,4 @@
+#include "ops/common/data.h"
 #include "ops/common/gather.h"
 
 /* Output: indices' shape without its last axis, then what a tuple leaves. */
@@ -130,4 +131,5 @@ const md_op md_op_gather_nd = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .data = md_data__moves_0,
 };

@@ -7,6 +7,15 @@
 
 #define TYPES (MD_TYPES_FLOAT | MD_T(I32) | MD_T(I64) | MD_T(U32) | MD_T(U64))
 
+static md_status must_spread(const md_infer *c, md_dim d, md_dim to,
+                             md_error *err)
+{
+    md_dim both;
+
+    MD_TRY(md_dim__derive(c, &both, MD_EXPR_BROADCAST, d, to, err));
+    return md_infer__must_equal(c, both, to, "dimension of input 2", err);
+}
+
 /* C must broadcast to [m, n] and not beyond, before opset 7 only where it is
  * told to. */
 static md_status check_c(const md_infer *c, const md_type *t, md_error *err)
@@ -19,7 +28,9 @@ static md_status check_c(const md_infer *c, const md_type *t, md_error *err)
         md_dim d = in->dim[i], to = t->dim[2 - in->rank + i];
 
         if (whole || (md_dim_is_const(d) && d.k != 1))
-            MD_TRY(md_infer__same_dim(d, to, "dimension of input 2", err));
+            MD_TRY(md_infer__must_equal(c, d, to, "dimension of input 2", err));
+        else if (!md_dim_is_const(d)) /* 1, or what it is added to */
+            MD_TRY(must_spread(c, d, to, err));
     }
     return MD_OK;
 }
@@ -44,8 +55,8 @@ static md_status infer(const md_infer *c, md_error *err)
     if (b->has_rank)
         t.dim[1] = b->dim[1 - tb];
     if (a->has_rank && b->has_rank)
-        MD_TRY(md_infer__same_dim(b->dim[tb], a->dim[1 - ta],
-                                  "inner dimension of input 1", err));
+        MD_TRY(md_infer__must_equal(c, b->dim[tb], a->dim[1 - ta],
+                                    "inner dimension of input 1", err));
     if (md_infer_has(c, 2))
         MD_TRY(check_c(c, &t, err));
     md_infer__give(c, 0, &t);
@@ -215,6 +226,6 @@ const md_op md_op_gemm = {
     .infer = infer,
     .run = run,
     .macs = macs,
-    .flags = MD_OP_WEIGHTS,
+    .flags = MD_OP_WEIGHTS | MD_OP_SYMBOLIC,
     .fast = &md_fast_gemm,
 };

@@ -44,6 +44,7 @@ const md_op md_op_global_average_pool = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .fast = &md_fast_global_pool,

@@ -1,3 +1,4 @@
+#include "ops/common/data.h"
 #include "ops/common/elementwise.h"
 
 static const md_binary binary = {
@@ -17,6 +18,8 @@ const md_op md_op_greater_or_equal = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__greater_or_equal,
 };

@@ -31,6 +31,7 @@ const md_op md_op_hardmax = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = md_softmax__infer,
     .run = run,
 };

@@ -42,6 +42,7 @@ const md_op md_op_layer_normalization = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 3,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .fast = &md_fast_layernorm,

@@ -52,6 +52,7 @@ const md_op md_op_lp_pool = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
 };

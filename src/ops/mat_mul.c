@@ -93,6 +93,6 @@ const md_op md_op_mat_mul = {
     .infer = infer,
     .run = run,
     .macs = macs,
-    .flags = MD_OP_WEIGHTS,
+    .flags = MD_OP_WEIGHTS | MD_OP_SYMBOLIC,
     .fast = &md_fast_matmul,
 };

@@ -87,6 +87,7 @@ const md_op md_op_max_pool = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 2,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .fast = &md_fast_pool,

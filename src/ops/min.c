@@ -1,4 +1,5 @@
 /* A NaN among the operands is the result. */
+#include "ops/common/data.h"
 #include "ops/common/elementwise.h"
 #include "ops/lower.h"
 
@@ -17,8 +18,9 @@ const md_op md_op_min = {
     .in_max = -1,
     .out_min = 1,
     .out_max = 1,
-    .flags = MD_OP_INPLACE,
+    .flags = MD_OP_INPLACE | MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__min,
     .fast = &md_fast_binary,
 };

@@ -2,6 +2,7 @@
  * x mod 0 is 0 for integers, so that a model cannot trap. */
 #include <math.h>
 
+#include "ops/common/data.h"
 #include "ops/common/elementwise.h"
 
 MD_ROW(row_fmod, double, fmod(x, y))
@@ -57,6 +58,8 @@ const md_op md_op_mod = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__mod,
 };

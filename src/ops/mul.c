@@ -1,3 +1,4 @@
+#include "ops/common/data.h"
 #include "ops/common/elementwise.h"
 #include "ops/lower.h"
 
@@ -16,8 +17,9 @@ const md_op md_op_mul = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
-    .flags = MD_OP_INPLACE,
+    .flags = MD_OP_INPLACE | MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__mul,
     .fast = &md_fast_binary,
 };

@@ -1,5 +1,6 @@
 #include <math.h>
 
+#include "ops/common/data.h"
 #include "ops/common/elementwise.h"
 #include "ops/lower.h"
 
@@ -25,8 +26,9 @@ const md_op md_op_neg = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
-    .flags = MD_OP_INPLACE,
+    .flags = MD_OP_INPLACE | MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__neg,
     .fast = &md_fast_unary,
 };

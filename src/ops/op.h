@@ -26,6 +26,10 @@ typedef struct md_infer {
     md_status (*body)(const struct md_infer *c, const md_graph *body,
                       const md_type *in, md_type *out, md_error *err);
     void *ctx; /* the caller's */
+    /* The elements of integer inputs as dimensions, where these are known;
+     * and, to be set by md_op.data, of the outputs.  NULL without a model. */
+    const md_dim *const *din;
+    const md_dim **dout;
 } md_infer;
 
 /* What a reference execution sees. */
@@ -67,6 +71,10 @@ enum md_op_flags {
     MD_OP_WEIGHTS = 1 << 3,
     /* The same for input 0, which run moves as bytes, at any address. */
     MD_OP_GATHERS = 1 << 4,
+    /* infer is exact on symbols: what it gives holds for all sizes for which
+     * the dimensions that it derived have values, and for no other sizes do
+     * the shapes fit.  So it is not asked again for each set of sizes. */
+    MD_OP_SYMBOLIC = 1 << 5,
 };
 
 struct md_fast;
@@ -83,6 +91,9 @@ typedef struct md_op {
     unsigned (*flags_of)(const md_graph *g, const md_node *n, int64_t opset);
     md_status (*infer)(const md_infer *c, md_error *err);
     md_status (*run)(md_exec *x, md_error *err);
+    /* Contents of the outputs, from shapes (ops/common/data.h; optional).
+     * After infer, with a model. */
+    md_status (*data)(const md_infer *c, md_error *err);
     /* Multiply-accumulates for concrete shapes (optional). */
     int64_t (*macs)(const md_node *n, const md_shape *const *in,
                     const md_shape *const *out);

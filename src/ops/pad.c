@@ -82,6 +82,36 @@ static md_status read_pads(pads *p, const md_infer *c, int rank, md_error *err)
     return MD_OK;
 }
 
+/* What is padded from has elements where they are repeated, and what comes out
+ * is not negative. */
+static md_status must_hold(const md_infer *c, const pads *p, md_dim in,
+                           md_dim out, bool grows, md_error *err)
+{
+    md_dim unused;
+
+    if (p->mode != PAD_CONSTANT && grows && !md_dim_is_const(in))
+        MD_TRY(
+            md_dim__derive(c, &unused, MD_EXPR_AT_LEAST, in, MD_DIM(1), err));
+    return md_dim__derive(c, &unused, MD_EXPR_AT_LEAST, out, MD_DIM(0), err);
+}
+
+/* Dimension i where pads depend on sizes: of all axes, in order. */
+static md_status symbolic_dim(const md_infer *c, const pads *p, int i,
+                              md_dim *d, md_error *err)
+{
+    int rank = c->in[0]->rank;
+    md_dim in = *d;
+    md_dims by;
+
+    MD_TRY(md_infer__moved_dims(c, c->opset < 2 ? "paddings" : "pads", 11, 1,
+                                &by, err));
+    if (!by.known || by.n != 2 * rank || md_infer_has(c, 3) || !c->model)
+        return md_infer__fresh(c, d, err);
+    MD_TRY(md_dim__derive(c, d, MD_EXPR_ADD, *d, by.v[i], err));
+    MD_TRY(md_dim__derive(c, d, MD_EXPR_ADD, *d, by.v[rank + i], err));
+    return must_hold(c, p, in, *d, true, err);
+}
+
 static md_status infer(const md_infer *c, md_error *err)
 {
     const md_type *in = c->in[0];
@@ -91,7 +121,7 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
     MD_TRY(md_infer__same_dtype(c, 0, 2, err));
     if (md_infer_has(c, 2))
-        MD_TRY(md_infer__length(c->in[2], MD_DIM(1), "value", err));
+        MD_TRY(md_infer__must_length(c, 2, MD_DIM(1), "value", err));
     t = *in;
     if (in->has_rank)
         MD_TRY(read_pads(&p, c, in->rank, err));
@@ -99,13 +129,14 @@ static md_status infer(const md_infer *c, md_error *err)
         int64_t sum = p.lo[i] + p.hi[i];
 
         if (!p.known) {
-            MD_TRY(md_infer__fresh(c, &t.dim[i], err));
+            MD_TRY(symbolic_dim(c, &p, i, &t.dim[i], err));
             continue;
         }
         MD_TRY(md_dim__affine(&t.dim[i], in->dim[i], 1, sum, err));
         if (p.mode != PAD_CONSTANT && md_dim_is_const(in->dim[i]) &&
             in->dim[i].k == 0 && sum > 0)
             return md_fail(err, MD_INVALID, "axis %d has nothing to repeat", i);
+        MD_TRY(must_hold(c, &p, in->dim[i], t.dim[i], sum > 0, err));
     }
     md_infer__give(c, 0, &t);
     return MD_OK;
@@ -314,6 +345,7 @@ const md_op md_op_pad = {
     .in_max = 4,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
 };

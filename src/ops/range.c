@@ -1,6 +1,7 @@
 /* start, start + delta, ... below limit. */
 #include <math.h>
 
+#include "ops/common/data.h"
 #include "ops/common/util.h"
 
 #define TYPES (MD_TYPES_FLOAT | MD_T(I16) | MD_T(I32) | MD_T(I64))
@@ -38,6 +39,40 @@ static md_status count(int64_t *out, const md_tensor *const *in, md_error *err)
     return MD_OK;
 }
 
+/* The single element of input i; false where it is not known. */
+static bool limit(const md_infer *c, uint32_t i, md_dim *out)
+{
+    if (c->din && c->din[i])
+        *out = c->din[i][0];
+    else if (c->cin[i] && !md_dtype_is_float(c->cin[i]->dtype))
+        *out = MD_DIM(md_tensor_get_i64(c->cin[i], 0));
+    else
+        return false;
+    return true;
+}
+
+/* The number of elements of a range of integers whose limits depend on
+ * sizes. */
+static md_status count_symbolic(const md_infer *c, md_dim *out, md_error *err)
+{
+    md_dim start, end, delta, span;
+    bool up;
+
+    if (!limit(c, 0, &start) || !limit(c, 1, &end) || !limit(c, 2, &delta) ||
+        md_dtype_is_float(c->in[0]->dtype) || !md_dim_is_const(delta) ||
+        delta.k == 0 || delta.k < -INT32_MAX || delta.k > INT32_MAX)
+        return md_infer__fresh(c, out, err);
+    up = delta.k > 0;
+    delta.k = up ? delta.k : -delta.k;
+    MD_TRY(md_dim__derive(c, &span, MD_EXPR_MUL, up ? start : end, MD_DIM(-1),
+                          err));
+    MD_TRY(md_dim__derive(c, &span, MD_EXPR_ADD, up ? end : start, span, err));
+    MD_TRY(md_dim__derive(c, &span, MD_EXPR_MAX, span, MD_DIM(0), err));
+    MD_TRY(
+        md_dim__derive(c, &span, MD_EXPR_ADD, span, MD_DIM(delta.k - 1), err));
+    return md_dim__derive(c, out, MD_EXPR_DIV, span, delta, err);
+}
+
 static md_status infer(const md_infer *c, md_error *err)
 {
     md_type t = { .has_rank = true, .rank = 1 };
@@ -46,14 +81,14 @@ static md_status infer(const md_infer *c, md_error *err)
     for (uint32_t i = 0; i < 3; i++) {
         MD_TRY(md_infer__need(c, i, TYPES, err));
         MD_TRY(md_infer__same_dtype(c, 0, i, err));
-        MD_TRY(md_infer__length(c->in[i], MD_DIM(1), "a limit", err));
+        MD_TRY(md_infer__must_length(c, i, MD_DIM(1), "a limit", err));
     }
     t.dtype = c->in[0]->dtype;
     if (c->cin[0] && c->cin[1] && c->cin[2]) {
         MD_TRY(count(&n, c->cin, err));
         t.dim[0] = MD_DIM(n);
     } else {
-        MD_TRY(md_infer__fresh(c, &t.dim[0], err));
+        MD_TRY(count_symbolic(c, &t.dim[0], err));
     }
     md_infer__give(c, 0, &t);
     return MD_OK;
@@ -122,6 +157,8 @@ const md_op md_op_range = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__range,
 };

@@ -17,6 +17,7 @@ const md_op md_op_reduce_log_sum = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .fast = &md_fast_reduce,

@@ -1,3 +1,4 @@
+#include "ops/common/data.h"
 #include "ops/common/reduce.h"
 #include "ops/lower.h"
 
@@ -18,7 +19,9 @@ const md_op md_op_reduce_sum = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__reduce_sum,
     .fast = &md_fast_reduce,
 };

@@ -1,123 +1,91 @@
 /* 0 keeps a dimension (unless allowzero), one -1 takes what is left.  The shape
  * is an attribute before opset 5, then an input. */
+#include "ops/common/data.h"
 #include "ops/common/view.h"
 
-/* Input dimensions that are not yet matched by an output dimension: a
- * constant factor and symbolic ones. */
-typedef struct left {
-    int64_t k;
-    int n;
-    md_dim sym[MD_RANK_MAX];
-} left;
-
-static md_status count(left *out, const md_type *in, md_error *err)
+/* What the -1 stands for: all elements divided by those of the others. */
+static md_status take_rest(const md_infer *c, md_dim *out, md_dim all,
+                           md_dim rest, md_error *err)
 {
-    md_dim k = MD_DIM(1);
-
-    *out = (left){ 0 };
-    for (int i = 0; i < in->rank; i++) {
-        if (md_dim_is_const(in->dim[i]))
-            MD_TRY(md_dim__affine(&k, k, in->dim[i].k, 0, err));
-        else
-            out->sym[out->n++] = in->dim[i];
-    }
-    out->k = k.k;
-    return MD_OK;
-}
-
-static bool match(left *l, md_dim d)
-{
-    for (int i = 0; i < l->n; i++) {
-        if (md_dim_equal(l->sym[i], d)) {
-            l->sym[i] = l->sym[--l->n];
-            return true;
-        }
-    }
-    return false;
-}
-
-/* What remains after division by the constants of the output; fresh when it
- * cannot be told. */
-static md_status take_rest(const md_infer *c, md_dim *out, const left *l,
-                           int64_t k, bool exact, md_error *err)
-{
-    if (exact && l->n == 0 && k > 0 && l->k % k == 0) {
-        *out = MD_DIM(l->k / k);
-        return MD_OK;
-    }
-    if (exact && l->n == 1 && k > 0 && l->k % k == 0)
-        return md_dim__affine(out, l->sym[0], l->k / k, 0, err);
-    if (exact && l->n == 0 && k > 0)
+    if (md_dim_is_const(rest) && rest.k == 0)
+        return md_fail(err, MD_INVALID, "shape has -1 beside a 0");
+    if (md_dim_is_const(all) && md_dim_is_const(rest) && all.k % rest.k != 0)
         return md_fail(err, MD_INVALID,
                        "%lld elements do not divide into rows of %lld",
-                       (long long)l->k, (long long)k);
-    if (k == 0)
-        return md_fail(err, MD_INVALID, "shape has -1 beside a 0");
-    return md_infer__fresh(c, out, err);
+                       (long long)all.k, (long long)rest.k);
+    return md_dim__derive(c, out, MD_EXPR_EXACT, all, rest, err);
 }
 
-/* Fill in t's dimensions from the wanted ones. */
-static md_status solve(const md_infer *c, md_type *t, const md_ints *want,
-                       md_error *err)
+/* Dimension i of the result for a wanted one that is not -1. */
+static md_status keep_or_set(const md_infer *c, md_dim *out, md_dim want, int i,
+                             md_error *err)
 {
     bool zero = md_node_attr_i(c->node, "allowzero", 0) != 0;
     const md_type *in = c->in[0];
-    bool exact = in->has_rank;
-    md_dim k = MD_DIM(1);
+    md_dim unused;
+
+    *out = want;
+    if (!md_dim_is_const(want)) {
+        /* A 0 would keep the input's, which is no other where they agree. */
+        if (in->has_rank && i < in->rank && md_dim_equal(want, in->dim[i]))
+            return MD_OK;
+        return md_dim__derive(c, &unused, MD_EXPR_AT_LEAST, want,
+                              MD_DIM(zero ? 0 : 1), err);
+    }
+    if (want.k < -1)
+        return md_fail(err, MD_INVALID, "shape has the dimension %lld",
+                       (long long)want.k);
+    if (want.k != 0 || zero)
+        return MD_OK;
+    if (!in->has_rank)
+        return md_infer__fresh(c, out, err);
+    if (i >= in->rank)
+        return md_fail(err, MD_INVALID,
+                       "shape keeps dimension %d of a rank %d tensor", i,
+                       in->rank);
+    *out = in->dim[i];
+    return MD_OK;
+}
+
+/* Fill in t's dimensions from the wanted ones. */
+static md_status solve(const md_infer *c, md_type *t, const md_dims *want,
+                       md_error *err)
+{
+    md_dim all, rest = MD_DIM(1);
     int open = -1;
-    left l = { 0 };
 
-    if (exact)
-        MD_TRY(count(&l, in, err));
     for (int i = 0; i < want->n; i++) {
-        int64_t w = want->v[i];
-
-        if (w < -1 || (w == -1 && open >= 0))
-            return md_fail(err, MD_INVALID,
-                           w == -1 ? "shape has -1 twice (%lld)"
-                                   : "shape has the dimension %lld",
-                           (long long)w);
-        if (w == -1) {
+        if (md_dim_equal(want->v[i], MD_DIM(-1))) {
+            if (open >= 0)
+                return md_fail(err, MD_INVALID, "shape has -1 twice (-1)");
             open = i;
             continue;
         }
-        if (w == 0 && !zero && in->has_rank && i >= in->rank)
-            return md_fail(err, MD_INVALID,
-                           "shape keeps dimension %d of a rank %d tensor", i,
-                           in->rank);
-        t->dim[i] = MD_DIM(w);
-        if (w == 0 && !zero) {
-            if (!in->has_rank) {
-                exact = false;
-                MD_TRY(md_infer__fresh(c, &t->dim[i], err));
-                continue;
-            }
-            t->dim[i] = in->dim[i];
-        }
-        if (md_dim_is_const(t->dim[i]))
-            MD_TRY(md_dim__affine(&k, k, t->dim[i].k, 0, err));
-        else
-            exact = match(&l, t->dim[i]) && exact;
+        MD_TRY(keep_or_set(c, &t->dim[i], want->v[i], i, err));
+        MD_TRY(md_dim__mul(c, &rest, rest, t->dim[i], err));
     }
+    if (!c->in[0]->has_rank)
+        return open < 0 ? MD_OK : md_infer__fresh(c, &t->dim[open], err);
+    MD_TRY(md_dim__span(c, &all, c->in[0], 0, c->in[0]->rank, err));
     if (open >= 0)
-        return take_rest(c, &t->dim[open], &l, k.k, exact, err);
-    if (exact && l.n == 0 && l.k != k.k)
+        return take_rest(c, &t->dim[open], all, rest, err);
+    if (md_dim_is_const(all) && md_dim_is_const(rest) && all.k != rest.k)
         return md_fail(err, MD_INVALID,
                        "%lld elements given, the shape holds %lld",
-                       (long long)l.k, (long long)k.k);
-    return MD_OK;
+                       (long long)all.k, (long long)rest.k);
+    return md_infer__must_equal(c, all, rest, "the number of elements", err);
 }
 
 static md_status infer(const md_infer *c, md_error *err)
 {
     md_type t = { 0 };
-    md_ints want;
+    md_dims want;
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
     if (c->opset >= 5)
         MD_TRY(md_infer__need(c, 1, MD_T(I64), err));
     MD_TRY(md_infer__rank(c, 1, 1, 1, err));
-    MD_TRY(md_infer__moved_ints(c, "shape", 5, 1, &want, err));
+    MD_TRY(md_infer__moved_dims(c, "shape", 5, 1, &want, err));
     if (!want.given)
         return md_fail(err, MD_INVALID, "Reshape lacks shape");
     if (want.n > MD_RANK_MAX)
@@ -126,6 +94,10 @@ static md_status infer(const md_infer *c, md_error *err)
     t.dtype = c->in[0]->dtype;
     if (want.n >= 0 && !want.known)
         MD_TRY(md_infer__fresh_type(c, &t, t.dtype, want.n, err));
+    if (want.n == 0) { /* one element, known or not */
+        want.known = true;
+        MD_TRY(solve(c, &t, &want, err));
+    }
     if (want.known) {
         t.has_rank = true;
         t.rank = want.n;
@@ -148,7 +120,8 @@ const md_op md_op_reshape = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
-    .flags = MD_OP_VIEW,
+    .flags = MD_OP_VIEW | MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__moves_0,
 };

@@ -59,7 +59,7 @@ static md_status read_modes(md_resample *r, const md_node *n, int64_t opset,
 typedef struct wanted {
     md_ints axes;
     const md_tensor *scales, *roi;
-    md_ints sizes;
+    md_dims sizes;
     bool known;
 } wanted;
 
@@ -114,7 +114,7 @@ static md_status read_wanted(wanted *w, const md_infer *c, int rank,
     if (scales == sizes)
         return md_fail(err, MD_INVALID, "either scales or sizes expected");
     if (sizes) {
-        MD_TRY(md_infer__shape_input(c, 3, &w->sizes, err));
+        MD_TRY(md_infer__shape_dims(c, 3, &w->sizes, err));
         w->known = w->sizes.known;
         n = w->sizes.n;
     } else {
@@ -152,11 +152,12 @@ static md_status keep_ratio(const md_infer *c, const wanted *w, double *scale,
         md_dim d = c->in[0]->dim[w->axes.v[i]];
         double s;
 
-        if (!md_dim_is_const(d) || d.k == 0) {
-            *scale = md_dim_is_const(d) ? 0.0 : -1.0;
+        if (!md_dim_is_const(d) || !md_dim_is_const(w->sizes.v[i]) ||
+            d.k == 0) {
+            *scale = md_dim_is_const(d) && d.k == 0 ? 0.0 : -1.0;
             return MD_OK;
         }
-        s = (double)w->sizes.v[i] / (double)d.k;
+        s = (double)w->sizes.v[i].k / (double)d.k;
         if (*scale == 0.0 || (larger ? s > *scale : s < *scale))
             *scale = s;
     }
@@ -188,10 +189,11 @@ static md_status resolve(const md_infer *c, const wanted *w, md_type *t,
             MD_TRY(md_infer__fresh(c, &t->dim[d], err));
             continue;
         }
-        t->dim[d] = MD_DIM(w->sizes.v[i]);
-        if (!md_dim_is_const(in) || in.k == 0)
+        t->dim[d] = w->sizes.v[i];
+        if (!md_dim_is_const(in) || in.k == 0 ||
+            !md_dim_is_const(w->sizes.v[i]))
             continue;
-        r->scale[d] = (double)w->sizes.v[i] / (double)in.k;
+        r->scale[d] = (double)w->sizes.v[i].k / (double)in.k;
         if (ratio > 0.0) {
             r->scale[d] = ratio;
             if (ratio * (double)in.k > 0x1p40)
@@ -260,6 +262,7 @@ const md_op md_op_resize = {
     .in_max = 4,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .fast = &md_fast_resize,

@@ -1,5 +1,6 @@
 /* What ScatterElements was called before opset 11. */
 #include "ops/common/scatter.h"
+#include "ops/common/data.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -22,4 +23,5 @@ const md_op md_op_scatter = {
     .until = 10,
     .infer = infer,
     .run = run,
+    .data = md_data__moves_0_2,
 };

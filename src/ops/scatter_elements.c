@@ -1,4 +1,5 @@
 /* out = data; out[..., indices[i], ...] = updates[i] along one axis. */
+#include "ops/common/data.h"
 #include "ops/common/scatter.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -21,4 +22,5 @@ const md_op md_op_scatter_elements = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .data = md_data__moves_0_2,
 };

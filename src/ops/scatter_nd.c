@@ -1,4 +1,5 @@
 /* out = data; out[indices[i, :], ...] = updates[i, ...]. */
+#include "ops/common/data.h"
 #include "ops/common/gather.h"
 #include "ops/common/scatter.h"
 
@@ -90,4 +91,5 @@ const md_op md_op_scatter_nd = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .data = md_data__moves_0_2,
 };

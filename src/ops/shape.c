@@ -1,3 +1,4 @@
+#include "ops/common/data.h"
 #include "ops/common/util.h"
 
 /* start and end clamped to [0, rank]. */
@@ -55,6 +56,8 @@ const md_op md_op_shape = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__shape,
 };

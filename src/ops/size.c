@@ -1,3 +1,4 @@
+#include "ops/common/data.h"
 #include "ops/common/util.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -31,6 +32,8 @@ const md_op md_op_size = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__size,
 };

@@ -1,4 +1,5 @@
 /* Bounds are attributes before opset 10, then inputs. */
+#include "ops/common/data.h"
 #include "ops/common/util.h"
 
 typedef struct bounds {
@@ -71,6 +72,70 @@ static void resolve(const bounds *b, int i, int64_t n, int64_t *first,
     *count = (int64_t)(span / by + (span % by != 0));
 }
 
+/* v, cut to what is on an axis of n.  Ends as large as this mean the end. */
+static md_status cut(const md_infer *c, md_dim *out, md_dim v, md_dim n,
+                     md_error *err)
+{
+    md_dim unused;
+
+    if (md_dim_is_const(v) && v.k >= INT32_MAX) {
+        *out = n;
+        return md_dim__derive(c, &unused, MD_EXPR_AT_LEAST, v, n, err);
+    }
+    MD_TRY(md_dim__derive(c, out, MD_EXPR_WRAP, v, n, err));
+    MD_TRY(md_dim__derive(c, out, MD_EXPR_MAX, *out, MD_DIM(0), err));
+    return md_dim__derive(c, out, MD_EXPR_MIN, *out, n, err);
+}
+
+/* The number of elements from `from` to `to` along an axis of n, where sizes
+ * are not known yet. */
+static md_status count_symbolic(const md_infer *c, md_dim *n, md_dim from,
+                                md_dim to, int64_t step, md_error *err)
+{
+    bool whole = md_dim_is_const(from) && md_dim_is_const(to) &&
+                 (from.k == -1 || from.k == INT64_MAX) && to.k < INT32_MIN &&
+                 step < 0 && step > INT32_MIN;
+    md_dim all = *n;
+
+    if (!c->model || (!whole && (step <= 0 || step > INT32_MAX)))
+        return md_infer__fresh(c, n, err);
+    if (!whole) {
+        MD_TRY(cut(c, &from, from, all, err));
+        MD_TRY(cut(c, &to, to, all, err));
+        MD_TRY(md_dim__derive(c, &from, MD_EXPR_MUL, from, MD_DIM(-1), err));
+        MD_TRY(md_dim__derive(c, &all, MD_EXPR_ADD, to, from, err));
+        MD_TRY(md_dim__derive(c, &all, MD_EXPR_MAX, all, MD_DIM(0), err));
+    }
+    step = step < 0 ? -step : step;
+    MD_TRY(md_dim__derive(c, &all, MD_EXPR_ADD, all, MD_DIM(step - 1), err));
+    return md_dim__derive(c, n, MD_EXPR_DIV, all, MD_DIM(step), err);
+}
+
+/* What is left of the axes; bounds may depend on sizes, axes and steps not. */
+static md_status slice_dims(const md_infer *c, md_type *t, bounds *b,
+                            md_error *err)
+{
+    md_dims from, to;
+
+    MD_TRY(md_infer__moved_dims(c, "starts", 10, 1, &from, err));
+    MD_TRY(md_infer__moved_dims(c, "ends", 10, 2, &to, err));
+    for (int i = 0; i < b->starts.n; i++) {
+        md_dim *d = &t->dim[b->axes.v[i]];
+        int64_t first, count;
+
+        if (!from.known || !to.known || !b->steps.known) {
+            MD_TRY(md_infer__fresh(c, d, err));
+        } else if (b->starts.known && b->ends.known && md_dim_is_const(*d)) {
+            resolve(b, i, d->k, &first, &count);
+            *d = MD_DIM(count);
+        } else {
+            MD_TRY(
+                count_symbolic(c, d, from.v[i], to.v[i], b->steps.v[i], err));
+        }
+    }
+    return MD_OK;
+}
+
 static md_status infer(const md_infer *c, md_error *err)
 {
     const md_type *in = c->in[0];
@@ -90,19 +155,7 @@ static md_status infer(const md_infer *c, md_error *err)
     for (int i = 0; !b.steps.known && i < MD_INTS_MAX; i++)
         b.steps.v[i] = 1; /* for the check that none is 0 */
     MD_TRY(complete(&b, in->rank, err));
-    for (int i = 0; i < b.starts.n; i++) {
-        md_dim *d = &t.dim[b.axes.v[i]];
-        bool known = b.starts.known && b.ends.known && b.steps.known;
-        int64_t first, count;
-
-        if (known && md_dim_is_const(*d)) {
-            resolve(&b, i, d->k, &first, &count);
-            *d = MD_DIM(count);
-        } else if (!known || b.starts.v[i] != 0 || b.steps.v[i] != 1 ||
-                   b.ends.v[i] < INT32_MAX) {
-            MD_TRY(md_infer__fresh(c, d, err));
-        }
-    }
+    MD_TRY(slice_dims(c, &t, &b, err));
     md_infer__give(c, 0, &t);
     return MD_OK;
 }
@@ -146,6 +199,8 @@ const md_op md_op_slice = {
     .in_max = 5,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__moves_0,
 };

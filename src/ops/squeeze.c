@@ -1,3 +1,4 @@
+#include "ops/common/data.h"
 #include "ops/common/view.h"
 
 /* Axes that are known only while running: their number tells the rank.  As
@@ -10,8 +11,8 @@ static md_status infer_later(const md_infer *c, int n, md_error *err)
     if (in->has_rank && n >= 0 && n <= in->rank)
         MD_TRY(md_infer__fresh_type(c, &t, t.dtype, in->rank - n, err));
     for (int i = 0; in->has_rank && n == in->rank && i < n; i++)
-        MD_TRY(md_infer__same_dim(in->dim[i], MD_DIM(1), "a squeezed dimension",
-                                  err));
+        MD_TRY(md_infer__must_equal(c, in->dim[i], MD_DIM(1),
+                                    "a squeezed dimension", err));
     md_infer__give(c, 0, &t);
     return MD_OK;
 }
@@ -30,8 +31,8 @@ static md_status infer(const md_infer *c, md_error *err)
         return infer_later(c, axes.n, err);
     MD_TRY(md_infer__axes(&axes, in->rank, err));
     for (int i = 0; i < axes.n; i++) {
-        MD_TRY(md_infer__same_dim(in->dim[axes.v[i]], MD_DIM(1),
-                                  "a squeezed dimension", err));
+        MD_TRY(md_infer__must_equal(c, in->dim[axes.v[i]], MD_DIM(1),
+                                    "a squeezed dimension", err));
         drop |= UINT32_C(1) << axes.v[i];
     }
     t.has_rank = true;
@@ -60,7 +61,8 @@ const md_op md_op_squeeze = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
-    .flags = MD_OP_VIEW,
+    .flags = MD_OP_VIEW | MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__moves_0,
 };

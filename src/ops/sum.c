@@ -1,3 +1,4 @@
+#include "ops/common/data.h"
 #include "ops/common/elementwise.h"
 
 static const md_binary binary = {
@@ -15,7 +16,8 @@ const md_op md_op_sum = {
     .in_max = -1,
     .out_min = 1,
     .out_max = 1,
-    .flags = MD_OP_INPLACE,
+    .flags = MD_OP_INPLACE | MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__add,
 };

@@ -1,4 +1,5 @@
 /* Before opset 6: tiles and axis, two numbers of the input's type. */
+#include "ops/common/data.h"
 #include "ops/common/util.h"
 
 /* One number, by which only its one axis is repeated. */
@@ -22,20 +23,28 @@ static md_status old_repeats(const md_infer *c, md_ints *out, md_error *err)
     return MD_OK;
 }
 
-static md_status find_repeats(const md_infer *c, md_ints *out, md_error *err)
+static md_status find_repeats(const md_infer *c, md_dims *out, md_error *err)
 {
-    if (c->opset < 6)
-        return old_repeats(c, out, err);
+    md_ints old;
+
+    if (c->opset < 6) {
+        MD_TRY(old_repeats(c, &old, err));
+        *out = (md_dims){ old.given, old.known, old.n, { { 0 } } };
+        for (int i = 0; i < old.n; i++)
+            out->v[i] = MD_DIM(old.v[i]);
+        return MD_OK;
+    }
     if (c->node->n_in > 2)
         return md_fail(err, MD_INVALID, "Tile has %u inputs, 2 expected",
                        (unsigned)c->node->n_in);
     MD_TRY(md_infer__need(c, 1, MD_T(I64), err));
-    return md_infer__input_ints(c, 1, out, err);
+    return md_infer__input_dims(c, 1, out, err);
 }
 
 static md_status infer(const md_infer *c, md_error *err)
 {
-    md_ints repeats;
+    md_dims repeats;
+    md_dim unused;
     md_type t;
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
@@ -47,11 +56,14 @@ static md_status infer(const md_infer *c, md_error *err)
     for (int i = 0; t.has_rank && i < t.rank; i++) {
         if (!repeats.known)
             MD_TRY(md_infer__fresh(c, &t.dim[i], err));
-        else if (repeats.v[i] < 0)
+        else if (md_dim_is_const(repeats.v[i]) && repeats.v[i].k < 0)
             return md_fail(err, MD_INVALID, "a repeat is %lld",
-                           (long long)repeats.v[i]);
+                           (long long)repeats.v[i].k);
         else
-            MD_TRY(md_dim__affine(&t.dim[i], t.dim[i], repeats.v[i], 0, err));
+            MD_TRY(md_dim__mul(c, &t.dim[i], repeats.v[i], t.dim[i], err));
+        if (repeats.known)
+            MD_TRY(md_dim__derive(c, &unused, MD_EXPR_AT_LEAST, repeats.v[i],
+                                  MD_DIM(0), err));
     }
     md_infer__give(c, 0, &t);
     return MD_OK;
@@ -136,6 +148,8 @@ const md_op md_op_tile = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__moves_0,
 };

@@ -7,32 +7,39 @@
 static md_status infer(const md_infer *c, md_error *err)
 {
     const md_type *in = c->in[0];
-    md_ints k = { .known = true, .n = 1 };
+    md_dims k = { .known = true, .n = 1 };
+    md_dim unused;
     md_type t;
     int axis;
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_NUMBER, err));
     MD_TRY(md_infer__rank(c, 0, 1, MD_RANK_MAX, err));
     MD_TRY(md_infer__moved(c, "k", 10, 1, err));
-    k.v[0] = md_node_attr_i(c->node, "k", -1);
+    k.v[0] = MD_DIM(md_node_attr_i(c->node, "k", -1));
     if (c->opset >= 10) {
         MD_TRY(md_infer__need(c, 1, MD_T(I64), err));
-        MD_TRY(md_infer__input_ints(c, 1, &k, err));
-        MD_TRY(md_infer__length(c->in[1], MD_DIM(1), "k", err));
+        MD_TRY(md_infer__input_dims(c, 1, &k, err));
+        MD_TRY(md_infer__must_length(c, 1, MD_DIM(1), "k", err));
     }
-    if (k.known && k.v[0] < 0)
-        return md_fail(err, MD_INVALID, "k is %lld", (long long)k.v[0]);
+    if (k.known && md_dim_is_const(k.v[0]) && k.v[0].k < 0)
+        return md_fail(err, MD_INVALID, "k is %lld", (long long)k.v[0].k);
     t = *in;
     if (in->has_rank) {
         MD_TRY(md_axis_normalize(&axis, md_node_attr_i(c->node, "axis", -1),
                                  in->rank, err));
-        if (k.known && md_dim_is_const(in->dim[axis]) &&
-            k.v[0] > in->dim[axis].k)
-            return md_fail(err, MD_INVALID, "k is %lld for an axis of %lld",
-                           (long long)k.v[0], (long long)in->dim[axis].k);
-        t.dim[axis] = MD_DIM(k.v[0]);
-        if (!k.known)
+        if (!k.known) {
             MD_TRY(md_infer__fresh(c, &t.dim[axis], err));
+        } else if (md_dim_is_const(k.v[0]) && md_dim_is_const(in->dim[axis]) &&
+                   k.v[0].k > in->dim[axis].k) {
+            return md_fail(err, MD_INVALID, "k is %lld for an axis of %lld",
+                           (long long)k.v[0].k, (long long)in->dim[axis].k);
+        } else {
+            MD_TRY(md_dim__derive(c, &unused, MD_EXPR_AT_LEAST, k.v[0],
+                                  MD_DIM(0), err));
+            MD_TRY(md_dim__derive(c, &unused, MD_EXPR_AT_LEAST, in->dim[axis],
+                                  k.v[0], err));
+            t.dim[axis] = k.v[0];
+        }
     }
     md_infer__give(c, 0, &t);
     t.dtype = MD_DTYPE_I64;
@@ -245,6 +252,7 @@ const md_op md_op_top_k = {
     .in_max = 2,
     .out_min = 2,
     .out_max = 2,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
 };

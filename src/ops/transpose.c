@@ -1,3 +1,4 @@
+#include "ops/common/data.h"
 #include "ops/common/util.h"
 #include "ops/lower.h"
 
@@ -70,7 +71,9 @@ const md_op md_op_transpose = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__moves_0,
     .fast = &md_fast_transpose,
 };

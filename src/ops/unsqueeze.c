@@ -1,3 +1,4 @@
+#include "ops/common/data.h"
 #include "ops/common/view.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -48,7 +49,8 @@ const md_op md_op_unsqueeze = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
-    .flags = MD_OP_VIEW,
+    .flags = MD_OP_VIEW | MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__moves_0,
 };

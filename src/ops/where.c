@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "ops/common/data.h"
 #include "ops/common/elementwise.h"
 
 /* Types of whole bytes. */
@@ -94,6 +95,8 @@ const md_op md_op_where = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .data = md_data__moves_1_2,
 };

@@ -47,6 +47,7 @@ static md_status check_inference(run *r)
     const md_graph *g = r->model->graph;
     const md_tensor *in[VALUES_MAX] = { NULL };
     const md_node *n = g->nodes[0];
+    int64_t opset;
 
     if (g->n_nodes != 1 || n->n_in > VALUES_MAX || n->n_out > g->n_outputs)
         return MD_OK;
@@ -62,8 +63,9 @@ static md_status check_inference(run *r)
         if (n->out[i] == MD_VALUE_NONE)
             return MD_OK;
     }
-    if (opeval_infer_agrees(r->model, n, md_model_opset(r->model, n->domain),
-                            in, r->got))
+    opset = md_model_opset(r->model, n->domain);
+    if (opeval_infer_agrees(r->model, n, opset, in, r->got) &&
+        opeval_symbols_agree(r->model, n, opset, in, r->got))
         return MD_OK;
     return md_fail(&r->err, MD_MISMATCH, "inference contradicts the result");
 }

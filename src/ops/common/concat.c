@@ -12,8 +12,8 @@ static md_status join(const md_infer *c, md_type *t, const md_type *in,
             MD_TRY(md_dim__add(c, &t->dim[i], t->dim[i], in->dim[i], err));
             continue;
         }
-        MD_TRY(md_infer__same_dim(in->dim[i], t->dim[i],
-                                  "a dimension beside the axis", err));
+        MD_TRY(md_infer__must_equal(c, in->dim[i], t->dim[i],
+                                    "a dimension beside the axis", err));
         if (!md_dim_is_const(t->dim[i]))
             t->dim[i] = in->dim[i];
     }

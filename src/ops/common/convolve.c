@@ -5,7 +5,7 @@
 static md_status check_channels(const md_infer *c, const md_type *x,
                                 const md_type *w, int64_t group, md_error *err)
 {
-    md_dim channels;
+    md_dim channels, unused;
 
     if (group < 1 || group > INT32_MAX)
         return md_fail(err, MD_INVALID, "group is %lld, at least 1 expected",
@@ -18,11 +18,13 @@ static md_status check_channels(const md_infer *c, const md_type *x,
                        "(group %lld)",
                        (long long)x->dim[1].k, (long long)channels.k,
                        (long long)group);
+    MD_TRY(md_infer__must_equal(c, channels, x->dim[1], "input channels", err));
     if (md_dim_is_const(w->dim[0]) && w->dim[0].k % group != 0)
         return md_fail(err, MD_INVALID,
                        "%lld output channels are not divisible by group %lld",
                        (long long)w->dim[0].k, (long long)group);
-    return MD_OK;
+    return md_dim__derive(c, &unused, MD_EXPR_EXACT, w->dim[0], MD_DIM(group),
+                          err);
 }
 
 /* Kernel sizes from the weight; false when one is not known. */

@@ -49,7 +49,7 @@ static md_status read_lists(const md_node *n, int axes, md_ints *extra,
 static md_status check(const md_infer *c, int64_t group, md_error *err)
 {
     const md_type *x = c->in[0], *w = c->in[1];
-    md_dim oc;
+    md_dim oc, channels;
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT, err));
     MD_TRY(md_infer__need(c, 1, MD_TYPES_FLOAT, err));
@@ -61,15 +61,16 @@ static md_status check(const md_infer *c, int64_t group, md_error *err)
     if (!x->has_rank || !w->has_rank)
         return MD_OK;
     MD_TRY(md_infer__rank(c, 1, x->rank, x->rank, err));
-    MD_TRY(
-        md_infer__same_dim(w->dim[0], x->dim[1], "input channels of w", err));
-    if (md_dim_is_const(x->dim[1]) && x->dim[1].k % group != 0)
+    MD_TRY(md_infer__must_equal(c, w->dim[0], x->dim[1], "input channels of w",
+                                err));
+    channels = md_dim_is_const(x->dim[1]) ? x->dim[1] : w->dim[0];
+    if (md_dim_is_const(channels) && channels.k % group != 0)
         return md_fail(err, MD_INVALID,
                        "%lld channels are not divisible by group %lld",
-                       (long long)x->dim[1].k, (long long)group);
+                       (long long)channels.k, (long long)group);
     MD_TRY(md_dim__mul(c, &oc, w->dim[1], MD_DIM(group), err));
     if (md_infer_has(c, 2))
-        MD_TRY(md_infer__length(c->in[2], oc, "bias", err));
+        MD_TRY(md_infer__must_length(c, 2, oc, "bias", err));
     return MD_OK;
 }
 
@@ -80,6 +81,7 @@ static md_status resolve(const md_infer *c, md_window *w, md_type *t,
     const md_type *x = c->in[0], *tw = c->in[1];
     int64_t kernel[MD_SPATIAL_MAX];
     md_ints extra, shape;
+    md_dim unused;
 
     *known = tw->has_rank;
     for (int i = 2; *known && i < x->rank; i++) {
@@ -97,6 +99,9 @@ static md_status resolve(const md_infer *c, md_window *w, md_type *t,
     for (int i = 0; i < w->n; i++)
         MD_TRY(
             axis_out(w, i, x->dim[2 + i], &extra, &shape, &t->dim[2 + i], err));
+    for (int i = 2; i < t->rank; i++)
+        MD_TRY(md_dim__derive(c, &unused, MD_EXPR_AT_LEAST, t->dim[i],
+                              MD_DIM(0), err));
     return MD_OK;
 }
 

@@ -395,8 +395,8 @@ static md_status infer_old(const md_infer *c, const md_binary *b, md_type *t,
     MD_TRY(old_axis(&axis, c->node, b, x->rank, y->rank, err));
     for (int i = 0; i < y->rank; i++) {
         if (!spreads || !md_dim_equal(y->dim[i], MD_DIM(1)))
-            MD_TRY(md_infer__same_dim(y->dim[i], x->dim[axis + i],
-                                      "a dimension of input 1", err));
+            MD_TRY(md_infer__must_equal(c, y->dim[i], x->dim[axis + i],
+                                        "a dimension of input 1", err));
     }
     return MD_OK;
 }
@@ -442,17 +442,19 @@ md_status md_binary__run(md_exec *x, const md_binary *b, md_infer_fn *infer,
     return md_binary__chain(x, out, x->in[0], &(md_link){ b, &y }, 1, err);
 }
 
-static md_status check_same_shape(const md_type *a, const md_type *b,
+static md_status check_same_shape(const md_infer *c, const md_type *a,
                                   uint32_t i, md_error *err)
 {
+    const md_type *b = c->in[i];
+
     if (!a->has_rank || !b->has_rank)
         return MD_OK;
     if (a->rank != b->rank)
         return md_fail(err, MD_INVALID, "input %u has rank %d, %d expected",
                        (unsigned)i, b->rank, a->rank);
     for (int d = 0; d < a->rank; d++)
-        MD_TRY(md_infer__same_dim(b->dim[d], a->dim[d],
-                                  "a dimension of the inputs", err));
+        MD_TRY(md_infer__must_equal(c, b->dim[d], a->dim[d],
+                                    "a dimension of the inputs", err));
     return MD_OK;
 }
 
@@ -469,7 +471,7 @@ md_status md_variadic__infer(const md_infer *c, const md_binary *b,
         if (!t.dtype)
             t.dtype = c->in[i]->dtype;
         if (c->opset < 8)
-            MD_TRY(check_same_shape(&t, c->in[i], i, err));
+            MD_TRY(check_same_shape(c, &t, i, err));
         MD_TRY(md_infer__broadcast(c, &t, &t, c->in[i], err));
     }
     md_infer__give(c, 0, &t);

@@ -77,6 +77,15 @@ md_status md_infer__same_dim(md_dim a, md_dim b, const char *what,
                    (long long)a.k, (long long)b.k);
 }
 
+md_status md_infer__must_equal(const md_infer *c, md_dim a, md_dim b,
+                               const char *what, md_error *err)
+{
+    md_dim unused;
+
+    MD_TRY(md_infer__same_dim(a, b, what, err));
+    return md_dim__derive(c, &unused, MD_EXPR_EQUAL, a, b, err);
+}
+
 md_status md_infer__length(const md_type *t, md_dim n, const char *what,
                            md_error *err)
 {
@@ -93,6 +102,18 @@ md_status md_infer__length(const md_type *t, md_dim n, const char *what,
         return md_fail(err, MD_INVALID, "%s has %lld elements, %lld expected",
                        what, (long long)len.k, (long long)n.k);
     return MD_OK;
+}
+
+md_status md_infer__must_length(const md_infer *c, uint32_t i, md_dim n,
+                                const char *what, md_error *err)
+{
+    const md_type *t = c->in[i];
+
+    MD_TRY(md_infer__length(t, n, what, err));
+    if (!t->has_rank)
+        return MD_OK;
+    return md_infer__must_equal(c, t->rank == 1 ? t->dim[0] : MD_DIM(1), n,
+                                what, err);
 }
 
 void md_infer__give(const md_infer *c, uint32_t o, const md_type *t)
@@ -130,28 +151,15 @@ md_status md_infer__fresh_type(const md_infer *c, md_type *out, md_dtype dtype,
     return MD_OK;
 }
 
-/* One dimension of a broadcast.  A symbol may stand for 1, so against another
- * symbol nothing is known; against a constant above 1 the constant wins. */
 static md_status broadcast_dim(const md_infer *c, md_dim *out, md_dim a,
                                md_dim b, md_error *err)
 {
-    bool ca = md_dim_is_const(a), cb = md_dim_is_const(b);
-
-    if (md_dim_equal(a, b) || (cb && b.k == 1))
-        *out = a;
-    else if (ca && a.k == 1)
-        *out = b;
-    else if (ca && cb)
+    if (md_dim_is_const(a) && md_dim_is_const(b) && a.k != b.k && a.k != 1 &&
+        b.k != 1)
         return md_fail(err, MD_INVALID,
                        "dimensions %lld and %lld do not broadcast",
                        (long long)a.k, (long long)b.k);
-    else if (ca)
-        *out = a;
-    else if (cb)
-        *out = b;
-    else
-        return md_infer__fresh(c, out, err);
-    return MD_OK;
+    return md_dim__derive(c, out, MD_EXPR_BROADCAST, a, b, err);
 }
 
 md_status md_infer__broadcast(const md_infer *c, md_type *out, const md_type *a,
@@ -233,6 +241,30 @@ md_status md_infer__input_ints(const md_infer *c, uint32_t i, md_ints *out,
     return MD_OK;
 }
 
+static md_dims as_dims(const md_ints *ints)
+{
+    md_dims d = { ints->given, ints->known, ints->n, { { 0 } } };
+
+    for (int k = 0; ints->known && k < ints->n; k++)
+        d.v[k] = MD_DIM(ints->v[k]);
+    return d;
+}
+
+md_status md_infer__input_dims(const md_infer *c, uint32_t i, md_dims *out,
+                               md_error *err)
+{
+    md_ints ints;
+
+    MD_TRY(md_infer__input_ints(c, i, &ints, err));
+    *out = as_dims(&ints);
+    if (!ints.given || ints.known || ints.n < 0 || !c->din || !c->din[i])
+        return MD_OK;
+    out->known = true;
+    for (int k = 0; k < ints.n; k++)
+        out->v[k] = c->din[i][k];
+    return MD_OK;
+}
+
 md_status md_infer__moved(const md_infer *c, const char *name, int64_t since,
                           uint32_t i, md_error *err)
 {
@@ -270,6 +302,39 @@ md_status md_infer__check_shape(const md_ints *dims, md_error *err)
     return MD_OK;
 }
 
+md_status md_infer__moved_dims(const md_infer *c, const char *name,
+                               int64_t since, uint32_t i, md_dims *out,
+                               md_error *err)
+{
+    md_ints ints;
+
+    MD_TRY(md_infer__moved(c, name, since, i, err));
+    if (c->opset >= since)
+        return md_infer__input_dims(c, i, out, err);
+    MD_TRY(md_infer__attr_ints(c->node, name, &ints, err));
+    *out = as_dims(&ints);
+    return MD_OK;
+}
+
+md_status md_infer__shape_dims(const md_infer *c, uint32_t i, md_dims *out,
+                               md_error *err)
+{
+    md_dim unused;
+
+    MD_TRY(md_infer__input_dims(c, i, out, err));
+    if (out->n > MD_RANK_MAX)
+        return md_fail(err, MD_UNSUPPORTED, "rank %d, at most %d expected",
+                       out->n, MD_RANK_MAX);
+    for (int k = 0; out->known && k < out->n; k++) {
+        if (md_dim_is_const(out->v[k]) && out->v[k].k < 0)
+            return md_fail(err, MD_INVALID, "shape has the dimension %lld",
+                           (long long)out->v[k].k);
+        MD_TRY(md_dim__derive(c, &unused, MD_EXPR_AT_LEAST, out->v[k],
+                              MD_DIM(0), err));
+    }
+    return MD_OK;
+}
+
 md_status md_infer__shape_input(const md_infer *c, uint32_t i, md_ints *out,
                                 md_error *err)
 {
@@ -277,8 +342,8 @@ md_status md_infer__shape_input(const md_infer *c, uint32_t i, md_ints *out,
     return md_infer__check_shape(out, err);
 }
 
-md_status md_infer__give_shape(const md_infer *c, md_type *t,
-                               const md_ints *dims, md_error *err)
+md_status md_infer__give_dims(const md_infer *c, md_type *t,
+                              const md_dims *dims, md_error *err)
 {
     if (dims->n >= 0 && !dims->known) {
         MD_TRY(md_infer__fresh_type(c, t, t->dtype, dims->n, err));
@@ -286,10 +351,18 @@ md_status md_infer__give_shape(const md_infer *c, md_type *t,
         t->has_rank = true;
         t->rank = dims->n;
         for (int i = 0; i < dims->n; i++)
-            t->dim[i] = MD_DIM(dims->v[i]);
+            t->dim[i] = dims->v[i];
     }
     md_infer__give(c, 0, t);
     return MD_OK;
+}
+
+md_status md_infer__give_shape(const md_infer *c, md_type *t,
+                               const md_ints *dims, md_error *err)
+{
+    md_dims d = as_dims(dims);
+
+    return md_infer__give_dims(c, t, &d, err);
 }
 
 md_status md_infer__axes(md_ints *axes, int rank, md_error *err)
@@ -326,6 +399,27 @@ md_status md_dim__affine(md_dim *out, md_dim d, int64_t mul, int64_t add,
     return MD_OK;
 }
 
+md_status md_dim__derive(const md_infer *c, md_dim *out, md_expr_kind kind,
+                         md_dim a, md_dim b, md_error *err)
+{
+    if (c->model || (md_dim_is_const(a) && md_dim_is_const(b)))
+        return md_dim_derive(out, c->model, kind, a, b, err);
+    /* A symbol may stand for 1; against a constant above that the constant
+     * wins. */
+    if (kind == MD_EXPR_BROADCAST &&
+        (md_dim_equal(a, b) || (md_dim_is_const(a) && a.k != 1) ||
+         (md_dim_is_const(b) && b.k == 1))) {
+        *out = a;
+        return MD_OK;
+    }
+    if (kind == MD_EXPR_BROADCAST &&
+        (md_dim_is_const(a) || md_dim_is_const(b))) {
+        *out = b;
+        return MD_OK;
+    }
+    return md_infer__fresh(c, out, err);
+}
+
 md_status md_dim__mul(const md_infer *c, md_dim *out, md_dim a, md_dim b,
                       md_error *err)
 {
@@ -333,23 +427,17 @@ md_status md_dim__mul(const md_infer *c, md_dim *out, md_dim a, md_dim b,
         return md_dim__affine(out, b, a.k, 0, err);
     if (md_dim_is_const(b))
         return md_dim__affine(out, a, b.k, 0, err);
-    return md_infer__fresh(c, out, err);
+    return md_dim__derive(c, out, MD_EXPR_MUL, a, b, err);
 }
 
 md_status md_dim__add(const md_infer *c, md_dim *out, md_dim a, md_dim b,
                       md_error *err)
 {
-    md_dim r = a;
-
     if (md_dim_is_const(a))
         return md_dim__affine(out, b, 1, a.k, err);
     if (md_dim_is_const(b))
         return md_dim__affine(out, a, 1, b.k, err);
-    if (a.sym != b.sym)
-        return md_infer__fresh(c, out, err);
-    if (!md_add_i64(&r.k, a.k, b.k) || !md_add_i64(&r.scale, a.scale, b.scale))
-        return md_fail(err, MD_TOO_LARGE, "a dimension overflows");
-    return md_dim__affine(out, r, 1, 0, err);
+    return md_dim__derive(c, out, MD_EXPR_ADD, a, b, err);
 }
 
 md_status md_dim__span(const md_infer *c, md_dim *out, const md_type *t,

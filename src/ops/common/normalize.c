@@ -39,8 +39,9 @@ md_status md_normalize__infer_rows(const md_infer *c, int *axis, md_error *err)
                               err));
         MD_TRY(md_infer__broadcast(c, &whole, in, c->in[i], err));
         for (int d = 0; whole.has_rank && d < whole.rank; d++)
-            MD_TRY(md_infer__same_dim(whole.dim[d], in->dim[d],
-                                      "scale or bias broadcasts to what", err));
+            MD_TRY(md_infer__must_equal(c, whole.dim[d], in->dim[d],
+                                        "scale or bias broadcasts to what",
+                                        err));
     }
     MD_TRY(md_infer__need(c, 1, MD_TYPES_FLOAT, err));
     if (in->has_rank)

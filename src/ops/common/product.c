@@ -49,7 +49,7 @@ md_status md_matmul__infer(const md_infer *c, uint32_t ia, uint32_t ib,
 {
     md_type a = *c->in[ia], b = *c->in[ib], t = { .dtype = dtype };
     bool row = a.rank > 1, col = b.rank > 1;
-    md_dim m, n;
+    md_dim m, n, k;
 
     MD_TRY(md_infer__rank(c, ia, 1, MD_RANK_MAX, err));
     MD_TRY(md_infer__rank(c, ib, 1, MD_RANK_MAX, err));
@@ -59,14 +59,15 @@ md_status md_matmul__infer(const md_infer *c, uint32_t ia, uint32_t ib,
     }
     as_matrix(&a, true);
     as_matrix(&b, false);
-    if (md_dim_is_const(a.dim[a.rank - 1]) &&
-        md_dim_is_const(b.dim[b.rank - 2]) &&
-        a.dim[a.rank - 1].k != b.dim[b.rank - 2].k)
+    k = a.dim[a.rank - 1];
+    if (md_dim_is_const(k) && md_dim_is_const(b.dim[b.rank - 2]) &&
+        k.k != b.dim[b.rank - 2].k)
         return md_fail(err, MD_INVALID,
                        "a has %lld columns and b %lld rows, the same number "
                        "expected",
-                       (long long)a.dim[a.rank - 1].k,
-                       (long long)b.dim[b.rank - 2].k);
+                       (long long)k.k, (long long)b.dim[b.rank - 2].k);
+    MD_TRY(
+        md_infer__must_equal(c, k, b.dim[b.rank - 2], "the columns of a", err));
     m = a.dim[a.rank - 2];
     n = b.dim[b.rank - 1];
     a.rank -= 2;

@@ -24,6 +24,9 @@ md_status md_resample__size(int64_t *out, int64_t n, float scale, md_error *err)
 md_status md_resample__dim(const md_infer *c, md_dim *out, md_dim n,
                            float scale, md_error *err)
 {
+    int64_t down = 16;
+    float parts = scale * (float)down;
+    md_dim unused;
     int64_t size;
 
     if (md_dim_is_const(n)) {
@@ -31,9 +34,16 @@ md_status md_resample__dim(const md_infer *c, md_dim *out, md_dim n,
         *out = MD_DIM(size);
         return MD_OK;
     }
-    if (scale >= 1.0f && scale < 0x1p20f && scale == floorf(scale))
-        return md_dim__affine(out, n, (int64_t)scale, 0, err);
-    return md_infer__fresh(c, out, err);
+    if (!(scale > 0.0f && scale < 0x1p20f) || parts != floorf(parts) ||
+        parts >= 0x1p20f || !c->model)
+        return md_infer__fresh(c, out, err);
+    /* up / down of n, cut: what floats give too while they are exact */
+    if (scale == floorf(scale))
+        down = 1;
+    MD_TRY(md_dim__affine(&n, n, (int64_t)(scale * (float)down), 0, err));
+    MD_TRY(
+        md_dim__derive(c, &unused, MD_EXPR_AT_LEAST, MD_DIM(1 << 24), n, err));
+    return md_dim__derive(c, out, MD_EXPR_DIV, n, MD_DIM(down), err);
 }
 
 /* The resized length before it was cut to a whole number, as the standard

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/size.h"
+#include "graph/expr.h"
 #include "ops/op.h"
 
 /* Sets of element types, one bit each. */
@@ -39,6 +40,14 @@ typedef struct md_ints {
     int64_t v[MD_INTS_MAX];
 } md_ints;
 
+/* The same, where the integers may depend on sizes. */
+typedef struct md_dims {
+    bool given;
+    bool known;
+    int n;
+    md_dim v[MD_INTS_MAX];
+} md_dims;
+
 /* --- inference: checks ------------------------------------------------- */
 
 /* Input i is there, is a tensor, and its element type (if known) is in the
@@ -66,6 +75,15 @@ md_status md_infer__length(const md_type *t, md_dim n, const char *what,
 /* MD_INVALID when two dimensions are constants and differ. */
 md_status md_infer__same_dim(md_dim a, md_dim b, const char *what,
                              md_error *err);
+
+/* a and b are one size: MD_INVALID when they are not, and noted where that
+ * depends on sizes not known yet. */
+md_status md_infer__must_equal(const md_infer *c, md_dim a, md_dim b,
+                               const char *what, md_error *err);
+
+/* md_infer__length in which a length not known yet is noted as well. */
+md_status md_infer__must_length(const md_infer *c, uint32_t i, md_dim n,
+                                const char *what, md_error *err);
 
 /* --- inference: results ------------------------------------------------ */
 
@@ -105,6 +123,10 @@ md_status md_infer__attr_ints(const md_node *n, const char *name, md_ints *out,
 md_status md_infer__input_ints(const md_infer *c, uint32_t i, md_ints *out,
                                md_error *err);
 
+/* The same as dimensions, also where they depend on sizes. */
+md_status md_infer__input_dims(const md_infer *c, uint32_t i, md_dims *out,
+                               md_error *err);
+
 /* What was attribute `name` before opset `since` and is input i since then is
  * not given in the other way. */
 md_status md_infer__moved(const md_infer *c, const char *name, int64_t since,
@@ -119,13 +141,21 @@ md_status md_infer__moved_ints(const md_infer *c, const char *name,
 /* At most MD_RANK_MAX dimensions, none negative. */
 md_status md_infer__check_shape(const md_ints *dims, md_error *err);
 
+md_status md_infer__moved_dims(const md_infer *c, const char *name,
+                               int64_t since, uint32_t i, md_dims *out,
+                               md_error *err);
+
 /* Input i as a shape: at most MD_RANK_MAX dimensions, none negative. */
 md_status md_infer__shape_input(const md_infer *c, uint32_t i, md_ints *out,
                                 md_error *err);
+md_status md_infer__shape_dims(const md_infer *c, uint32_t i, md_dims *out,
+                               md_error *err);
 
 /* Output 0 of t's element type with these dimensions, as far as known. */
 md_status md_infer__give_shape(const md_infer *c, md_type *t,
                                const md_ints *dims, md_error *err);
+md_status md_infer__give_dims(const md_infer *c, md_type *t,
+                              const md_dims *dims, md_error *err);
 
 /* Axes normalised to [0, rank) and free of duplicates. */
 md_status md_infer__axes(md_ints *axes, int rank, md_error *err);
@@ -137,11 +167,15 @@ md_status md_infer__axes(md_ints *axes, int rank, md_error *err);
 md_status md_dim__affine(md_dim *out, md_dim d, int64_t mul, int64_t add,
                          md_error *err);
 
-/* out = a * b; fresh when both are symbolic. */
+/* md_dim_derive; in an execution, where nothing is derived, fresh. */
+md_status md_dim__derive(const md_infer *c, md_dim *out, md_expr_kind kind,
+                         md_dim a, md_dim b, md_error *err);
+
+/* out = a * b. */
 md_status md_dim__mul(const md_infer *c, md_dim *out, md_dim a, md_dim b,
                       md_error *err);
 
-/* out = a + b; fresh when the symbols differ. */
+/* out = a + b. */
 md_status md_dim__add(const md_infer *c, md_dim *out, md_dim a, md_dim b,
                       md_error *err);
 

@@ -91,6 +91,33 @@ static void pad_same(md_window *w, int i, int64_t in, int64_t out, int64_t span)
     w->hi[i] = pad - w->lo[i];
 }
 
+/* The number of windows in an axis whose size is not known yet. */
+static md_status symbolic_out(const md_infer *c, const md_window *w, int i,
+                              md_dim in, md_dim *out, md_error *err)
+{
+    md_dim by = MD_DIM(w->stride[i]), room, most, unused;
+    int64_t span = (w->kernel[i] - 1) * w->dilation[i] + 1;
+    int64_t beyond = w->lo[i] + w->hi[i] - span;
+
+    if (!c->model || (w->ceil && w->hi[i] >= span))
+        return md_infer__fresh(c, out, err);
+    if (w->auto_pad == MD_PAD_SAME_UPPER || w->auto_pad == MD_PAD_SAME_LOWER) {
+        MD_TRY(md_dim__affine(&room, in, 1, by.k - 1, err));
+        return md_dim__derive(c, out, MD_EXPR_DIV, room, by, err);
+    }
+    MD_TRY(md_dim__affine(&room, in, 1, beyond, err));
+    MD_TRY(md_dim__derive(c, &unused, MD_EXPR_AT_LEAST, room, MD_DIM(0), err));
+    MD_TRY(md_dim__affine(&room, room, 1, w->ceil ? 2 * by.k - 1 : by.k, err));
+    MD_TRY(md_dim__derive(c, out, MD_EXPR_DIV, room, by, err));
+    MD_TRY(md_dim__derive(c, out, MD_EXPR_MAX, *out, MD_DIM(0), err));
+    if (!w->ceil || by.k == 1)
+        return MD_OK;
+    /* the last window must begin inside the input or its front padding */
+    MD_TRY(md_dim__affine(&most, in, 1, w->lo[i] + by.k - 1, err));
+    MD_TRY(md_dim__derive(c, &most, MD_EXPR_DIV, most, by, err));
+    return md_dim__derive(c, out, MD_EXPR_MIN, *out, most, err);
+}
+
 md_status md_window__out(const md_infer *c, md_window *w, int i, md_dim in,
                          md_dim *out, md_error *err)
 {
@@ -100,9 +127,8 @@ md_status md_window__out(const md_infer *c, md_window *w, int i, md_dim in,
         w->auto_pad == MD_PAD_SAME_UPPER || w->auto_pad == MD_PAD_SAME_LOWER;
     int64_t room;
 
-    if (!md_dim_is_const(in) &&
-        (in.scale % stride != 0 || (w->ceil && stride > 1)))
-        return md_infer__fresh(c, out, err);
+    if (!md_dim_is_const(in))
+        return symbolic_out(c, w, i, in, out, err);
     if (same) /* ceil(in / stride) */
         room = stride - 1;
     else
@@ -110,24 +136,19 @@ md_status md_window__out(const md_infer *c, md_window *w, int i, md_dim in,
     if (!md_add_i64(&room, room, in.k))
         return md_fail(err, MD_TOO_LARGE, "the padded input is %lld too large",
                        (long long)in.k);
-    if (md_dim_is_const(in) && in.k > 0 && room < stride && !same)
+    if (in.k > 0 && room < stride && !same)
         return md_fail(err, MD_INVALID,
                        "a window of %lld does not fit into the padded input "
                        "of %lld along axis %d",
                        (long long)span, (long long)(room + span - stride), i);
-    *out = in;
-    out->scale = in.scale / stride;
-    /* floor: the symbolic part is divisible, room may be negative */
-    out->k = room >= 0 ? room / stride : -((-room + stride - 1) / stride);
-    if (!md_dim_is_const(in))
-        return MD_OK;
-    if (out->k < 0)
-        out->k = 0;
+    *out = MD_DIM(room >= 0 ? room / stride : 0);
     if (w->ceil && !same) {
         out->k = (room + stride - 1) / stride;
         /* the last window must begin inside the input or its front padding */
         if ((out->k - 1) * stride >= in.k + w->lo[i])
             out->k--;
+        if (out->k < 0)
+            out->k = 0;
     }
     if (same)
         pad_same(w, i, in.k, out->k, span);

@@ -76,6 +76,8 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     md_binary_s8_args *g;
 
     (void)width;
+    if (!md_shape_equal(&st->in_shape[0], &st->in_shape[3]))
+        return md_fail(err, MD_INVALID, "sizes of one name differ");
     MD_TRY(md_step__args(st, arena, (void *)&g, sizeof(*g), err));
     if (s->blocked)
         y.dim[1] = md_div_up(y.dim[1], MD_BLOCK) * MD_BLOCK;
