@@ -130,6 +130,7 @@ static md_status look_at(trial *t, const md_node *n, const md_infer *c,
 {
     md_look *outer = c->ctx;
     md_look inner = { outer->left, false }; /* what it sees does not last */
+    md_facts facts = { t->types, t->cdata, NULL };
 
     if (inner.left == 0)
         return md_fail(err, MD_TOO_LARGE,
@@ -137,8 +138,7 @@ static md_status look_at(trial *t, const md_node *n, const md_infer *c,
                        "infer",
                        MD_LOOK_MAX);
     inner.left--;
-    MD_TRY(md_session__infer_node(t->g, n, c->model, t->types, t->cdata, &inner,
-                                  err));
+    MD_TRY(md_session__infer_node(t->g, n, c->model, &facts, &inner, err));
     outer->left = inner.left;
     if (md_known__now(t->g, n, t->types, t->cdata))
         MD_TRY(compute(t, n, err));

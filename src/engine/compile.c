@@ -131,60 +131,84 @@ static md_status resolve(md_session *s, md_error *err)
     return MD_OK;
 }
 
-md_status md_session__infer_node(const md_graph *g, const md_node *n,
-                                 md_model *model, md_type *types,
-                                 const md_tensor *const *cdata, md_look *look,
-                                 md_error *err)
-{
-    enum {
-        FEW = 16
-    };
-    const md_op *op = n->impl;
-    const md_type *in_few[FEW];
-    const md_tensor *cin_few[FEW];
-    md_type out_few[FEW];
-    md_arena ar;
-    md_infer c = { .node = n,
-                   .model = model,
-                   .opset = md_node_opset(g->model, n),
-                   .body = md_body__infer,
-                   .ctx = look };
-    const md_type **in = in_few;
-    const md_tensor **cin = cin_few;
-    md_type *out = out_few;
-    md_status s = MD_OK;
+/* What inference sees of one node, in arrays of its own. */
+typedef struct view {
+    md_infer c;
+    const md_type **in;
+    const md_tensor **cin;
+    const md_dim **din;
+    md_type *out;
+    const md_dim **dout;
+} view;
 
-    md_arena_init(&ar, g->model->alloc, 0);
-    if (n->n_in > FEW) {
-        in = md_arena_calloc(&ar, n->n_in, sizeof(*in));
-        cin = md_arena_calloc(&ar, n->n_in, sizeof(*cin));
-    }
-    if (n->n_out > FEW)
-        out = md_arena_calloc(&ar, n->n_out, sizeof(*out));
-    if (!in || !cin || !out) {
-        s = md_fail_nomem(err, n->n_in * sizeof(*in));
-        goto out;
-    }
+static md_status make_view(view *v, const md_node *n, const md_facts *k,
+                           md_arena *ar, md_error *err)
+{
+    size_t n_in = n->n_in + 1u, n_out = n->n_out + 1u;
+
+    v->in = md_arena_calloc(ar, n_in, sizeof(*v->in));
+    v->cin = md_arena_calloc(ar, n_in, sizeof(*v->cin));
+    v->din = md_arena_calloc(ar, n_in, sizeof(*v->din));
+    v->out = md_arena_calloc(ar, n_out, sizeof(*v->out));
+    v->dout = md_arena_calloc(ar, n_out, sizeof(*v->dout));
+    if (!v->in || !v->cin || !v->din || !v->out || !v->dout)
+        return md_fail_nomem(err, n_out * sizeof(*v->out));
     for (uint32_t i = 0; i < n->n_in; i++) {
         md_value_id id = n->in[i];
 
-        in[i] = id == MD_VALUE_NONE ? NULL : &types[id];
-        cin[i] = id == MD_VALUE_NONE ? NULL : cdata[id];
+        if (id == MD_VALUE_NONE)
+            continue;
+        v->in[i] = &k->types[id];
+        v->cin[i] = k->cdata[id];
+        v->din[i] = k->data ? k->data[id] : NULL;
     }
-    memset(out, 0, n->n_out * sizeof(*out));
-    c.in = in;
-    c.cin = cin;
-    c.out = out;
-    s = op->infer(&c, err);
-    if (s != MD_OK) {
-        md_wrap(err, s, "node '%s' (%s): ", label(g, n), n->op);
-        goto out;
+    v->c.in = v->in;
+    v->c.cin = v->cin;
+    v->c.out = v->out;
+    if (v->c.model) {
+        v->c.din = v->din;
+        v->c.dout = v->dout;
     }
+    return MD_OK;
+}
+
+static md_status infer_view(view *v, const md_node *n, md_facts *k,
+                            md_error *err)
+{
+    const md_op *op = n->impl;
+
+    MD_TRY(op->infer(&v->c, err));
+    if (v->c.model && op->data)
+        MD_TRY(op->data(&v->c, err));
     for (uint32_t i = 0; i < n->n_out; i++) {
-        if (n->out[i] != MD_VALUE_NONE)
-            types[n->out[i]] = out[i];
+        if (n->out[i] == MD_VALUE_NONE)
+            continue;
+        k->types[n->out[i]] = v->out[i];
+        if (v->c.model && k->data)
+            k->data[n->out[i]] = v->dout[i];
     }
-out:
+    return MD_OK;
+}
+
+md_status md_session__infer_node(const md_graph *g, const md_node *n,
+                                 md_model *model, md_facts *k, md_look *look,
+                                 md_error *err)
+{
+    view v = { .c = { .node = n,
+                      .model = model,
+                      .opset = md_node_opset(g->model, n),
+                      .body = md_body__infer,
+                      .ctx = look } };
+    md_arena ar;
+    md_status s;
+
+    md_arena_init(&ar, g->model->alloc, 0);
+    s = make_view(&v, n, k, &ar, err);
+    if (s == MD_OK) {
+        s = infer_view(&v, n, k, err);
+        if (s != MD_OK)
+            md_wrap(err, s, "node '%s' (%s): ", label(g, n), n->op);
+    }
     md_arena_release(&ar);
     return s;
 }
@@ -285,18 +309,67 @@ static md_status fold(md_session *s, md_node *n, md_error *err)
     return st;
 }
 
-/* Types and constants of all values as arrays, as infer_node wants them. */
-typedef struct tables {
-    md_type *types;
-    const md_tensor **cdata;
-} tables;
+/* Are the contents of id known, and do they depend on no size? */
+static bool is_settled(const md_graph *g, md_value_id id)
+{
+    const md_value *v = &g->values[id];
+    md_shape shape;
 
-static md_status load_tables(tables *t, md_arena *ar, const md_graph *g,
+    if (!v->data || !md_type_static(&v->type, &shape))
+        return false;
+    for (int64_t i = 0; i < md_shape_n(&shape); i++) {
+        if (!md_dim_is_const(v->data[i]))
+            return false;
+    }
+    return true;
+}
+
+static md_status settle_value(md_session *s, md_value_id id, md_error *err)
+{
+    const md_value *v = &s->graph->values[id];
+    md_tensor t = MD_TENSOR_INIT;
+    md_shape shape;
+    md_status st;
+
+    (void)md_type_static(&v->type, &shape);
+    MD_TRY(md_tensor_alloc(&t, v->type.dtype, &shape, s->alloc, err));
+    for (int64_t i = 0; i < md_shape_n(&shape); i++) {
+        if (md_dtype_is_float(t.dtype))
+            md_tensor_set_f64(&t, i, (double)v->data[i].k);
+        else
+            md_tensor_set_i64(&t, i, v->data[i].k);
+    }
+    st = md_graph_set_const(s->graph, id, t, err);
+    if (st != MD_OK)
+        md_tensor_release(&t);
+    else
+        s->graph->values[id].def = NULL;
+    return st;
+}
+
+/* Make n's outputs constants when the shapes known say what they are, though
+ * not all inputs are: the channels in the shape of a picture of any size. */
+static md_status settle(md_session *s, md_node *n, md_error *err)
+{
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        if (n->out[i] != MD_VALUE_NONE && !is_settled(s->graph, n->out[i]))
+            return MD_OK;
+    }
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        if (n->out[i] != MD_VALUE_NONE)
+            MD_TRY(settle_value(s, n->out[i], err));
+    }
+    n->dead = n->n_out > 0;
+    return MD_OK;
+}
+
+static md_status load_tables(md_facts *t, md_arena *ar, const md_graph *g,
                              md_error *err)
 {
     t->types = md_arena_calloc(ar, g->n_values + 1u, sizeof(*t->types));
     t->cdata = md_arena_calloc(ar, g->n_values + 1u, sizeof(*t->cdata));
-    if (!t->types || !t->cdata)
+    t->data = md_arena_calloc(ar, g->n_values + 1u, sizeof(*t->data));
+    if (!t->types || !t->cdata || !t->data)
         return md_fail_nomem(err, g->n_values * sizeof(*t->types));
     for (uint32_t i = 0; i < g->n_values; i++) {
         t->types[i] = g->values[i].type;
@@ -322,23 +395,27 @@ static md_status check_types(const md_graph *g, const md_node *n, md_error *err)
     return MD_OK;
 }
 
-static md_status propagate_node(md_session *s, tables *t, md_node *n,
+static md_status propagate_node(md_session *s, md_facts *t, md_node *n,
                                 bool keep_dequantize, md_error *err)
 {
     md_look look = { MD_LOOK_MAX, true };
     md_graph *g = s->graph;
 
     MD_TRY(check_types(g, n, err));
-    MD_TRY(
-        md_session__infer_node(g, n, g->model, t->types, t->cdata, &look, err));
+    MD_TRY(md_session__infer_node(g, n, g->model, t, &look, err));
     MD_TRY(md_body__compile(s, n, !keep_dequantize, err));
     for (uint32_t i = 0; i < n->n_out; i++) {
-        if (n->out[i] != MD_VALUE_NONE)
-            g->values[n->out[i]].type = t->types[n->out[i]];
+        if (n->out[i] == MD_VALUE_NONE)
+            continue;
+        g->values[n->out[i]].type = t->types[n->out[i]];
+        g->values[n->out[i]].data = t->data[n->out[i]];
     }
-    if (!foldable(g, n, keep_dequantize))
+    if (foldable(g, n, keep_dequantize))
+        MD_TRY(fold(s, n, err));
+    else
+        MD_TRY(settle(s, n, err));
+    if (!n->dead)
         return MD_OK;
-    MD_TRY(fold(s, n, err));
     for (uint32_t i = 0; i < n->n_out; i++) {
         if (n->out[i] == MD_VALUE_NONE)
             continue;
@@ -353,7 +430,7 @@ md_status md_session__propagate(md_session *s, bool keep_dequantize,
 {
     md_graph *g = s->graph;
     md_arena ar;
-    tables t;
+    md_facts t;
     md_status st;
 
     md_arena_init(&ar, s->alloc, 0);

@@ -341,6 +341,8 @@ md_status md_session__lower(md_session *s, md_error *err)
 {
     md_status st = lower_all(s, err);
 
+    if (st == MD_OK)
+        st = md_session__follow(s, err);
     md_free(s->model->alloc, s->reads);
     s->reads = NULL;
     md_free(s->alloc, s->staging);

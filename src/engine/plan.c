@@ -56,12 +56,52 @@ bool md_run__fits(const md_run *r, const md_shape *shapes,
     return true;
 }
 
+/* The type of a value, as far as sizes tell it. */
+static md_type solved_type(const md_run *r, md_value_id id)
+{
+    md_type t = r->s->graph->values[id].type;
+
+    for (int i = 0; i < t.rank && r->sym; i++) {
+        int64_t n;
+
+        if (t.dim[i].sym && md_dim_value(&n, t.dim[i], r->sym))
+            t.dim[i] = MD_DIM(n);
+    }
+    return t;
+}
+
+/* False when the shape is not known. */
+static bool find_shape(const md_run *r, md_value_id id, md_shape *out)
+{
+    const md_type *t = &r->s->graph->values[id].type;
+
+    if (r->inferred[id])
+        return md_type_static(&r->types[id], out);
+    if (t->kind != MD_KIND_TENSOR || !t->has_rank)
+        return false;
+    out->rank = t->rank;
+    for (int i = 0; i < t->rank; i++) {
+        out->dim[i] = t->dim[i].k;
+        if (t->dim[i].sym &&
+            (!r->sym || !md_dim_value(&out->dim[i], t->dim[i], r->sym)))
+            return false;
+    }
+    return true;
+}
+
 md_shape md_run__shape(const md_run *r, md_value_id id)
 {
-    md_shape shape = { 0, { 0 } };
+    md_shape shape;
 
-    (void)md_type_static(&r->types[id], &shape);
+    if (!find_shape(r, id, &shape))
+        shape.rank = 0;
     return shape;
+}
+
+md_dtype md_run__dtype(const md_run *r, md_value_id id)
+{
+    return r->inferred[id] ? r->types[id].dtype
+                           : r->s->graph->values[id].type.dtype;
 }
 
 static const md_slot *slot(const md_run *r, uint32_t i)
@@ -71,33 +111,108 @@ static const md_slot *slot(const md_run *r, uint32_t i)
 
 /* ---- shapes and shape arithmetic ---- */
 
+/* Put numbers for the symbols. */
+static md_status solve(md_run *r, const md_shape *shapes, md_error *err)
+{
+    md_session *s = r->s;
+    uint32_t n = s->model->n_symbols;
+
+    r->sym = md_arena_calloc(&r->arena, n, sizeof(*r->sym));
+    if (!r->sym)
+        return md_fail_nomem(err, n * sizeof(*r->sym));
+    /* What subgraphs are given may change from trip to trip. */
+    if (s->graph->parent || !md_session__solve(s, shapes, r->sym))
+        r->sym = NULL; /* inference will tell what does not fit */
+    return MD_OK;
+}
+
 static md_status start_types(md_run *r, const md_shape *shapes, md_error *err)
 {
     const md_graph *g = r->s->graph;
+    size_t n = g->n_values + 1u;
 
     r->key = md_arena_calloc(&r->arena, g->n_inputs + 1u, sizeof(*r->key));
-    r->types = md_arena_calloc(&r->arena, g->n_values + 1u, sizeof(*r->types));
-    r->cdata = md_arena_calloc(&r->arena, g->n_values + 1u, sizeof(*r->cdata));
+    r->types = md_arena_alloc(&r->arena, n * sizeof(*r->types));
+    r->inferred = md_arena_calloc(&r->arena, n, sizeof(*r->inferred));
+    r->cdata = md_arena_calloc(&r->arena, n, sizeof(*r->cdata));
     r->skip = md_arena_calloc(&r->arena, r->s->n_insts + 1u, sizeof(*r->skip));
-    r->dynamic =
-        md_arena_calloc(&r->arena, g->n_values + 1u, sizeof(*r->dynamic));
-    if (!r->key || !r->types || !r->cdata || !r->skip || !r->dynamic)
-        return md_fail_nomem(err, g->n_values * sizeof(*r->types));
-    for (uint32_t i = 0; i < g->n_values; i++) {
-        r->types[i] = g->values[i].type;
+    r->dynamic = md_arena_calloc(&r->arena, n, sizeof(*r->dynamic));
+    if (!r->key || !r->types || !r->inferred || !r->cdata || !r->skip ||
+        !r->dynamic)
+        return md_fail_nomem(err, n * sizeof(*r->types));
+    MD_TRY(solve(r, shapes, err));
+    for (uint32_t i = 0; i < g->n_values; i++)
         r->cdata[i] = g->values[i].cdata;
-    }
     for (uint32_t i = 0; i < g->n_inputs; i++) {
-        md_type *t = &r->types[g->inputs[i]];
+        md_value_id id = g->inputs[i];
 
-        if (t->kind != MD_KIND_TENSOR) { /* looked at when it is there */
-            r->dynamic[g->inputs[i]] = true;
+        if (g->values[id].type.kind != MD_KIND_TENSOR) {
+            r->dynamic[id] = true; /* looked at when it is there */
             continue;
         }
         r->key[i] = shapes[i];
-        *t = md_type_of_tensor(t->dtype, &shapes[i]);
+        r->types[id] = md_type_of_tensor(g->values[id].type.dtype, &shapes[i]);
+        r->inferred[id] = true;
     }
     return MD_OK;
+}
+
+/* The elements of value id, which follow from sizes, as a constant of this
+ * plan. */
+static md_status fill_given(md_run *r, md_value_id id, md_error *err)
+{
+    const md_value *v = &r->s->graph->values[id];
+    md_tensor *t = md_arena_calloc(&r->arena, 1, sizeof(*t));
+    size_t size;
+    int64_t n;
+
+    if (!t)
+        return md_fail_nomem(err, sizeof(*t));
+    t->dtype = v->type.dtype;
+    t->shape = md_run__shape(r, id);
+    n = md_tensor_n(t);
+    MD_TRY(md_tensor_bytes(&size, t->dtype, &t->shape, err));
+    t->data = md_arena_alloc(&r->arena, size + 1);
+    if (!t->data)
+        return md_fail_nomem(err, size);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t k = 0;
+
+        (void)md_dim_value(&k, v->data[i], r->sym);
+        if (md_dtype_is_float(t->dtype))
+            md_tensor_set_f64(t, i, (double)k);
+        else
+            md_tensor_set_i64(t, i, k);
+    }
+    r->cdata[id] = t;
+    return MD_OK;
+}
+
+/* What an instruction that follows from sizes needs: nothing, or its results
+ * that somebody reads. */
+static md_status take_given(md_run *r, const md_inst *inst, md_error *err)
+{
+    for (uint32_t i = 0; i < inst->node->n_out && inst->given && !inst->idle;
+         i++) {
+        md_value_id id = inst->node->out[i];
+
+        if (id != MD_VALUE_NONE && r->s->wanted[id])
+            MD_TRY(fill_given(r, id, err));
+    }
+    return MD_OK;
+}
+
+/* Types of n's inputs for inference. */
+static void load_types(md_run *r, const md_node *n)
+{
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        md_value_id id = n->in[i];
+
+        if (id == MD_VALUE_NONE || r->inferred[id])
+            continue;
+        r->types[id] = solved_type(r, id);
+        r->inferred[id] = true;
+    }
 }
 
 /* Free t's data with the run; on failure it stays the caller's. */
@@ -178,9 +293,9 @@ static md_status find_dynamic(md_run *r, const md_node *n, md_error *err)
 
         if (n->out[i] == MD_VALUE_NONE)
             continue;
-        if (md_type_static(&r->types[n->out[i]], &shape))
-            MD_TRY(
-                md_tensor_bytes(&size, r->types[n->out[i]].dtype, &shape, err));
+        if (find_shape(r, n->out[i], &shape))
+            MD_TRY(md_tensor_bytes(&size, md_run__dtype(r, n->out[i]), &shape,
+                                   err));
         else
             r->dynamic[n->out[i]] = true;
     }
@@ -192,25 +307,61 @@ static bool is_constant(const md_run *r, uint32_t slot_id)
     return r->cdata[slot(r, slot_id)->value] != NULL;
 }
 
+/* What was fused into n relies on equal symbols, which callers need not give
+ * equal sizes. */
+static md_status check_fused(const md_run *r, const md_node *n, md_error *err)
+{
+    const md_fused *f = n->fused;
+    char a[MD_SHAPE_TEXT], b[MD_SHAPE_TEXT];
+    md_shape y, x;
+
+    if (!f || f->residual == MD_VALUE_NONE || !find_shape(r, f->residual, &x) ||
+        !find_shape(r, n->out[0], &y) || md_shape_equal(&x, &y))
+        return MD_OK;
+    return md_fail(err, MD_INVALID,
+                   "node '%s' (%s): sizes of one name differ: %s is added to "
+                   "%s",
+                   n->name, n->op, md_shape_format(a, sizeof(a), &x),
+                   md_shape_format(b, sizeof(b), &y));
+}
+
+/* Infer n for the sizes at hand, and compute it when that can be done now. */
+static md_status infer_now(md_run *r, uint32_t i, md_error *err)
+{
+    md_session *s = r->s;
+    const md_node *n = s->insts[i].node;
+    md_facts k = { r->types, r->cdata, NULL };
+    md_look look = { MD_LOOK_MAX, false };
+
+    load_types(r, n);
+    MD_TRY(md_session__infer_node(s->graph, n, NULL, &k, &look, err));
+    for (uint32_t o = 0; o < n->n_out; o++) {
+        if (n->out[o] != MD_VALUE_NONE)
+            r->inferred[n->out[o]] = true;
+    }
+    r->n_inferred++;
+    MD_TRY(check_fused(r, n, err));
+    if (!md_known__now(s->graph, n, r->types, r->cdata))
+        return find_dynamic(r, n, err);
+    r->skip[i] = true;
+    return compute_now(r, n, err);
+}
+
 static md_status infer_all(md_run *r, md_error *err)
 {
-    md_look look = { MD_LOOK_MAX, false };
     md_session *s = r->s;
 
     for (uint32_t i = 0; i < s->n_insts; i++) {
-        const md_node *n = s->insts[i].node;
+        const md_inst *inst = &s->insts[i];
 
-        if (!n) { /* a reorder; what is known is packed once */
-            r->skip[i] = is_constant(r, s->insts[i].in[0]);
-            continue;
-        }
-        MD_TRY(md_session__infer_node(s->graph, n, NULL, r->types, r->cdata,
-                                      &look, err));
-        if (md_known__now(s->graph, n, r->types, r->cdata)) {
-            MD_TRY(compute_now(r, n, err));
+        if (r->sym && (inst->idle || (inst->follows && inst->given))) {
             r->skip[i] = true;
-        } else {
-            MD_TRY(find_dynamic(r, n, err));
+            if (inst->given)
+                MD_TRY(take_given(r, inst, err));
+        } else if (!inst->node) { /* what is known is packed once */
+            r->skip[i] = is_constant(r, inst->in[0]);
+        } else if (!r->sym || !inst->follows) {
+            MD_TRY(infer_now(r, i, err));
         }
     }
     return MD_OK;
@@ -257,8 +408,8 @@ static md_status slot_bytes(const md_run *r, uint32_t slot_id, size_t *size,
     const md_slot *sl = slot(r, slot_id);
     md_shape shape = md_run__shape(r, sl->value);
 
-    return md_layout_bytes(size, sl->layout, r->types[sl->value].dtype, &shape,
-                           err);
+    return md_layout_bytes(size, sl->layout, md_run__dtype(r, sl->value),
+                           &shape, err);
 }
 
 /* Extend lifetimes by the touches of every step; inputs and outputs live to
@@ -515,7 +666,7 @@ md_tensor md_run__header(const md_run *r, uint32_t slot_id)
 {
     md_value_id id = slot(r, slot_id)->value;
 
-    return (md_tensor){ .dtype = r->types[id].dtype,
+    return (md_tensor){ .dtype = md_run__dtype(r, id),
                         .shape = md_run__shape(r, id),
                         .data = r->address[slot_id] };
 }

@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "engine/session.h"
+#include "graph/expr.h"
 
 #define MD_SLOT_NONE UINT32_MAX
 
@@ -36,6 +37,10 @@ typedef struct md_inst {
     void *state; /* of fast */
     const char *kernel;
     const char *why;
+    /* Where the sizes of the inputs go together (follow.c): */
+    bool follows; /* the types of its outputs follow from them */
+    bool given;   /* and so do the elements */
+    bool idle;    /* nobody needs its outputs */
 } md_inst;
 
 struct md_session {
@@ -65,6 +70,7 @@ struct md_session {
     md_status broken;      /* of a branch that cannot be run on what it would be
                             * given: why not, else MD_OK */
     md_error why_broken;
+    bool *wanted; /* by value: an instruction that runs reads the elements */
     pthread_mutex_t lock; /* guards the list of idle runs */
     md_run *idle;         /* most recently used first */
     uint32_t n_idle, idle_max;
@@ -84,12 +90,18 @@ enum {
     MD_LOOK_MAX = 1 << 22
 };
 
-/* Infer the outputs of one node from what types/cdata hold (indexed by value
- * id) into types.  Unknown dimensions become fresh symbols of `model`; NULL:
- * they are only marked as no constants.  *look is for its subgraphs. */
+/* What is known of values, by id. */
+typedef struct md_facts {
+    md_type *types;
+    const md_tensor **cdata;
+    const md_dim **data; /* contents that follow from sizes; may be NULL */
+} md_facts;
+
+/* Infer the outputs of one node into k.  Unknown dimensions become symbols of
+ * `model`; NULL: they are only marked as no constants, and k->data is left
+ * alone.  *look is for its subgraphs. */
 md_status md_session__infer_node(const md_graph *g, const md_node *n,
-                                 md_model *model, md_type *types,
-                                 const md_tensor *const *cdata, md_look *look,
+                                 md_model *model, md_facts *k, md_look *look,
                                  md_error *err);
 
 /* Infer and fold every node of the graph, changing the graph. */
@@ -113,6 +125,15 @@ md_status md_session__unstage(md_session *s, const md_node *n, bool packed,
 
 /* lower.c: choose kernels and layouts; fills slots and insts. */
 md_status md_session__lower(md_session *s, md_error *err);
+
+/* follow.c: mark the instructions whose outputs follow from the sizes of the
+ * inputs. */
+md_status md_session__follow(md_session *s, md_error *err);
+
+/* The values of all symbols for these shapes of the inputs, into sym, which
+ * has n_symbols elements.  False where they do not go together. */
+bool md_session__solve(const md_session *s, const md_shape *shapes,
+                       md_sym *sym);
 
 /* Release kernel states. */
 void md_session__unlower(md_session *s);

@@ -50,7 +50,11 @@ struct md_run {
     md_arena arena;
     md_shape *key; /* input shapes */
     const md_tensor *
-        *contents; /* of inputs, that the plan counts on; or NULL */
+        *contents;  /* of inputs, that the plan counts on; or NULL */
+    md_sym *sym;    /* what the model's symbols are; NULL: these sizes do not go
+                    * together, or symbols that do not say so */
+    bool *inferred; /* by value: its type was inferred for this plan and is in
+                     * `types`; else it follows from sym */
     md_type *types;
     const md_tensor **cdata; /* by value: constants, also of this plan */
     md_tensor *owned;        /* tensors computed while planning */
@@ -68,23 +72,25 @@ struct md_run {
     unsigned char *shared;  /* by the phases of a step */
     size_t shared_size;
     md_tensor *inputs, *outputs;
-    md_run_end *ends;   /* of the inputs, then of the outputs */
-    uint32_t *end;      /* by slot: whose memory it is in, or MD_SLOT_NONE */
-    bool moved;         /* a binding changed: addresses are stale */
-    int64_t macs;       /* of the steps */
-    int64_t body_macs;  /* of the subgraphs that the last execution ran */
-    int width;          /* threads of this execution */
-    md_recycle recycle; /* memory of dynamic values, scratch of definitions */
-    md_recycle *heap;   /* that, or of a subgraph's the one of the run above */
-    int64_t trips;      /* runs of subgraphs in this execution */
+    md_run_end *ends;    /* of the inputs, then of the outputs */
+    uint32_t *end;       /* by slot: whose memory it is in, or MD_SLOT_NONE */
+    bool moved;          /* a binding changed: addresses are stale */
+    int64_t macs;        /* of the steps */
+    uint32_t n_inferred; /* nodes that were inferred for this plan */
+    int64_t body_macs;   /* of the subgraphs that the last execution ran */
+    int width;           /* threads of this execution */
+    md_recycle recycle;  /* memory of dynamic values, scratch of definitions */
+    md_recycle *heap;    /* that, or of a subgraph's the one of the run above */
+    int64_t trips;       /* runs of subgraphs in this execution */
     struct md_run *above;  /* of a subgraph's: who runs it */
     md_run_value *values;  /* by slot; NULL: nothing is dynamic */
     md_arena step_scratch; /* for one dynamic step */
     md_arena text;         /* of strings made by this execution */
 };
 
-/* Concrete shape of a value in this plan. */
+/* Concrete shape of a value in this plan; rank 0 where it is not known. */
 md_shape md_run__shape(const md_run *r, md_value_id id);
+md_dtype md_run__dtype(const md_run *r, md_value_id id);
 
 /* Where values without elements are; never written to. */
 extern unsigned char md_run__nothing[];

@@ -49,7 +49,7 @@ static void read_places(const md_run *r, life *l)
         l[i] = (life){ .at = r->address[i], .from = -1, .to = -1 };
         if (in_memory(r, i))
             assert_md_ok(md_layout_bytes(&l[i].size, sl->layout,
-                                         r->types[sl->value].dtype, &shape,
+                                         md_run__dtype(r, sl->value), &shape,
                                          &err),
                          &err);
     }

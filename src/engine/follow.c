@@ -1,0 +1,182 @@
+/*
+ * What follows from the sizes of the inputs alone.
+ *
+ * Inference over symbols is done once, when the model is loaded; a run for new
+ * sizes then only puts numbers for symbols.  Instructions for which that gives
+ * all there is to know are marked here, and so are those whose results are
+ * only asked for their shapes.
+ */
+#include <string.h>
+
+#include "engine/pass.h"
+#include "engine/program.h"
+
+static bool is_closed(md_dim d, const md_sym *sym)
+{
+    return d.sym == 0 || sym[d.sym].state != MD_SYM_OPEN;
+}
+
+static bool type_is_closed(const md_type *t, const md_sym *sym)
+{
+    if (t->kind != MD_KIND_TENSOR || t->dtype == MD_DTYPE_NONE || !t->has_rank)
+        return false;
+    for (int i = 0; i < t->rank; i++) {
+        if (!is_closed(t->dim[i], sym))
+            return false;
+    }
+    return true;
+}
+
+static bool data_is_closed(const md_value *v, const md_sym *sym)
+{
+    int64_t n = 1;
+
+    if (!v->data)
+        return false;
+    for (int i = 0; i < v->type.rank; i++)
+        n *= v->type.dim[i].k; /* small constants */
+    for (int64_t i = 0; i < n; i++) {
+        if (!is_closed(v->data[i], sym))
+            return false;
+    }
+    return true;
+}
+
+/* All types that n reads and writes are closed, and it adds nothing to what
+ * inference over symbols said. */
+static bool follows(const md_graph *g, const md_node *n, const md_sym *sym)
+{
+    const md_op *op = n->impl;
+
+    if (!(op->flags & MD_OP_SYMBOLIC))
+        return false;
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        if (n->in[i] != MD_VALUE_NONE &&
+            !type_is_closed(&g->values[n->in[i]].type, sym))
+            return false;
+    }
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        if (n->out[i] != MD_VALUE_NONE &&
+            !type_is_closed(&g->values[n->out[i]].type, sym))
+            return false;
+    }
+    return true;
+}
+
+static bool is_given(const md_graph *g, const md_node *n, const md_sym *sym)
+{
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        if (n->out[i] != MD_VALUE_NONE &&
+            !data_is_closed(&g->values[n->out[i]], sym))
+            return false;
+    }
+    return true;
+}
+
+/* Does the instruction need the elements of its input k, and not only what is
+ * known of them? */
+static bool reads(const md_graph *g, const md_inst *inst, uint32_t k)
+{
+    return !(inst->follows && inst->kind == MD_INST_VIEW && k > 0 &&
+             g->values[inst->node->in[k]].data);
+}
+
+/* From the last instruction to the first: who is needed? */
+static void find_idle(md_session *s)
+{
+    const md_graph *g = s->graph;
+
+    for (uint32_t i = 0; i < g->n_outputs; i++)
+        s->wanted[g->outputs[i]] = true;
+    for (uint32_t i = s->n_insts; i-- > 0;) {
+        md_inst *inst = &s->insts[i];
+        bool needed = false;
+
+        for (uint32_t k = 0; k < inst->n_out; k++)
+            needed |= inst->out[k] != MD_SLOT_NONE &&
+                      s->wanted[s->slots[inst->out[k]].value];
+        inst->idle = !needed;
+        for (uint32_t k = 0; k < inst->n_in; k++) {
+            if (needed && !inst->given && inst->in[k] != MD_SLOT_NONE &&
+                (!inst->node || reads(g, inst, k)))
+                s->wanted[s->slots[inst->in[k]].value] = true;
+        }
+    }
+}
+
+/* Everything a graph inside a node reads is needed: it reads by name. */
+static bool has_captures(const md_graph *g)
+{
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        if (md_pass__has_subgraph(g->nodes[i]))
+            return true;
+    }
+    return false;
+}
+
+md_status md_session__follow(md_session *s, md_error *err)
+{
+    const md_graph *g = s->graph;
+    uint32_t n = s->model->n_symbols;
+    md_sym *sym = md_calloc(s->alloc, n, sizeof(*sym));
+
+    s->wanted = md_arena_calloc(&s->arena, g->n_values + 1u, sizeof(bool));
+    if (!sym || !s->wanted) {
+        md_free(s->alloc, sym);
+        return md_fail_nomem(err, n * sizeof(*sym));
+    }
+    for (uint32_t i = 0; i < g->n_inputs; i++) {
+        const md_type *t = &g->values[g->inputs[i]].type;
+
+        for (int d = 0; t->kind == MD_KIND_TENSOR && d < t->rank; d++) {
+            if (t->dim[d].scale == 1 && t->dim[d].k == 0)
+                sym[t->dim[d].sym] = (md_sym){ 1, MD_SYM_KNOWN };
+        }
+    }
+    (void)md_model_solve(s->model, sym);
+    for (uint32_t i = 0; i < s->n_insts; i++) {
+        md_inst *inst = &s->insts[i];
+
+        inst->follows = inst->node && follows(g, inst->node, sym);
+        inst->given = inst->follows && is_given(g, inst->node, sym);
+    }
+    md_free(s->alloc, sym);
+    if (!has_captures(g))
+        find_idle(s);
+    else
+        memset(s->wanted, true, g->n_values);
+    return MD_OK;
+}
+
+bool md_session__solve(const md_session *s, const md_shape *shapes, md_sym *sym)
+{
+    const md_graph *g = s->graph;
+
+    for (uint32_t i = 0; i < g->n_inputs; i++) {
+        const md_type *t = &g->values[g->inputs[i]].type;
+
+        for (int d = 0; t->kind == MD_KIND_TENSOR && d < t->rank; d++) {
+            md_sym *v = &sym[t->dim[d].sym];
+
+            if (t->dim[d].sym == 0)
+                continue;
+            if (t->dim[d].scale != 1 || t->dim[d].k != 0 ||
+                (v->state == MD_SYM_KNOWN && v->v != shapes[i].dim[d]))
+                return false; /* one name, two sizes */
+            *v = (md_sym){ shapes[i].dim[d], MD_SYM_KNOWN };
+        }
+    }
+    if (!md_model_solve(s->model, sym))
+        return false;
+    for (uint32_t i = 0; i < g->n_inputs; i++) {
+        const md_type *t = &g->values[g->inputs[i]].type;
+
+        for (int d = 0; t->kind == MD_KIND_TENSOR && d < t->rank; d++) {
+            int64_t v;
+
+            if (!md_dim_value(&v, t->dim[d], sym) || v != shapes[i].dim[d])
+                return false;
+        }
+    }
+    return true;
+}

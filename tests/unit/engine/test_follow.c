@@ -1,0 +1,170 @@
+/*
+ * Shapes that follow from the sizes of the inputs: known when the model is
+ * loaded, and not inferred again for new sizes.
+ */
+#include "support/test.h"
+
+#include <string.h>
+
+#include "engine/run_impl.h"
+#include "support/net.h"
+
+/* What exporters write, with computed shapes; steps may be dynamic in none. */
+static const struct {
+    const char *text, *shape; /* of output 0 */
+} rows[] = {
+    { "x f32[N,S,24]; s = Shape(x); b = Gather(s, i64[]{0}) axis=0;"
+      "t = Gather(s, i64[]{1}) axis=0; b1 = Unsqueeze(b, i64[1]{0});"
+      "t1 = Unsqueeze(t, i64[1]{0});"
+      "want = Concat(b1, t1, i64[2]{4 6}) axis=0; y = Reshape(x, want);"
+      "z = Transpose(y) perm=[0,2,1,3]; -> z",
+      "float32[N,4,S,6]" },
+    { "x f32[N,S,24]; y = Reshape(x, i64[2]{-1 24}); s = Shape(x);"
+      "z = Reshape(y, s); w = Add(z, x); -> w",
+      "float32[N,S,24]" },
+    { "x f32[N,3,H,H]; s = Shape(x); hw = Slice(s, i64[1]{2}, i64[1]{4});"
+      "two = Mul(hw, i64[1]{2}); nc = Slice(s, i64[1]{0}, i64[1]{2});"
+      "sizes = Concat(nc, two) axis=0; y = Resize(x, _, _, sizes); -> y",
+      "float32[N,3,2*H,2*H]" },
+    { "x f32[N,S]; s = Shape(x); n = Gather(s, i64[]{1}) axis=0;"
+      "r = Range(i64[]{0}, n, i64[]{1}); f = Cast(r) to=1; y = Add(x, f); -> y",
+      "float32[N,S]" },
+    { "x f32[N,S]; p = Identity(f32[1,16]~1); s = Shape(x);"
+      "n = Slice(s, i64[1]{1}, i64[1]{2});"
+      "q = Slice(p, i64[1]{0}, n, i64[1]{1}); y = Add(x, q); -> y",
+      "float32[N,S]" },
+    { "x f32[N,S]; s = Shape(x); c = ConstantOfShape(s) value=f32[1]{2};"
+      "y = Mul(x, c); t = Tile(y, i64[2]{1 2}); -> t",
+      "float32[N,2*S]" },
+    { "x f32[N,S]; w = f32[1,1]~1; s = Shape(x); m = Equal(s, i64[2]{=-1});"
+      "o = ConstantOfShape(i64[1]{2}) value=i64[1]{1}; k = Where(m, o, s);"
+      "e = Expand(w, k); y = Add(e, x); -> y",
+      "float32[N,S]" },
+    { "x f32[N,4,S,S]; w = f32[4,4,3,3]~0.3;"
+      "y = Conv(x, w) strides=[2,2] pads=[1,1,1,1]; z = Relu(y); -> z",
+      "float32[N,4,floor((S+1)/2),floor((S+1)/2)]" },
+    { "x f32[N,S]; s = Shape(x); p = ReduceProd(s) keepdims=1;"
+      "y = Reshape(x, p); n = Size(x); k = Div(n, i64[]{2});"
+      "u = Unsqueeze(k, i64[1]{0}); v, i = TopK(y, u); -> v",
+      "float32[floor(N*S/2)]" },
+    { "x f32[N,S]; s = Shape(x); a, b = Split(s) axis=0;"
+      "u = ScatterND(s, i64[1,1]{0}, b); v = ScatterND(u, i64[1,1]{1}, a);"
+      "t = Reshape(x, v); -> t",
+      "float32[S,N]" },
+};
+
+static md_run *plan(md_session *s, int64_t n, int64_t other)
+{
+    md_shape shapes[NET_IO_MAX];
+    md_error err = MD_ERROR_INIT;
+    md_run *r = NULL;
+
+    for (uint32_t i = 0; i < s->graph->n_inputs; i++) {
+        const md_type *t = &s->inputs[i].type;
+
+        shapes[i].rank = t->rank;
+        for (int d = 0; d < t->rank; d++)
+            shapes[i].dim[d] = t->dim[d].sym == 0 ? t->dim[d].k
+                               : d == 0           ? n
+                                                  : other;
+    }
+    assert_md_ok(md_run__new(&r, s, shapes, NULL, &err), &err);
+    return r;
+}
+
+static void test_follow__known_at_load(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(rows); i++) {
+        md_session *s = net_open(rows[i].text, NULL);
+        char text[160];
+
+        md_type_format(text, sizeof(text), s->model,
+                       &md_session_output(s, 0)->type);
+        if (strcmp(text, rows[i].shape) != 0)
+            fail_msg("%s: %s, %s expected", rows[i].text, text, rows[i].shape);
+        for (int64_t n = 1; n < 8; n += 2) {
+            md_run *r = plan(s, n, n + 3);
+
+            if (r->n_inferred != 0)
+                fail_msg("%s: %u nodes inferred again", rows[i].text,
+                         (unsigned)r->n_inferred);
+            for (uint32_t k = 0; k < r->n_steps; k++)
+                assert_false(r->steps[k].dynamic);
+            md_run__free(r);
+        }
+        md_session_free(s);
+    }
+}
+
+static void test_follow__results(void **state)
+{
+    static const int64_t sizes[] = { 1, 2, 3, 8, 13 };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(rows); i++) {
+        for (size_t k = 0; k < MD_COUNT(sizes); k++)
+            net_check(rows[i].text, NULL, sizes[k], 1e-5, 0.0);
+    }
+}
+
+/* Sizes that do not go together are refused as inference refuses them, and
+ * what is equal only by name is looked at again. */
+static void test_follow__refuses(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t a, b;
+        const char *message; /* NULL: it runs */
+    } nets[] = {
+        { "x f32[A]; y f32[B]; z = Add(x, y); -> z", 3, 3, NULL },
+        { "x f32[A]; y f32[B]; z = Add(x, y); -> z", 3, 1, NULL },
+        { "x f32[A]; y f32[B]; z = Add(x, y); -> z", 3, 2, "node 'z' (Add)" },
+        { "x f32[A]; y f32[A]; z = Add(x, y); -> z", 3, 2, "node 'z' (Add)" },
+        { "x f32[A]; y f32[A]; z = Add(x, y); -> z", 3, 1, NULL },
+        { "x f32[A,4]; y f32[B]; s = Shape(y);"
+          "t = Concat(s, i64[1]{-1}) axis=0; z = Reshape(x, t); -> z",
+          6, 8, NULL },
+        { "x f32[A,4]; y f32[B]; s = Shape(y);"
+          "t = Concat(s, i64[1]{-1}) axis=0; z = Reshape(x, t); -> z",
+          6, 7, "24 elements do not divide into rows of 7" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(nets); i++) {
+        md_session *s = net_open(nets[i].text, NULL);
+        md_shape shapes[2];
+        md_error err = MD_ERROR_INIT;
+        md_run *r = NULL;
+
+        for (uint32_t k = 0; k < 2; k++) {
+            const md_type *t = &s->inputs[k].type;
+
+            shapes[k].rank = t->rank;
+            for (int d = 0; d < t->rank; d++)
+                shapes[k].dim[d] = t->dim[d].sym == 0 ? t->dim[d].k
+                                   : k                ? nets[i].b
+                                                      : nets[i].a;
+        }
+        if (nets[i].message) {
+            assert_int_equal(md_run__new(&r, s, shapes, NULL, &err),
+                             MD_INVALID);
+            assert_non_null(strstr(err.msg, nets[i].message));
+        } else {
+            assert_md_ok(md_run__new(&r, s, shapes, NULL, &err), &err);
+            md_run__free(r);
+        }
+        md_session_free(s);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_follow__known_at_load),
+        cmocka_unit_test(test_follow__results),
+        cmocka_unit_test(test_follow__refuses),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
