@@ -7,6 +7,7 @@
 
 #include "graph/expr.h"
 #include "ops/eval.h"
+#include "support/fail_alloc.h"
 #include "support/test.h"
 #include "support/text.h"
 #include "tensor/compare.h"
@@ -431,42 +432,112 @@ static bool check_result(line *l, md_status s, const md_tensor *got,
            opeval_symbols_agree(l->model, l->node, l->opset, in, got);
 }
 
-bool opeval_line(const char *line_text, const char *file, int line_no)
+/* Read the line; false after printing what is wrong with it. */
+static bool read_line(line *l, const char *text)
 {
-    line l = { .t.p = line_text };
+    *l = (line){ .t.p = text };
+    if (md_model_new(&l->model, md_alloc_default(), 0, NULL) != MD_OK)
+        return false;
+    take_head(l);
+    if (!l->t.fault)
+        take_inputs(l);
+    if (!l->t.fault)
+        take_outputs(l);
+    if (!l->t.fault)
+        connect_node(l);
+    if (l->t.fault)
+        print_error("%s, at '%s'\n", l->t.fault, l->t.p);
+    return !l->t.fault;
+}
+
+static void release_line(line *l)
+{
+    for (uint32_t i = 0; i < IO_MAX; i++) {
+        md_tensor_release(&l->in[i]);
+        md_tensor_release(&l->want[i]);
+    }
+    md_model_free(l->model);
+}
+
+static md_status eval_line(line *l, md_tensor *got, const md_tensor **in,
+                           const md_alloc *alloc, md_error *err)
+{
+    for (uint32_t i = 0; i < l->n_in; i++)
+        in[i] = l->has_in[i] ? &l->in[i] : NULL;
+    return md_node_eval(got, l->node, l->opset, in, alloc, NULL, err);
+}
+
+static void release_results(const line *l, md_status s, md_tensor *got)
+{
+    for (uint32_t i = 0; s == MD_OK && i < l->n_out; i++)
+        md_tensor_release(&got[i]);
+}
+
+bool opeval_line(const char *text, const char *file, int line_no)
+{
     const md_tensor *in[IO_MAX] = { 0 };
     md_tensor got[IO_MAX];
     md_error err = MD_ERROR_INIT;
-    bool ok = false;
+    bool ok;
+    line l;
 
-    if (md_model_new(&l.model, md_alloc_default(), 0, &err) != MD_OK)
-        return false;
-    take_head(&l);
-    if (!l.t.fault)
-        take_inputs(&l);
-    if (!l.t.fault)
-        take_outputs(&l);
-    if (!l.t.fault)
-        connect_node(&l);
-    if (l.t.fault) {
-        print_error("%s, at '%s'\n", l.t.fault, l.t.p);
-    } else {
-        md_status s;
+    ok = read_line(&l, text);
+    if (ok) {
+        md_status s = eval_line(&l, got, in, md_alloc_default(), &err);
 
-        for (uint32_t i = 0; i < l.n_in; i++)
-            in[i] = l.has_in[i] ? &l.in[i] : NULL;
-        s = md_node_eval(got, l.node, l.opset, in, md_alloc_default(), NULL,
-                         &err);
         ok = check_result(&l, s, got, &err, in);
-        for (uint32_t i = 0; s == MD_OK && i < l.n_out; i++)
-            md_tensor_release(&got[i]);
+        release_results(&l, s, got);
     }
     if (!ok)
-        print_error("%s:%d: %s\n", file, line_no, line_text);
-    for (uint32_t i = 0; i < IO_MAX; i++) {
-        md_tensor_release(&l.in[i]);
-        md_tensor_release(&l.want[i]);
+        print_error("%s:%d: %s\n", file, line_no, text);
+    release_line(&l);
+    return ok;
+}
+
+/* Once with allocation n failing.  *more is false when there are not so
+ * many. */
+static bool starve(line *l, fail_alloc *fa, int64_t n, bool *more)
+{
+    const md_tensor *in[IO_MAX] = { 0 };
+    md_tensor got[IO_MAX];
+    md_error err = MD_ERROR_INIT;
+    md_status s;
+    bool ok = true;
+
+    fail_alloc_arm(fa, n);
+    s = eval_line(l, got, in, &fa->alloc, &err);
+    *more = fail_alloc_disarm(fa);
+    if (*more && s != MD_NOMEM && s != l->status) {
+        print_error("allocation %lld fails: %s: %s\n", (long long)n,
+                    md_status_name(s), err.msg);
+        ok = false;
+    } else if (*more && s == MD_OK) {
+        print_error("allocation %lld fails, and nobody tells\n", (long long)n);
+        ok = false;
+    } else if (!*more) {
+        ok = check_result(l, s, got, &err, in);
     }
-    md_model_free(l.model);
+    release_results(l, s, got);
+    if (atomic_load(&fa->n_live) != 0) {
+        print_error("allocation %lld fails, and %lld blocks are left\n",
+                    (long long)n, (long long)atomic_load(&fa->n_live));
+        ok = false;
+    }
+    return ok;
+}
+
+bool opeval_line_starved(const char *text, const char *file, int line_no)
+{
+    bool more = true, ok;
+    fail_alloc fa;
+    line l;
+
+    fail_alloc_init(&fa);
+    ok = read_line(&l, text);
+    for (int64_t n = 0; ok && more; n++)
+        ok = starve(&l, &fa, n, &more);
+    if (!ok)
+        print_error("%s:%d: %s\n", file, line_no, text);
+    release_line(&l);
     return ok;
 }

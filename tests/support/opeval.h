@@ -24,6 +24,11 @@
  * symbolic, does not contradict the result. */
 bool opeval_line(const char *line, const char *file, int line_no);
 
+/* The same with the n-th allocation failing, for every n: each time MD_NOMEM
+ * (or the line's refusal, where that comes first) and no memory left behind;
+ * then what the line says. */
+bool opeval_line_starved(const char *line, const char *file, int line_no);
+
 /*
  * Inference of node n that must not contradict the tensors in `out`: static
  * types without contents, then all dimensions symbolic.  Prints and returns
