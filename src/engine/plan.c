@@ -584,7 +584,7 @@ static bool has_own_memory(const md_run *r, uint32_t slot_id,
     uint32_t root = r->root[slot_id];
 
     return !is_constant(r, slot_id) && !r->dynamic[id] &&
-           r->types[id].dtype != MD_DTYPE_STRING &&
+           md_run__dtype(r, id) != MD_DTYPE_STRING &&
            b[root].from != UINT32_MAX && r->end[root] == MD_SLOT_NONE;
 }
 
