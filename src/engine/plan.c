@@ -347,6 +347,22 @@ static md_status infer_now(md_run *r, uint32_t i, md_error *err)
     return compute_now(r, n, err);
 }
 
+/* A view of what was computed for this plan is known too. */
+static md_status view_known(md_run *r, uint32_t i, md_error *err)
+{
+    const md_node *n = r->s->insts[i].node;
+    md_tensor *t = md_arena_alloc(&r->arena, sizeof(*t));
+
+    if (!t)
+        return md_fail_nomem(err, sizeof(*t));
+    *t = *r->cdata[n->in[0]];
+    t->owner = NULL;
+    t->shape = md_run__shape(r, n->out[0]);
+    r->cdata[n->out[0]] = t;
+    r->skip[i] = true;
+    return MD_OK;
+}
+
 static md_status infer_all(md_run *r, md_error *err)
 {
     md_session *s = r->s;
@@ -362,6 +378,8 @@ static md_status infer_all(md_run *r, md_error *err)
             r->skip[i] = is_constant(r, inst->in[0]);
         } else if (!r->sym || !inst->follows) {
             MD_TRY(infer_now(r, i, err));
+        } else if (inst->kind == MD_INST_VIEW && r->cdata[inst->node->in[0]]) {
+            MD_TRY(view_known(r, i, err));
         }
     }
     return MD_OK;

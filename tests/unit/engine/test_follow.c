@@ -106,6 +106,13 @@ static void test_follow__results(void **state)
         for (size_t k = 0; k < MD_COUNT(sizes); k++)
             net_check(rows[i].text, NULL, sizes[k], 1e-5, 0.0);
     }
+    /* a view of what is computed for each plan */
+    for (size_t k = 0; k < MD_COUNT(sizes); k++)
+        net_check("x f32[N,3]; s = Shape(x); m = Equal(s, i64[1]{0});"
+                  "o = Where(m, i64[1]{1}, s); c = ConstantOfShape(o);"
+                  "y = Add(c, x); n = Size(y); u = Unsqueeze(n, i64[1]{0});"
+                  "-> u",
+                  NULL, sizes[k], 0.0, 0.0);
 }
 
 /* Sizes that do not go together are refused as inference refuses them, and
