@@ -51,6 +51,7 @@ class Case:
         self.tensors = []  # (name, array, dims; None for a constant)
         self.attrs, self.scale, self.opset = {}, 0.0, NEWEST
         self.wrong = False  # on purpose
+        self.runs = None  # inputs of each run, when there are several
         self.step = 0  # that integers may be apart
         self.schema, self.version = None, 1  # of another domain
         if defs.has(op):
@@ -194,6 +195,12 @@ class Case:
 
     def feeds(self, to=unchanged):
         return [to(x) for _, x, dims in self.tensors if dims is not None]
+
+    def all_feeds(self, to=unchanged):
+        """The inputs of each run of the model."""
+        if self.runs is None:
+            return [self.feeds(to)]
+        return [[to(x) for x in run] for run in self.runs]
 
     def attr(self, **attrs):
         for name, value in attrs.items():

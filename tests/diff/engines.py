@@ -1,8 +1,9 @@
 """The three that compute a case: modeld (through libmodeld.so), onnxruntime,
 and ONNX's reference evaluator, which decides where the two differ.
 
-Each takes a serialized model and its inputs in order, gives the outputs in
-order, or raises Refused with the words of the engine.
+Each takes a serialized model and the inputs of one or several runs, in order,
+and gives for each run the outputs in order or a Refused with the words of the
+engine; of a model that it does not open it raises Refused.
 """
 import ctypes
 import math
@@ -48,6 +49,13 @@ class Tensor(ctypes.Structure):
 UNSUPPORTED, STRING = 3, 8
 
 
+def attempt(run, *args):
+    try:
+        return run(*args)
+    except Refused as e:
+        return e
+
+
 class Modeld:
     def __init__(self, path):
         self.lib = ctypes.CDLL(str(path))
@@ -58,13 +66,13 @@ class Modeld:
         if code:
             raise Refused(err.message.decode(), code == UNSUPPORTED)
 
-    def run(self, model, inputs):
+    def run(self, model, runs):
         net, err = ctypes.c_void_p(), Error()
         self.check(self.lib.modeld_model_open_memory(
             ctypes.byref(net), model, ctypes.c_size_t(len(model)),
             ctypes.byref(self.options), ctypes.byref(err)), err)
         try:
-            return self.run_open(net, inputs)
+            return [attempt(self.run_open, net, inputs) for inputs in runs]
         finally:
             self.lib.modeld_model_close(net)
 
@@ -133,20 +141,27 @@ class Onnxruntime:
         o.graph_optimization_level = \
             onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
 
-    def run(self, model, inputs):
+    def run(self, model, runs):
+        session = self.guard(lambda: onnxruntime.InferenceSession(
+            model, self.options, providers=["CPUExecutionProvider"]))
+        names = [i.name for i in session.get_inputs()]
+        return [attempt(self.guard, lambda: [
+            np.asarray(y) for y in session.run(None, dict(zip(names, inputs)))])
+            for inputs in runs]
+
+    def guard(self, work):
         try:
-            session = onnxruntime.InferenceSession(
-                model, self.options, providers=["CPUExecutionProvider"])
-            names = [i.name for i in session.get_inputs()]
-            return [np.asarray(y) for y in
-                    session.run(None, dict(zip(names, inputs)))]
+            return work()
         except Exception as e:  # its classes have no base of their own
             words = str(e)
             raise Refused(words, any(w in words for w in LACKING)) from None
 
 
 class Reference:
-    def run(self, model, inputs):
+    def run(self, model, runs):
+        return [attempt(self.run_one, model, inputs) for inputs in runs]
+
+    def run_one(self, model, inputs):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

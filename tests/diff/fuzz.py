@@ -7,6 +7,8 @@
 
 Case OPERATOR/NUMBER is drawn from its name alone (operators.py; "Graph" is a
 net of many operators, graphs.py; "Flow" one with subgraphs, flow.py).  Cases run in child processes, so that a
+net of many operators, graphs.py; "Symbols" a net that computes its shapes, run
+at several sizes, symbols.py).  Cases run in child processes, so that a
 crash is one more answer.  Cases in failed.txt, which once failed, are run
 before the others.  The last lines are the tally; the exit status is 0 when no
 difference is left unexplained and nothing crashed.
@@ -41,6 +43,7 @@ import microsoft  # noqa: F401
 import ml  # noqa: F401
 import quantized  # noqa: F401
 import text  # noqa: F401
+import symbols
 from case import Case
 from operators import OPERATORS
 
@@ -60,6 +63,8 @@ def draw(name):
         graphs.draw(case)
     elif op == "Flow":
         flow.draw(case)
+    elif op == "Symbols":
+        symbols.draw(case)
     else:
         case.node(OPERATORS[op](case) or 1)
     return case
@@ -202,6 +207,9 @@ def drawn(args):
             for op, part in (("Graph", 7), ("Flow", 15)):
                 names += [f"{op}/{args.seed * 1000000 + step * 16 + i}"
                           for i in range(max(len(ops) // part, 1))]
+            names += [f"{net}/{args.seed * 1000000 + step * 16 + i}"
+                      for i in range(max(len(ops) // 14, 1))
+                      for net in ("Graph", "Symbols")]
         step += 1
     return names[:args.cases]
 
