@@ -21,6 +21,7 @@ typedef struct result {
     int64_t *ns; /* of each run, sorted */
     int64_t n;
     int64_t load_ns;
+    int64_t plan_ns; /* of a plan for new sizes; 0: there are none */
     uint64_t rss;
     int64_t macs;
     size_t memory;
@@ -119,6 +120,7 @@ static md_status put_json(const result *r, const md_args *a, md_error *err)
         { "p90_ms", ms(r, 0.9) },
         { "p99_ms", ms(r, 0.99) },
         { "load_ms", (double)r->load_ns / 1e6 },
+        { "plan_us", (double)r->plan_ns / 1e3 },
         { "rss_mb", (double)r->rss / 1e6 },
         { "gflops", gflops(r) },
         { "peak_gflops", 2e-9 * r->peak },
@@ -157,19 +159,55 @@ static void put_text(const result *r, FILE *f)
             "latency   min %.3f  p50 %.3f  p90 %.3f  p99 %.3f ms, %lld runs, "
             "%d threads, batch %lld\n"
             "load      %.1f ms\n"
+            "plan      %.1f us for new sizes\n"
             "memory    %s resident, %s for activations\n"
             "work      %s MACs, %.1f GFLOP/s, %.0f %% of the fp32 peak of "
             "%.0f\n",
             ms(r, 0), ms(r, 0.5), ms(r, 0.9), ms(r, 0.99), (long long)r->n,
-            r->threads, (long long)r->batch, (double)r->load_ns / 1e6, rss,
-            memory, macs, gflops(r), 100 * share_of_peak(r), 2e-9 * r->peak);
+            r->threads, (long long)r->batch, (double)r->load_ns / 1e6,
+            (double)r->plan_ns / 1e3, rss, memory, macs, gflops(r),
+            100 * share_of_peak(r), 2e-9 * r->peak);
+}
+
+/* The least time for a plan when free sizes change.  Sizes that the model does
+ * not take end it. */
+static void measure_plan(result *out, md_session *s, const md_shape *first,
+                         md_shape *shapes)
+{
+    enum {
+        N_PLANS = 64
+    };
+    uint32_t n = md_session_n_inputs(s);
+    bool any = false;
+
+    for (int k = 1; k <= N_PLANS; k++) {
+        int64_t start;
+        md_run *r;
+
+        for (uint32_t i = 0; i < n; i++) {
+            const md_type *t = &md_session_input(s, i)->type;
+
+            shapes[i] = first[i];
+            for (int d = 0; d < t->rank; d++) {
+                shapes[i].dim[d] += md_dim_is_const(t->dim[d]) ? 0 : k;
+                any |= !md_dim_is_const(t->dim[d]);
+            }
+        }
+        start = md_clock_ns();
+        if (!any || md_run_acquire(&r, s, shapes, NULL) != MD_OK)
+            return;
+        start = md_clock_ns() - start;
+        if (out->plan_ns == 0 || start < out->plan_ns)
+            out->plan_ns = start;
+        md_run_release(r);
+    }
 }
 
 static md_status measure(result *out, md_cli_session *s, const md_args *a,
                          md_error *err)
 {
     uint32_t n = md_session_n_inputs(s->session);
-    md_shape *shapes = md_arena_calloc(a->arena, n + 1u, sizeof(*shapes));
+    md_shape *shapes = md_arena_calloc(a->arena, 2 * n + 1u, sizeof(*shapes));
     md_status st;
     md_run *r;
 
@@ -187,6 +225,7 @@ static md_status measure(result *out, md_cli_session *s, const md_args *a,
     out->threads = s->width;
     out->peak = measure_peak(s->pool, s->width);
     md_run_release(r);
+    measure_plan(out, s->session, shapes, shapes + n);
     return st;
 }
 

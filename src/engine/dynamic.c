@@ -23,11 +23,11 @@ static bool slot_is_dynamic(const md_run *r, uint32_t slot_id)
 
 bool md_run__is_dynamic(const md_run *r, const md_inst *inst)
 {
-    for (uint32_t i = 0; i < inst->n_in; i++) {
+    for (uint32_t i = 0; i < inst->n_in && r->any_dynamic; i++) {
         if (slot_is_dynamic(r, inst->in[i]))
             return true;
     }
-    for (uint32_t i = 0; i < inst->n_out; i++) {
+    for (uint32_t i = 0; i < inst->n_out && r->any_dynamic; i++) {
         if (slot_is_dynamic(r, inst->out[i]))
             return true;
     }

@@ -121,10 +121,14 @@ md_status md_session__follow(md_session *s, md_error *err)
     md_sym *sym = md_calloc(s->alloc, n, sizeof(*sym));
 
     s->wanted = md_arena_calloc(&s->arena, g->n_values + 1u, sizeof(bool));
-    if (!sym || !s->wanted) {
+    s->constants =
+        md_arena_calloc(&s->arena, g->n_values + 1u, sizeof(*s->constants));
+    if (!sym || !s->wanted || !s->constants) {
         md_free(s->alloc, sym);
         return md_fail_nomem(err, n * sizeof(*sym));
     }
+    for (uint32_t i = 0; i < g->n_values; i++)
+        s->constants[i] = g->values[i].cdata;
     for (uint32_t i = 0; i < g->n_inputs; i++) {
         const md_type *t = &g->values[g->inputs[i]].type;
 

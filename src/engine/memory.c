@@ -40,11 +40,11 @@ static size_t lowest_gap(const md_buffer *b, md_buffer *const *placed,
 }
 
 md_status md_memory_pack(md_buffer *buffers, uint32_t n, size_t *total,
-                         const md_alloc *alloc, md_error *err)
+                         md_arena *ar, md_error *err)
 {
     md_buffer **order;
     md_buffer **placed;
-    uint32_t n_placed = 0;
+    uint32_t n_placed = 0, n_order = 0;
     size_t sum = 0;
 
     *total = 0;
@@ -56,14 +56,16 @@ md_status md_memory_pack(md_buffer *buffers, uint32_t n, size_t *total,
     }
     if (n == 0)
         return MD_OK;
-    order = md_calloc(alloc, (size_t)n * 2, sizeof(*order));
+    order = md_arena_alloc(ar, (size_t)n * 2 * sizeof(*order));
     if (!order)
         return md_fail_nomem(err, n * sizeof(*order));
     placed = order + n;
-    for (uint32_t i = 0; i < n; i++)
-        order[i] = &buffers[i];
-    qsort(order, n, sizeof(*order), by_size);
-    for (uint32_t i = 0; i < n && order[i]->size > 0; i++) {
+    for (uint32_t i = 0; i < n; i++) {
+        if (buffers[i].size > 0)
+            order[n_order++] = &buffers[i];
+    }
+    qsort(order, n_order, sizeof(*order), by_size);
+    for (uint32_t i = 0; i < n_order; i++) {
         md_buffer *b = order[i];
         uint32_t at = n_placed++;
 
@@ -74,6 +76,5 @@ md_status md_memory_pack(md_buffer *buffers, uint32_t n, size_t *total,
         if (b->offset + b->size > *total)
             *total = b->offset + b->size;
     }
-    md_free(alloc, order);
     return MD_OK;
 }

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/alloc.h"
+#include "base/arena.h"
 
 typedef struct md_buffer {
     size_t size;       /* bytes; 0 needs no room */
@@ -18,8 +18,8 @@ typedef struct md_buffer {
 } md_buffer;
 
 /* Choose offsets so that buffers alive at the same time do not overlap;
- * *total is the size of the block. */
+ * *total is the size of the block.  `ar` is for scratch. */
 md_status md_memory_pack(md_buffer *buffers, uint32_t n, size_t *total,
-                         const md_alloc *alloc, md_error *err);
+                         md_arena *ar, md_error *err);
 
 #endif

@@ -16,6 +16,10 @@
 #include "engine/run_impl.h"
 #include "kernels/reorder.h"
 
+enum {
+    ROOM_KEPT = 32 << 20, /* bytes that a plan for smaller shapes may keep */
+};
+
 md_run **md_run__next(md_run *r)
 {
     return &r->next;
@@ -70,13 +74,11 @@ static md_type solved_type(const md_run *r, md_value_id id)
     return t;
 }
 
-/* False when the shape is not known. */
-static bool find_shape(const md_run *r, md_value_id id, md_shape *out)
+/* What sizes say of the shape of a value. */
+static bool solved_shape(const md_run *r, md_value_id id, md_shape *out)
 {
     const md_type *t = &r->s->graph->values[id].type;
 
-    if (r->inferred[id])
-        return md_type_static(&r->types[id], out);
     if (t->kind != MD_KIND_TENSOR || !t->has_rank)
         return false;
     out->rank = t->rank;
@@ -86,6 +88,20 @@ static bool find_shape(const md_run *r, md_value_id id, md_shape *out)
             (!r->sym || !md_dim_value(&out->dim[i], t->dim[i], r->sym)))
             return false;
     }
+    return true;
+}
+
+/* False when the shape is not known. */
+static bool find_shape(const md_run *r, md_value_id id, md_shape *out)
+{
+    if (r->inferred[id])
+        return md_type_static(&r->types[id], out);
+    if (!r->solved[id]) {
+        if (!solved_shape(r, id, &r->shapes[id]))
+            return false;
+        r->solved[id] = true;
+    }
+    *out = r->shapes[id];
     return true;
 }
 
@@ -126,31 +142,47 @@ static md_status solve(md_run *r, const md_shape *shapes, md_error *err)
     return MD_OK;
 }
 
+/* Only where something has to be inferred are there types. */
+static md_status need_types(md_run *r, md_error *err)
+{
+    size_t n = r->s->graph->n_values;
+
+    if (r->types)
+        return MD_OK;
+    r->types = md_arena_alloc(&r->arena, n * sizeof(*r->types));
+    return r->types ? MD_OK : md_fail_nomem(err, n * sizeof(*r->types));
+}
+
 static md_status start_types(md_run *r, const md_shape *shapes, md_error *err)
 {
     const md_graph *g = r->s->graph;
     size_t n = g->n_values + 1u;
 
     r->key = md_arena_calloc(&r->arena, g->n_inputs + 1u, sizeof(*r->key));
-    r->types = md_arena_alloc(&r->arena, n * sizeof(*r->types));
     r->inferred = md_arena_calloc(&r->arena, n, sizeof(*r->inferred));
-    r->cdata = md_arena_calloc(&r->arena, n, sizeof(*r->cdata));
+    r->solved = md_arena_calloc(&r->arena, n, sizeof(*r->solved));
+    r->shapes = md_arena_alloc(&r->arena, n * sizeof(*r->shapes));
+    r->cdata = md_arena_alloc(&r->arena, n * sizeof(*r->cdata));
     r->skip = md_arena_calloc(&r->arena, r->s->n_insts + 1u, sizeof(*r->skip));
     r->dynamic = md_arena_calloc(&r->arena, n, sizeof(*r->dynamic));
-    if (!r->key || !r->types || !r->inferred || !r->cdata || !r->skip ||
-        !r->dynamic)
-        return md_fail_nomem(err, n * sizeof(*r->types));
+    if (!r->key || !r->inferred || !r->solved || !r->shapes || !r->cdata ||
+        !r->skip || !r->dynamic)
+        return md_fail_nomem(err, n * sizeof(*r->cdata));
     MD_TRY(solve(r, shapes, err));
-    for (uint32_t i = 0; i < g->n_values; i++)
-        r->cdata[i] = g->values[i].cdata;
+    if (!r->sym)
+        MD_TRY(need_types(r, err));
+    memcpy(r->cdata, r->s->constants, g->n_values * sizeof(*r->cdata));
     for (uint32_t i = 0; i < g->n_inputs; i++) {
         md_value_id id = g->inputs[i];
 
         if (g->values[id].type.kind != MD_KIND_TENSOR) {
-            r->dynamic[id] = true; /* looked at when it is there */
+            r->any_dynamic = r->dynamic[id] =
+                true; /* looked at when it is there */
             continue;
         }
         r->key[i] = shapes[i];
+        if (r->sym)
+            continue;
         r->types[id] = md_type_of_tensor(g->values[id].type.dtype, &shapes[i]);
         r->inferred[id] = true;
     }
@@ -297,7 +329,7 @@ static md_status find_dynamic(md_run *r, const md_node *n, md_error *err)
             MD_TRY(md_tensor_bytes(&size, md_run__dtype(r, n->out[i]), &shape,
                                    err));
         else
-            r->dynamic[n->out[i]] = true;
+            r->any_dynamic = r->dynamic[n->out[i]] = true;
     }
     return MD_OK;
 }
@@ -330,9 +362,11 @@ static md_status infer_now(md_run *r, uint32_t i, md_error *err)
 {
     md_session *s = r->s;
     const md_node *n = s->insts[i].node;
-    md_facts k = { r->types, r->cdata, NULL };
+    md_facts k = { NULL, r->cdata, NULL };
     md_look look = { MD_LOOK_MAX, false };
 
+    MD_TRY(need_types(r, err));
+    k.types = r->types;
     load_types(r, n);
     MD_TRY(md_session__infer_node(s->graph, n, NULL, &k, &look, err));
     for (uint32_t o = 0; o < n->n_out; o++) {
@@ -487,13 +521,21 @@ static bool is_graph_input(const md_run *r, uint32_t slot_id)
     return r->s->graph->values[slot(r, slot_id)->value].is_input;
 }
 
+/* While buffers are merged: the slot at the end of the chain. */
+static uint32_t root_of(const md_run *r, uint32_t slot_id)
+{
+    while (r->root[slot_id] != slot_id)
+        slot_id = r->root[slot_id];
+    return slot_id;
+}
+
 /* Does inst read the memory of its input k through another input too?  The
  * residual of a product may be what it multiplies. */
 static bool reads_twice(const md_run *r, const md_inst *inst, uint32_t k)
 {
     for (uint32_t i = 0; i < inst->n_in; i++) {
         if (i != k && inst->in[i] != MD_SLOT_NONE &&
-            r->root[inst->in[i]] == r->root[inst->in[k]])
+            root_of(r, inst->in[i]) == root_of(r, inst->in[k]))
             return true;
     }
     return false;
@@ -514,7 +556,7 @@ static md_status merge_inplace(md_run *r, md_buffer *b, md_error *err)
         if (k < 0 || inst->in[k] == MD_SLOT_NONE ||
             inst->out[0] == MD_SLOT_NONE || is_constant(r, inst->in[k]))
             continue;
-        from = r->root[inst->in[k]];
+        from = root_of(r, inst->in[k]);
         to = inst->out[0];
         if (is_graph_input(r, from) || b[from].to != i + 1 ||
             r->root[to] != to || reads_twice(r, inst, (uint32_t)k) ||
@@ -524,13 +566,12 @@ static md_status merge_inplace(md_run *r, md_buffer *b, md_error *err)
         MD_TRY(slot_bytes(r, to, &size_out, err));
         if (size_in != size_out)
             continue;
-        for (uint32_t j = 0; j < s->n_slots; j++) {
-            if (r->root[j] == to)
-                r->root[j] = from;
-        }
+        r->root[to] = from;
         b[from].to = b[to].to;
         b[to].from = UINT32_MAX;
     }
+    for (uint32_t i = 0; i < s->n_slots; i++)
+        r->root[i] = root_of(r, i);
     return MD_OK;
 }
 
@@ -638,6 +679,28 @@ static md_status find_ends(md_run *r, md_buffer *b, md_error *err)
     return MD_OK;
 }
 
+/* Memory for the plan: what an earlier one left, unless it is too small or
+ * much too large. */
+static md_status take_memory(md_run *r, md_error *err)
+{
+    const md_alloc *a = r->s->run_alloc;
+    size_t size = r->memory_size;
+
+    if (r->memory_room >= size &&
+        (r->memory_room / 4 <= size || r->memory_room <= ROOM_KEPT))
+        return MD_OK;
+    md_free(a, r->memory);
+    r->memory = NULL;
+    r->memory_room = 0;
+    if (size == 0)
+        return MD_OK;
+    r->memory = md_malloc_aligned(a, size);
+    if (!r->memory)
+        return md_fail_nomem(err, size);
+    r->memory_room = size;
+    return MD_OK;
+}
+
 static md_status pack_memory(md_run *r, md_error *err)
 {
     md_session *s = r->s;
@@ -661,12 +724,8 @@ static md_status pack_memory(md_run *r, md_error *err)
         else
             b[i].from = b[i].to = 0;
     }
-    MD_TRY(md_memory_pack(b, n, &r->memory_size, s->alloc, err));
-    if (r->memory_size > 0) {
-        r->memory = md_malloc_aligned(s->run_alloc, r->memory_size);
-        if (!r->memory)
-            return md_fail_nomem(err, r->memory_size);
-    }
+    MD_TRY(md_memory_pack(b, n, &r->memory_size, &r->arena, err));
+    MD_TRY(take_memory(r, err));
     for (uint32_t i = 0; i < n; i++) {
         if (is_constant(r, i))
             MD_TRY(place_constant(r, i, err));
@@ -693,11 +752,13 @@ static md_status make_headers(md_run *r, md_run_step *st, md_error *err)
 {
     const md_inst *inst = st->inst;
 
-    st->in = md_arena_calloc(&r->arena, inst->n_in + 1u, sizeof(*st->in));
-    st->out = md_arena_calloc(&r->arena, inst->n_out + 1u, sizeof(*st->out));
+    size_t n = (size_t)inst->n_in + inst->n_out;
+
+    st->in = md_arena_calloc(&r->arena, n + 1, sizeof(*st->in));
     st->in_p = md_arena_calloc(&r->arena, inst->n_in + 1u, sizeof(*st->in_p));
-    if (!st->in || !st->out || !st->in_p)
-        return md_fail_nomem(err, inst->n_in * sizeof(*st->in));
+    if (!st->in || !st->in_p)
+        return md_fail_nomem(err, n * sizeof(*st->in));
+    st->out = st->in + inst->n_in;
     for (uint32_t i = 0; i < inst->n_in; i++) {
         if (inst->in[i] == MD_SLOT_NONE)
             continue;
@@ -715,31 +776,30 @@ md_status md_run__bind_step(md_run_step *st, md_arena *arena, md_error *err)
 {
     const md_inst *inst = st->inst;
     uint32_t n_in = inst->n_in, n_out = inst->n_out;
-    md_shape *in_shape = md_arena_calloc(arena, n_in + 1u, sizeof(*in_shape));
-    md_shape *out_shape =
-        md_arena_calloc(arena, n_out + 1u, sizeof(*out_shape));
-    md_dtype *dtypes =
-        md_arena_calloc(arena, n_in + n_out + 1u, sizeof(*dtypes));
+    size_t n = (size_t)n_in + n_out;
+    md_shape *shapes = md_arena_alloc(arena, (n + 1) * sizeof(*shapes));
+    md_dtype *dtypes = md_arena_alloc(arena, (n + 1) * sizeof(*dtypes));
+    void **data = md_arena_calloc(arena, n + 1, sizeof(*data));
 
+    if (!shapes || !dtypes || !data)
+        return md_fail_nomem(err, n * sizeof(*shapes));
     st->st = (md_step){ .fast = inst->fast,
                         .state = inst->state,
                         .node = inst->node,
                         .fused = inst->node->fused,
-                        .in_shape = in_shape,
-                        .out_shape = out_shape,
+                        .in = data,
+                        .out = data + n_in,
+                        .in_shape = shapes,
+                        .out_shape = shapes + n_in,
                         .in_dtype = dtypes,
-                        .out_dtype = dtypes ? dtypes + n_in : NULL,
+                        .out_dtype = dtypes + n_in,
                         .n_chunks = 1 };
-    st->st.in = md_arena_calloc(arena, n_in + 1u, sizeof(void *));
-    st->st.out = md_arena_calloc(arena, n_out + 1u, sizeof(void *));
-    if (!in_shape || !out_shape || !dtypes || !st->st.in || !st->st.out)
-        return md_fail_nomem(err, n_in * sizeof(*in_shape));
     for (uint32_t i = 0; i < n_in; i++) {
-        in_shape[i] = st->in[i].shape;
+        shapes[i] = st->in[i].shape;
         dtypes[i] = st->in[i].dtype;
     }
     for (uint32_t i = 0; i < n_out; i++) {
-        out_shape[i] = st->out[i].shape;
+        shapes[n_in + i] = st->out[i].shape;
         dtypes[n_in + i] = st->out[i].dtype;
     }
     return MD_OK;
@@ -758,18 +818,18 @@ static md_status plan_fast(md_run *r, md_run_step *st, size_t *scratch_size,
     return MD_OK;
 }
 
-static void count_macs(md_run *r, const md_run_step *st)
+static int64_t macs_of(const md_run_step *st)
 {
     const md_inst *inst = st->inst;
     const md_shape *in[16] = { NULL }, *out[16] = { NULL };
 
     if (!inst->op || !inst->op->macs || inst->n_in > 16 || inst->n_out > 16)
-        return;
+        return 0;
     for (uint32_t i = 0; i < inst->n_in; i++)
         in[i] = st->in_p[i] ? &st->in[i].shape : NULL;
     for (uint32_t i = 0; i < inst->n_out; i++)
         out[i] = &st->out[i].shape;
-    r->macs += inst->op->macs(inst->node, in, out);
+    return inst->op->macs(inst->node, in, out);
 }
 
 /* Make *p hold `total` bytes.  The old ones stay until then: planned steps
@@ -808,11 +868,13 @@ md_status md_run__reserve(md_run *r, size_t size, size_t shared, md_error *err)
 static md_status make_steps(md_run *r, md_error *err)
 {
     md_session *s = r->s;
-    size_t scratch_size = 0, shared_size = 0;
+    size_t scratch_size = 0, shared_size = 0, n = 0;
 
-    r->steps = md_arena_calloc(&r->arena, s->n_insts + 1u, sizeof(*r->steps));
+    for (uint32_t i = 0; i < s->n_insts; i++)
+        n += !r->skip[i];
+    r->steps = md_arena_calloc(&r->arena, n + 1, sizeof(*r->steps));
     if (!r->steps)
-        return md_fail_nomem(err, s->n_insts * sizeof(*r->steps));
+        return md_fail_nomem(err, n * sizeof(*r->steps));
     for (uint32_t i = 0; i < s->n_insts; i++) {
         const md_inst *inst = &s->insts[i];
         md_run_step *st = &r->steps[r->n_steps];
@@ -824,11 +886,8 @@ static md_status make_steps(md_run *r, md_error *err)
         md_arena_init(&st->arena, s->alloc, 0);
         r->n_steps++;
         MD_TRY(make_headers(r, st, err));
-        if (st->dynamic)
-            continue;
-        if (inst->kind == MD_INST_FAST)
+        if (!st->dynamic && inst->kind == MD_INST_FAST)
             MD_TRY(plan_fast(r, st, &scratch_size, &shared_size, err));
-        count_macs(r, st);
     }
     return md_run__reserve(r, scratch_size, shared_size, err);
 }
@@ -896,6 +955,19 @@ static md_status make_ends(md_run *r, md_error *err)
     return MD_OK;
 }
 
+static md_status plan(md_run *r, const md_shape *shapes,
+                      const md_tensor *const *contents, md_error *err)
+{
+    MD_TRY(start_types(r, shapes, err));
+    MD_TRY(take_contents(r, contents, err));
+    MD_TRY(infer_all(r, err));
+    MD_TRY(pack_memory(r, err));
+    MD_TRY(make_steps(r, err));
+    MD_TRY(make_ends(r, err));
+    MD_TRY(md_run__plan_values(r, err));
+    return md_body__prepare(r, err);
+}
+
 md_status md_run__new(md_run **out, md_session *session, const md_shape *shapes,
                       const md_tensor *const *contents, md_error *err)
 {
@@ -910,33 +982,61 @@ md_status md_run__new(md_run **out, md_session *session, const md_shape *shapes,
     md_arena_init(&r->text, session->run_alloc, 0);
     md_recycle_init(&r->recycle, session->run_alloc);
     r->heap = &r->recycle;
-    MD_GOTO(start_types(r, shapes, err));
-    MD_GOTO(take_contents(r, contents, err));
-    MD_GOTO(infer_all(r, err));
-    MD_GOTO(pack_memory(r, err));
-    MD_GOTO(make_steps(r, err));
-    MD_GOTO(make_ends(r, err));
-    MD_GOTO(md_run__plan_values(r, err));
-    MD_GOTO(md_body__prepare(r, err));
-    *out = r;
-    return MD_OK;
-out:
-    md_run__free(r);
+    s = plan(r, shapes, contents, err);
+    if (s == MD_OK)
+        *out = r;
+    else
+        md_run__free(r);
+    return s;
+}
+
+/* Give back what belongs to the plan alone. */
+static void drop_plan(md_run *r)
+{
+    md_run__drop_values(r);
+    md_body__release_runs(r);
+    for (uint32_t i = 0; i < r->n_steps; i++)
+        md_arena_release(&r->steps[i].arena);
+    for (uint32_t i = 0; i < r->n_owned; i++)
+        md_tensor_release(&r->owned[i]);
+    for (uint32_t i = 0; i < r->s->graph->n_outputs && r->ends; i++)
+        md_free(r->s->run_alloc, output_end(r, i)->own);
+}
+
+md_status md_run__again(md_run *r, const md_shape *shapes, md_error *err)
+{
+    md_run old;
+    md_status s;
+
+    drop_plan(r);
+    md_arena_reset(&r->arena);
+    md_arena_reset(&r->text);
+    old = *r;
+    *r = (md_run){ .s = old.s,
+                   .arena = old.arena,
+                   .step_scratch = old.step_scratch,
+                   .text = old.text,
+                   .recycle = old.recycle,
+                   .owned = old.owned,
+                   .cap_owned = old.cap_owned,
+                   .memory = old.memory,
+                   .memory_room = old.memory_room,
+                   .scratch = old.scratch,
+                   .scratch_size = old.scratch_size,
+                   .shared = old.shared,
+                   .shared_size = old.shared_size };
+    r->heap = &r->recycle;
+    s = plan(r, shapes, NULL, err);
+    if (s != MD_OK)
+        md_run__free(r);
     return s;
 }
 
 void md_run__free(md_run *r)
 {
-    md_run__drop_values(r);
-    md_body__release_runs(r);
+    drop_plan(r);
     md_recycle_release(&r->recycle);
-    for (uint32_t i = 0; i < r->n_steps; i++)
-        md_arena_release(&r->steps[i].arena);
-    for (uint32_t i = 0; i < r->n_owned; i++)
-        md_tensor_release(&r->owned[i]);
     md_free(r->s->alloc, r->owned);
-    for (uint32_t i = 0; i < r->s->graph->n_outputs && r->ends; i++)
-        md_free(r->s->run_alloc, output_end(r, i)->own);
     md_free(r->s->run_alloc, r->memory);
     md_free(r->s->run_alloc, r->scratch);
     md_free(r->s->run_alloc, r->shared);
@@ -1140,5 +1240,13 @@ size_t md_run_memory(const md_run *r)
 
 int64_t md_run_macs(const md_run *r)
 {
-    return r->macs + r->body_macs;
+    int64_t sum = 0;
+
+    for (uint32_t i = 0; i < r->n_steps; i++) {
+        int64_t n = r->steps[i].dynamic ? 0 : macs_of(&r->steps[i]);
+
+        if (!md_add_i64(&sum, sum, n))
+            return INT64_MAX;
+    }
+    return sum + r->body_macs;
 }

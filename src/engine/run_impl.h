@@ -56,26 +56,28 @@ struct md_run {
     bool *inferred; /* by value: its type was inferred for this plan and is in
                      * `types`; else it follows from sym */
     md_type *types;
+    md_shape *shapes; /* by value: what follows from sym, when it is `solved` */
+    bool *solved;
     const md_tensor **cdata; /* by value: constants, also of this plan */
     md_tensor *owned;        /* tensors computed while planning */
     uint32_t n_owned, cap_owned;
     bool *skip;    /* by instruction: computed while planning */
     bool *dynamic; /* by value */
+    bool any_dynamic;
     md_run_step *steps;
     uint32_t n_steps;
     uint32_t *root; /* by slot: the slot whose memory it shares */
     void **address; /* by slot */
     unsigned char *memory;
-    size_t memory_size;
-    unsigned char *scratch; /* one part per thread of the pool */
-    size_t scratch_size;    /* of a part */
-    unsigned char *shared;  /* by the phases of a step */
+    size_t memory_size, memory_room; /* needed, and there */
+    unsigned char *scratch;          /* one part per thread of the pool */
+    size_t scratch_size;             /* of a part */
+    unsigned char *shared;           /* by the phases of a step */
     size_t shared_size;
     md_tensor *inputs, *outputs;
     md_run_end *ends;    /* of the inputs, then of the outputs */
     uint32_t *end;       /* by slot: whose memory it is in, or MD_SLOT_NONE */
     bool moved;          /* a binding changed: addresses are stale */
-    int64_t macs;        /* of the steps */
     uint32_t n_inferred; /* nodes that were inferred for this plan */
     int64_t body_macs;   /* of the subgraphs that the last execution ran */
     int width;           /* threads of this execution */

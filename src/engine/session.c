@@ -205,35 +205,72 @@ static md_status check_shape(const md_session *s, uint32_t i,
     return md_shape_count(&n, given, err);
 }
 
-/* Take a fitting idle run out of the list. */
+/* Take an idle run out of the list: a fitting one, else, when `any` and no
+ * more are to be kept, the least recently used, to be planned again. */
 static md_run *take_idle(md_session *s, const md_shape *shapes,
-                         const md_tensor *const *contents)
+                         const md_tensor *const *contents, bool any, bool *fits)
 {
+    md_run **at, **last = NULL;
     md_run *found = NULL;
 
     pthread_mutex_lock(&s->lock);
-    for (md_run **at = &s->idle; *at; at = md_run__next(*at)) {
-        if (md_run__fits(*at, shapes, contents)) {
-            found = *at;
-            *at = *md_run__next(found);
-            s->n_idle--;
-            break;
-        }
+    for (at = &s->idle; *at && !md_run__fits(*at, shapes, contents);
+         at = md_run__next(*at))
+        last = at;
+    *fits = *at != NULL;
+    if (!*at && any && s->n_idle >= s->idle_max)
+        at = last;
+    if (*at) {
+        found = *at;
+        *at = *md_run__next(found);
+        s->n_idle--;
     }
     pthread_mutex_unlock(&s->lock);
     return found;
 }
 
+/* Put an unused run back where the least recently used ones are. */
+static void put_last(md_session *s, md_run *r)
+{
+    md_run **at;
+
+    pthread_mutex_lock(&s->lock);
+    for (at = &s->idle; *at; at = md_run__next(*at))
+        ;
+    *md_run__next(r) = NULL;
+    *at = r;
+    s->n_idle++;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static md_status check_shapes(const md_session *s, const md_shape *shapes,
+                              md_error *err)
+{
+    for (uint32_t i = 0; i < s->graph->n_inputs; i++)
+        MD_TRY(check_shape(s, i, &shapes[i], err));
+    return MD_OK;
+}
+
 md_status md_run_acquire(md_run **out, md_session *s, const md_shape *shapes,
                          md_error *err)
 {
-    md_run *r = take_idle(s, shapes, NULL);
+    bool fits;
+    md_run *r = take_idle(s, shapes, NULL, true, &fits);
+    md_status st;
 
-    if (!r) {
-        for (uint32_t i = 0; i < s->graph->n_inputs; i++)
-            MD_TRY(check_shape(s, i, &shapes[i], err));
-        MD_TRY(md_run__new(&r, s, shapes, NULL, err));
+    if (r && fits) {
+        *out = r;
+        return MD_OK;
     }
+    st = check_shapes(s, shapes, err);
+    if (st != MD_OK) {
+        if (r)
+            put_last(s, r);
+        return st;
+    }
+    if (!r)
+        return md_run__new(out, s, shapes, NULL, err);
+    MD_TRY(md_run__again(r, shapes, err));
     *out = r;
     return MD_OK;
 }
@@ -241,7 +278,9 @@ md_status md_run_acquire(md_run **out, md_session *s, const md_shape *shapes,
 md_status md_run__acquire(md_run **out, md_session *s, const md_shape *shapes,
                           const md_tensor *const *contents, md_error *err)
 {
-    *out = take_idle(s, shapes, contents);
+    bool fits;
+
+    *out = take_idle(s, shapes, contents, false, &fits);
     return *out ? MD_OK : md_run__new(out, s, shapes, contents, err);
 }
 

@@ -165,12 +165,54 @@ static void test_follow__refuses(void **state)
     }
 }
 
+static uint64_t count_allocs(void)
+{
+    uint64_t n = 0;
+
+    for (int t = 0; t < MD_MEM_N_TAGS; t++)
+        n += md_mem_stat_get((md_mem_tag)t).n_allocs;
+    return n;
+}
+
+/* Once as many runs are there as are kept, a plan for new sizes takes over the
+ * memory of the least recently used one. */
+static void test_follow__allocates_nothing(void **state)
+{
+    md_session_opts o = MD_SESSION_OPTS_INIT;
+
+    (void)state;
+    o.runs_kept = 2;
+    for (size_t i = 0; i < MD_COUNT(rows); i++) {
+        md_session *s = net_open(rows[i].text, &o);
+        uint64_t before = 0;
+
+        for (int64_t n = 12; n > 1; n--) {
+            const md_type *t = &s->inputs[0].type;
+            md_shape shape = { t->rank, { 0 } };
+            md_error err = MD_ERROR_INIT;
+            md_run *r = NULL;
+
+            for (int d = 0; d < t->rank; d++)
+                shape.dim[d] = t->dim[d].sym ? n : t->dim[d].k;
+            if (n == 9)
+                before = count_allocs();
+            assert_md_ok(md_run_acquire(&r, s, &shape, &err), &err);
+            md_run_release(r);
+        }
+        if (count_allocs() != before)
+            fail_msg("%s: %d allocations", rows[i].text,
+                     (int)(count_allocs() - before));
+        md_session_free(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_follow__known_at_load),
         cmocka_unit_test(test_follow__results),
         cmocka_unit_test(test_follow__refuses),
+        cmocka_unit_test(test_follow__allocates_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

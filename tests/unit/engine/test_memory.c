@@ -30,6 +30,22 @@ static void check_packed(const md_buffer *b, uint32_t n, size_t total)
     }
 }
 
+static md_arena arena; /* of each test */
+
+static int setup(void **state)
+{
+    (void)state;
+    md_arena_init(&arena, md_alloc_default(), 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    md_arena_release(&arena);
+    return 0;
+}
+
 static void test_memory__random_programs(void **state)
 {
     md_error err = MD_ERROR_INIT;
@@ -49,8 +65,7 @@ static void test_memory__random_programs(void **state)
                                 .to = from + next(&seed) % 10 };
             sum += b[i].size + MD_CACHE_LINE;
         }
-        assert_md_ok(md_memory_pack(b, n, &total, md_alloc_default(), &err),
-                     &err);
+        assert_md_ok(md_memory_pack(b, n, &total, &arena, &err), &err);
         assert_true(total <= sum);
         check_packed(b, n, total);
     }
@@ -65,7 +80,7 @@ static void test_memory__a_chain_needs_two_buffers(void **state)
     (void)state;
     for (uint32_t i = 0; i < 10; i++)
         b[i] = (md_buffer){ .size = 1024, .from = i, .to = i + 1 };
-    assert_md_ok(md_memory_pack(b, 10, &total, md_alloc_default(), &err), &err);
+    assert_md_ok(md_memory_pack(b, 10, &total, &arena, &err), &err);
     assert_int_equal(total, 2048);
 }
 
@@ -76,10 +91,9 @@ static void test_memory__overflow_is_refused(void **state)
     size_t total;
 
     (void)state;
-    assert_md_fails(md_memory_pack(b, 2, &total, md_alloc_default(), &err),
-                    MD_TOO_LARGE, &err, "2^64");
-    assert_md_ok(md_memory_pack(NULL, 0, &total, md_alloc_default(), &err),
-                 &err);
+    assert_md_fails(md_memory_pack(b, 2, &total, &arena, &err), MD_TOO_LARGE,
+                    &err, "2^64");
+    assert_md_ok(md_memory_pack(NULL, 0, &total, &arena, &err), &err);
     assert_int_equal(total, 0);
 }
 
@@ -91,5 +105,5 @@ int main(void)
         cmocka_unit_test(test_memory__overflow_is_refused),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }
