@@ -1,8 +1,8 @@
 /* Slices of an axis, by index. */
 #include <string.h>
 
-#include "ops/common/gather.h"
 #include "ops/common/data.h"
+#include "ops/common/gather.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
