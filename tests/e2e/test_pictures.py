@@ -101,11 +101,9 @@ def test_bombs_cost_nothing(running, body):
     assert is_sanitized() or peak_kb() - before < 4 << 10
 
 
-NOT_PNG = {
+NO_PICTURES = {
     "gif": b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\4\1\0\0\0\0,\0\0\0\0"
            b"\1\0\1\0\0\2\2D\1\0;",
-    "bmp": b"BM" + b"\0" * 60,
-    "webp": b"RIFF\x24\0\0\0WEBPVP8 " + b"\0" * 30,
     "tiff": b"II*\0\x08\0\0\0" + b"\0" * 20,
     "svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
     "pdf": b"%PDF-1.4\n",
@@ -115,10 +113,19 @@ NOT_PNG = {
 }
 
 
-@pytest.mark.parametrize("name", NOT_PNG)
+@pytest.mark.parametrize("name", NO_PICTURES)
 def test_other_kinds_are_refused(running, name):
-    status, reply = predict(running[0], NOT_PNG[name])
+    status, reply = predict(running[0], NO_PICTURES[name])
     assert status == 415 and "PNG" in reply["error"]
+
+
+@pytest.mark.parametrize("body", [
+    b"BM" + b"\0" * 60, b"RIFF\x24\0\0\0WEBPVP8 " + b"\0" * 30,
+    b"P6\n32 32\n255\n" + b"\0" * 30,
+], ids=["bmp", "webp", "pnm"])
+def test_heads_without_pictures_are_refused(running, body):
+    status, reply = predict(running[0], body)
+    assert status in (400, 415) and "picture" in reply["error"], reply
 
 
 @pytest.mark.parametrize("body", [

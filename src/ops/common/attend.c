@@ -146,7 +146,8 @@ static void softmax(double *v, int64_t n, double extra)
     for (int64_t j = 0; j < n; j++)
         max = v[j] > max || isnan(v[j]) ? v[j] : max;
     if (max == -INFINITY) {
-        memset(v, 0, (size_t)n * sizeof(*v));
+        for (int64_t j = 0; j < n; j++)
+            v[j] = 0.0;
         return;
     }
     sum = exp(extra - max);
