@@ -218,7 +218,7 @@ static md_run *take_idle(md_session *s, const md_shape *shapes,
          at = md_run__next(*at))
         last = at;
     *fits = *at != NULL;
-    if (!*at && any && s->n_idle >= s->idle_max)
+    if (!*at && any && last && s->n_idle >= s->idle_max)
         at = last;
     if (*at) {
         found = *at;

@@ -433,22 +433,22 @@ static bool is_flex(const md_node *n)
            (md_node_attr(n, "score_mod") || md_node_attr(n, "prob_mod"));
 }
 
-/* A node of `op` in front of or behind the graphs of `call`; *out is new unless
- * it is given. */
+/* A node in front of or behind the graphs of `call`, of part's operator and
+ * inputs; *out is new unless it is given. */
 static md_status add_part(inliner *in, md_graph *g, md_node *call,
-                          const char *domain, const char *op,
-                          const md_value_id *from, uint32_t n_from,
-                          md_node **node, md_value_id *out, md_error *err)
+                          md_node_spec part, md_node **node, md_value_id *out,
+                          md_error *err)
 {
     char stem[2 * PART_MAX + 2];
 
     MD_TRY(count_node(in, err));
-    join(stem, call, op);
+    join(stem, call, part.op);
     if (*out == MD_VALUE_NONE)
         MD_TRY(md_graph_add_unique(out, g, stem, err));
-    return md_graph_add_node(
-        node, g, &(md_node_spec){ domain, op, stem, from, n_from, out, 1 },
-        err);
+    part.name = stem;
+    part.out = out;
+    part.n_out = 1;
+    return md_graph_add_node(node, g, &part, err);
 }
 
 /* The graph under `name`, if there is one, applied to *value. */
@@ -493,8 +493,12 @@ static md_status expand_flex(inliner *in, md_graph *g, md_node *call,
                        "expected",
                        call->name, call->op, (unsigned)call->n_in,
                        (unsigned)call->n_out);
-    MD_TRY(add_part(in, g, call, call->domain, "FlexAttentionScores", call->in,
-                    2, &n, &scores, err));
+    MD_TRY(add_part(in, g, call,
+                    (md_node_spec){ .domain = call->domain,
+                                    .op = "FlexAttentionScores",
+                                    .in = call->in,
+                                    .n_in = 2 },
+                    &n, &scores, err));
     for (uint32_t i = 0; i < call->n_attr; i++) {
         if (call->attr[i].type != MD_ATTR_GRAPH)
             MD_TRY(md_node_add_attr(g, n, &call->attr[i], err));
@@ -502,7 +506,10 @@ static md_status expand_flex(inliner *in, md_graph *g, md_node *call,
     n->opset = call->opset;
     p = scores;
     MD_TRY(apply_graph(in, g, call, "score_mod", &p, err));
-    MD_TRY(add_part(in, g, call, "", "Softmax", &p, 1, &n, &softmax, err));
+    MD_TRY(add_part(
+        in, g, call,
+        (md_node_spec){ .domain = "", .op = "Softmax", .in = &p, .n_in = 1 },
+        &n, &softmax, err));
     n->opset = 13; /* the first that has rows of the last axis */
     p = softmax;
     MD_TRY(apply_graph(in, g, call, "prob_mod", &p, err));
@@ -512,7 +519,11 @@ static md_status expand_flex(inliner *in, md_graph *g, md_node *call,
     if (call->out[0] != MD_VALUE_NONE)
         g->values[call->out[0]].def = NULL;
     call->dead = true;
-    MD_TRY(add_part(in, g, call, call->domain, "FlexAttentionValues", last, 3,
+    MD_TRY(add_part(in, g, call,
+                    (md_node_spec){ .domain = call->domain,
+                                    .op = "FlexAttentionValues",
+                                    .in = last,
+                                    .n_in = 3 },
                     &n, &call->out[0], err));
     n->opset = call->opset;
     return MD_OK;

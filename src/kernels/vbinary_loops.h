@@ -134,9 +134,7 @@ SIGNED_QUOTIENT(I32, int32_t, double)
 SIGNED_QUOTIENT(I64, int64_t, int64_t)
 
 #define AT(op, type) ((int)MD_VBINARY_##op * MD_DTYPE_N + (int)MD_DTYPE_##type)
-#define HAS(op, type, loop)                                                    \
-    case AT(op, type):                                                         \
-        return loop;
+#define HAS(op, type, loop) .of[AT(op, type)] = loop,
 #define HAS_FLOATS(op) HAS(op, F32, op##_F32) HAS(op, F64, op##_F64)
 #define HAS_UNSIGNED(op)                                                       \
     HAS(op, U8, op##_U8)                                                       \
@@ -151,7 +149,10 @@ SIGNED_QUOTIENT(I64, int64_t, int64_t)
 
 static inline md_vbinary_fn *find(md_vbinary op, md_dtype type)
 {
-    switch ((int)op * MD_DTYPE_N + (int)type) {
+    /* clang-format off */
+    static const struct {
+        md_vbinary_fn *of[MD_VBINARY_COUNT * MD_DTYPE_N];
+    } loops = {
         HAS_FLOATS(ADD)
         HAS_SIGNED_TOO(ADD)
         HAS_FLOATS(SUB)
@@ -195,9 +196,10 @@ static inline md_vbinary_fn *find(md_vbinary op, md_dtype type)
         HAS(BOTH, BOOL, BOTH_U8)
         HAS(EITHER, BOOL, EITHER_U8)
         HAS(ONE, BOOL, ONE_U8)
-    default:
-        return NULL;
-    }
+    };
+    /* clang-format on */
+
+    return loops.of[(int)op * MD_DTYPE_N + (int)type];
 }
 
 #endif

@@ -180,9 +180,7 @@ LOOP(BF16, F32, uint16_t, float, to_bf16(v))
 LOOP(BF16, F64, uint16_t, double, to_bf16(odd(v)))
 
 #define AT(to, from) ((int)MD_DTYPE_##to * MD_DTYPE_N + (int)MD_DTYPE_##from)
-#define HAS(to, from, loop)                                                    \
-    case AT(to, from):                                                         \
-        return loop;
+#define HAS(to, from, loop) .of[AT(to, from)] = loop,
 #define HAS_INTEGER(type, from)                                                \
     HAS(BOOL, type, from##_to_BOOL)                                            \
     HAS(U8, type, from##_to_U8)                                                \
@@ -209,7 +207,10 @@ LOOP(BF16, F64, uint16_t, double, to_bf16(odd(v)))
 
 static inline md_vcast_fn *find(md_dtype to, md_dtype from)
 {
-    switch ((int)to * MD_DTYPE_N + (int)from) {
+    /* clang-format off */
+    static const struct {
+        md_vcast_fn *of[MD_DTYPE_N * MD_DTYPE_N];
+    } loops = {
         HAS_INTEGER(BOOL, U8)
         HAS_INTEGER(U8, U8)
         HAS_INTEGER(I8, I8)
@@ -227,9 +228,10 @@ static inline md_vcast_fn *find(md_dtype to, md_dtype from)
         HAS(F16, F64, F64_to_F16)
         HAS(BF16, F32, F32_to_BF16)
         HAS(BF16, F64, F64_to_BF16)
-    default:
-        return NULL;
-    }
+    };
+    /* clang-format on */
+
+    return loops.of[(int)to * MD_DTYPE_N + (int)from];
 }
 
 #endif

@@ -64,7 +64,7 @@ static void fill_row(md_tensor *out, int64_t at, const double *theta, int axes,
         for (int64_t i = 0; i < m; i++) {
             for (int k = 0; k < axes; k++)
                 v[i * axes + k] =
-                    base[k] + theta[k * (axes + 1)] * along[from + i];
+                    base[k] + theta[(int64_t)k * (axes + 1)] * along[from + i];
         }
         md_store_f64(out, at + from * axes, v, m * axes);
     }

@@ -42,7 +42,8 @@ static bool limit(md_tensor *out, const md_exec *x, uint32_t i, double *room)
         float v = i == 1 ? md_node_attr_f(x->node, "min", -FLT_MAX)
                          : md_node_attr_f(x->node, "max", FLT_MAX);
 
-        *out = (md_tensor){ .dtype = x->in[0]->dtype, .data = room };
+        *out = (md_tensor){ .dtype = x->in[0]->dtype };
+        out->data = room;
         md_tensor_set_f64(out, 0, (double)v);
     } else if (md_exec_has(x, i)) {
         *out = *x->in[i];

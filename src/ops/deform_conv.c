@@ -238,7 +238,7 @@ static void fill_matrix(const deform *d, int64_t batch, int64_t group,
     int64_t channels = d->v.c / d->v.group;
     int64_t each = d->v.c / d->offset_groups; /* channels of one offset */
     corner corners;
-    look l;
+    look l = { .at = { { 0 } } };
 
     find_corners(d, from, n, &corners);
     for (int64_t tap = 0; tap < d->taps; tap++) {
@@ -263,7 +263,7 @@ static void fill_matrix(const deform *d, int64_t batch, int64_t group,
 }
 
 /* y[rows, n] of a block = w[rows, k] times the matrix. */
-static void multiply_f32(const deform *d, const float *w, float *matrix,
+static void multiply_f32(const deform *d, const float *w, const float *matrix,
                          float *packed, float *y, int64_t rows, int64_t n)
 {
     md_gemm_f32_b b = { .b = matrix, .rs = BLOCK, .cs = 1, .k = d->k, .n = n };
@@ -273,11 +273,11 @@ static void multiply_f32(const deform *d, const float *w, float *matrix,
                               .a = w,
                               .lda = d->k,
                               .b = packed,
-                              .c = y,
                               .ldc = d->places,
                               .ep = MD_EPILOGUE_INIT,
                               .strict = true };
 
+    args.c = y;
     d->gemm->pack_b(packed, &b, 0, n);
     d->gemm->run(&args, 0, rows, 0, n);
 }

@@ -276,7 +276,7 @@ static void sample_block(void *ctx, int64_t chunk, int worker)
     int64_t batch = chunk / g->blocks, first = chunk % g->blocks * BLOCK;
     int64_t n = md_min_i64(BLOCK, g->places - first);
     double w[MD_RANK_MAX][TAPS_MAX] = { { 0 } }, v[BLOCK * MD_RANK_MAX];
-    look l;
+    look l = { .at = { { 0 } } };
 
     (void)worker;
     md_load_f64(v, g->grid, (batch * g->places + first) * s->axes, n * s->axes);

@@ -215,8 +215,9 @@ typedef struct parts {
 
 static parts cut(const attention *a, float *at)
 {
-    parts p = { .state = at };
+    parts p;
 
+    p.state = at;
     p.q = p.state + a->key * a->value;
     p.k = p.q + a->key;
     p.decay = p.k + a->key;

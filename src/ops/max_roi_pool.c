@@ -1,5 +1,6 @@
 /* The largest element in each bin of a grid over each region, whose corners
  * are rounded to whole elements and belong to it. */
+#include <assert.h>
 #include <math.h>
 
 #include "ops/common/roi.h"
@@ -64,6 +65,7 @@ static void find_bin(double from, double to, int64_t i, int64_t n_bins,
                                                                                \
         if (y[0] >= y[1] || x[0] >= x[1])                                      \
             return 0.0;                                                        \
+        assert(in);                                                            \
         for (int64_t i = y[0]; i < y[1]; i++) {                                \
             const T *row = in + i * w;                                         \
                                                                                \
@@ -109,7 +111,7 @@ static void pool_region(void *ctx, int64_t r, int worker)
     const double *roi = p->rois + r * 5;
     int64_t base = (int64_t)roi[0] * p->channels * p->h * p->w;
     int64_t to = r * p->channels * p->height * p->width;
-    int64_t *y = p->bins + worker * 2 * (p->height + p->width);
+    int64_t *y = p->bins + (int64_t)worker * 2 * (p->height + p->width);
     int64_t *x = y + 2 * p->height;
     double *plane = p->planes ? p->planes + worker * p->h * p->w : NULL;
 
@@ -147,9 +149,9 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
         MD_TRY(md_roi__check_batch(md_f64_to_i64(floor(rois[r * 5])), r,
                                    in->dim[0], err));
     p.rois = rois;
-    MD_TRY(md_exec__scratch(&p.bins, ar,
-                            md_pool_width(x->pool) * 2 * (p.height + p.width),
-                            sizeof(*p.bins), err));
+    MD_TRY(md_exec__scratch(
+        &p.bins, ar, (int64_t)md_pool_width(x->pool) * 2 * (p.height + p.width),
+        sizeof(*p.bins), err));
     if (out->dtype != MD_DTYPE_F32 && out->dtype != MD_DTYPE_F64)
         MD_TRY(md_exec__scratch(&p.planes, ar,
                                 md_pool_width(x->pool) * p.h * p.w,

@@ -14,12 +14,9 @@ enum { /* inputs */
 
 #define TYPES (MD_T(F32) | MD_T(F64) | MD_T(F16))
 
-static md_status infer(const md_infer *c, md_error *err)
+static md_status check(const md_infer *c, md_error *err)
 {
     const char *mode = md_node_attr_s(c->node, "mode", "bilinear");
-    const md_type *x = c->in[IN_X], *boxes = c->in[IN_BOXES];
-    const md_tensor *size = c->cin[IN_SIZE];
-    md_type y;
 
     if (strcmp(mode, "bilinear") != 0 && strcmp(mode, "nearest") != 0)
         return md_fail(err, MD_INVALID,
@@ -31,7 +28,16 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__need(c, IN_SIZE, MD_T(I32), err));
     MD_TRY(md_infer__rank(c, IN_X, 4, 4, err));
     MD_TRY(md_infer__rank(c, IN_BOXES, 2, 2, err));
-    MD_TRY(md_infer__length(c->in[IN_SIZE], MD_DIM(2), "crop_size", err));
+    return md_infer__length(c->in[IN_SIZE], MD_DIM(2), "crop_size", err);
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    const md_type *x = c->in[IN_X], *boxes = c->in[IN_BOXES];
+    const md_tensor *size = c->cin[IN_SIZE];
+    md_type y;
+
+    MD_TRY(check(c, err));
     MD_TRY(md_infer__fresh_type(c, &y, x->dtype, 4, err));
     if (boxes->has_rank) {
         MD_TRY(md_infer__same_dim(boxes->dim[1], MD_DIM(4), "the size of a box",

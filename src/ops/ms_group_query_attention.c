@@ -97,6 +97,11 @@ static md_status check_types(const md_infer *c, md_error *err)
                            "inputs %u and %u go together, one is missing",
                            (unsigned)pairs[i][0], (unsigned)pairs[i][1]);
     }
+    return MD_OK;
+}
+
+static md_status check_ranks(const md_infer *c, md_error *err)
+{
     MD_TRY(md_infer__rank(c, IN_Q, 3, 3, err));
     MD_TRY(md_infer__rank(c, IN_K, 3, 3, err));
     MD_TRY(md_infer__rank(c, IN_V, 3, 3, err));
@@ -258,6 +263,7 @@ static md_status infer(const md_infer *c, md_error *err)
 
     MD_TRY(refuse_rare(c, err));
     MD_TRY(check_types(c, err));
+    MD_TRY(check_ranks(c, err));
     for (uint32_t i = 0; i < c->node->n_out; i++)
         c->out[i] = (md_type){ .dtype = md_infer__dtype(c, IN_Q) };
     if (!c->in[IN_Q]->has_rank)
@@ -378,7 +384,7 @@ static md_status rotate(const plan *p, md_heads *h, int64_t heads, float *v,
 {
     const md_tensor *pos = input(p->x, IN_POSITIONS);
     int64_t n_q = p->s.n_q.k;
-    md_tensor t = { .dtype = MD_DTYPE_F32, .data = v };
+    md_tensor t = { .dtype = MD_DTYPE_F32 };
     md_rotate r = { .cos = p->x->in[IN_COS],
                     .sin = p->x->in[IN_SIN],
                     .interleaved = md_node_attr_i(p->x->node,
@@ -386,6 +392,7 @@ static md_status rotate(const plan *p, md_heads *h, int64_t heads, float *v,
                     .scale = 1.0,
                     .in = *h };
 
+    t.data = v;
     r.turn = 2 * r.cos->shape.dim[1];
     r.in.t = &t;
     r.out = r.in;

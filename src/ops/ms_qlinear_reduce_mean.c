@@ -40,7 +40,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     md_node one = reduction(x->node);
     md_exec v = *x;
     int64_t n = md_tensor_n(x->in[0]), rows = md_tensor_n(out);
-    double count = n > 0 ? (double)(n / rows) : 1.0; /* of none: 0 */
+    int64_t count = n > 0 ? n / rows : 1; /* of none: 0 */
     int32_t *codes;
 
     MD_TRY(md_quantize__centre(
@@ -53,7 +53,8 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     MD_TRY(md_reduce__compute(&v, &reduce, &sums, ar, err));
     for (int64_t i = 0; i < md_tensor_n(out); i++)
         md_quantize__set(
-            out, i, scale * (float)(((const double *)sums.data)[i] / count),
+            out, i,
+            scale * (float)(((const double *)sums.data)[i] / (double)count),
             out_scale, out_zero, true);
     return MD_OK;
 }

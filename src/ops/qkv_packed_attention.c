@@ -77,7 +77,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     a.y = part_of(out, 0, v / heads);
     a.scale = md_node_attr_f(x->node, "scale", 0.0f);
     if (a.scale == 0.0)
-        a.scale = 1.0 / sqrt((double)(q / heads));
+        a.scale = 1.0 / sqrt((double)a.q.size);
     md_exec__zero(out);
     return md_packed__attend(&a, x, &places, t->shape.dim[0], ar, err);
 }

@@ -236,8 +236,9 @@ typedef struct parts {
 
 static parts cut(const align *a, double *at)
 {
-    parts p = { .wy = at };
+    parts p;
 
+    p.wy = at;
     p.wx = p.wy + a->s.height * a->h;
     p.rows = p.wx + a->s.width * a->w;
     p.row = p.rows + a->h * a->s.width;

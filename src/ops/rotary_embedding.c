@@ -214,7 +214,7 @@ static int64_t angle_of(const rotation *w, int64_t r)
 static void turn_rows(void *ctx, int64_t chunk, int worker)
 {
     const rotation *w = ctx;
-    float *in = w->buffers + worker * 2 * w->size, *out = in + w->size;
+    float *in = w->buffers + (int64_t)worker * 2 * w->size, *out = in + w->size;
     int64_t end = md_min_i64(w->n_rows, (chunk + 1) * CHUNK);
 
     for (int64_t r = chunk * CHUNK; r < end; r++) {
@@ -276,7 +276,8 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     }
     MD_TRY(md_exec__as_f32(&w.cos, x->in[IN_COS], ar, err));
     MD_TRY(md_exec__as_f32(&w.sin, x->in[IN_SIN], ar, err));
-    MD_TRY(md_exec__scratch(&w.buffers, ar, md_pool_width(x->pool) * 2 * w.size,
+    MD_TRY(md_exec__scratch(&w.buffers, ar,
+                            (int64_t)md_pool_width(x->pool) * 2 * w.size,
                             sizeof(*w.buffers), err));
     md_pool_run(x->pool, MD_POOL_WIDTH_MAX, md_div_up(w.n_rows, CHUNK),
                 turn_rows, &w);

@@ -237,7 +237,7 @@ static void weigh_row(const params *p, float *y)
 
     for (int64_t i = 0; i < p->n_out; i++) {
         if (!p->counts)
-            y[i] = y[i] > 0.0F;
+            y[i] = y[i] > 0.0F ? 1.0F : 0.0F;
         if (p->weighs && i < n_weights)
             y[i] *= w[i];
     }

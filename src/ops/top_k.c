@@ -4,25 +4,33 @@
 
 #include "ops/common/util.h"
 
+/* k, of an attribute or an input. */
+static md_status read_k(const md_infer *c, md_dims *k, md_error *err)
+{
+    *k = (md_dims){ .known = true, .n = 1 };
+    MD_TRY(md_infer__moved(c, "k", 10, 1, err));
+    k->v[0] = MD_DIM(md_node_attr_i(c->node, "k", -1));
+    if (c->opset >= 10) {
+        MD_TRY(md_infer__need(c, 1, MD_T(I64), err));
+        MD_TRY(md_infer__input_dims(c, 1, k, err));
+        MD_TRY(md_infer__must_length(c, 1, MD_DIM(1), "k", err));
+    }
+    if (k->known && md_dim_is_const(k->v[0]) && k->v[0].k < 0)
+        return md_fail(err, MD_INVALID, "k is %lld", (long long)k->v[0].k);
+    return MD_OK;
+}
+
 static md_status infer(const md_infer *c, md_error *err)
 {
     const md_type *in = c->in[0];
-    md_dims k = { .known = true, .n = 1 };
     md_dim unused;
+    md_dims k;
     md_type t;
     int axis;
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_NUMBER, err));
     MD_TRY(md_infer__rank(c, 0, 1, MD_RANK_MAX, err));
-    MD_TRY(md_infer__moved(c, "k", 10, 1, err));
-    k.v[0] = MD_DIM(md_node_attr_i(c->node, "k", -1));
-    if (c->opset >= 10) {
-        MD_TRY(md_infer__need(c, 1, MD_T(I64), err));
-        MD_TRY(md_infer__input_dims(c, 1, &k, err));
-        MD_TRY(md_infer__must_length(c, 1, MD_DIM(1), "k", err));
-    }
-    if (k.known && md_dim_is_const(k.v[0]) && k.v[0].k < 0)
-        return md_fail(err, MD_INVALID, "k is %lld", (long long)k.v[0].k);
+    MD_TRY(read_k(c, &k, err));
     t = *in;
     if (in->has_rank) {
         MD_TRY(md_axis_normalize(&axis, md_node_attr_i(c->node, "axis", -1),

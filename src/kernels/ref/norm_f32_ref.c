@@ -21,7 +21,8 @@ static void divide_by_norm(const md_norm_f32_args *a, float *y, const float *x)
     double norm = 0;
 
     for (int64_t i = 0; i < a->n; i++)
-        norm += a->kind == MD_NORM_L1 ? fabs(x[i]) : (double)x[i] * x[i];
+        norm +=
+            a->kind == MD_NORM_L1 ? fabs((double)x[i]) : (double)x[i] * x[i];
     norm = a->kind == MD_NORM_L1 ? norm : sqrt(norm);
     for (int64_t i = 0; i < a->n; i++)
         y[i] = norm == 0 ? 0 : (float)(x[i] / norm);

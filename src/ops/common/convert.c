@@ -1,6 +1,7 @@
 /* Conversion between element types. */
 #include "ops/common/convert.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -184,6 +185,7 @@ static void from_f8(const job *j, int64_t from, int64_t to)
     const uint8_t *code = j->in->data;
     float v[MD_CHUNK];
 
+    assert(j->fn);
     for (int64_t i = from; i < to; i++)
         v[i - from] = j->codes[code[i]];
     j->fn(element(j->out, from), v, (size_t)(to - from));

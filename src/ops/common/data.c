@@ -98,15 +98,19 @@ static md_status fits(const md_infer *c, bool *known, md_dtype dtype, md_dim d,
 
 /* Input i as a tensor: what it holds when it steers the operator, numbers that
  * stand for its elements when it is moved. */
+enum {
+    HANDLES_MAX = 8 * MD_DATA_MAX
+};
+
 typedef struct handles {
-    md_dim dim[8 * MD_DATA_MAX];
+    md_dim dim[HANDLES_MAX];
     int n;
 } handles;
 
 static bool fill_input(const md_infer *c, uint32_t i, bool moved, handles *h,
                        md_tensor *t, int64_t *own)
 {
-    md_dim buf[MD_DATA_MAX];
+    md_dim buf[MD_DATA_MAX] = { { 0 } };
     const md_dim *v;
     md_shape shape;
     int64_t n = 0;
@@ -116,7 +120,7 @@ static bool fill_input(const md_infer *c, uint32_t i, bool moved, handles *h,
         return true;
     }
     v = elements(c, i, buf, &shape, &n);
-    if (!v || (moved && h->n + n > 8 * MD_DATA_MAX))
+    if (!v || (moved && h->n + n > HANDLES_MAX))
         return false;
     *t = (md_tensor){
         .dtype = moved ? MD_DTYPE_I64 : c->in[i]->dtype,
@@ -183,7 +187,7 @@ static md_status run_on_numbers(const md_infer *c, const md_tensor *const *in,
     if (tolerate(&ran, op->run(&x, NULL)) != MD_OK)
         return md_fail_nomem(err, sizeof(*out));
     for (uint32_t o = 0; ran && o < c->node->n_out; o++) {
-        md_dim v[MD_DATA_MAX];
+        md_dim v[MD_DATA_MAX] = { { 0 } };
         int64_t n = md_tensor_n(&out[o]);
 
         if (!out[o].data)
@@ -290,7 +294,7 @@ md_status md_data__size(const md_infer *c, md_error *err)
 
 md_status md_data__range(const md_infer *c, md_error *err)
 {
-    md_dim buf[3], v[MD_DATA_MAX];
+    md_dim buf[3] = { { 0 } }, v[MD_DATA_MAX] = { { 0 } };
     const md_dim *start, *delta;
     md_shape shape;
     int64_t n, one;
@@ -320,7 +324,7 @@ typedef md_status element_fn(const md_infer *c, bool *known, md_dim *out,
 
 static md_status unary(const md_infer *c, element_fn *f, md_error *err)
 {
-    md_dim buf[MD_DATA_MAX], v[MD_DATA_MAX];
+    md_dim buf[MD_DATA_MAX] = { { 0 } }, v[MD_DATA_MAX] = { { 0 } };
     md_shape shape;
     bool known = true;
     int64_t n;
@@ -342,7 +346,7 @@ static md_status combine(const md_infer *c, uint32_t i, element_fn *f,
                          md_error *err)
 {
     int64_t stride[MD_RANK_MAX], index[MD_RANK_MAX] = { 0 }, n, at = 0;
-    md_dim buf[MD_DATA_MAX];
+    md_dim buf[MD_DATA_MAX] = { { 0 } };
     md_shape shape;
     const md_dim *in = elements(c, i, buf, &shape, &n);
 
@@ -368,7 +372,7 @@ static md_status combine(const md_infer *c, uint32_t i, element_fn *f,
 
 static md_status variadic(const md_infer *c, element_fn *f, md_error *err)
 {
-    md_dim v[MD_DATA_MAX];
+    md_dim v[MD_DATA_MAX] = { { 0 } };
     md_shape out;
     int64_t n;
     bool known;
@@ -566,7 +570,7 @@ VARIADIC(greater_or_equal)
 
 static md_status reduce(const md_infer *c, element_fn *f, md_error *err)
 {
-    md_dim buf[MD_DATA_MAX], v;
+    md_dim buf[MD_DATA_MAX] = { { 0 } }, v;
     md_shape shape, out;
     bool known = true;
     int64_t n, one;

@@ -121,14 +121,15 @@ md_qrun md_qmap__run(const md_qmap *m, int64_t n, int64_t i)
 void md_qmap__share(const md_qmap *m, const md_exec *x, int64_t n,
                     md_dtype type, md_part_fn *fn, void *ctx)
 {
-    int64_t n_runs = md_qmap__n_runs(m, n);
+    int64_t n_runs = md_qmap__n_runs(m, n), run;
 
     if (n_runs == 0)
         return;
+    run = n / n_runs;
     if (md_dtype_bits(type) < 8 && !m->one)
         fn(ctx, 0, n_runs);
     else
-        md_exec__share(x, n_runs, 20.0 + (double)(n / n_runs), fn, ctx);
+        md_exec__share(x, n_runs, 20.0 + (double)run, fn, ctx);
 }
 
 void md_qrun__scales(float *out, const md_qrun *r, const md_tensor *scale,

@@ -285,13 +285,13 @@ static void reduce_part(void *ctx, int64_t from, int64_t to)
 
         p.n = md_min_i64(md_min_i64(to - o, inner - o % inner), MD_CHUNK);
         p.op = j->op;
+        p.top = top;
         if (j->op == MD_REDUCE_LOG_SUM_EXP) {
             p.op = MD_REDUCE_MAX;
             add_all(j, &p, base);
             memcpy(top, p.f64, (size_t)p.n * sizeof(*top));
             p.op = j->op;
         }
-        p.top = top;
         add_all(j, &p, base);
         finish(j, &p, o, top);
     }

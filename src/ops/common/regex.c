@@ -46,11 +46,12 @@ static md_status not_re2(const char *what, size_t at, md_error *err)
 /* Behind "\": an octal number has a 0 in front or three digits. */
 static md_status check_escape(md_str p, size_t at, bool in_class, md_error *err)
 {
-    char c = at < p.n ? p.p[at] : '\0';
     size_t digits = 0;
+    char c;
 
     if (at >= p.n)
         return md_fail(err, MD_INVALID, "pattern ends in a backslash");
+    c = p.p[at];
     if (!escape_is_known(c, in_class))
         return not_re2("an escape", at - 1, err);
     while (at + digits < p.n && digits < 3 && p.p[at + digits] >= '0' &&

@@ -1,5 +1,6 @@
 #include "ops/common/skip_norm.h"
 
+#include <assert.h>
 #include <math.h>
 
 enum { /* inputs */
@@ -37,19 +38,14 @@ static md_status check_skip(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
-md_status md_skip_norm__infer(const md_infer *c, const md_skip_norm *f,
-                              md_error *err)
+/* One number for each column of x. */
+static md_status check_rows(const md_infer *c, const md_skip_norm *f,
+                            md_error *err)
 {
     const uint32_t rows[] = { IN_GAMMA, f->beta, f->bias };
     const char *const names[] = { "gamma", "beta", "bias" };
     const md_type *x = c->in[IN_X];
-    md_type t;
 
-    MD_TRY(md_infer__need(c, IN_X, MD_TYPES_FLOAT, err));
-    MD_TRY(md_infer__need(c, IN_SKIP, MD_TYPES_FLOAT, err));
-    MD_TRY(md_infer__same_dtype(c, IN_X, IN_SKIP, err));
-    MD_TRY(md_infer__rank(c, IN_X, 2, 3, err));
-    MD_TRY(check_skip(c, err));
     for (int i = 0; i < 3; i++) {
         if (rows[i] == MD_VALUE_NONE || !md_infer_has(c, rows[i]))
             continue;
@@ -60,7 +56,21 @@ md_status md_skip_norm__infer(const md_infer *c, const md_skip_norm *f,
             MD_TRY(md_infer__length(c->in[rows[i]], x->dim[x->rank - 1],
                                     names[i], err));
     }
-    MD_TRY(md_infer__need(c, IN_GAMMA, MD_TYPES_FLOAT, err));
+    return md_infer__need(c, IN_GAMMA, MD_TYPES_FLOAT, err);
+}
+
+md_status md_skip_norm__infer(const md_infer *c, const md_skip_norm *f,
+                              md_error *err)
+{
+    const md_type *x = c->in[IN_X];
+    md_type t;
+
+    MD_TRY(md_infer__need(c, IN_X, MD_TYPES_FLOAT, err));
+    MD_TRY(md_infer__need(c, IN_SKIP, MD_TYPES_FLOAT, err));
+    MD_TRY(md_infer__same_dtype(c, IN_X, IN_SKIP, err));
+    MD_TRY(md_infer__rank(c, IN_X, 2, 3, err));
+    MD_TRY(check_skip(c, err));
+    MD_TRY(check_rows(c, f, err));
     md_infer__give(c, OUT_Y, x);
     md_infer__give(c, OUT_SUM, x);
     t = *x;
@@ -78,6 +88,7 @@ void md_skip_norm__row(double *v, int64_t n, const double *gamma,
 {
     double sum = 0.0, squares = 0.0;
 
+    assert(gamma || n == 0);
     for (int64_t i = 0; i < n && !rms; i++)
         sum += v[i];
     *mean = sum / (double)n;

@@ -11,6 +11,7 @@
  * no constants, and start values; products; what is to be corrected or
  * scaled after them.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/size.h"
@@ -113,6 +114,7 @@ static bool is_q8(const md_lower *lo, uint32_t i)
 
 static md_status check(const md_lower *lo, const places *at, md_error *err)
 {
+    assert(at);
     if (!(at->quantizes ? md_lower__is(lo, 0, MD_DTYPE_F32, -1)
                         : is_q8(lo, 0)) ||
         !is_q8(lo, 1) || lo->in[0]->rank < 2 || lo->in[1]->rank < 2)

@@ -214,8 +214,7 @@ static void run_norm(const md_step *st, float *y, const float *x, int64_t at,
 {
     const state *s = st->state;
     const args *a = st->args;
-    md_norm_f32_args n = { .y = y,
-                           .x = x,
+    md_norm_f32_args n = { .x = x,
                            .rows = rows,
                            .n = a->n,
                            .span = a->span,
@@ -226,6 +225,7 @@ static void run_norm(const md_step *st, float *y, const float *x, int64_t at,
                            .eps = s->eps,
                            .kind = s->kind };
 
+    n.y = y;
     if (s->planes) {
         n.scale = st->in[1];
         n.bias = st->in[2];
