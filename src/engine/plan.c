@@ -397,6 +397,21 @@ static md_status view_known(md_run *r, uint32_t i, md_error *err)
     return MD_OK;
 }
 
+/* Is everything that n reads known, some of it computed for this plan?  Then
+ * so is n: what stands behind may take its shape from it. */
+static bool goes_on(const md_run *r, const md_node *n)
+{
+    bool computed = false;
+
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        if (n->in[i] != MD_VALUE_NONE &&
+            !md_known__has_contents(r->cdata[n->in[i]]))
+            return false;
+        computed |= n->in[i] != MD_VALUE_NONE && r->inferred[n->in[i]];
+    }
+    return computed;
+}
+
 static md_status infer_all(md_run *r, md_error *err)
 {
     md_session *s = r->s;
@@ -410,7 +425,7 @@ static md_status infer_all(md_run *r, md_error *err)
                 MD_TRY(take_given(r, inst, err));
         } else if (!inst->node) { /* what is known is packed once */
             r->skip[i] = is_constant(r, inst->in[0]);
-        } else if (!r->sym || !inst->follows) {
+        } else if (!r->sym || !inst->follows || goes_on(r, inst->node)) {
             MD_TRY(infer_now(r, i, err));
         } else if (inst->kind == MD_INST_VIEW && r->cdata[inst->node->in[0]]) {
             MD_TRY(view_known(r, i, err));
@@ -439,6 +454,15 @@ static bool shares_memory(const md_run *r, const md_inst *inst)
            (inst->kind == MD_INST_VIEW || reorder_is_view(r, inst));
 }
 
+/* Is output 0 of inst, known only while running, in the memory of its input,
+ * which may be planned memory further up?  That has to last as long. */
+static bool looks_on(const md_run *r, const md_inst *inst)
+{
+    return inst->kind == MD_INST_VIEW &&
+           r->dynamic[slot(r, inst->in[0])->value] &&
+           r->dynamic[slot(r, inst->out[0])->value];
+}
+
 /* Views share the memory of what they read. */
 static void find_roots(md_run *r)
 {
@@ -449,7 +473,7 @@ static void find_roots(md_run *r)
     for (uint32_t i = 0; i < s->n_insts; i++) {
         const md_inst *inst = &s->insts[i];
 
-        if (!r->skip[i] && shares_memory(r, inst))
+        if (!r->skip[i] && (shares_memory(r, inst) || looks_on(r, inst)))
             r->root[inst->out[0]] = r->root[inst->in[0]];
     }
 }

@@ -106,6 +106,14 @@ static void test_follow__results(void **state)
         for (size_t k = 0; k < MD_COUNT(sizes); k++)
             net_check(rows[i].text, NULL, sizes[k], 1e-5, 0.0);
     }
+    /* views of views in a shape that is computed for each plan */
+    for (size_t k = 0; k < MD_COUNT(sizes); k++)
+        net_check("x f32[2,N,2]; n = Size(x); u = Unsqueeze(n, i64[1]{0});"
+                  "e = Equal(u, i64[1]{3}); w = Where(e, i64[1]{1}, u);"
+                  "t = Transpose(x) perm=[0,2,1]; r = Reshape(t, w);"
+                  "c = Concat(w, i64[1]{-1}) axis=0; y = Reshape(r, c);"
+                  "s = Relu(x); q = Neg(s); -> y, q",
+                  NULL, sizes[k], 0.0, 0.0);
     /* a view of what is computed for each plan */
     for (size_t k = 0; k < MD_COUNT(sizes); k++)
         net_check("x f32[N,3]; s = Shape(x); m = Equal(s, i64[1]{0});"
