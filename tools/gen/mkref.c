@@ -13,6 +13,8 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/metrics.h"
+#include "ops/common/util.h"
+#include "ops/lower.h"
 #include "ops/op.h"
 #include "serve/route.h"
 
@@ -64,34 +66,178 @@ static void write_dtypes(FILE *f)
 #undef DTYPE
 }
 
+/* Sets of element types with a name of their own, the larger first. */
+static const struct {
+    const char *name;
+    uint32_t types;
+} type_sets[] = {
+    { "number", MD_TYPES_NUMBER }, { "float", MD_TYPES_FLOAT },
+    { "int", MD_TYPES_SIGNED },    { "uint", MD_TYPES_UNSIGNED },
+    { "float8", MD_TYPES_F8 },
+};
+
+/* "float, int32, bool"; "all" for what nearly everything is. */
+static void write_types(FILE *f, uint32_t types)
+{
+    const char *comma = "";
+    int n = 0;
+
+    for (int t = 1; t < MD_DTYPE_N; t++)
+        n += (int)(types >> t & 1);
+    if (n >= 16) {
+        fputs("all", f);
+        return;
+    }
+    for (size_t i = 0; i < MD_COUNT(type_sets); i++) {
+        if ((types & type_sets[i].types) != type_sets[i].types)
+            continue;
+        fprintf(f, "%s%s", comma, type_sets[i].name);
+        types &= ~type_sets[i].types;
+        comma = ", ";
+    }
+    for (int t = 1; t < MD_DTYPE_N; t++) {
+        if (!(types >> t & 1))
+            continue;
+        fprintf(f, "%s%s", comma, md_dtype_name((md_dtype)t));
+        comma = ", ";
+    }
+}
+
+/* Types of the input that takes most, in the newest version of the row. */
+static uint32_t types_of(const md_op *op)
+{
+    int64_t version = op->until ? op->until : 999;
+    uint32_t most = 0;
+
+    for (uint32_t i = 0; i < 4 && !op->domain[0]; i++) {
+        uint32_t types = md_op_types(op->name, version, i);
+
+        if (__builtin_popcount(types) > __builtin_popcount(most))
+            most = types;
+    }
+    return most;
+}
+
+/* The lowering that an operator uses: the name of its kernels. */
+static const char *fast_of(const md_op *op)
+{
+    static const struct {
+        const md_fast *fast;
+        const char *name;
+    } rows[] = {
+#define FAST(id) { &md_fast_##id, #id },
+#include "ops/lower/fast.def"
+#undef FAST
+    };
+
+    for (size_t i = 0; i < MD_COUNT(rows); i++) {
+        if (rows[i].fast == op->fast)
+            return rows[i].name;
+    }
+    return "";
+}
+
+static int count_cases(const char *stem)
+{
+    char path[PATH_SIZE], line[8192];
+    int n = 0;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/%s.case", MD_CASES, stem);
+    f = fopen(path, "r");
+    while (f && fgets(line, sizeof(line), f))
+        n += line[0] != '#' && line[0] != '\n';
+    if (f)
+        fclose(f);
+    return n;
+}
+
+/* Tens from ten on, so that a new case seldom changes the page. */
+static void write_cases(FILE *f, int n)
+{
+    if (n < 10)
+        fprintf(f, "%d", n);
+    else
+        fprintf(f, "%d+", n / 10 * 10);
+}
+
+static void write_remarks(FILE *f, const md_op *op)
+{
+    static const struct {
+        unsigned flag;
+        const char *text;
+    } rows[] = {
+        { MD_OP_VIEW, "moves nothing" },
+        { MD_OP_INPLACE, "in place" },
+        { MD_OP_IMPURE, "random" },
+        { MD_OP_SYMBOLIC, "planned by symbols" },
+    };
+    const char *comma = "";
+
+    for (size_t i = 0; i < MD_COUNT(rows); i++) {
+        if (!(op->flags & rows[i].flag))
+            continue;
+        fprintf(f, "%s%s", comma, rows[i].text);
+        comma = ", ";
+    }
+    if (op->data)
+        fprintf(f, "%scontents followed", comma);
+}
+
+static void write_versions(FILE *f, const md_op *o)
+{
+    fprintf(f, "%d", o->since);
+    if (o->until == 0)
+        fputs(" and later", f);
+    else if (o->until > o->since)
+        fprintf(f, " to %d", o->until);
+}
+
+static void write_operator(FILE *f, const md_op *o, const char *stem)
+{
+    fprintf(f, "| %s | %s | ", o->domain[0] ? o->domain : "ai.onnx", o->name);
+    write_versions(f, o);
+    if (o->in_max < 0)
+        fprintf(f, " | %d or more | ", o->in_min);
+    else if (o->in_max > o->in_min)
+        fprintf(f, " | %d to %d | ", o->in_min, o->in_max);
+    else
+        fprintf(f, " | %d | ", o->in_min);
+    write_types(f, types_of(o));
+    fprintf(f, " | %s | ", fast_of(o));
+    write_cases(f, count_cases(stem));
+    fputs(" | ", f);
+    write_remarks(f, o);
+    fputs(" |\n", f);
+}
+
 static void write_operators(FILE *f)
 {
-    fputs("# Operators\n\n"
-          "By domain, name and the opset versions that a row implements. "
-          "*fast* has kernels of its own; the rest runs as its portable "
-          "definition.\n\n"
-          "| domain | operator | versions | inputs | |\n"
-          "| --- | --- | --- | --- | --- |\n",
-          f);
-    for (const md_op *const *op = md_op_list(); *op; op++) {
-        const md_op *o = *op;
+    static const char *const stems[] = {
+#define OP(id) #id,
+#include "ops/ops.def"
+#undef OP
+    };
 
-        fprintf(f, "| %s | %s | %d", o->domain[0] ? o->domain : "ai.onnx",
-                o->name, o->since);
-        if (o->until == 0)
-            fputs(" and later | ", f);
-        else if (o->until > o->since)
-            fprintf(f, " to %d | ", o->until);
-        else
-            fputs(" | ", f);
-        if (o->in_max < 0)
-            fprintf(f, "%d or more", o->in_min);
-        else if (o->in_max > o->in_min)
-            fprintf(f, "%d to %d", o->in_min, o->in_max);
-        else
-            fprintf(f, "%d", o->in_min);
-        fprintf(f, " | %s |\n", o->fast ? "fast" : "");
-    }
+    fputs(
+        "# Operators\n\n"
+        "By domain, name and the opset versions that a row implements.\n\n"
+        "- **types**: of the input that takes most, in the newest version. *float* is "
+        "float16, bfloat16, float32 and float64; *int* and *uint* 8 to 64 "
+        "bits; *number* all of these; *float8* all four.\n"
+        "- **kernels**: the family that runs it where types and shapes "
+        "allow; everything else runs as its portable definition.\n"
+        "- **cases**: lines of `tests/ops/`; ONNX's own cases come on top.\n"
+        "- **planned by symbols**: its shapes are expressions over the sizes "
+        "of the model's inputs, and are not inferred again for new ones. "
+        "**contents followed**: so are elements of small integer "
+        "tensors.\n\n"
+        "| domain | operator | versions | inputs | types | kernels | cases | "
+        "remarks |\n"
+        "| --- | --- | --- | --- | --- | --- | ---: | --- |\n",
+        f);
+    for (size_t i = 0; i < MD_COUNT(stems); i++)
+        write_operator(f, md_op_list()[i], stems[i]);
 }
 
 static void write_options(FILE *f)
