@@ -231,8 +231,9 @@ const md_cmd md_cmd_predict = {
     .usage = "MODEL [--input [NAME=]FILE]... [--output DIR] [--json]",
     .text =
         "Runs a model once.  Inputs are .npy, .npz (arrays named after "
-        "the inputs), .pb\n(TensorProto, or what else the input is), .json (nested or flat lists, alone "
-        "or by name), .png or .jpg.",
+        "the inputs), .pb\n(TensorProto, or what else the input is), .json "
+        "(nested or flat lists, alone or by\nname), or pictures: .png, .jpg, "
+        ".webp, .bmp, .ppm.",
     .example = "modeld predict net.onnx --input x=image.npy --output out",
     .flags = flags,
     .n_flags = MD_COUNT(flags),

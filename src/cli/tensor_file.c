@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/size.h"
 #include "formats/format.h"
 #include "formats/npy.h"
 #include "formats/npz.h"
@@ -386,13 +387,17 @@ static md_status read_picture(md_cli_inputs *in, const char *path,
 static md_status read_any(md_cli_inputs *in, const char *name, const char *path,
                           md_error *err)
 {
+    static const char *const pictures[] = { ".png",  ".jpg", ".jpeg",
+                                            ".webp", ".bmp", ".ppm" };
+
     if (ends_with(path, ".npz"))
         return read_npz(in, name, path, err);
     if (ends_with(path, ".json"))
         return read_json(in, name, path, err);
-    if (ends_with(path, ".png") || ends_with(path, ".jpg") ||
-        ends_with(path, ".jpeg"))
-        return read_picture(in, path, err);
+    for (size_t i = 0; i < MD_COUNT(pictures); i++) {
+        if (ends_with(path, pictures[i]))
+            return read_picture(in, path, err);
+    }
     return read_one(in, name, path, err);
 }
 

@@ -3,6 +3,7 @@ import json
 import random
 import re
 import struct
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -10,7 +11,7 @@ import zlib
 
 import pytest
 
-from serving import FASHION, convert, is_sanitized, server
+from serving import FASHION, MODELD, convert, is_sanitized, server
 
 BOOT = (FASHION / "boot.png").read_bytes()
 MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -21,7 +22,7 @@ def running(tmp_path_factory):
     net = convert(tmp_path_factory.mktemp("net") / "fashion.onnx")
     with server(net, "--listen", "127.0.0.1:0", "--log-level", "error") as (
             url, p):
-        yield url, p
+        yield url, p, net
         assert p.poll() is None
 
 
@@ -65,15 +66,41 @@ KINDS += [(depth, color, b"") for depth in (8, 16) for color in (4, 6)]
 @pytest.mark.parametrize("depth,color,extra", KINDS)
 def test_kinds_of_png(running, depth, color, extra):
     """Black is black in every depth: one answer for all of them."""
-    url, _ = running
+    url, _, _ = running
     _, want = predict(url, plain(32, 32, 8, 2))
     assert predict(url, plain(32, 32, depth, color, 0, extra)) == (200, want)
+
+
+def other_kinds(pixels, width, height):
+    """The same RGB rows as PPM and, from the bottom up in BGR, as BMP."""
+    rows = [pixels[i:i + 3 * width] for i in range(0, len(pixels), 3 * width)]
+    body = b"".join(bytes(r[i + c] for i in range(0, len(r), 3)
+                          for c in (2, 1, 0)) for r in reversed(rows))
+    head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, len(body),
+                       2835, 2835, 0, 0)
+    return {".ppm": b"P6\n%d %d\n255\n" % (width, height) + pixels,
+            ".bmp": b"BM" + struct.pack("<IHHI", 54 + len(body), 0, 0, 54) +
+                    head + body}
+
+
+def test_other_kinds_hold_the_same_picture(running, tmp_path):
+    pixels = random.Random(5).randbytes(32 * 32 * 3)
+    want = predict(running[0], png(32, 32, 8, 2, b"".join(
+        b"\0" + pixels[i:i + 96] for i in range(0, len(pixels), 96))))
+    assert want[0] == 200
+    for suffix, body in other_kinds(pixels, 32, 32).items():
+        assert predict(running[0], body, "image/x") == want, suffix
+        (tmp_path / ("picture" + suffix)).write_bytes(body)
+        out = subprocess.run(
+            [MODELD, "predict", running[2], "--input",
+             tmp_path / ("picture" + suffix)], capture_output=True, text=True)
+        assert want[1]["class"] in out.stdout, (suffix, out.stderr)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 1000), (1000, 1), (31, 33),
                                   (4096, 4096)])
 def test_sizes_are_fitted(running, size):
-    url, _ = running
+    url, _, _ = running
     _, want = predict(url, plain(32, 32, 8, 0))
     assert predict(url, plain(*size, 8, 0)) == (200, want)
 
@@ -86,7 +113,7 @@ def test_sizes_are_fitted(running, size):
     png(65500, 65500, 8, 0, b"\0" * 1000000),
 ], ids=range(5))
 def test_bombs_cost_nothing(running, body):
-    url, p = running
+    url, p, _ = running
 
     def peak_kb():
         status = open(f"/proc/{p.pid}/status", encoding="ascii").read()
@@ -146,7 +173,7 @@ def test_damaged_ones_are_refused(running, body):
 
 def test_flipped_bits(running):
     """Whatever is broken, there is an answer."""
-    url, _ = running
+    url, _, _ = running
     rng = random.Random(7)
     codes = set()
     for _ in range(300):

@@ -1,7 +1,6 @@
 #include "ops/common/attend.h"
 
 #include <math.h>
-#include <string.h>
 
 md_heads md_heads__first(const md_tensor *t, int64_t heads, int64_t n,
                          int64_t size)
@@ -211,7 +210,8 @@ static void attend_row(const md_attend *a, const room *r, int64_t b, int64_t h,
     score_row(a, r, b, h, i);
     if (!a->y.t)
         return;
-    memset(r->sum, 0, (size_t)size * sizeof(*r->sum));
+    for (int64_t d = 0; d < size; d++)
+        r->sum[d] = 0.0;
     for (int64_t j = 0; j < a->n_all[b]; j++) {
         for (int64_t d = 0; d < size; d++)
             r->sum[d] += r->scores[j] * r->values[j * size + d];
