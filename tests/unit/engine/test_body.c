@@ -101,7 +101,7 @@ static void check_session(const char *name, bool reference)
 {
     md_session_opts opts = MD_SESSION_OPTS_INIT;
     md_error err = MD_ERROR_INIT;
-    scene sc = { NULL };
+    scene sc = { 0 };
 
     opts.reference = reference;
     if (open_scene(&sc, name, &opts, &err) != MD_OK)
@@ -171,7 +171,7 @@ static void check_steady(const char *name)
     md_session_opts opts = MD_SESSION_OPTS_INIT;
     md_error err = MD_ERROR_INIT;
     md_shape shapes[IO_MAX];
-    scene sc = { NULL };
+    scene sc = { 0 };
     fail_alloc fa;
     md_run *r;
 
@@ -223,7 +223,7 @@ static void check_out_of_memory(const char *name)
     for (int64_t n = 0; failed; n++) {
         md_session_opts opts = MD_SESSION_OPTS_INIT;
         md_tensor got[IO_MAX] = { 0 };
-        scene sc = { NULL };
+        scene sc = { 0 };
         fail_alloc fa;
         md_status s;
 
@@ -264,7 +264,7 @@ static void test_body__known_branches_are_inlined(void **state)
 {
     md_session_opts opts = MD_SESSION_OPTS_INIT;
     md_error err = MD_ERROR_INIT;
-    scene sc = { NULL };
+    scene sc = { 0 };
     md_buf b;
 
     (void)state;
