@@ -6,6 +6,7 @@
 
 #include "kernels/vcast.h"
 #include "support/guard.h"
+#include "tensor/float.h"
 #include "tensor/tensor.h"
 
 enum {
@@ -127,7 +128,17 @@ static void test_vcast__rows_are_right(void **state)
     }
 }
 
-/* Every float16 and bfloat16 there and back. */
+static float widened(md_dtype half, uint16_t h)
+{
+    return half == MD_DTYPE_F16 ? md_f16_to_f32(h) : md_bf16_to_f32(h);
+}
+
+static uint16_t narrowed(md_dtype half, float f)
+{
+    return half == MD_DTYPE_F16 ? md_f32_to_f16(f) : md_f32_to_bf16(f);
+}
+
+/* Every float16 and bfloat16 there and back, to the bit of NaNs. */
 static void test_vcast__halves_are_kept(void **state)
 {
     static const md_dtype halves[] = { MD_DTYPE_F16, MD_DTYPE_BF16 };
@@ -141,8 +152,13 @@ static void test_vcast__halves_are_kept(void **state)
         for (int t = 0; t < 2 && !(k->required & ~md_cpu_flags()); t++) {
             k->find(MD_DTYPE_F32, halves[t])(f, h, 1 << 16);
             k->find(halves[t], MD_DTYPE_F32)(back, f, 1 << 16);
-            for (int i = 0; i < 1 << 16; i++)
+            for (int i = 0; i < 1 << 16; i++) {
+                const float want = widened(halves[t], h[i]);
+
+                assert_memory_equal(&f[i], &want, sizeof(want));
+                assert_int_equal(back[i], narrowed(halves[t], f[i]));
                 assert_true(isnan(f[i]) || back[i] == h[i]);
+            }
         }
     }
 }

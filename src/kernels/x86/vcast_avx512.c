@@ -1,6 +1,70 @@
+#include <immintrin.h>
+
 #include "kernels/vcast_loops.h"
+
+/* A signalling NaN stays one, which the instruction does not let it. */
+static __m512 widened(__m256i h)
+{
+    const __m512 v = _mm512_cvtph_ps(h);
+    const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+    __m512i u;
+
+    if (__builtin_expect(nan == 0, 1))
+        return v;
+    u = _mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 13);
+    u = _mm512_or_si512(_mm512_and_si512(u, _mm512_set1_epi32(0x007fe000)),
+                        _mm512_and_si512(_mm512_castps_si512(v),
+                                         _mm512_set1_epi32((int)0xff800000)));
+    return _mm512_mask_mov_ps(v, nan, _mm512_castsi512_ps(u));
+}
+
+/* NaN is the quiet one without a payload. */
+static __m256i narrowed(__m512 v)
+{
+    const __m256i h = _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT);
+    const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+    __m256i q;
+
+    if (__builtin_expect(nan == 0, 1))
+        return h;
+    q = _mm256_and_si256(h, _mm256_set1_epi16((short)0x8000));
+    q = _mm256_or_si256(q, _mm256_set1_epi16(0x7e00));
+    return _mm256_mask_mov_epi16(h, nan, q);
+}
+
+static void widen(void *y, const void *x, size_t n)
+{
+    const uint16_t *p = x;
+    float *o = y;
+
+    for (; n >= 16; n -= 16, p += 16, o += 16)
+        _mm512_storeu_ps(o, widened(_mm256_loadu_si256((const void *)p)));
+    if (n > 0) {
+        const __mmask16 m = (__mmask16)((1u << n) - 1);
+
+        _mm512_mask_storeu_ps(o, m, widened(_mm256_maskz_loadu_epi16(m, p)));
+    }
+}
+
+static void narrow(void *y, const void *x, size_t n)
+{
+    const float *p = x;
+    uint16_t *o = y;
+
+    for (; n >= 16; n -= 16, p += 16, o += 16)
+        _mm256_storeu_si256((void *)o, narrowed(_mm512_loadu_ps(p)));
+    if (n > 0) {
+        const __mmask16 m = (__mmask16)((1u << n) - 1);
+
+        _mm256_mask_storeu_epi16(o, m, narrowed(_mm512_maskz_loadu_ps(m, p)));
+    }
+}
 
 md_vcast_fn *md_vcast__avx512(md_dtype to, md_dtype from)
 {
+    if (to == MD_DTYPE_F32 && from == MD_DTYPE_F16)
+        return widen;
+    if (to == MD_DTYPE_F16 && from == MD_DTYPE_F32)
+        return narrow;
     return find(to, from);
 }
