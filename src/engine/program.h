@@ -49,7 +49,7 @@ struct md_session {
     md_model *model;
     md_graph *graph;
     md_pool *pool;
-    md_precision precision; /* that nodes are lowered with */
+    md_precision precision; /* asked for, then what nodes are lowered with */
     md_precision_choice choice;
     bool keeps_constants; /* for another lowering, though they were packed */
     uint32_t cpu;

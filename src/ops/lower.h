@@ -28,8 +28,9 @@ enum {
 
 typedef enum md_precision {
     MD_PRECISION_FP32 = 0, /* any kernel whose error is that of fp32 */
-    MD_PRECISION_STRICT,   /* fp32 multiply-add only, and a request alone has
-                            * the bits that it has in a batch */
+    MD_PRECISION_STRICT,   /* fp32 multiply-add only, a request alone has the
+                            * bits that it has in a batch, and each result of
+                            * float16 or bfloat16 is rounded to it */
     MD_PRECISION_BF16,     /* bf16 products, fp32 sums, where the CPU has
                             * instructions for them */
     MD_PRECISION_AUTO,     /* bf16 only where a check run allows */

@@ -338,22 +338,32 @@ static void check_words(const net_row *row, const char *text, const char *words,
     }
 }
 
+static void check_explained(const net_row *row)
+{
+    md_session *s = net_open(row->text, NULL);
+    char *text = net_explain(s);
+
+    check_words(row, text, row->has, true);
+    check_words(row, text, row->lacks, false);
+    md_free(md_alloc_default(), text);
+    md_session_free(s);
+}
+
+void net_check_words(const net_row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        check_explained(&rows[i]);
+}
+
 void net_check_rows(const net_row *rows, size_t n, double step)
 {
     static const uint32_t masks[] = { MD_CPU_NONE, MD_CPU_ALL };
 
     for (size_t i = 0; i < n * MD_COUNT(masks); i++) {
         const net_row *row = &rows[i / MD_COUNT(masks)];
-        md_session *s;
-        char *text;
 
         md_cpu_set_mask(masks[i % MD_COUNT(masks)]);
-        s = net_open(row->text, NULL);
-        text = net_explain(s);
-        check_words(row, text, row->has, true);
-        check_words(row, text, row->lacks, false);
-        md_free(md_alloc_default(), text);
-        md_session_free(s);
+        check_explained(row);
         net_check(row->text, NULL, 2, 1e-5, step);
         md_cpu_set_mask(MD_CPU_ALL);
     }

@@ -58,7 +58,10 @@ typedef struct net_row {
     const char *has, *lacks;
 } net_row;
 
-/* Words of each row, and its results on a plain and on the best CPU: floats
+/* Words of each row. */
+void net_check_words(const net_row *rows, size_t n);
+
+/* The same, and its results on a plain and on the best CPU: floats
  * within 1e-5, integers within `step`. */
 void net_check_rows(const net_row *rows, size_t n, double step);
 
