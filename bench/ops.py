@@ -527,6 +527,57 @@ def transformers():
                    block_size=32)
 
 
+# Rows that are measured in other types too, and the inputs that stay float32.
+HALVES = """Add same|Add middle|Mul same|Sub|Sum 3|Pow 2|Where same|Relu|Sigmoid
+Tanh|Erf|Gelu|Exp|Sqrt|HardSwish|Clip|Softplus|ReduceSum first|ReduceMean last
+ReduceMax inner two|ReduceL2 last|ArgMax last|TopK 5 of 1000|Softmax last
+LogSoftmax last|LayerNormalization|InstanceNormalization|GroupNormalization
+BatchNormalization|LRN|Transpose 0231|Concat axis 1|Split axis 1|Slice last
+Pad constant|Gather rows|GatherElements last|ScatterND|Expand middle
+Resize nearest|Resize linear|GridSample|MaxPool|AveragePool|GlobalAveragePool
+Conv 3x3|Conv 1x1|Conv 1-D|Conv grouped|Conv depthwise|ConvTranspose 4x4
+MatMul|MatMul weights|MatMul batched|MatMul vector|Gemm|Einsum attention
+LSTM|GRU|FusedMatMul transB|BiasGelu|FastGelu|QuickGelu|SkipLayerNormalization
+Attention|MultiHeadAttention|GroupQueryAttention prompt
+GroupQueryAttention decode|MatMulNBits vector|MatMulNBits matrix"""
+DOUBLES = """Add same|Add middle|Div same|Sub|Sum 3|Pow 2|Where same|Relu|Sigmoid
+Tanh|Exp|Sqrt|Log|Abs|Clip|ReduceSum first|ReduceSum inner two|ReduceSum last
+ReduceMean first|ReduceMean last|ReduceMax inner two|ReduceMax last
+ReduceL2 last|ReduceProd last|ReduceLogSumExp last|ArgMax last|CumSum last
+TopK 5 of 1000|Softmax last|Softmax middle|LogSoftmax last|LayerNormalization
+BatchNormalization|Transpose 0231|Transpose 3210|Concat axis 1|Split axis 1
+Slice last|Pad constant|Gather rows|GatherElements last|ScatterND|Expand middle
+MaxPool|MatMul|MatMul weights|MatMul batched|MatMul broadcast|MatMul vector
+Gemm|Einsum bij,bjk|Einsum attention|FusedMatMul transB"""
+FLOAT32 = {"Resize": {2}}
+
+
+def retyped(case, dtype):
+    """The case in another float type."""
+    def convert(i, x):
+        held = isinstance(x, Const)
+        array = x.value if held else x
+        if array is None or array.dtype != np.float32 or \
+                i in FLOAT32.get(case.op, ()):
+            return x
+        return Const(array.astype(dtype)) if held else array.astype(dtype)
+
+    name = {2: "f16", 8: "f64"}[np.dtype(dtype).itemsize]
+    return Case(f"{case.name} {name}", case.op,
+                [convert(i, x) for i, x in enumerate(case.inputs)],
+                case.n_out, case.domain, case.opset, **case.attrs)
+
+
+def other_types():
+    for names, dtype in ((HALVES, np.float16), (DOUBLES, np.float64)):
+        names = set(names.replace("\n", "|").split("|"))
+        for group in (elementwise, functions, reductions, movements, images,
+                      products, transformers):
+            for case in group():
+                if case.name in names:
+                    yield retyped(case, dtype)
+
+
 class Tensor(ctypes.Structure):
     """modeld_tensor of include/modeld.h."""
 
@@ -685,7 +736,7 @@ def main():
           f"{'(p50)':>8}")
     rows = {}
     for group in (elementwise, functions, reductions, movements, images,
-                  detections, signals, products, transformers):
+                  detections, signals, products, transformers, other_types):
         for case in group():
             if wanted and not any(w in case.name for w in wanted):
                 continue
