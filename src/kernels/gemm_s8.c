@@ -26,6 +26,7 @@ const md_gemm_s8_kernel *md_gemm_s8_select(uint32_t cpu_flags)
 /* 256 columns of B stay in L2 while rows of A pass. */
 enum {
     CHUNK_N = 256,
+    ROWS_MAX = MD_DOT_SUMS / MD_LANES, /* of a tile */
 };
 
 int64_t md_gemm_s8_packed_k(const md_gemm_s8_kernel *kernel, int64_t k)
@@ -113,6 +114,29 @@ static void copy_a(const void *ctx, int64_t m0, int64_t m1, uint8_t *to)
     }
 }
 
+/* Requantize r, whose first element is that of row i, column j of C, and what
+ * comes after. */
+static void finish_block(const md_gemm_s8_args *g, md_requant_tile *r,
+                         int64_t i, int64_t j)
+{
+    _Alignas(MD_CACHE_LINE) float sums[ROWS_MAX * MD_LANES];
+    md_finish_tile f = { .sum = sums,
+                         .sum_stride = MD_LANES,
+                         .out = r->out,
+                         .out_stride = g->ldc,
+                         .rows = r->rows,
+                         .lanes = r->lanes };
+
+    if (r->lanes < MD_LANES) /* the last step reads whole rows */
+        memset(sums, 0, (size_t)r->rows * MD_LANES * sizeof(float));
+    r->out = sums;
+    r->out_stride = MD_LANES * (int64_t)sizeof(float);
+    g->requant->run(&g->rq, j, r);
+    if (g->ep.residual)
+        f.residual = g->ep.residual + i * g->ldc + j;
+    g->last->run(&g->ep, &f);
+}
+
 /* Requantize a tile at row i, column j. */
 static void finish(const void *ctx, const md_dot_tile *t, int64_t i, int64_t j)
 {
@@ -120,7 +144,7 @@ static void finish(const void *ctx, const md_dot_tile *t, int64_t i, int64_t j)
     const int64_t size = md_qout_size(g->rq.out);
 
     for (int b = 0; b < t->blocks; b++, j += MD_LANES) {
-        const md_requant_tile r = {
+        md_requant_tile r = {
             .acc = (const int32_t *)t->acc + (size_t)b * MD_LANES,
             .acc_stride = (int64_t)t->blocks * MD_LANES,
             .out = (char *)g->c + (i * g->ldc + j) * size,
@@ -129,9 +153,15 @@ static void finish(const void *ctx, const md_dot_tile *t, int64_t i, int64_t j)
             .res_stride = g->ldr,
             .rows = t->rows,
             .lanes = (int)md_min_i64(MD_LANES, g->n - j),
+            .row_mult = g->row_mult ? g->row_mult + i : NULL,
         };
 
-        g->requant->run(&g->rq, j, &r);
+        for (int k = 0; k < MD_REQUANT_TERMS && g->rq.column[k]; k++)
+            r.row[k] = g->row[k] + i;
+        if (g->last)
+            finish_block(g, &r, i, j);
+        else
+            g->requant->run(&g->rq, j, &r);
     }
 }
 

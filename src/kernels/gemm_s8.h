@@ -20,6 +20,7 @@
 
 #include "base/cpu.h"
 #include "kernels/dot_tile.h"
+#include "kernels/finish_f32.h"
 #include "kernels/requant_s8.h"
 
 /* The rows of the list: tiles of int8 quads, see dot_tile.h. */
@@ -52,6 +53,12 @@ typedef struct md_gemm_s8_args {
     const void *res; /* u8 or s8 [m][ldr], or NULL */
     int64_t ldr;
     md_requant rq;
+    const int32_t *row[MD_REQUANT_TERMS]; /* [m]; for each rq.column[] */
+    const float *row_mult;                /* [m]; F32 only; NULL: none */
+    /* F32 only: what makes an activation and a float residual, of strides as
+     * c, of the results; NULL: neither.  ep.bias is not read. */
+    const md_finish_f32_kernel *last;
+    md_epilogue ep;
 } md_gemm_s8_args;
 
 /* Bytes of one column of packed B; md_gemm_s8_start's k_padded. */

@@ -1,10 +1,15 @@
 /*
  * From exact 32-bit sums to outputs: the last step of every integer kernel.
  *
+ * Rows and channels may have zero points that the sums do not know of: first
+ * acc becomes acc + sum over i of row[i][r] * column[i][c], modulo 2^32.
+ *
  * For channel c:  t = (float)acc * mult[c], rounded once; with a residual
  * t += (float)(r - res_zero) * res_mult, each operation rounded; then
  * q = clamp(round_half_even(t) + zero, q_min, q_max) and, with a table,
  * q = lut[q as a byte].  MD_QOUT_F32 stores t (+ bias[c]), MD_QOUT_S32 acc.
+ * Of MD_QOUT_F32 rows may have scales: t = (float)acc * (row_mult[r] *
+ * mult[c]), both products rounded.
  * Every level gives the same bits.  A NaN (from an infinite mult) becomes
  * q_min.
  */
@@ -17,8 +22,9 @@
 #include "base/cpu.h"
 
 enum {
-    MD_LANES = 16
-}; /* channels of an NC16 block */
+    MD_LANES = 16,       /* channels of an NC16 block */
+    MD_REQUANT_TERMS = 2 /* of zero points, at most */
+};
 
 typedef enum md_qout {
     MD_QOUT_Q8, /* u8 or s8: the low byte of q */
@@ -38,6 +44,8 @@ typedef struct md_requant {
     int32_t res_zero;
     float res_mult;
     bool res_signed;
+    /* [channels up to a multiple of 16] each; the first NULL ends. */
+    const int32_t *column[MD_REQUANT_TERMS];
 } md_requant;
 
 /* rows x lanes (<= 16) sums of one channel block; strides of out and res in
@@ -52,6 +60,8 @@ typedef struct md_requant_tile {
     int64_t res_stride;
     int rows;
     int lanes;
+    const int32_t *row[MD_REQUANT_TERMS]; /* [rows]; for each column[] */
+    const float *row_mult;                /* [rows], F32 only; NULL: none */
 } md_requant_tile;
 
 /* Requantize a tile whose first channel is c0, a multiple of 16. */

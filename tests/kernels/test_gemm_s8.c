@@ -193,6 +193,119 @@ static void test_gemm_s8__rows_equal_definition(void **state)
                 one_case(ms[i], ns[j], ks[l], how++);
 }
 
+/* Rows with zero points and scales of their own, columns with zero points; a
+ * residual and an activation after them. */
+enum {
+    OWN_M = 29,
+    OWN_N = 83,
+    OWN_K = 37
+};
+
+typedef struct own {
+    uint8_t a[OWN_M * OWN_K];
+    int8_t b[OWN_K * OWN_N];
+    int32_t row[2][OWN_M], column[2][96];
+    int32_t a_zero[OWN_M], b_zero[OWN_N];
+    float row_mult[OWN_M], mult[96], bias[96], residual[OWN_M * OWN_N];
+} own;
+
+static void own_init(own *o)
+{
+    uint32_t seed = 3;
+
+    memset(o, 0, sizeof(*o));
+    md_guard_fill(o->a, sizeof(o->a), &seed);
+    md_guard_fill(o->b, sizeof(o->b), &seed);
+    for (int i = 0; i < OWN_M; i++) {
+        o->a_zero[i] = 5 * i;
+        o->row[0][i] = -o->a_zero[i];
+        for (int l = 0; l < OWN_K; l++)
+            o->row[1][i] -= o->a[i * OWN_K + l] - o->a_zero[i];
+        o->row_mult[i] = 0.01f * (float)(i + 1);
+    }
+    for (int j = 0; j < OWN_N; j++) {
+        o->column[1][j] = o->b_zero[j] = j % 7 - 3;
+        for (int l = 0; l < OWN_K; l++)
+            o->column[0][j] += o->b[l * OWN_N + j];
+        o->mult[j] = 0.02f + (float)j * 0.001f;
+        o->bias[j] = (float)j - 40;
+    }
+    for (int i = 0; i < OWN_M * OWN_N; i++)
+        o->residual[i] = (float)(i % 50 - 25);
+}
+
+static float own_want(const own *o, int i, int j, bool last)
+{
+    int32_t sum = 0;
+    float v;
+
+    for (int l = 0; l < OWN_K; l++)
+        sum += (o->a[i * OWN_K + l] - o->a_zero[i]) *
+               (o->b[l * OWN_N + j] - o->b_zero[j]);
+    v = (float)sum * (o->row_mult[i] * o->mult[j]);
+    v += o->bias[j];
+    if (!last)
+        return v;
+    v += o->residual[i * OWN_N + j];
+    return v > 0 ? v : 0;
+}
+
+static void own_case(const own *o, const md_gemm_s8_kernel *k, bool last)
+{
+    const md_gemm_s8_b b = { o->b, OWN_N, OWN_K, 1, OWN_N };
+    const size_t packed_size = md_gemm_s8_packed_size(k, OWN_N, OWN_K);
+    int8_t *packed = md_guard_alloc(packed_size);
+    float *c = md_guard_alloc(sizeof(float) * OWN_M * OWN_N);
+    md_gemm_s8_args g = {
+        .kernel = k,
+        .requant = md_requant_s8_select(md_cpu_flags()),
+        .m = OWN_M,
+        .n = OWN_N,
+        .k = OWN_K,
+        .a = o->a,
+        .lda = OWN_K,
+        .b = packed,
+        .c = c,
+        .ldc = OWN_N,
+        .rq = { .out = MD_QOUT_F32,
+                .mult = o->mult,
+                .bias = o->bias,
+                .column = { o->column[0], o->column[1] } },
+        .row = { o->row[0], o->row[1] },
+        .row_mult = o->row_mult,
+        .ep = { .residual = o->residual, .act = MD_ACT_RELU },
+    };
+    const size_t size = md_gemm_s8_scratch_size(&g);
+    void *scratch = md_guard_alloc(size);
+
+    if (last)
+        g.last = md_finish_f32_select(md_cpu_flags());
+    md_gemm_s8_pack(packed, k, &b, 0, OWN_N);
+    for (int64_t i = md_gemm_s8_n_chunks(&g); i-- > 0;)
+        md_gemm_s8_run(&g, i, scratch);
+    for (int i = 0; i < OWN_M; i++) {
+        for (int j = 0; j < OWN_N; j++)
+            assert_true(c[i * OWN_N + j] == own_want(o, i, j, last));
+    }
+    md_guard_free(scratch, size);
+    md_guard_free(packed, packed_size);
+    md_guard_free(c, sizeof(float) * OWN_M * OWN_N);
+}
+
+static void test_gemm_s8__zero_points_of_rows_and_columns(void **state)
+{
+    static own o;
+
+    (void)state;
+    own_init(&o);
+    for (const md_gemm_s8_kernel *k = md_gemm_s8_kernels; k->dot; k++) {
+        if (k->required & ~md_cpu_flags())
+            continue;
+        own_case(&o, k, false);
+        own_case(&o, k, true);
+    }
+}
+
 /* No products: what is left is the start.  No rows or columns: no chunks. */
 static void test_gemm_s8__nothing(void **state)
 {
@@ -293,6 +406,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm_s8__rows_equal_definition),
         cmocka_unit_test(test_gemm_s8__nothing),
+        cmocka_unit_test(test_gemm_s8__zero_points_of_rows_and_columns),
         cmocka_unit_test(test_gemm_s8__extremes),
         cmocka_unit_test(test_gemm_s8__select_follows_flags),
     };

@@ -25,6 +25,8 @@ static void one_case(const md_requant_s8_kernel *k, unsigned how, int rows,
     const md_requant_s8_kernel *ref = md_requant_s8_select(0);
     float mult[32], bias[32];
     uint8_t lut[256], from[3 * 40];
+    int32_t terms[4][32];
+    float row_mult[3];
     md_requant q = s8_case_requant(how, mult, bias, lut);
     const size_t size = (size_t)md_qout_size(q.out);
     const size_t bytes = ((size_t)(rows - 1) * 19 + (size_t)lanes) * size;
@@ -49,6 +51,15 @@ static void one_case(const md_requant_s8_kernel *k, unsigned how, int rows,
     }
     md_guard_fill(lut, sizeof(lut), &seed);
     md_guard_fill(from, sizeof(from), &seed);
+    md_guard_fill(terms, sizeof(terms), &seed);
+    for (int i = 0; i < 3; i++)
+        row_mult[i] = (float)(i + 1) * 0.3f;
+    for (int i = 0; i < MD_REQUANT_TERMS && i < (int)(how % 4); i++) {
+        q.column[i] = terms[2 * i];
+        t.row[i] = terms[2 * i + 1];
+    }
+    if (q.out == MD_QOUT_F32 && how % 3)
+        t.row_mult = row_mult;
     t.out = want;
     ref->run(&q, 16, &t);
     t.out = got;
@@ -110,10 +121,47 @@ static void test_requant_s8__definition(void **state)
     }
 }
 
+/* 100 + 2 * 5 - 3 * 7 = 89; modulo 2^32 too. */
+static void test_requant_s8__terms(void **state)
+{
+    (void)state;
+    for (const md_requant_s8_kernel *k = md_requant_s8_kernels; k->run; k++) {
+        const int32_t five[16] = { 5 }, seven[16] = { 7 };
+        const int32_t two[] = { 2, INT32_MAX }, three[] = { -3, 0 };
+        const int32_t acc[] = { 100, 0 };
+        const float mult[16] = { 0.1f }, row_mult[] = { 0.7f, 1.0f };
+        int32_t sum[2];
+        float f;
+        md_requant q = { .out = MD_QOUT_S32,
+                         .mult = mult,
+                         .column = { five, seven } };
+        md_requant_tile t = { .acc = acc,
+                              .acc_stride = 1,
+                              .out = sum,
+                              .out_stride = sizeof(*sum),
+                              .rows = 2,
+                              .lanes = 1,
+                              .row = { two, three } };
+
+        if (k->required & ~md_cpu_flags())
+            continue;
+        k->run(&q, 0, &t);
+        assert_int_equal(sum[0], 89);
+        assert_int_equal(sum[1], INT32_MAX - 4); /* 5 * (2^31 - 1) */
+        q.out = MD_QOUT_F32;
+        t.rows = 1;
+        t.out = &f;
+        t.row_mult = row_mult;
+        k->run(&q, 0, &t);
+        assert_true(f == 89.0f * (0.7f * 0.1f));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requant_s8__definition),
+        cmocka_unit_test(test_requant_s8__terms),
         cmocka_unit_test(test_requant_s8__rows_equal_ref),
     };
 

@@ -25,10 +25,19 @@ static uint8_t to_q8(const md_requant *q, float t)
     return q->lut ? q->lut[b] : b;
 }
 
-static void put(const md_requant *q, int64_t c, int32_t acc, void *out,
-                const uint8_t *res, int j)
+static int32_t with_terms(const md_requant *q, const md_requant_tile *t, int i,
+                          int64_t c, int32_t acc)
 {
-    float t = (float)acc * q->mult[c];
+    for (int k = 0; k < MD_REQUANT_TERMS && q->column[k]; k++)
+        acc = (int32_t)((uint32_t)acc +
+                        (uint32_t)t->row[k][i] * (uint32_t)q->column[k][c]);
+    return acc;
+}
+
+static void put(const md_requant *q, int64_t c, int32_t acc, float mult,
+                void *out, const uint8_t *res, int j)
+{
+    float t = (float)acc * mult;
 
     if (res)
         t += residual(q, res);
@@ -36,6 +45,14 @@ static void put(const md_requant *q, int64_t c, int32_t acc, void *out,
         ((uint8_t *)out)[j] = to_q8(q, t);
     else
         ((float *)out)[j] = q->bias ? t + q->bias[c] : t;
+}
+
+static float mult_of(const md_requant *q, const md_requant_tile *t, int i,
+                     int64_t c)
+{
+    if (q->out == MD_QOUT_F32 && t->row_mult)
+        return t->row_mult[i] * q->mult[c];
+    return q->mult[c];
 }
 
 void md_requant_s8__ref(const md_requant *q, int64_t c0,
@@ -50,10 +67,13 @@ void md_requant_s8__ref(const md_requant *q, int64_t c0,
         if (res)
             res += i * t->res_stride;
         for (int j = 0; j < t->lanes; j++) {
+            const int32_t sum = with_terms(q, t, i, c0 + j, acc[j]);
+
             if (q->out == MD_QOUT_S32)
-                ((int32_t *)(void *)out)[j] = acc[j];
+                ((int32_t *)(void *)out)[j] = sum;
             else
-                put(q, c0 + j, acc[j], out, res ? res + j : NULL, j);
+                put(q, c0 + j, sum, mult_of(q, t, i, c0 + j), out,
+                    res ? res + j : NULL, j);
         }
     }
 }

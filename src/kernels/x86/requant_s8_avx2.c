@@ -4,13 +4,16 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "kernels/requant_terms.h"
+
 /* 8 lanes of t. */
 static __m256 scaled(const md_requant *q, int64_t c, const int32_t *acc,
-                     const uint8_t *res)
+                     const uint8_t *res, const float *row_mult)
 {
+    const __m256 mult = _mm256_loadu_ps(q->mult + c);
     __m256 t = _mm256_mul_ps(
         _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)acc)),
-        _mm256_loadu_ps(q->mult + c));
+        row_mult ? _mm256_mul_ps(_mm256_set1_ps(*row_mult), mult) : mult);
 
     if (res) {
         const __m128i b = _mm_loadl_epi64((const __m128i *)res);
@@ -50,8 +53,9 @@ static __m128i low_bytes(__m256i a, __m256i b)
 static void q8_16(const md_requant *q, int64_t c, const int32_t *acc,
                   const uint8_t *res, uint8_t *out)
 {
-    const __m256i a = to_q8(q, scaled(q, c, acc, res));
-    const __m256i b = to_q8(q, scaled(q, c + 8, acc + 8, res ? res + 8 : NULL));
+    const __m256i a = to_q8(q, scaled(q, c, acc, res, NULL));
+    const __m256i b =
+        to_q8(q, scaled(q, c + 8, acc + 8, res ? res + 8 : NULL, NULL));
 
     _mm_storeu_si128((__m128i *)out, low_bytes(a, b));
     if (q->lut)
@@ -60,10 +64,10 @@ static void q8_16(const md_requant *q, int64_t c, const int32_t *acc,
 }
 
 static void f32_16(const md_requant *q, int64_t c, const int32_t *acc,
-                   const uint8_t *res, float *out)
+                   const uint8_t *res, const float *row_mult, float *out)
 {
     for (int j = 0; j < MD_LANES; j += 8) {
-        __m256 t = scaled(q, c + j, acc + j, res ? res + j : NULL);
+        __m256 t = scaled(q, c + j, acc + j, res ? res + j : NULL, row_mult);
 
         if (q->bias)
             t = _mm256_add_ps(t, _mm256_loadu_ps(q->bias + c + j));
@@ -72,12 +76,12 @@ static void f32_16(const md_requant *q, int64_t c, const int32_t *acc,
 }
 
 static void row_16(const md_requant *q, int64_t c, const int32_t *acc,
-                   const uint8_t *res, void *out)
+                   const uint8_t *res, const float *row_mult, void *out)
 {
     if (q->out == MD_QOUT_Q8)
         q8_16(q, c, acc, res, out);
     else if (q->out == MD_QOUT_F32)
-        f32_16(q, c, acc, res, out);
+        f32_16(q, c, acc, res, row_mult, out);
     else
         memcpy(out, acc, MD_LANES * sizeof(*acc));
 }
@@ -87,22 +91,27 @@ void md_requant_s8__avx2(const md_requant *q, int64_t c0,
 {
     const size_t size = (size_t)md_qout_size(q->out) * (size_t)t->lanes;
 
+    if (q->column[0]) {
+        requant_terms(q, c0, t, md_requant_s8__avx2);
+        return;
+    }
     for (int i = 0; i < t->rows; i++) {
         const int32_t *acc = t->acc + i * t->acc_stride;
         char *out = (char *)t->out + i * t->out_stride;
         const uint8_t *res =
             t->res ? (const uint8_t *)t->res + i * t->res_stride : NULL;
+        const float *row_mult = t->row_mult ? t->row_mult + i : NULL;
         int32_t sums[MD_LANES] = { 0 }, part[MD_LANES];
         uint8_t from[MD_LANES] = { 0 };
 
         if (t->lanes == MD_LANES) {
-            row_16(q, c0, acc, res, out);
+            row_16(q, c0, acc, res, row_mult, out);
             continue;
         }
         memcpy(sums, acc, sizeof(*acc) * (size_t)t->lanes);
         if (res)
             memcpy(from, res, (size_t)t->lanes);
-        row_16(q, c0, sums, res ? from : NULL, part);
+        row_16(q, c0, sums, res ? from : NULL, row_mult, part);
         memcpy(out, part, size);
     }
 }

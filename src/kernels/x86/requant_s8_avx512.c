@@ -3,6 +3,8 @@
 #include <immintrin.h>
 #include <stddef.h>
 
+#include "kernels/requant_terms.h"
+
 /* The step's constants in registers. */
 typedef struct consts {
     __m512 mult, bias, lo, hi, res_mult;
@@ -69,7 +71,10 @@ static void rows_f32(const md_requant *q, const md_requant_tile *t,
     for (int i = 0; i < t->rows; i++) {
         const __m512i sum =
             _mm512_maskz_loadu_epi32(c->m, t->acc + i * t->acc_stride);
-        __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), c->mult);
+        const __m512 mult =
+            t->row_mult ? _mm512_mul_ps(_mm512_set1_ps(t->row_mult[i]), c->mult)
+                        : c->mult;
+        __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), mult);
 
         if (t->res)
             v = _mm512_add_ps(
@@ -100,6 +105,10 @@ void md_requant_s8__avx512(const md_requant *q, int64_t c0,
         .m = (__mmask16)((1u << t->lanes) - 1),
     };
 
+    if (q->column[0]) {
+        requant_terms(q, c0, t, md_requant_s8__avx512);
+        return;
+    }
     if (q->out == MD_QOUT_S32) {
         rows_s32(t, c.m);
         return;
