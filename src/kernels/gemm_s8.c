@@ -114,26 +114,23 @@ static void copy_a(const void *ctx, int64_t m0, int64_t m1, uint8_t *to)
     }
 }
 
-/* Requantize r, whose first element is that of row i, column j of C, and what
- * comes after. */
-static void finish_block(const md_gemm_s8_args *g, md_requant_tile *r,
-                         int64_t i, int64_t j)
+/* Requantize r, all of whose channels are in one block, and what comes
+ * after. */
+static void finish_block(const md_gemm_s8_args *g, md_requant_tile r, int64_t j)
 {
-    _Alignas(MD_CACHE_LINE) float sums[ROWS_MAX * MD_LANES];
-    md_finish_tile f = { .sum = sums,
-                         .sum_stride = MD_LANES,
-                         .out = r->out,
-                         .out_stride = g->ldc,
-                         .rows = r->rows,
-                         .lanes = r->lanes };
+    float sums[ROWS_MAX * MD_LANES];
+    const md_finish_tile f = { .sum = sums,
+                               .sum_stride = MD_LANES,
+                               .out = r.out,
+                               .out_stride = g->ldc,
+                               .rows = r.rows,
+                               .lanes = r.lanes };
 
-    if (r->lanes < MD_LANES) /* the last step reads whole rows */
-        memset(sums, 0, (size_t)r->rows * MD_LANES * sizeof(float));
-    r->out = sums;
-    r->out_stride = MD_LANES * (int64_t)sizeof(float);
-    g->requant->run(&g->rq, j, r);
-    if (g->ep.residual)
-        f.residual = g->ep.residual + i * g->ldc + j;
+    if (r.lanes < MD_LANES) /* the last step reads whole rows */
+        memset(sums, 0, (size_t)r.rows * MD_LANES * sizeof(float));
+    r.out = sums;
+    r.out_stride = MD_LANES * (int64_t)sizeof(float);
+    g->requant->run(&g->rq, j, &r);
     g->last->run(&g->ep, &f);
 }
 
@@ -142,26 +139,31 @@ static void finish(const void *ctx, const md_dot_tile *t, int64_t i, int64_t j)
 {
     const md_gemm_s8_args *g = ctx;
     const int64_t size = md_qout_size(g->rq.out);
+    const int lanes = (int)md_min_i64(t->blocks * MD_LANES, g->n - j);
+    md_requant_tile r = {
+        .acc = t->acc,
+        .acc_stride = (int64_t)t->blocks * MD_LANES,
+        .out = (char *)g->c + (i * g->ldc + j) * size,
+        .out_stride = g->ldc * size,
+        .res = g->res ? (const uint8_t *)g->res + i * g->ldr + j : NULL,
+        .res_stride = g->ldr,
+        .rows = t->rows,
+        .lanes = lanes,
+        .row_mult = g->row_mult ? g->row_mult + i : NULL,
+        .add = g->ep.residual ? g->ep.residual + i * g->ldc + j : NULL,
+        .add_stride = g->ldc,
+    };
 
-    for (int b = 0; b < t->blocks; b++, j += MD_LANES) {
-        md_requant_tile r = {
-            .acc = (const int32_t *)t->acc + (size_t)b * MD_LANES,
-            .acc_stride = (int64_t)t->blocks * MD_LANES,
-            .out = (char *)g->c + (i * g->ldc + j) * size,
-            .out_stride = g->ldc * size,
-            .res = g->res ? (const uint8_t *)g->res + i * g->ldr + j : NULL,
-            .res_stride = g->ldr,
-            .rows = t->rows,
-            .lanes = (int)md_min_i64(MD_LANES, g->n - j),
-            .row_mult = g->row_mult ? g->row_mult + i : NULL,
-        };
-
-        for (int k = 0; k < MD_REQUANT_TERMS && g->rq.column[k]; k++)
-            r.row[k] = g->row[k] + i;
-        if (g->last)
-            finish_block(g, &r, i, j);
-        else
-            g->requant->run(&g->rq, j, &r);
+    for (int k = 0; k < MD_REQUANT_TERMS && g->rq.column[k]; k++)
+        r.row[k] = g->row[k] + i;
+    if (!g->last) {
+        g->requant->run(&g->rq, j, &r);
+        return;
+    }
+    for (int b = 0; b < lanes; b += MD_LANES) {
+        r.lanes = (int)md_min_i64(MD_LANES, lanes - b);
+        finish_block(g, r, j + b);
+        md_requant__next(&g->rq, &r);
     }
 }
 

@@ -55,10 +55,10 @@ typedef struct md_gemm_s8_args {
     md_requant rq;
     const int32_t *row[MD_REQUANT_TERMS]; /* [m]; for each rq.column[] */
     const float *row_mult;                /* [m]; F32 only; NULL: none */
-    /* F32 only: what makes an activation and a float residual, of strides as
-     * c, of the results; NULL: neither.  ep.bias is not read. */
-    const md_finish_f32_kernel *last;
+    /* F32 only: a float residual with c's strides, which may be c, and an
+     * activation, for which there must be `last`.  ep.bias is not read. */
     md_epilogue ep;
+    const md_finish_f32_kernel *last; /* NULL: no activation */
 } md_gemm_s8_args;
 
 /* Bytes of one column of packed B; md_gemm_s8_start's k_padded. */

@@ -1,15 +1,16 @@
 /*
  * From exact 32-bit sums to outputs: the last step of every integer kernel.
  *
- * Rows and channels may have zero points that the sums do not know of: first
- * acc becomes acc + sum over i of row[i][r] * column[i][c], modulo 2^32.
+ * Rows and channels may have zero points that the sums do not know of: of
+ * MD_QOUT_F32 and MD_QOUT_S32 acc first becomes
+ * acc + sum over i of row[i][r] * column[i][c], modulo 2^32.
  *
  * For channel c:  t = (float)acc * mult[c], rounded once; with a residual
  * t += (float)(r - res_zero) * res_mult, each operation rounded; then
  * q = clamp(round_half_even(t) + zero, q_min, q_max) and, with a table,
- * q = lut[q as a byte].  MD_QOUT_F32 stores t (+ bias[c]), MD_QOUT_S32 acc.
- * Of MD_QOUT_F32 rows may have scales: t = (float)acc * (row_mult[r] *
- * mult[c]), both products rounded.
+ * q = lut[q as a byte].  MD_QOUT_F32 stores t (+ bias[c]) (+ add[r][c]),
+ * MD_QOUT_S32 acc.  Of MD_QOUT_F32 rows may have scales: t = (float)acc *
+ * (row_mult[r] * mult[c]), both products rounded.
  * Every level gives the same bits.  A NaN (from an infinite mult) becomes
  * q_min.
  */
@@ -17,6 +18,7 @@
 #define MD_KERNELS_REQUANT_S8_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/cpu.h"
@@ -44,13 +46,14 @@ typedef struct md_requant {
     int32_t res_zero;
     float res_mult;
     bool res_signed;
-    /* [channels up to a multiple of 16] each; the first NULL ends. */
+    /* [channels up to a multiple of 16] each; the first NULL ends.  Not of
+     * Q8. */
     const int32_t *column[MD_REQUANT_TERMS];
 } md_requant;
 
-/* rows x lanes (<= 16) sums of one channel block; strides of out and res in
- * bytes, of acc in elements.  res NULL: no residual.  out must not overlap
- * acc; it may be res. */
+/* rows x lanes sums of neighbouring channels; strides of out and res in bytes,
+ * of acc and add in elements.  res NULL: no residual.  out must not overlap
+ * acc; it may be res or add. */
 typedef struct md_requant_tile {
     const int32_t *acc;
     int64_t acc_stride;
@@ -62,6 +65,8 @@ typedef struct md_requant_tile {
     int lanes;
     const int32_t *row[MD_REQUANT_TERMS]; /* [rows]; for each column[] */
     const float *row_mult;                /* [rows], F32 only; NULL: none */
+    const float *add;                     /* F32 only; NULL: nothing */
+    int64_t add_stride;
 } md_requant_tile;
 
 /* Requantize a tile whose first channel is c0, a multiple of 16. */
@@ -87,6 +92,15 @@ const md_requant_s8_kernel *md_requant_s8_select(uint32_t cpu_flags);
 static inline int64_t md_qout_size(md_qout out)
 {
     return out == MD_QOUT_Q8 ? 1 : 4;
+}
+
+/* Move t to the next block of channels. */
+static inline void md_requant__next(const md_requant *q, md_requant_tile *t)
+{
+    t->acc += MD_LANES;
+    t->out = (char *)t->out + md_qout_size(q->out) * MD_LANES;
+    t->res = t->res ? (const uint8_t *)t->res + MD_LANES : NULL;
+    t->add = t->add ? t->add + MD_LANES : NULL;
 }
 
 #endif

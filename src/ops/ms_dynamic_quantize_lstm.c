@@ -6,6 +6,7 @@
  */
 #include "ops/common/quantize.h"
 #include "ops/common/recurrent.h"
+#include "ops/lower.h"
 
 enum { /* inputs */
     IN_X,
@@ -191,4 +192,5 @@ const md_op md_op_ms_dynamic_quantize_lstm = {
     .out_max = 3,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_recurrent,
 };

@@ -244,10 +244,8 @@ static float own_want(const own *o, int i, int j, bool last)
                (o->b[l * OWN_N + j] - o->b_zero[j]);
     v = (float)sum * (o->row_mult[i] * o->mult[j]);
     v += o->bias[j];
-    if (!last)
-        return v;
     v += o->residual[i * OWN_N + j];
-    return v > 0 ? v : 0;
+    return v > 0 || !last ? v : 0;
 }
 
 static void own_case(const own *o, const md_gemm_s8_kernel *k, bool last)

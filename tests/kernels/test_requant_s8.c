@@ -23,20 +23,20 @@ static void one_case(const md_requant_s8_kernel *k, unsigned how, int rows,
 {
     uint32_t seed = how * 31 + 7;
     const md_requant_s8_kernel *ref = md_requant_s8_select(0);
-    float mult[32], bias[32];
+    float mult[64], bias[64];
     uint8_t lut[256], from[3 * 40];
-    int32_t terms[4][32];
+    int32_t terms[4][64];
     float row_mult[3];
     md_requant q = s8_case_requant(how, mult, bias, lut);
     const size_t size = (size_t)md_qout_size(q.out);
-    const size_t bytes = ((size_t)(rows - 1) * 19 + (size_t)lanes) * size;
-    const size_t n_acc = (size_t)(rows - 1) * 24 + (size_t)lanes;
+    const size_t bytes = ((size_t)(rows - 1) * 41 + (size_t)lanes) * size;
+    const size_t n_acc = (size_t)(rows - 1) * 43 + (size_t)lanes;
     int32_t *acc = md_guard_alloc(n_acc * sizeof(*acc));
     uint8_t *want = md_guard_alloc(bytes), *got = md_guard_alloc(bytes);
     md_requant_tile t = {
         .acc = acc,
-        .acc_stride = 24,
-        .out_stride = (int64_t)(19 * size),
+        .acc_stride = 43,
+        .out_stride = (int64_t)(41 * size),
         .rows = rows,
         .lanes = lanes,
         .res_stride = 40,
@@ -45,7 +45,7 @@ static void one_case(const md_requant_s8_kernel *k, unsigned how, int rows,
 
     for (size_t i = 0; i < n_acc; i++)
         acc[i] = sum_at((int)i, &seed);
-    for (int i = 0; i < 32; i++) {
+    for (int i = 0; i < 64; i++) {
         mult[i] = scale;
         bias[i] = (float)i;
     }
@@ -54,12 +54,17 @@ static void one_case(const md_requant_s8_kernel *k, unsigned how, int rows,
     md_guard_fill(terms, sizeof(terms), &seed);
     for (int i = 0; i < 3; i++)
         row_mult[i] = (float)(i + 1) * 0.3f;
-    for (int i = 0; i < MD_REQUANT_TERMS && i < (int)(how % 4); i++) {
+    for (int i = 0;
+         q.out != MD_QOUT_Q8 && i < (int)(how % 4) && i < MD_REQUANT_TERMS;
+         i++) {
         q.column[i] = terms[2 * i];
         t.row[i] = terms[2 * i + 1];
     }
-    if (q.out == MD_QOUT_F32 && how % 3)
+    if (q.out == MD_QOUT_F32 && how % 3) {
         t.row_mult = row_mult;
+        t.add = mult;
+        t.add_stride = 1;
+    }
     t.out = want;
     ref->run(&q, 16, &t);
     t.out = got;
@@ -83,7 +88,7 @@ static void test_requant_s8__rows_equal_ref(void **state)
             continue;
         }
         for (unsigned how = 0; how < 210; how++)
-            for (int lanes = 1; lanes <= MD_LANES; lanes += 3)
+            for (int lanes = 1; lanes <= 37; lanes += 3)
                 one_case(k, how, 1 + (int)(how % 3), lanes, scales[how / 42]);
     }
 }

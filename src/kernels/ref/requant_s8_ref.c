@@ -58,7 +58,7 @@ static float mult_of(const md_requant *q, const md_requant_tile *t, int i,
 void md_requant_s8__ref(const md_requant *q, int64_t c0,
                         const md_requant_tile *t)
 {
-    assert(c0 % MD_LANES == 0 && t->lanes <= MD_LANES);
+    assert(c0 % MD_LANES == 0 && (q->out != MD_QOUT_Q8 || !q->column[0]));
     for (int i = 0; i < t->rows; i++) {
         const int32_t *acc = t->acc + i * t->acc_stride;
         char *out = (char *)t->out + i * t->out_stride;
@@ -74,6 +74,8 @@ void md_requant_s8__ref(const md_requant *q, int64_t c0,
             else
                 put(q, c0 + j, sum, mult_of(q, t, i, c0 + j), out,
                     res ? res + j : NULL, j);
+            if (q->out == MD_QOUT_F32 && t->add)
+                ((float *)(void *)out)[j] += t->add[i * t->add_stride + j];
         }
     }
 }

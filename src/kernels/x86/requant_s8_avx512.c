@@ -3,12 +3,11 @@
 #include <immintrin.h>
 #include <stddef.h>
 
-#include "kernels/requant_terms.h"
-
 /* The step's constants in registers. */
 typedef struct consts {
     __m512 mult, bias, lo, hi, res_mult;
     __m512i zero, res_zero;
+    __m512i column[MD_REQUANT_TERMS];
     __mmask16 m;
 } consts;
 
@@ -65,12 +64,24 @@ __attribute__((always_inline)) static inline void rows_q8(
     }
 }
 
+/* Row i of the sums of 16 channels, with its terms. */
+static inline __m512i sum_of(const md_requant *q, const md_requant_tile *t,
+                             const consts *c, int i)
+{
+    __m512i sum = _mm512_maskz_loadu_epi32(c->m, t->acc + i * t->acc_stride);
+
+    for (int k = 0; k < MD_REQUANT_TERMS && q->column[k]; k++)
+        sum = _mm512_add_epi32(
+            sum,
+            _mm512_mullo_epi32(_mm512_set1_epi32(t->row[k][i]), c->column[k]));
+    return sum;
+}
+
 static void rows_f32(const md_requant *q, const md_requant_tile *t,
                      const consts *c)
 {
     for (int i = 0; i < t->rows; i++) {
-        const __m512i sum =
-            _mm512_maskz_loadu_epi32(c->m, t->acc + i * t->acc_stride);
+        const __m512i sum = sum_of(q, t, c, i);
         const __m512 mult =
             t->row_mult ? _mm512_mul_ps(_mm512_set1_ps(t->row_mult[i]), c->mult)
                         : c->mult;
@@ -81,16 +92,45 @@ static void rows_f32(const md_requant *q, const md_requant_tile *t,
                 v, residual(q, c, (const uint8_t *)t->res + i * t->res_stride));
         if (q->bias)
             v = _mm512_add_ps(v, c->bias);
+        if (t->add)
+            v = _mm512_add_ps(
+                v, _mm512_maskz_loadu_ps(c->m, t->add + i * t->add_stride));
         _mm512_mask_storeu_ps((char *)t->out + i * t->out_stride, c->m, v);
     }
 }
 
-static void rows_s32(const md_requant_tile *t, __mmask16 m)
+static void rows_s32(const md_requant *q, const md_requant_tile *t,
+                     const consts *c)
 {
     for (int i = 0; i < t->rows; i++)
-        _mm512_mask_storeu_epi32(
-            (char *)t->out + i * t->out_stride, m,
-            _mm512_maskz_loadu_epi32(m, t->acc + i * t->acc_stride));
+        _mm512_mask_storeu_epi32((char *)t->out + i * t->out_stride, c->m,
+                                 sum_of(q, t, c, i));
+}
+
+/* At most 16 channels from c0 on. */
+static void block(const md_requant *q, int64_t c0, const md_requant_tile *t,
+                  consts *c)
+{
+    c->m = (__mmask16)((1u << t->lanes) - 1);
+    for (int k = 0; k < MD_REQUANT_TERMS && q->column[k]; k++)
+        c->column[k] = _mm512_loadu_si512(q->column[k] + c0);
+    if (q->out == MD_QOUT_S32) {
+        rows_s32(q, t, c);
+        return;
+    }
+    c->mult = _mm512_loadu_ps(q->mult + c0);
+    if (q->bias)
+        c->bias = _mm512_loadu_ps(q->bias + c0);
+    if (q->out == MD_QOUT_F32)
+        rows_f32(q, t, c);
+    else if (t->res && q->lut)
+        rows_q8(q, t, c, true, true);
+    else if (t->res)
+        rows_q8(q, t, c, true, false);
+    else if (q->lut)
+        rows_q8(q, t, c, false, true);
+    else
+        rows_q8(q, t, c, false, false);
 }
 
 void md_requant_s8__avx512(const md_requant *q, int64_t c0,
@@ -102,28 +142,12 @@ void md_requant_s8__avx512(const md_requant *q, int64_t c0,
         .res_mult = _mm512_set1_ps(q->res_mult),
         .zero = _mm512_set1_epi32(q->zero),
         .res_zero = _mm512_set1_epi32(q->res_zero),
-        .m = (__mmask16)((1u << t->lanes) - 1),
     };
+    md_requant_tile b = *t;
 
-    if (q->column[0]) {
-        requant_terms(q, c0, t, md_requant_s8__avx512);
-        return;
+    for (int j = 0; j < t->lanes; j += MD_LANES) {
+        b.lanes = t->lanes - j < MD_LANES ? t->lanes - j : MD_LANES;
+        block(q, c0 + j, &b, &c);
+        md_requant__next(q, &b);
     }
-    if (q->out == MD_QOUT_S32) {
-        rows_s32(t, c.m);
-        return;
-    }
-    c.mult = _mm512_loadu_ps(q->mult + c0);
-    if (q->bias)
-        c.bias = _mm512_loadu_ps(q->bias + c0);
-    if (q->out == MD_QOUT_F32)
-        rows_f32(q, t, &c);
-    else if (t->res && q->lut)
-        rows_q8(q, t, &c, true, true);
-    else if (t->res)
-        rows_q8(q, t, &c, true, false);
-    else if (q->lut)
-        rows_q8(q, t, &c, false, true);
-    else
-        rows_q8(q, t, &c, false, false);
 }

@@ -1,5 +1,6 @@
 /*
- * LSTM, GRU and RNN in float32.  What the input gives to all gates is one
+ * LSTM, GRU and RNN in float32, and com.microsoft's DynamicQuantizeLSTM, whose
+ * products are those of 8-bit codes (codes.h).  What the input gives to all gates is one
  * product per block of times; then each time adds the product with the state
  * (packed weights, the gates as residual) and applies the gates row by row.
  *
@@ -16,11 +17,14 @@
 #include "kernels/gemm_f32.h"
 #include "kernels/unary_f32.h"
 #include "ops/common/recurrent.h"
-#include "ops/lower/common.h"
+#include "ops/lower/codes.h"
+#include "ops/lower/range.h"
 
 enum {
-    SLICE = 8,      /* rows of a chunk */
-    BLOCK_ROWS = 64 /* of one product with the input */
+    SLICE = 8,       /* rows of a chunk */
+    BLOCK_ROWS = 64, /* of one product with the input */
+    IN_W_SCALE = 8,  /* of codes; each is followed by a zero point */
+    IN_R_SCALE = 10
 };
 
 /* One gate's function, with a kernel or a loop of its own. */
@@ -50,6 +54,7 @@ typedef struct state state;
 typedef struct rows {
     int64_t n;
     float *g, *h, *c, *h_new, *c_new;
+    void *product; /* memory of products of codes */
 } rows;
 
 typedef void step_fn(const state *s, const float *weights, int d,
@@ -69,11 +74,16 @@ struct state {
     bool variant, has_peephole, batch_first, strict;
     places at;
     float *weights; /* of all directions; NULL: packed in every run */
+    bool quantized; /* W and R are these: */
+    md_codes w, r;
 };
 
 typedef struct args {
     int64_t n_time, n_batch, n_slices;
     int64_t n_block; /* times of a product with the input */
+    int64_t n_parts; /* of X, for its range */
+    size_t gates_at; /* of a chunk's scratch; the memory of products is last */
+    size_t product_at;
 } args;
 
 static void release(void *p, const md_alloc *alloc)
@@ -81,6 +91,8 @@ static void release(void *p, const md_alloc *alloc)
     state *s = p;
 
     md_free(alloc, s->weights);
+    md_codes__release(&s->w, alloc);
+    md_codes__release(&s->r, alloc);
 }
 
 /* --- functions --------------------------------------------------------- */
@@ -209,7 +221,18 @@ static void lstm_step(const state *s, const float *w, int d, const rows *r)
 {
     const int64_t n = s->n_hidden;
 
-    multiply(s, r, r->h, w + s->at.r, r->g, 4 * n, 4 * n, r->g, NULL);
+    if (s->quantized)
+        md_codes__multiply(&s->r,
+                           &(md_codes_product){ .matrix = d,
+                                                .m = r->n,
+                                                .a = r->h,
+                                                .lda = n,
+                                                .c = r->g,
+                                                .ldc = 4 * n,
+                                                .residual = r->g },
+                           r->product);
+    else
+        multiply(s, r, r->h, w + s->at.r, r->g, 4 * n, 4 * n, r->g, NULL);
     for (int64_t i = 0; i < r->n; i++)
         lstm_row(s, w + s->at.peephole, d, r->g + i * 4 * n, r->c + i * n,
                  r->h_new + i * n, r->c_new + i * n);
@@ -274,9 +297,10 @@ static bool set_places(state *s)
     places *p = &s->at;
     size_t end = 0, total;
 
-    return take_packed(&p->w, &end, s->n_in, s->n_gates * n) &&
-           take_packed(&p->r, &end, n, (s->n_gates - s->n_alone) * n) &&
-           take_packed(&p->r_hidden, &end, n, s->n_alone * n) &&
+    return (s->quantized ||
+            (take_packed(&p->w, &end, s->n_in, s->n_gates * n) &&
+             take_packed(&p->r, &end, n, (s->n_gates - s->n_alone) * n) &&
+             take_packed(&p->r_hidden, &end, n, s->n_alone * n))) &&
            take(&p->bias, &end, (size_t)(s->n_gates * n)) &&
            take(&p->bias_hidden, &end, (size_t)n) &&
            take(&p->peephole, &end, 3 * (size_t)n) &&
@@ -293,21 +317,30 @@ static void pack_rows(const state *s, float *to, const float *w, int64_t row,
         0, n);
 }
 
+static void pack_matrices(const state *s, float *to, const float *w,
+                          const float *r)
+{
+    const int64_t n = s->n_hidden, n_rows = s->n_gates * n;
+    const int64_t first = (s->n_gates - s->n_alone) * n;
+
+    pack_rows(s, to + s->at.w, w, 0, n_rows, s->n_in);
+    pack_rows(s, to + s->at.r, r, 0, first, n);
+    pack_rows(s, to + s->at.r_hidden, r, first, n_rows - first, n);
+}
+
 /* Direction d; in[] are the node's inputs from W on, NULL where absent. */
 static void pack_direction(const state *s, float *to, const float *const *in,
                            int d)
 {
     const int64_t n = s->n_hidden, n_rows = s->n_gates * n;
     const int64_t first = (s->n_gates - s->n_alone) * n;
-    const float *w = in[MD_RECURRENT_W] + d * n_rows * s->n_in;
-    const float *r = in[MD_RECURRENT_R] + d * n_rows * n;
     const float *b = in[MD_RECURRENT_B];
     float *bias = to + s->at.bias, *hidden = to + s->at.bias_hidden;
 
     memset(to, 0, s->at.size * sizeof(*to));
-    pack_rows(s, to + s->at.w, w, 0, n_rows, s->n_in);
-    pack_rows(s, to + s->at.r, r, 0, first, n);
-    pack_rows(s, to + s->at.r_hidden, r, first, n_rows - first, n);
+    if (!s->quantized)
+        pack_matrices(s, to, in[MD_RECURRENT_W] + d * n_rows * s->n_in,
+                      in[MD_RECURRENT_R] + d * n_rows * n);
     if (in[MD_RECURRENT_PEEPHOLE])
         memcpy(to + s->at.peephole,
                in[MD_RECURRENT_PEEPHOLE] + (int64_t)d * 3 * n,
@@ -321,21 +354,32 @@ static void pack_direction(const state *s, float *to, const float *const *in,
         hidden[i - first] = b[n_rows + i];
 }
 
+/* The inputs to be packed as float, if all are constants. */
+static bool constants(const float *in[MD_RECURRENT_PEEPHOLE + 1],
+                      const state *s, const md_lower *lo)
+{
+    for (uint32_t i = MD_RECURRENT_W; i <= MD_RECURRENT_PEEPHOLE; i++) {
+        if ((i > MD_RECURRENT_B && i < MD_RECURRENT_PEEPHOLE) ||
+            (s->quantized && i < MD_RECURRENT_B))
+            continue;
+        if (i >= lo->node->n_in || !lo->in[i])
+            continue;
+        if (!md_lower__const(lo, i, MD_DTYPE_F32))
+            return false;
+        in[i] = lo->cin[i]->data;
+    }
+    return true;
+}
+
 /* Pack at load, if everything is a constant. */
 static md_status pack(state *s, md_lower *lo, md_error *err)
 {
     const float *in[MD_RECURRENT_PEEPHOLE + 1] = { NULL };
     size_t size = s->at.size * sizeof(float) * (size_t)s->n_dirs;
 
-    for (uint32_t i = MD_RECURRENT_W; i <= MD_RECURRENT_PEEPHOLE; i++) {
-        if (i > MD_RECURRENT_B && i < MD_RECURRENT_PEEPHOLE)
-            continue;
-        if (i >= lo->node->n_in || !lo->in[i])
-            continue;
-        if (!md_lower__const(lo, i, MD_DTYPE_F32))
-            return MD_OK;
-        in[i] = lo->cin[i]->data;
-    }
+    if (!constants(in, s, lo))
+        return s->quantized ? md_fail(err, MD_UNSUPPORTED, "needs constants")
+                            : MD_OK;
     s->weights = md_malloc_aligned(lo->alloc, size + MD_CACHE_LINE);
     if (!s->weights)
         return md_fail_nomem(err, size);
@@ -346,13 +390,30 @@ static md_status pack(state *s, md_lower *lo, md_error *err)
     return MD_OK;
 }
 
+static md_status pack_codes(state *s, md_lower *lo, md_error *err)
+{
+    md_status st = md_codes__make(&s->w, lo, MD_RECURRENT_W, IN_W_SCALE, err);
+
+    if (st == MD_OK)
+        st = md_codes__make(&s->r, lo, MD_RECURRENT_R, IN_R_SCALE, err);
+    if (st == MD_OK)
+        st = pack(s, lo, err);
+    if (st != MD_OK) {
+        release(s, lo->alloc);
+        return st;
+    }
+    lo->packed[MD_RECURRENT_W] = lo->packed[MD_RECURRENT_R] = true;
+    lo->kernel = s->r.kernel->name;
+    return MD_OK;
+}
+
 /* --- lowering ---------------------------------------------------------- */
 
 static md_status set_kind(state *s, const md_lower *lo, md_error *err)
 {
     const md_node *n = lo->node;
 
-    if (strcmp(n->op, "LSTM") == 0) {
+    if (strcmp(n->op, "LSTM") == 0 || s->quantized) {
         s->kind = &md_recurrent_lstm;
         s->step = lstm_step;
     } else if (strcmp(n->op, "GRU") == 0) {
@@ -382,21 +443,24 @@ static md_status set_kind(state *s, const md_lower *lo, md_error *err)
 
 static md_status lower(md_lower *lo, md_error *err)
 {
+    const bool quantized = strcmp(lo->node->op, "DynamicQuantizeLSTM") == 0;
+    const int inner = quantized ? 1 : 2; /* axis that is summed over */
     int64_t n_in, n_hidden;
     state *s;
 
     if (!md_lower__is(lo, MD_RECURRENT_X, MD_DTYPE_F32, 3) ||
-        !md_lower__is(lo, MD_RECURRENT_W, MD_DTYPE_F32, 3) ||
-        !md_lower__is(lo, MD_RECURRENT_R, MD_DTYPE_F32, 3))
+        (!quantized && (!md_lower__is(lo, MD_RECURRENT_W, MD_DTYPE_F32, 3) ||
+                        !md_lower__is(lo, MD_RECURRENT_R, MD_DTYPE_F32, 3))))
         return md_fail(err, MD_UNSUPPORTED, "needs float32");
-    n_in = md_lower__dim(lo, MD_RECURRENT_W, 2);
-    n_hidden = md_lower__dim(lo, MD_RECURRENT_R, 2);
+    n_in = md_lower__dim(lo, MD_RECURRENT_W, inner);
+    n_hidden = md_lower__dim(lo, MD_RECURRENT_R, inner);
     if (n_in < 0 || n_hidden < 0)
         return md_fail(err, MD_UNSUPPORTED, "the sizes of W and R are open");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->gemm = md_gemm_f32_select(lo->cpu);
     s->unary = md_unary_f32_select(lo->cpu);
     s->strict = lo->precision == MD_PRECISION_STRICT;
+    s->quantized = quantized;
     s->n_in = n_in;
     s->n_hidden = n_hidden;
     s->has_peephole =
@@ -404,6 +468,8 @@ static md_status lower(md_lower *lo, md_error *err)
     MD_TRY(set_kind(s, lo, err));
     if (!set_places(s))
         return md_fail_nomem(err, SIZE_MAX);
+    if (quantized)
+        return pack_codes(s, lo, err);
     lo->kernel = s->gemm->name;
     return pack(s, lo, err);
 }
@@ -433,16 +499,39 @@ static md_status check(const md_step *st, md_error *err)
     return MD_OK;
 }
 
-/* Bytes of a chunk: gates of a block, h, c and what becomes of them. */
-static bool scratch_size(size_t *out, const state *s, const args *a)
+/* Memory of products of codes: of a block with the input, or of a step. */
+static bool product_size(size_t *out, const state *s, int64_t m)
 {
-    size_t states, gates;
+    size_t with_x, with_h;
 
-    return md_mul_size(&states, (size_t)s->n_hidden, (size_t)4 * SLICE) &&
-           md_mul_size(&gates, (size_t)(s->n_gates * s->n_hidden),
-                       (size_t)(a->n_block * SLICE)) &&
-           md_add_size(out, states, gates) &&
-           md_mul_size(out, *out, sizeof(float));
+    *out = 0;
+    if (!s->quantized)
+        return true;
+    if (!md_codes__scratch_size(&with_x, &s->w, m) ||
+        !md_codes__scratch_size(&with_h, &s->r, SLICE))
+        return false;
+    *out = with_x > with_h ? with_x : with_h;
+    return true;
+}
+
+/* Bytes of a chunk: h, c and what becomes of them, gates of a block. */
+static bool scratch_size(size_t *out, const state *s, args *a)
+{
+    const int64_t m = a->n_block * SLICE;
+    size_t gates, product;
+
+    if (!md_mul_size(&a->gates_at, (size_t)s->n_hidden,
+                     (size_t)4 * SLICE * sizeof(float)) ||
+        !md_mul_size(&gates, (size_t)(s->n_gates * s->n_hidden),
+                     (size_t)m * sizeof(float)) ||
+        !md_add_size(out, a->gates_at, gates) || !product_size(&product, s, m))
+        return false;
+    if (product == 0)
+        return true;
+    if (!md_add_size(&a->product_at, *out, MD_CACHE_LINE - 1))
+        return false;
+    a->product_at &= ~(size_t)(MD_CACHE_LINE - 1);
+    return md_add_size(out, a->product_at, product);
 }
 
 static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
@@ -451,7 +540,6 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     const md_shape *x = &st->in_shape[MD_RECURRENT_X];
     args *a;
 
-    (void)width;
     MD_TRY(md_step__args(st, arena, (void *)&a, sizeof(*a), err));
     a->n_time = x->dim[s->batch_first ? 1 : 0];
     a->n_batch = x->dim[s->batch_first ? 0 : 1];
@@ -469,6 +557,11 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
         st->shared_size = s->at.size * sizeof(float) * (size_t)s->n_dirs;
         st->n_more[0] = st->n_chunks; /* behind packing */
         st->n_chunks = s->n_dirs;
+    } else if (s->quantized && st->n_chunks > 0) {
+        a->n_parts = md_range__n_parts(md_shape_n(x), width);
+        st->shared_size = (size_t)a->n_parts * sizeof(md_range);
+        st->n_more[0] = st->n_chunks; /* behind the range of X */
+        st->n_chunks = a->n_parts;
     }
     return MD_OK;
 }
@@ -479,7 +572,8 @@ typedef struct slice {
     const float *weights;
     int d;
     int64_t b0;
-    rows r; /* g: of the current block, [n_block][n][gates] */
+    rows r;      /* g: of the current block, [n_block][n][gates] */
+    md_qparam x; /* of codes: what X becomes */
 } slice;
 
 /* Row of X: time t, sequence b. */
@@ -514,7 +608,19 @@ static void load_block(const slice *p, int64_t t0, int64_t t1)
 
         g.a = input(p->st, MD_RECURRENT_X) + row * s->n_in;
         g.c = p->r.g + i * (s->batch_first ? gates : n * gates);
-        s->gemm->run(&g, 0, g.m, 0, g.n);
+        if (s->quantized)
+            md_codes__multiply(&s->w,
+                               &(md_codes_product){ .matrix = p->d,
+                                                    .m = g.m,
+                                                    .a = g.a,
+                                                    .lda = g.lda,
+                                                    .given = &p->x,
+                                                    .c = g.c,
+                                                    .ldc = g.ldc,
+                                                    .bias = g.ep.bias },
+                               p->r.product);
+        else
+            s->gemm->run(&g, 0, g.m, 0, g.n);
     }
 }
 
@@ -607,21 +713,39 @@ static void run_slice(slice *p)
         store_state(p, 2, p->r.c);
 }
 
+/* What comes before the slices: weights that are no constants are packed, or
+ * the range of X is found. */
+static void prepare(const md_step *st, int64_t chunk)
+{
+    const state *s = st->state;
+    const args *a = st->args;
+    const float *in[MD_RECURRENT_PEEPHOLE + 1] = { NULL };
+
+    if (s->quantized) {
+        md_range__find(s->w.reduce, st->shared, st->in[MD_RECURRENT_X],
+                       md_shape_n(&st->in_shape[MD_RECURRENT_X]), a->n_parts,
+                       chunk);
+        return;
+    }
+    for (uint32_t i = 0; i < st->node->n_in; i++)
+        in[i] = st->in[i];
+    pack_direction(s, (float *)st->shared + (size_t)chunk * s->at.size, in,
+                   (int)chunk);
+}
+
 static void run(const md_step *st, int64_t chunk, void *scratch)
 {
     const state *s = st->state;
     const args *a = st->args;
     const int64_t states = s->n_hidden * SLICE;
     float *h = scratch;
-    slice p = { .st = st, .weights = s->weights ? s->weights : st->shared };
+    slice p = { .st = st,
+                .weights = s->weights ? s->weights : st->shared,
+                .x = { .q_max = 255 } };
+    uint8_t zero;
 
     if (st->n_more[0] > 0 && st->phase == 0) {
-        const float *in[MD_RECURRENT_PEEPHOLE + 1] = { NULL };
-
-        for (uint32_t i = 0; i < st->node->n_in; i++)
-            in[i] = st->in[i];
-        pack_direction(s, (float *)st->shared + (size_t)chunk * s->at.size, in,
-                       (int)chunk);
+        prepare(st, chunk);
         return;
     }
     p.d = (int)(chunk / a->n_slices);
@@ -632,7 +756,12 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
                   .c = h + states,
                   .h_new = h + 2 * states,
                   .c_new = h + 3 * states,
-                  .g = h + 4 * states };
+                  .g = (float *)((char *)scratch + a->gates_at),
+                  .product = (char *)scratch + a->product_at };
+    if (s->quantized) {
+        md_range__params(&p.x.scale, &zero, st->shared, a->n_parts);
+        p.x.zero = zero;
+    }
     run_slice(&p);
 }
 
