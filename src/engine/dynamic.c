@@ -18,20 +18,7 @@ static md_value_id value_of(const md_run *r, uint32_t slot_id)
 
 static bool slot_is_dynamic(const md_run *r, uint32_t slot_id)
 {
-    return slot_id != MD_SLOT_NONE && r->dynamic[value_of(r, slot_id)];
-}
-
-bool md_run__is_dynamic(const md_run *r, const md_inst *inst)
-{
-    for (uint32_t i = 0; i < inst->n_in && r->any_dynamic; i++) {
-        if (slot_is_dynamic(r, inst->in[i]))
-            return true;
-    }
-    for (uint32_t i = 0; i < inst->n_out && r->any_dynamic; i++) {
-        if (slot_is_dynamic(r, inst->out[i]))
-            return true;
-    }
-    return false;
+    return slot_id != MD_SLOT_NONE && r->form->dynamic[value_of(r, slot_id)];
 }
 
 md_status md_run__plan_values(md_run *r, md_error *err)
@@ -47,7 +34,7 @@ md_status md_run__plan_values(md_run *r, md_error *err)
     if (!r->values)
         return md_fail_nomem(err, s->n_slots * sizeof(*r->values));
     for (uint32_t i = 0; i < s->n_insts; i++) {
-        for (uint32_t k = 0; k < s->insts[i].n_in && !r->skip[i]; k++) {
+        for (uint32_t k = 0; k < s->insts[i].n_in && !r->form->skip[i]; k++) {
             if (s->insts[i].in[k] != MD_SLOT_NONE)
                 r->values[s->insts[i].in[k]].reads++;
         }
@@ -214,11 +201,17 @@ static bool still_planned(const md_run_step *st)
 static md_status plan_again(md_run *r, md_run_step *st, md_error *err)
 {
     const md_inst *inst = st->inst;
+    md_shape *shapes;
+    md_dtype *dtypes;
     md_status s;
 
     st->planned = false;
     md_arena_reset(&st->arena);
-    MD_TRY(md_run__bind_step(st, &st->arena, err));
+    MD_TRY(md_run__bind_step(st, &shapes, &dtypes, &st->arena, err));
+    for (size_t i = 0; i < (size_t)inst->n_in + inst->n_out; i++) {
+        shapes[i] = st->in[i].shape; /* outputs lie behind */
+        dtypes[i] = st->in[i].dtype;
+    }
     s = inst->fast->plan(&st->st, md_pool_width(r->s->pool), &st->arena, err);
     if (s != MD_OK)
         return md_wrap(err, s, "node '%s' (%s): ", inst->node->name,
@@ -344,7 +337,7 @@ void md_run__give_values(md_run *r)
     for (uint32_t i = 0; i < g->n_outputs && r->values; i++) {
         md_value_id id = g->outputs[i];
 
-        if (r->dynamic[id])
+        if (r->form->dynamic[id])
             r->outputs[i] = r->values[r->s->slot_of[MD_LAYOUT_ROW][id]].now;
     }
 }
@@ -355,7 +348,7 @@ bool md_run__steal_output(md_run *r, uint32_t i, md_tensor *t)
     uint32_t sl = r->s->slot_of[MD_LAYOUT_ROW][id];
     md_run_value *v = r->values ? &r->values[sl] : NULL;
 
-    if (!v || !r->dynamic[id] || v->holder != sl || v->shares != 1 ||
+    if (!v || !r->form->dynamic[id] || v->holder != sl || v->shares != 1 ||
         v->left != 1 || !v->own.data || v->own.dtype == MD_DTYPE_STRING)
         return false;
     *t = v->own;

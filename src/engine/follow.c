@@ -8,8 +8,8 @@
  */
 #include <string.h>
 
+#include "engine/form.h"
 #include "engine/pass.h"
-#include "engine/program.h"
 
 static bool is_closed(md_dim d, const md_sym *sym)
 {
@@ -149,7 +149,7 @@ md_status md_session__follow(md_session *s, md_error *err)
         find_idle(s);
     else
         memset(s->wanted, true, g->n_values);
-    return MD_OK;
+    return md_session__form(s, err);
 }
 
 bool md_session__solve(const md_session *s, const md_shape *shapes, md_sym *sym)

@@ -360,4 +360,5 @@ void md_session__unlower(md_session *s)
     }
     s->n_insts = 0;
     s->n_slots = 0;
+    s->form = NULL;
 }

@@ -72,8 +72,9 @@ struct md_session {
     md_error why_broken;
     const md_tensor **constants; /* by value, as runs find them */
     bool *wanted; /* by value: an instruction that runs reads the elements */
-    pthread_mutex_t lock; /* guards the list of idle runs */
-    md_run *idle;         /* most recently used first */
+    const struct md_form *form; /* of all plans; NULL: each makes its own */
+    pthread_mutex_t lock;       /* guards the list of idle runs */
+    md_run *idle;               /* most recently used first */
     uint32_t n_idle, idle_max;
 };
 
@@ -179,7 +180,8 @@ md_status md_known__compute(const md_graph *g, const md_node *n,
 md_status md_run__new(md_run **out, md_session *s, const md_shape *shapes,
                       const md_tensor *const *contents, md_error *err);
 /* Plan r, which was made for other shapes, for these, in the memory that it
- * has; r is freed when this fails. */
+ * has: where the session has a form, numbers are all that changes.  r is freed
+ * when this fails. */
 md_status md_run__again(md_run *r, const md_shape *shapes, md_error *err);
 void md_run__free(md_run *r);
 bool md_run__fits(const md_run *r, const md_shape *shapes,

@@ -10,17 +10,20 @@
 #ifndef MD_ENGINE_RUN_IMPL_H
 #define MD_ENGINE_RUN_IMPL_H
 
+#include "engine/form.h"
 #include "engine/program.h"
 #include "engine/recycle.h"
+#include "kernels/reorder.h"
 
 typedef struct md_run_step {
     const md_inst *inst;
-    md_step st;             /* of a fast instruction */
-    md_tensor *in, *out;    /* headers with addresses: reference, reorder */
+    md_step st;          /* of a fast instruction */
+    md_tensor *in, *out; /* headers with addresses; NULL: fast, not dynamic */
     const md_tensor **in_p; /* &in[i], NULL where absent */
     bool dynamic;
+    bool fixed; /* fast, and planned for all sizes: its shapes do not change */
     struct md_body_state *bodies; /* by subgraph; NULL: none */
-    bool planned;   /* dynamic and fast: st is planned for the shapes in it */
+    bool planned;                 /* fast: st is planned for the shapes in it */
     md_arena arena; /* dynamic and fast: what st's plan allocated */
 } md_run_step;
 
@@ -37,37 +40,58 @@ typedef struct md_run_value {
 /* Memory of an input or an output, which the caller may bring along.  That of
  * outputs lies outside the block. */
 typedef struct md_run_end {
-    uint32_t root; /* slot, or MD_SLOT_NONE: this output is in other memory */
-    size_t size;   /* of an output */
-    void *own;     /* that of an output is made when first needed */
-    void *bound;   /* the caller's (of an input only read); NULL: own; of a
-                    * container, its header, NULL: not given */
+    size_t size;     /* of an output; 0 also where it is in other memory */
+    void *own;       /* of an output: made when first needed */
+    size_t own_size; /* of that */
+    void *bound;     /* the caller's (of an input only read); NULL: own; of a
+                      * container, its header, NULL: not given */
+    bool moved;      /* steps have not been told where it is */
+    uint32_t points; /* the first of those that point there, + 1 */
 } md_run_end;
+
+/* A pointer in a step, to what is in a slot. */
+typedef struct md_run_point {
+    void **to;
+    uint32_t slot;
+    uint32_t next; /* the next one of its end, + 1 */
+} md_run_point;
+
+/* A shape in a step: that of a value, which changes with the sizes. */
+typedef struct md_run_patch {
+    md_shape *to;
+    const md_shape *from;
+} md_run_patch;
 
 struct md_run {
     md_session *s;
     md_run *next;
-    md_arena arena;
-    md_shape *key; /* input shapes */
+    md_arena arena; /* as long as the form */
+    md_arena fit;   /* as long as the sizes */
+    md_shape *key;  /* input shapes */
     const md_tensor *
-        *contents;  /* of inputs, that the plan counts on; or NULL */
-    md_sym *sym;    /* what the model's symbols are; NULL: these sizes do not go
-                    * together, or symbols that do not say so */
-    bool *inferred; /* by value: its type was inferred for this plan and is in
-                     * `types`; else it follows from sym */
+        *contents; /* of inputs, that the plan counts on; or NULL */
+    md_sym *sym;   /* what the model's symbols are */
+    bool solved;   /* false: these sizes do not go together, or symbols that do
+                    * not say so */
+    const md_form *form; /* the session's, or `made` */
+    md_form made;        /* for these sizes alone */
+    bool *inferred;      /* by value: its type was inferred for this plan and is
+                          * in `types`; else it follows from sym */
     md_type *types;
-    md_shape *shapes; /* by value: what follows from sym, when it is `solved` */
-    bool *solved;
+    md_shape *shapes;        /* by value, or by md_form.like; rank -1: what
+                              * follows from sym is not known yet */
     const md_tensor **cdata; /* by value: constants, also of this plan */
+    md_tensor *known;        /* what a session's form gives and views of it */
     md_tensor *owned;        /* tensors computed while planning */
     uint32_t n_owned, cap_owned;
-    bool *skip;    /* by instruction: computed while planning */
-    bool *dynamic; /* by value */
-    bool any_dynamic;
     md_run_step *steps;
     uint32_t n_steps;
-    uint32_t *root; /* by slot: the slot whose memory it shares */
+    md_run_point *points;
+    uint32_t n_points;
+    md_run_patch *patches;
+    uint32_t n_patches;
     void **address; /* by slot */
+    md_places places;
     unsigned char *memory;
     size_t memory_size, memory_room; /* needed, and there */
     unsigned char *scratch;          /* one part per thread of the pool */
@@ -76,8 +100,7 @@ struct md_run {
     size_t shared_size;
     md_tensor *inputs, *outputs;
     md_run_end *ends;    /* of the inputs, then of the outputs */
-    uint32_t *end;       /* by slot: whose memory it is in, or MD_SLOT_NONE */
-    bool moved;          /* a binding changed: addresses are stale */
+    bool moved;          /* an end has */
     uint32_t n_inferred; /* nodes that were inferred for this plan */
     int64_t body_macs;   /* of the subgraphs that the last execution ran */
     int width;           /* threads of this execution */
@@ -100,8 +123,38 @@ extern unsigned char md_run__nothing[];
 /* The tensor of a slot in planned memory. */
 md_tensor md_run__header(const md_run *r, uint32_t slot_id);
 
-/* Make the arrays of a fast step and fill in shapes and types. */
-md_status md_run__bind_step(md_run_step *st, md_arena *arena, md_error *err);
+/* Free t's data with the plan; on failure it stays the caller's. */
+md_status md_run__own(md_run *r, const md_tensor *t, md_error *err);
+
+/* --- fit.c --- */
+
+/* Steps for the form of r, and memory for what will change with sizes. */
+md_status md_run__bind(md_run *r, md_error *err);
+
+/* Make the arrays of a fast step; shapes and types, of inputs and then of
+ * outputs, are the caller's to fill in. */
+md_status md_run__bind_step(md_run_step *st, md_shape **shapes,
+                            md_dtype **dtypes, md_arena *arena, md_error *err);
+
+/* Make *t the elements of value id, which follow from sizes (md_value.data);
+ * good as long as these. */
+md_status md_run__fill_given(md_run *r, md_tensor *t, md_value_id id,
+                             md_error *err);
+
+/* Numbers for the sizes at hand: shapes, places, arguments of kernels. */
+md_status md_run__fit(md_run *r, md_error *err);
+
+/* Let pointers follow the inputs and outputs that have moved; outputs for
+ * which the caller has no memory get some. */
+md_status md_run__follow_ends(md_run *r, md_error *err);
+
+/* The end of output i. */
+md_run_end *md_run__output_end(const md_run *r, uint32_t i);
+
+/* --- run.c --- */
+
+/* How x lies in rows, for reordering to and from blocks. */
+md_nc16_args md_run__blocks(const md_tensor *x);
 
 /* Run a planned step; a reorder copies st->in[0] to st->out[0]. */
 md_status md_run__fast(const md_run *r, const md_run_step *st, md_error *err);
@@ -112,9 +165,6 @@ void md_run__reorder(const md_run *r, const md_run_step *st);
 md_status md_run__reserve(md_run *r, size_t size, size_t shared, md_error *err);
 
 /* --- dynamic.c --- */
-
-/* Does the instruction touch a dynamic value? */
-bool md_run__is_dynamic(const md_run *r, const md_inst *inst);
 
 /* Prepare r->values, if there are dynamic ones. */
 md_status md_run__plan_values(md_run *r, md_error *err);

@@ -4,6 +4,7 @@
  */
 #include "support/test.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "engine/run_impl.h"
@@ -51,6 +52,18 @@ static const struct {
       "u = ScatterND(s, i64[1,1]{0}, b); v = ScatterND(u, i64[1,1]{1}, a);"
       "t = Reshape(x, v); -> t",
       "float32[S,N]" },
+    /* a layer of an encoder, heads taken apart and put together again */
+    { "x f32[N,S,24]; w = f32[24,24]~0.2; v = f32[24,24]~0.2;"
+      "q = MatMul(x, w); k = MatMul(x, v); s = Shape(x);"
+      "b = Slice(s, i64[1]{0}, i64[1]{2});"
+      "h = Concat(b, i64[2]{4 6}) axis=0; c = Concat(b, i64[1]{24}) axis=0;"
+      "qh = Reshape(q, h); qt = Transpose(qh) perm=[0,2,1,3];"
+      "kh = Reshape(k, h); kt = Transpose(kh) perm=[0,2,3,1];"
+      "vt = Transpose(kh) perm=[0,2,1,3]; m = MatMul(qt, kt);"
+      "p = Softmax(m) axis=-1; o = MatMul(p, vt);"
+      "ot = Transpose(o) perm=[0,2,1,3]; y = Reshape(ot, c);"
+      "z = Add(y, x); r = Relu(z); -> r",
+      "float32[N,S,24]" },
 };
 
 static md_run *plan(md_session *s, int64_t n, int64_t other)
@@ -173,6 +186,97 @@ static void test_follow__refuses(void **state)
     }
 }
 
+static void shape_of(md_shape *out, const md_session *s, int64_t n)
+{
+    const md_type *t = &md_session_input(s, 0)->type;
+
+    out->rank = t->rank;
+    for (int d = 0; d < t->rank; d++)
+        out->dim[d] = t->dim[d].sym ? n : t->dim[d].k;
+}
+
+/* Sizes that are put into the session's form, in a run that held others, give
+ * the plan that is made when shapes are looked at one by one. */
+static void test_follow__same_plan(void **state)
+{
+    static const int64_t sizes[] = { 9, 1, 16, 2, 13, 3, 8 };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(rows); i++) {
+        md_session *s = net_open(rows[i].text, NULL);
+        const md_form *form = s->form;
+        md_error err = MD_ERROR_INIT;
+        md_run *r = NULL;
+
+        if (!form)
+            fail_msg("%s: no form", rows[i].text);
+        for (size_t k = 0; k < MD_COUNT(sizes); k++) {
+            md_run *other = NULL;
+            md_shape shape;
+
+            shape_of(&shape, s, sizes[k]);
+            if (r)
+                assert_md_ok(md_run__again(r, &shape, &err), &err);
+            else
+                assert_md_ok(md_run__new(&r, s, &shape, NULL, &err), &err);
+            assert_ptr_equal(r->form, form);
+            s->form = NULL;
+            assert_md_ok(md_run__new(&other, s, &shape, NULL, &err), &err);
+            s->form = form;
+            assert_int_equal(other->n_steps, r->n_steps);
+            if (other->memory_size != r->memory_size)
+                fail_msg("%s at %d: %zu bytes, %zu without a form",
+                         rows[i].text, (int)sizes[k], r->memory_size,
+                         other->memory_size);
+            assert_int_equal(md_run_macs(other), md_run_macs(r));
+            for (uint32_t o = 0; o < s->graph->n_outputs; o++)
+                assert_true(md_shape_equal(&md_run_output(r, o)->shape,
+                                           &md_run_output(other, o)->shape));
+            md_run__free(other);
+        }
+        md_run__free(r);
+        md_session_free(s);
+    }
+}
+
+/* One run for all sizes, grown and shrunk, computes what a fresh one does. */
+static void test_follow__results_again(void **state)
+{
+    static const int64_t sizes[] = { 3, 16, 2, 2, 13, 1, 5 };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(rows); i++) {
+        md_session_opts o = MD_SESSION_OPTS_INIT;
+        md_session *s;
+
+        o.runs_kept = 1;
+        s = net_open(rows[i].text, &o);
+        for (size_t k = 0; k < MD_COUNT(sizes); k++) {
+            md_tensor in, got, want;
+            md_error err = MD_ERROR_INIT;
+
+            net_inputs(&in, s->graph, sizes[k], 5);
+            net_expect(&want, rows[i].text, &in);
+            assert_md_ok(md_session_run(s, &in, &got, md_alloc_default(), &err),
+                         &err);
+            assert_true(md_shape_equal(&got.shape, &want.shape));
+            for (int64_t e = 0; e < md_tensor_n(&got); e++) {
+                double x = md_tensor_get_f64(&got, e);
+                double y = md_tensor_get_f64(&want, e);
+
+                /* sums of up to 24 products in another order */
+                if (!(fabs(x - y) <= 1e-5 * (1 + fabs(y))))
+                    fail_msg("%s at %d: %g, %g expected", rows[i].text,
+                             (int)sizes[k], x, y);
+            }
+            net_release(&in, 1);
+            net_release(&got, 1);
+            net_release(&want, 1);
+        }
+        md_session_free(s);
+    }
+}
+
 static uint64_t count_allocs(void)
 {
     uint64_t n = 0;
@@ -195,16 +299,15 @@ static void test_follow__allocates_nothing(void **state)
         uint64_t before = 0;
 
         for (int64_t n = 12; n > 1; n--) {
-            const md_type *t = &s->inputs[0].type;
-            md_shape shape = { t->rank, { 0 } };
             md_error err = MD_ERROR_INIT;
             md_run *r = NULL;
+            md_shape shape;
 
-            for (int d = 0; d < t->rank; d++)
-                shape.dim[d] = t->dim[d].sym ? n : t->dim[d].k;
+            shape_of(&shape, s, n);
             if (n == 9)
                 before = count_allocs();
             assert_md_ok(md_run_acquire(&r, s, &shape, &err), &err);
+            assert_int_equal(r->n_inferred, 0);
             md_run_release(r);
         }
         if (count_allocs() != before)
@@ -220,6 +323,8 @@ int main(void)
         cmocka_unit_test(test_follow__known_at_load),
         cmocka_unit_test(test_follow__results),
         cmocka_unit_test(test_follow__refuses),
+        cmocka_unit_test(test_follow__same_plan),
+        cmocka_unit_test(test_follow__results_again),
         cmocka_unit_test(test_follow__allocates_nothing),
     };
 

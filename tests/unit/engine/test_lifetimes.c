@@ -34,7 +34,7 @@ static bool in_memory(const md_run *r, uint32_t slot)
 {
     const md_value_id v = r->s->slots[slot].value;
 
-    return !r->cdata[v] && !r->dynamic[v];
+    return !r->cdata[v] && !r->form->dynamic[v];
 }
 
 static void read_places(const md_run *r, life *l)
@@ -79,7 +79,7 @@ static void read_uses(const md_run *r, life *l)
     for (uint32_t i = s->n_insts; i-- > 0;) {
         const md_inst *inst = &s->insts[i];
 
-        if (r->skip[i])
+        if (r->form->skip[i])
             continue;
         for (uint32_t k = 0; k < inst->n_in; k++)
             use(l, inst->in[k], (int)i + 1);
@@ -106,7 +106,7 @@ static const md_inst *writer(const md_run *r, uint32_t slot)
         const md_inst *inst = &r->s->insts[i];
 
         for (uint32_t k = 0; k < inst->n_out; k++) {
-            if (inst->out[k] == slot && !r->skip[i])
+            if (inst->out[k] == slot && !r->form->skip[i])
                 return inst;
         }
     }
@@ -160,10 +160,10 @@ static void check_plan(const md_run *r)
 
         if (l[a].from < 0 || l[a].size == 0 || !in_memory(r, a))
             continue;
-        if (r->end[a] != MD_SLOT_NONE &&
-            r->end[a] >= r->s->graph->n_inputs) { /* outside the block */
-            begin = r->ends[r->end[a]].own;
-            size = r->ends[r->end[a]].size;
+        if (r->form->end[a] != MD_SLOT_NONE &&
+            r->form->end[a] >= r->s->graph->n_inputs) { /* outside the block */
+            begin = r->ends[r->form->end[a]].own;
+            size = r->ends[r->form->end[a]].size;
         } else {
             sum += md_round_up(l[a].size, MD_CACHE_LINE);
         }
