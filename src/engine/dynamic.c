@@ -39,8 +39,13 @@ md_status md_run__plan_values(md_run *r, md_error *err)
                 r->values[s->insts[i].in[k]].reads++;
         }
     }
-    for (uint32_t i = 0; i < s->graph->n_outputs; i++)
-        r->values[s->slot_of[MD_LAYOUT_ROW][s->graph->outputs[i]]].reads++;
+    for (uint32_t i = 0; i < s->graph->n_outputs; i++) {
+        md_run_value *v =
+            &r->values[s->slot_of[MD_LAYOUT_ROW][s->graph->outputs[i]]];
+
+        v->reads++;
+        v->is_output = true;
+    }
     return MD_OK;
 }
 
@@ -153,6 +158,13 @@ static md_status infer(md_run *r, const md_run_step *st, const md_type **out,
     return MD_OK;
 }
 
+/* Where the memory of a dynamic slot comes from. */
+static const md_alloc *alloc_of(const md_run *r, uint32_t id)
+{
+    return r->values[id].is_output && r->out_alloc ? r->out_alloc
+                                                   : &r->heap->alloc;
+}
+
 /* Memory for output i of a fast instruction or a reorder. */
 static md_status place(md_run *r, md_run_step *st, uint32_t i, md_dtype dtype,
                        const md_shape *shape, md_error *err)
@@ -175,7 +187,7 @@ static md_status place(md_run *r, md_run_step *st, uint32_t i, md_dtype dtype,
     MD_TRY(md_tensor_bytes(&size, dtype, shape, err));
     MD_TRY(md_layout_bytes(&size, r->s->slots[id].layout, dtype, shape, err));
     if (size > 0) {
-        t->owner = &r->heap->alloc;
+        t->owner = alloc_of(r, id);
         t->data = md_malloc_aligned(t->owner, size);
         if (!t->data)
             return md_fail_nomem(err, size);
@@ -288,7 +300,9 @@ static md_status run_definition(md_run *r, md_run_step *st, md_error *err)
 
     for (uint32_t i = 0; i < inst->n_out; i++) {
         st->out[i] = (md_tensor)MD_TENSOR_INIT;
-        if (inst->out[i] != MD_SLOT_NONE && !slot_is_dynamic(r, inst->out[i]))
+        if (slot_is_dynamic(r, inst->out[i]))
+            st->out[i].owner = alloc_of(r, inst->out[i]);
+        else if (inst->out[i] != MD_SLOT_NONE)
             st->out[i] = md_run__header(r, inst->out[i]);
     }
     s = md_exec_node(r->s->graph, inst->node, st->in_p, st->out, &env, err);
@@ -349,7 +363,8 @@ bool md_run__steal_output(md_run *r, uint32_t i, md_tensor *t)
     md_run_value *v = r->values ? &r->values[sl] : NULL;
 
     if (!v || !r->form->dynamic[id] || v->holder != sl || v->shares != 1 ||
-        v->left != 1 || !v->own.data || v->own.dtype == MD_DTYPE_STRING)
+        v->left != 1 || !v->own.data || v->own.dtype == MD_DTYPE_STRING ||
+        (r->out_alloc && v->own.owner != r->out_alloc))
         return false;
     *t = v->own;
     v->own = (md_tensor)MD_TENSOR_INIT;
@@ -358,13 +373,25 @@ bool md_run__steal_output(md_run *r, uint32_t i, md_tensor *t)
     return true;
 }
 
-void md_run__drop_values(md_run *r)
+static void release_values(md_run *r)
 {
     for (uint32_t i = 0; i < r->s->n_slots && r->values; i++) {
         md_tensor_release(&r->values[i].own);
         r->values[i].shares = 0;
         r->values[i].holder = MD_SLOT_NONE;
     }
+}
+
+void md_run__give_from(md_run *r, const md_alloc *alloc)
+{
+    if (!alloc)
+        release_values(r);
+    r->out_alloc = alloc;
+}
+
+void md_run__drop_values(md_run *r)
+{
+    release_values(r);
     if (r->heap == &r->recycle)
         md_recycle_trim(r->heap);
 }

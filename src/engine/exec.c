@@ -10,6 +10,16 @@ typedef struct sink {
     const md_exec_env *env;
 } sink;
 
+/* Elements are as an execution before left them, as in planned memory; those
+ * that point somewhere point nowhere. */
+static md_status allocate(md_tensor *t, md_dtype dtype, const md_shape *shape,
+                          const md_alloc *alloc, md_error *err)
+{
+    return dtype == MD_DTYPE_STRING
+               ? md_tensor_alloc(t, dtype, shape, alloc, err)
+               : md_tensor_alloc_unset(t, dtype, shape, alloc, err);
+}
+
 static md_status give_output(md_exec *x, uint32_t i, md_dtype dtype,
                              const md_shape *shape, md_tensor **out,
                              md_error *err)
@@ -32,7 +42,8 @@ static md_status give_output(md_exec *x, uint32_t i, md_dtype dtype,
                 md_shape_format(b, sizeof(b), &t->shape));
         }
     } else {
-        MD_TRY(md_tensor_alloc(t, dtype, shape, k->env->alloc, err));
+        MD_TRY(allocate(t, dtype, shape, t->owner ? t->owner : k->env->alloc,
+                        err));
     }
     *out = t;
     return MD_OK;

@@ -22,8 +22,8 @@ typedef struct md_exec_env {
 /*
  * Run node n of g: in[i] NULL where absent.  out[i] receives tensors: with
  * data set they are filled in place (shape and type must come out the same,
- * else MD_INTERNAL); with data NULL and owner NULL they are allocated from
- * env->alloc and owned.  What was fused into n is applied too.
+ * else MD_INTERNAL); with data NULL they are allocated from their owner or,
+ * with that NULL, env->alloc, and owned.  What was fused into n is applied too.
  */
 md_status md_exec_node(const md_graph *g, const md_node *n,
                        const md_tensor *const *in, md_tensor *out,

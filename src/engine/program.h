@@ -189,4 +189,13 @@ bool md_run__fits(const md_run *r, const md_shape *shapes,
 md_run **md_run__next(md_run *r);
 md_session *md_run__session(const md_run *r);
 
+/* dynamic.c: let executions make dynamic outputs from `alloc`, for
+ * md_run__steal_output; then NULL, which gives back what is left of them. */
+void md_run__give_from(md_run *r, const md_alloc *alloc);
+
+/* Take output i, which is dynamic and nobody else's, with its data: false when
+ * it is not, or is not from md_run__give_from's allocator, where there is
+ * one. */
+bool md_run__steal_output(md_run *r, uint32_t i, md_tensor *t);
+
 #endif

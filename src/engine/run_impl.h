@@ -35,6 +35,7 @@ typedef struct md_run_value {
     uint32_t shares; /* slots whose holder this one is */
     uint32_t reads;  /* of one execution */
     uint32_t left;   /* of these, still to come */
+    bool is_output;  /* of the graph */
 } md_run_value;
 
 /* Memory of an input or an output, which the caller may bring along.  That of
@@ -106,6 +107,8 @@ struct md_run {
     int width;           /* threads of this execution */
     md_recycle recycle;  /* memory of dynamic values, scratch of definitions */
     md_recycle *heap;    /* that, or of a subgraph's the one of the run above */
+    const md_alloc *out_alloc; /* where dynamic outputs are made, so that they
+                                * need not be copied; NULL: as others */
     int64_t trips;       /* runs of subgraphs in this execution */
     struct md_run *above;  /* of a subgraph's: who runs it */
     md_run_value *values;  /* by slot; NULL: nothing is dynamic */
@@ -178,10 +181,6 @@ md_status md_run__dynamic(md_run *r, md_run_step *st, md_error *err);
 
 /* Point the outputs of the run to the dynamic values that they are. */
 void md_run__give_values(md_run *r);
-
-/* Take output i, which is dynamic and nobody else's, with its data: false when
- * it is not. */
-bool md_run__steal_output(md_run *r, uint32_t i, md_tensor *t);
 
 /* Forget the dynamic values of the last execution. */
 void md_run__drop_values(md_run *r);

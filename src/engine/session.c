@@ -400,9 +400,10 @@ static md_status run_bound(md_run *r, const md_session *s,
 {
     MD_TRY(bind_inputs(r, s, inputs, err));
     MD_TRY(bind_outputs(r, s, outputs, alloc, err));
+    md_run__give_from(r, alloc);
     MD_TRY(md_run_execute(r, 0, err));
     for (uint32_t i = 0; i < s->graph->n_outputs; i++) {
-        if (!outputs[i].owner)
+        if (!outputs[i].owner && !md_run__steal_output(r, i, &outputs[i]))
             MD_TRY(
                 md_tensor_copy(&outputs[i], md_run_output(r, i), alloc, err));
     }
@@ -430,7 +431,9 @@ md_status md_session_run(md_session *s, const md_tensor *inputs,
         st = run_bound(r, s, inputs, outputs, alloc, err);
     for (uint32_t i = 0; i < n_out && st != MD_OK; i++)
         md_tensor_release(&outputs[i]);
-    if (r)
+    if (r) {
+        md_run__give_from(r, NULL);
         md_run_release(r);
+    }
     return st;
 }

@@ -97,7 +97,8 @@ static md_status infer(const md_infer *c, md_error *err)
 typedef struct job {
     md_tensor *out;
     double from_f64, by_f64;
-    uint64_t from_u64, by_u64; /* integers wrap */
+    uint64_t from_u64;        /* integers wrap */
+    uint64_t steps[MD_CHUNK]; /* 0, delta, 2 delta, ... */
 } job;
 
 static void fill_part(void *ctx, int64_t from, int64_t to)
@@ -107,22 +108,23 @@ static void fill_part(void *ctx, int64_t from, int64_t to)
     uint64_t u64[MD_CHUNK];
 
     for (int64_t n; from < to; from += n) {
+        const uint64_t first = j->from_u64 + (uint64_t)from * j->steps[1];
+
         n = md_min_i64(to - from, MD_CHUNK);
         if (md_dtype_is_float(j->out->dtype)) {
             for (int64_t i = 0; i < n; i++)
                 f64[i] = j->from_f64 + (double)(from + i) * j->by_f64;
             md_store_f64(j->out, from, f64, n);
-            continue;
+        } else if (j->out->dtype == MD_DTYPE_I64) {
+            uint64_t *y = (uint64_t *)j->out->data + from;
+
+            for (int64_t i = 0; i < n; i++)
+                y[i] = first + j->steps[i];
+        } else {
+            for (int64_t i = 0; i < n; i++)
+                u64[i] = first + j->steps[i];
+            md_store_i64(j->out, from, (const int64_t *)u64, n);
         }
-        if (j->out->dtype == MD_DTYPE_I64) {
-            for (int64_t i = from; i < from + n; i++)
-                ((uint64_t *)j->out->data)[i] =
-                    j->from_u64 + (uint64_t)i * j->by_u64;
-            continue;
-        }
-        for (int64_t i = 0; i < n; i++)
-            u64[i] = j->from_u64 + (uint64_t)(from + i) * j->by_u64;
-        md_store_i64(j->out, from, (const int64_t *)u64, n);
     }
 }
 
@@ -138,9 +140,10 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
         j.by_f64 = md_tensor_get_f64(x->in[2], 0);
     } else {
         j.from_u64 = (uint64_t)md_tensor_get_i64(x->in[0], 0);
-        j.by_u64 = (uint64_t)md_tensor_get_i64(x->in[2], 0);
+        for (uint64_t i = 0; i < MD_CHUNK; i++)
+            j.steps[i] = i * (uint64_t)md_tensor_get_i64(x->in[2], 0);
     }
-    md_exec__share(x, md_tensor_n(out), 1.0, fill_part, &j);
+    md_exec__share(x, md_tensor_n(out), 0.5, fill_part, &j);
     return MD_OK;
 }
 
