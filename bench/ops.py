@@ -502,7 +502,7 @@ def transformers():
                 f32(1, 4, 511, 64), f32(1, 4, 511, 64),
                 Const(np.array([511], np.int32)), i32(512)], n_out=3,
                domain=MS, num_heads=16, kv_num_heads=4)
-    yield Case("RotaryEmbedding", "RotaryEmbedding",
+    yield Case("RotaryEmbedding heads", "RotaryEmbedding",
                [f32(1, 128, 1024), ints(1, 1), Const(f32(256, 32)),
                 Const(f32(256, 32))], domain=MS, num_heads=16)
     codes, scale = Const(ints(255, 768, 768, dtype=np.int8, low=-127)), 0.01

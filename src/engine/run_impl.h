@@ -109,11 +109,11 @@ struct md_run {
     md_recycle *heap;    /* that, or of a subgraph's the one of the run above */
     const md_alloc *out_alloc; /* where dynamic outputs are made, so that they
                                 * need not be copied; NULL: as others */
-    int64_t trips;       /* runs of subgraphs in this execution */
-    struct md_run *above;  /* of a subgraph's: who runs it */
-    md_run_value *values;  /* by slot; NULL: nothing is dynamic */
-    md_arena step_scratch; /* for one dynamic step */
-    md_arena text;         /* of strings made by this execution */
+    int64_t trips;             /* runs of subgraphs in this execution */
+    struct md_run *above;      /* of a subgraph's: who runs it */
+    md_run_value *values;      /* by slot; NULL: nothing is dynamic */
+    md_arena step_scratch;     /* for one dynamic step */
+    md_arena text;             /* of strings made by this execution */
 };
 
 /* Concrete shape of a value in this plan; rank 0 where it is not known. */

@@ -1,6 +1,7 @@
 /* com.microsoft's EmbedLayerNormalization: the embeddings of words, positions
  * and segments, added and normalized. */
 #include "ops/common/embed.h"
+#include "ops/lower.h"
 
 static const md_embed form = { .quantized = false };
 
@@ -24,4 +25,5 @@ const md_op md_op_ms_embed_layer_normalization = {
     .out_max = 3,
     .infer = infer,
     .run = run,
+    .fast = &md_fast_embed,
 };

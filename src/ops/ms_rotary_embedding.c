@@ -101,35 +101,74 @@ static md_status infer(const md_infer *c, md_error *err)
     return md_rotate__check_caches(c, IN_COS, IN_SIN, turn ? turn : size, err);
 }
 
+/* Rows of all heads: row r is of element r / n. */
+typedef struct job {
+    md_rotate r;
+    const md_tensor *positions;
+    int64_t heads, n;
+    bool given; /* a position for each row, not that of the first */
+} job;
+
+static md_status turn_row(const job *j, int64_t row, md_error *err)
+{
+    const int64_t *p = j->positions->data;
+    int64_t b = row / j->n, i = row % j->n;
+
+    return md_rotate__row(&j->r, j->heads, b, i, j->given ? p[row] : p[0] + i,
+                          err);
+}
+
+static void turn_part(void *ctx, int64_t from, int64_t to)
+{
+    for (int64_t row = from; row < to; row++)
+        (void)turn_row(ctx, row, NULL); /* its position was looked at */
+}
+
+/* The positions are in the caches: MD_INVALID. */
+static md_status look_at_positions(const job *j, int64_t rows, md_error *err)
+{
+    const int64_t *p = j->positions->data;
+
+    for (int64_t row = 0; row < rows; row++)
+        MD_TRY(md_rotate__check_position(
+            &j->r, j->given ? p[row] : p[0] + row % j->n, err));
+    return MD_OK;
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
     const md_tensor *in = x->in[IN_X], *p = x->in[IN_POSITIONS];
     bool first = in->shape.rank == 4;
-    int64_t heads, size, n = in->shape.dim[first ? 2 : 1];
-    md_rotate r = { .cos = x->in[IN_COS],
-                    .sin = x->in[IN_SIN],
-                    .interleaved =
-                        md_node_attr_i(x->node, "interleaved", 0) != 0,
-                    .scale = md_node_attr_f(x->node, "scale", 1.0f) };
+    int64_t size, n = in->shape.dim[first ? 2 : 1];
+    int64_t rows = in->shape.dim[0] * n;
+    job j = { .r = { .cos = x->in[IN_COS],
+                     .sin = x->in[IN_SIN],
+                     .interleaved =
+                         md_node_attr_i(x->node, "interleaved", 0) != 0,
+                     .scale = md_node_attr_f(x->node, "scale", 1.0f) },
+              .positions = p,
+              .n = n,
+              .given = p->shape.rank == 2 };
+    md_rotate *r = &j.r;
     md_infer c;
 
     MD_TRY(md_exec__infer_view(x, &c, ar, err));
-    MD_TRY(find_size(&c, &heads, &size, err));
-    r.turn = 2 * r.cos->shape.dim[1];
-    r.in = first ? md_heads__first(in, heads, n, size)
-                 : md_heads__last(in, heads, n, size);
-    r.out = r.in;
-    r.out.t = out;
-    MD_TRY(md_rotate__begin(&r, ar, err));
-    for (int64_t b = 0; b < in->shape.dim[0]; b++) {
-        for (int64_t i = 0; i < n; i++) {
-            int64_t at = p->shape.rank == 2 ? md_tensor_get_i64(p, b * n + i)
-                                            : md_tensor_get_i64(p, 0) + i;
-
-            MD_TRY(md_rotate__row(&r, heads, b, i, at, err));
-        }
+    MD_TRY(find_size(&c, &j.heads, &size, err));
+    r->turn = 2 * r->cos->shape.dim[1];
+    r->in = first ? md_heads__first(in, j.heads, n, size)
+                  : md_heads__last(in, j.heads, n, size);
+    r->out = r->in;
+    r->out.t = out;
+    MD_TRY(look_at_positions(&j, rows, err));
+    if (md_rotate__is_plain(r)) {
+        md_exec__share(x, rows, 20.0 + 0.5 * (double)(j.heads * size),
+                       turn_part, &j);
+        return MD_OK;
     }
+    MD_TRY(md_rotate__begin(r, ar, err));
+    for (int64_t row = 0; row < rows; row++)
+        MD_TRY(turn_row(&j, row, err));
     return MD_OK;
 }
 

@@ -1,7 +1,5 @@
 /* Pairs of elements of each head, turned by the angle of their position. */
-#include <string.h>
-
-#include "ops/common/util.h"
+#include "ops/common/rotate.h"
 
 enum { /* inputs */
     IN_X,
@@ -11,8 +9,7 @@ enum { /* inputs */
 };
 
 enum {
-    CHUNK = 64, /* rows that one thread turns at a time */
-    LANES = 8   /* pairs turned together */
+    CHUNK = 64 /* rows that one thread turns at a time */
 };
 
 /* Sizes of x as [batch, heads, length, size]. */
@@ -143,65 +140,6 @@ typedef struct rotation {
     float *buffers; /* 2 * size for each thread */
 } rotation;
 
-/* LANES pairs at a time: a constant, for vectors. */
-static void turn_halves(float *restrict y, const float *x, const float *c,
-                        const float *s, int64_t half)
-{
-    int64_t i = 0;
-
-    for (; i + LANES <= half; i += LANES) {
-        float near[LANES], far[LANES];
-
-        for (int k = 0; k < LANES; k++) {
-            float a = x[i + k], b = x[half + i + k];
-
-            near[k] = c[i + k] * a - s[i + k] * b;
-            far[k] = s[i + k] * a + c[i + k] * b;
-        }
-        memcpy(y + i, near, sizeof(near));
-        memcpy(y + half + i, far, sizeof(far));
-    }
-    for (; i < half; i++) {
-        float a = x[i], b = x[half + i];
-
-        y[i] = c[i] * a - s[i] * b;
-        y[half + i] = s[i] * a + c[i] * b;
-    }
-}
-
-static void turn_pairs(float *restrict y, const float *x, const float *c,
-                       const float *s, int64_t half)
-{
-    int64_t i = 0;
-
-    for (; i + LANES <= half; i += LANES) {
-        for (int k = 0; k < LANES; k++) {
-            float a = x[2 * (i + k)], b = x[2 * (i + k) + 1];
-
-            y[2 * (i + k)] = c[i + k] * a - s[i + k] * b;
-            y[2 * (i + k) + 1] = s[i + k] * a + c[i + k] * b;
-        }
-    }
-    for (; i < half; i++) {
-        float a = x[2 * i], b = x[2 * i + 1];
-
-        y[2 * i] = c[i] * a - s[i] * b;
-        y[2 * i + 1] = s[i] * a + c[i] * b;
-    }
-}
-
-/* The first 2 * half elements turn, the others stay. */
-static void turn(float *y, const float *x, const float *c, const float *s,
-                 int64_t half, int64_t size, bool interleaved)
-{
-    if (interleaved)
-        turn_pairs(y, x, c, s, half);
-    else
-        turn_halves(y, x, c, s, half);
-    for (int64_t i = 2 * half; i < size; i++)
-        y[i] = x[i];
-}
-
 /* Row r of x, in the order in which they lie: its place among the angles. */
 static int64_t angle_of(const rotation *w, int64_t r)
 {
@@ -228,8 +166,8 @@ static void turn_rows(void *ctx, int64_t chunk, int worker)
         } else {
             md_load_f32(in, w->x, r * w->size, w->size);
         }
-        turn(to, from, w->cos + at, w->sin + at, w->half, w->size,
-             w->interleaved);
+        md_rotate__turn(to, from, w->cos + at, w->sin + at, w->half, w->size,
+                        w->interleaved);
         if (w->x->dtype != MD_DTYPE_F32)
             md_store_f32(w->out, r * w->size, out, w->size);
     }

@@ -1,27 +1,15 @@
 #include "ops/common/embed.h"
 
-#include "ops/common/skip_norm.h"
+#include <assert.h>
 
-enum { /* inputs */
-    IN_IDS,
-    IN_SEGMENTS,
-    IN_WORDS, /* tables, then what they are scaled by */
-    IN_POSITIONS,
-    IN_SEGMENT_TABLE,
-    IN_GAMMA,
-    IN_BETA,
-    IN_MASK,
-    IN_POSITION_IDS, /* of codes: the scale of IN_WORDS, ... */
-    IN_SCALES = IN_POSITION_IDS,
-    IN_ZEROS = IN_SCALES + 5,
-};
+#include "ops/common/skip_norm.h"
 
 /* --- inference --------------------------------------------------------- */
 
 static md_status check_ids(const md_infer *c, uint32_t i, bool may_be_one,
                            md_error *err)
 {
-    const md_type *ids = c->in[IN_IDS], *t;
+    const md_type *ids = c->in[MD_EMBED_IDS], *t;
 
     MD_TRY(md_infer__may(c, i, MD_T(I32), err));
     MD_TRY(md_infer__rank(c, i, 2, 2, err));
@@ -45,23 +33,24 @@ static md_status check_tables(const md_infer *c, const md_embed *f,
     uint32_t types = f->quantized ? MD_TYPES_Q8 : MD_T(F32) | MD_T(F16);
 
     MD_TRY(md_infer__fresh(c, width, err));
-    for (uint32_t i = IN_WORDS; i <= IN_BETA; i++) {
-        bool vector = i >= IN_GAMMA;
+    for (uint32_t i = MD_EMBED_WORDS; i <= MD_EMBED_BETA; i++) {
+        bool vector = i >= MD_EMBED_GAMMA;
         md_dim d;
 
-        if (i == IN_SEGMENT_TABLE && !md_infer_has(c, i))
+        if (i == MD_EMBED_SEGMENT_TABLE && !md_infer_has(c, i))
             continue;
         MD_TRY(md_infer__need(c, i, types, err));
-        MD_TRY(md_infer__same_dtype(c, IN_WORDS, i, err));
+        MD_TRY(md_infer__same_dtype(c, MD_EMBED_WORDS, i, err));
         MD_TRY(md_infer__rank(c, i, vector ? 1 : 2, vector ? 1 : 2, err));
         if (!c->in[i]->has_rank)
             continue;
         d = c->in[i]->dim[vector ? 0 : 1];
         MD_TRY(md_infer__same_dim(d, *width, "the width of a table", err));
-        if (md_dim_is_const(d) || i == IN_WORDS)
+        if (md_dim_is_const(d) || i == MD_EMBED_WORDS)
             *width = d;
     }
-    if (md_infer_has(c, IN_SEGMENT_TABLE) != md_infer_has(c, IN_SEGMENTS))
+    if (md_infer_has(c, MD_EMBED_SEGMENT_TABLE) !=
+        md_infer_has(c, MD_EMBED_SEGMENTS))
         return md_fail(err, MD_INVALID,
                        "segment ids and their table go together, one is "
                        "missing");
@@ -71,38 +60,39 @@ static md_status check_tables(const md_infer *c, const md_embed *f,
 static md_status check_scales(const md_infer *c, md_error *err)
 {
     for (uint32_t k = 0; k < 5; k++) {
-        bool segment = k + IN_WORDS == IN_SEGMENT_TABLE;
+        bool segment = k + MD_EMBED_WORDS == MD_EMBED_SEGMENT_TABLE;
 
-        if (segment && !md_infer_has(c, IN_SEGMENT_TABLE))
+        if (segment && !md_infer_has(c, MD_EMBED_SEGMENT_TABLE))
             continue;
-        MD_TRY(md_infer__need(c, IN_SCALES + k, MD_T(F32), err));
-        MD_TRY(md_infer__need(c, IN_ZEROS + k, MD_TYPES_Q8, err));
-        MD_TRY(md_infer__same_dtype(c, IN_WORDS, IN_ZEROS + k, err));
+        MD_TRY(md_infer__need(c, MD_EMBED_SCALES + k, MD_T(F32), err));
+        MD_TRY(md_infer__need(c, MD_EMBED_ZEROS + k, MD_TYPES_Q8, err));
         MD_TRY(
-            md_infer__length(c->in[IN_SCALES + k], MD_DIM(1), "a scale", err));
-        MD_TRY(md_infer__length(c->in[IN_ZEROS + k], MD_DIM(1), "a zero point",
-                                err));
+            md_infer__same_dtype(c, MD_EMBED_WORDS, MD_EMBED_ZEROS + k, err));
+        MD_TRY(md_infer__length(c->in[MD_EMBED_SCALES + k], MD_DIM(1),
+                                "a scale", err));
+        MD_TRY(md_infer__length(c->in[MD_EMBED_ZEROS + k], MD_DIM(1),
+                                "a zero point", err));
     }
     return MD_OK;
 }
 
 md_status md_embed__infer(const md_infer *c, const md_embed *f, md_error *err)
 {
-    const md_type *ids = c->in[IN_IDS];
+    const md_type *ids = c->in[MD_EMBED_IDS];
     md_type y, n = { .dtype = MD_DTYPE_I32 };
     md_dim width;
 
-    MD_TRY(md_infer__need(c, IN_IDS, MD_T(I32), err));
-    MD_TRY(md_infer__rank(c, IN_IDS, 2, 2, err));
-    MD_TRY(check_ids(c, IN_SEGMENTS, false, err));
-    MD_TRY(check_ids(c, IN_MASK, false, err));
+    MD_TRY(md_infer__need(c, MD_EMBED_IDS, MD_T(I32), err));
+    MD_TRY(md_infer__rank(c, MD_EMBED_IDS, 2, 2, err));
+    MD_TRY(check_ids(c, MD_EMBED_SEGMENTS, false, err));
+    MD_TRY(check_ids(c, MD_EMBED_MASK, false, err));
     if (!f->quantized)
-        MD_TRY(check_ids(c, IN_POSITION_IDS, true, err));
+        MD_TRY(check_ids(c, MD_EMBED_POSITION_IDS, true, err));
     MD_TRY(check_tables(c, f, &width, err));
     if (f->quantized)
         MD_TRY(check_scales(c, err));
     y = (md_type){ .dtype = f->quantized ? MD_DTYPE_F32
-                                         : md_infer__dtype(c, IN_WORDS) };
+                                         : md_infer__dtype(c, MD_EMBED_WORDS) };
     if (ids->has_rank) {
         y.has_rank = n.has_rank = true;
         y.rank = 3;
@@ -133,84 +123,111 @@ static void load(const md_exec *x, const md_embed *f, double *out, uint32_t i,
     md_load_f64(out, x->in[i], at, n);
     if (!f->quantized)
         return;
-    scale = md_tensor_get_f64(x->in[IN_SCALES + i - IN_WORDS], 0);
-    zero = md_tensor_get_f64(x->in[IN_ZEROS + i - IN_WORDS], 0);
+    scale = md_tensor_get_f64(x->in[MD_EMBED_SCALES + i - MD_EMBED_WORDS], 0);
+    zero = md_tensor_get_f64(x->in[MD_EMBED_ZEROS + i - MD_EMBED_WORDS], 0);
     for (int64_t k = 0; k < n; k++)
         out[k] = (out[k] - zero) * scale;
 }
 
-/* Row `id` of table i added to sum. */
-static md_status add_row(const md_exec *x, const md_embed *f, double *sum,
-                         double *row, uint32_t i, int64_t id, md_error *err)
+static md_status check_row(int64_t id, int64_t rows, int input, md_error *err)
 {
-    int64_t rows = x->in[i]->shape.dim[0], n = x->in[i]->shape.dim[1];
+    if (id >= 0 && id < rows)
+        return MD_OK;
+    return md_fail(err, MD_INVALID,
+                   "an id is %lld, 0 to %lld expected by input %d",
+                   (long long)id, (long long)rows - 1, input);
+}
 
-    if (id < 0 || id >= rows)
-        return md_fail(err, MD_INVALID,
-                       "an id is %lld, 0 to %lld expected by input %u",
-                       (long long)id, (long long)rows - 1, (unsigned)i);
-    load(x, f, row, i, id * n, n);
-    for (int64_t k = 0; k < n; k++)
-        sum[k] += row[k];
+md_status md_embed__check_rows(const md_embed_rows *r, int64_t n, md_error *err)
+{
+    assert(r->ids || n == 0);
+    for (int64_t t = 0; t < n; t++) {
+        MD_TRY(check_row(r->ids[t], r->n_words, MD_EMBED_WORDS, err));
+        MD_TRY(check_row(md_embed__position(r, t), r->n_positions,
+                         MD_EMBED_POSITIONS, err));
+        if (r->segments)
+            MD_TRY(check_row(r->segments[t], r->n_segments,
+                             MD_EMBED_SEGMENT_TABLE, err));
+    }
     return MD_OK;
 }
 
-static int64_t position_of(const md_exec *x, const md_embed *f, int64_t token)
+void md_embed__count(int32_t *out, const int32_t *mask, int64_t rows, int64_t n)
 {
-    const int64_t *d = x->in[IN_IDS]->shape.dim;
-    const md_tensor *p = f->quantized ? NULL : input(x, IN_POSITION_IDS);
-
-    if (!p)
-        return token % d[1];
-    return md_tensor_get_i64(p, p->shape.dim[0] == 1 ? token % d[1] : token);
+    for (int64_t b = 0; b < rows; b++) {
+        out[b] = 0;
+        for (int64_t i = 0; mask && i < n; i++)
+            out[b] += mask[b * n + i] == 1;
+    }
 }
 
-/* Words of each row: how many of its mask are 1. */
-static void count_words(const md_exec *x, md_tensor *out)
+/* Row `id` of table i added to sum. */
+static void add_row(const md_exec *x, const md_embed *f, double *sum,
+                    double *row, uint32_t i, int64_t id)
 {
-    const md_tensor *mask = input(x, IN_MASK);
-    int64_t n = x->in[IN_IDS]->shape.dim[1];
+    int64_t n = x->in[i]->shape.dim[1];
 
-    for (int64_t b = 0; out && b < md_tensor_n(out); b++) {
-        int64_t count = 0;
+    load(x, f, row, i, id * n, n);
+    for (int64_t k = 0; k < n; k++)
+        sum[k] += row[k];
+}
 
-        for (int64_t i = 0; mask && i < n; i++)
-            count += md_tensor_get_i64(mask, b * n + i) == 1;
-        md_tensor_set_i64(out, b, count);
-    }
+static const int32_t *ints(const md_exec *x, uint32_t i)
+{
+    const md_tensor *t = input(x, i);
+
+    return t ? t->data : NULL;
+}
+
+static md_embed_rows rows_of(const md_exec *x, const md_embed *f)
+{
+    const md_tensor *p = f->quantized ? NULL : input(x, MD_EMBED_POSITION_IDS);
+    const md_tensor *s = input(x, MD_EMBED_SEGMENT_TABLE);
+
+    return (md_embed_rows){ .ids = ints(x, MD_EMBED_IDS),
+                            .segments = ints(x, MD_EMBED_SEGMENTS),
+                            .positions = p ? p->data : NULL,
+                            .again = p && p->shape.dim[0] == 1,
+                            .length = x->in[MD_EMBED_IDS]->shape.dim[1],
+                            .n_words = x->in[MD_EMBED_WORDS]->shape.dim[0],
+                            .n_positions =
+                                x->in[MD_EMBED_POSITIONS]->shape.dim[0],
+                            .n_segments = s ? s->shape.dim[0] : 0 };
 }
 
 static md_status compute(md_exec *x, const md_embed *f, md_tensor *const *out,
                          md_arena *ar, md_error *err)
 {
-    int64_t tokens = md_tensor_n(x->in[IN_IDS]);
-    int64_t n = md_tensor_n(x->in[IN_GAMMA]);
+    int64_t tokens = md_tensor_n(x->in[MD_EMBED_IDS]);
+    int64_t n = md_tensor_n(x->in[MD_EMBED_GAMMA]);
     double epsilon = md_node_attr_f(x->node, "epsilon", 1e-12f), mean, inv;
     double *gamma, *beta, *sum, *row;
+    const md_embed_rows r = rows_of(x, f);
 
     MD_TRY(md_exec__scratch(&gamma, ar, n, sizeof(double), err));
     MD_TRY(md_exec__scratch(&beta, ar, n, sizeof(double), err));
     MD_TRY(md_exec__scratch(&sum, ar, n, sizeof(double), err));
     MD_TRY(md_exec__scratch(&row, ar, n, sizeof(double), err));
-    load(x, f, gamma, IN_GAMMA, 0, n);
-    load(x, f, beta, IN_BETA, 0, n);
+    load(x, f, gamma, MD_EMBED_GAMMA, 0, n);
+    load(x, f, beta, MD_EMBED_BETA, 0, n);
+    MD_TRY(md_embed__check_rows(&r, tokens, err));
+    assert(r.ids || tokens == 0);
     for (int64_t t = 0; t < tokens; t++) {
         for (int64_t k = 0; k < n; k++)
             sum[k] = 0.0;
-        MD_TRY(add_row(x, f, sum, row, IN_WORDS,
-                       md_tensor_get_i64(x->in[IN_IDS], t), err));
-        MD_TRY(
-            add_row(x, f, sum, row, IN_POSITIONS, position_of(x, f, t), err));
-        if (input(x, IN_SEGMENTS))
-            MD_TRY(add_row(x, f, sum, row, IN_SEGMENT_TABLE,
-                           md_tensor_get_i64(x->in[IN_SEGMENTS], t), err));
+        add_row(x, f, sum, row, MD_EMBED_WORDS, r.ids[t]);
+        add_row(x, f, sum, row, MD_EMBED_POSITIONS, md_embed__position(&r, t));
+        if (r.segments)
+            add_row(x, f, sum, row, MD_EMBED_SEGMENT_TABLE, r.segments[t]);
         if (out[2])
             md_store_f64(out[2], t * n, sum, n);
         md_skip_norm__row(sum, n, gamma, beta, epsilon, false, &mean, &inv);
         if (out[0])
             md_store_f64(out[0], t * n, sum, n);
     }
-    count_words(x, out[1]);
+    if (out[1])
+        md_embed__count(out[1]->data, ints(x, MD_EMBED_MASK),
+                        md_tensor_n(out[1]), r.length);
     return MD_OK;
 }
 

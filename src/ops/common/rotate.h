@@ -21,6 +21,20 @@ md_status md_rotate__check_caches(const md_infer *c, uint32_t icos,
 
 md_status md_rotate__begin(md_rotate *r, md_arena *ar, md_error *err);
 
+/* MD_INVALID where the caches do not have the position. */
+md_status md_rotate__check_position(const md_rotate *r, int64_t position,
+                                    md_error *err);
+
+/* What is turned, the caches and the result are float32: rows need no scratch,
+ * so that threads may share r. */
+bool md_rotate__is_plain(const md_rotate *r);
+
+/* A row of `size` elements, the first 2 * half of them turned by the angles
+ * whose cosines and sines, `half` of each, are c and s. */
+void md_rotate__turn(float *restrict y, const float *x, const float *c,
+                     const float *s, int64_t half, int64_t size,
+                     bool interleaved);
+
 /* Row i of each head of element b, which is at `position`: MD_INVALID where
  * the caches do not have it. */
 md_status md_rotate__row(const md_rotate *r, int64_t heads, int64_t b,

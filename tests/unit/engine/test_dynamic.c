@@ -262,9 +262,9 @@ static void test_dynamic__makes_outputs_where_they_go(void **state)
     md_run_release(r);
     md_session_free(s); /* outputs live on */
     for (int i = 0; i < 2 * 8 * 300 * 300; i++)
-        assert_true(((const float *)out[2].data)[i] ==
-                    ((const float *)in[0].data)[i / (8 * 300 * 300) * 8 +
-                                                i % 8]);
+        assert_true(
+            ((const float *)out[2].data)[i] ==
+            ((const float *)in[0].data)[i / (8 * 300 * 300) * 8 + i % 8]);
     for (int i = 0; i < 3; i++)
         md_tensor_release(&out[i]);
     for (int i = 0; i < 2; i++)

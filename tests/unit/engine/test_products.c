@@ -1,7 +1,8 @@
 /*
  * Operators that multiply, each form of each lowering: results as by the
  * definition on every CPU level, the same bits with and without threads, and
- * in precision strict those of a request that runs alone.
+ * in precision strict those of a request that runs alone.  Then lookups that
+ * are normalized.
  */
 #include "support/test.h"
 
@@ -267,12 +268,97 @@ static void test_products__refuses_lengths(void **state)
     md_session_free(s);
 }
 
+/* Ids are made of bools, so that the tables have them. */
+#define EMBED(i, rest)                                                         \
+    i "; i = Cast(ib) to=6; s = Cast(sb) to=6; "                               \
+      "y, c, z = com.microsoft.EmbedLayerNormalization(i, " rest               \
+      "; -> y, c, z"
+
+static const char *const lookups[] = {
+    EMBED("ib bool[N,5]; sb bool[N,5]",
+          "s, f32[9,25]~1, f32[7,25]~1, f32[2,25]~1, f32[25]~1, f32[25]~1)"),
+    EMBED("ib bool[N,5]; sb bool[1,5]",
+          "_, f32[2,7]~1, f32[5,7]~1, _, f32[7]~1, f32[7]~1, i, s) "
+          "epsilon=0.1"),
+    EMBED("ib bool[N,60]; sb bool[N,60]; w f32[5,130]",
+          "_, w, f32[2,130]~1, _, f32[130]~1, f32[130]~1, s, s)"),
+    EMBED("ib bool[N,0]; sb bool[N,0]",
+          "_, f32[2,7]~1, f32[2,7]~1, _, f32[7]~1, f32[7]~1, s)"),
+};
+
+static void test_products__looks_up(void **state)
+{
+    static const uint32_t masks[] = { MD_CPU_NONE, MD_CPU_AVX2, MD_CPU_ALL };
+    md_error err = MD_ERROR_INIT;
+    md_pool *pool = NULL;
+
+    (void)state;
+    assert_md_ok(md_pool_new(&pool, 3, md_alloc_default(), &err), &err);
+    for (size_t i = 0; i < MD_COUNT(lookups); i++) {
+        md_session *s = net_open(lookups[i], NULL);
+        char *explained = net_explain(s);
+
+        assert_non_null(strstr(explained, "norm_f32__"));
+        md_free(md_alloc_default(), explained);
+        md_session_free(s);
+        for (size_t k = 0; k < MD_COUNT(masks); k++) {
+            md_cpu_set_mask(masks[k]);
+            /* a row's mean and variance taken in float */
+            net_check(lookups[i], NULL, BATCH, 1e-5, 0);
+        }
+        check_threads(lookups[i], pool);
+    }
+    md_pool_free(pool);
+}
+
+/* What the tables do not have is refused by name; the next run is right. */
+static void test_products__refuses_missing_rows(void **state)
+{
+    static const char *const text =
+        "i i32[N,3]; s i32[N,3]; p i32[N,3]; y = "
+        "com.microsoft.EmbedLayerNormalization(i, s, f32[5,4]~1, f32[6,4]~1, "
+        "f32[7,4]~1, f32[4]~1, f32[4]~1, _, p); -> y";
+    static const struct {
+        int input;
+        int32_t id;
+        const char *message;
+    } bad[] = {
+        { 0, 5, "an id is 5, 0 to 4 expected by input 2" },
+        { 1, 7, "an id is 7, 0 to 6 expected by input 4" },
+        { 2, 6, "an id is 6, 0 to 5 expected by input 3" },
+        { 2, -1, "an id is -1, 0 to 5 expected by input 3" },
+    };
+    md_session *s = net_open(text, NULL);
+    md_tensor in[NET_IO_MAX], out = MD_TENSOR_INIT;
+    md_error err = MD_ERROR_INIT;
+
+    (void)state;
+    net_inputs(in, md_session_model(s)->graph, 2, 5);
+    for (int i = 0; i < 3; i++)
+        memset(in[i].data, 0, md_tensor_size(&in[i]));
+    for (size_t i = 0; i < MD_COUNT(bad); i++) {
+        int32_t *id = (int32_t *)in[bad[i].input].data + 4;
+        const int32_t good = *id;
+
+        *id = bad[i].id;
+        assert_md_fails(md_session_run(s, in, &out, md_alloc_default(), &err),
+                        MD_INVALID, &err, bad[i].message);
+        *id = good;
+        run(s, in, &out);
+        md_tensor_release(&out);
+    }
+    net_release(in, 3);
+    md_session_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_products__as_defined),
         cmocka_unit_test(test_products__same_with_threads),
         cmocka_unit_test(test_products__refuses_lengths),
+        cmocka_unit_test(test_products__looks_up),
+        cmocka_unit_test(test_products__refuses_missing_rows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
