@@ -1,6 +1,7 @@
 #include "ops/compose.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,42 +10,52 @@
 
 /* --- parts ------------------------------------------------------------- */
 
-void md_compose_begin(md_compose *m, const md_node *n, int64_t opset)
+md_status md_compose_begin(md_compose *m, const md_node *n, int64_t opset,
+                           size_t n_parts, md_error *err)
 {
+    size_t cap = n->n_in + n_parts;
+
+    if (cap > INT_MAX)
+        return md_fail(err, MD_TOO_LARGE, "%s has %u inputs", n->op, n->n_in);
     m->node = n;
     m->opset = opset;
     m->open = false;
     m->final = false;
     m->n_parts = 0;
-    for (int i = 0; i < MD_COMPOSE_PARTS; i++)
+    m->cap_parts = (int)cap;
+    m->part = md_arena_calloc(m->arena, cap + 1, sizeof(*m->part));
+    m->in = md_arena_calloc(m->arena, n->n_in + 1u, sizeof(*m->in));
+    if (!m->part || !m->in)
+        return md_fail_nomem(err, cap * sizeof(*m->part));
+    for (uint32_t i = 0; i < n->n_in; i++)
         m->in[i] = MD_PART_NONE;
     for (int i = 0; i < MD_COMPOSE_OUTPUTS; i++)
         m->out[i] = MD_PART_NONE;
+    return MD_OK;
 }
 
 /* Recipes are short and written by us; what a file chooses has no say in the
  * number of their parts. */
 static md_part new_part(md_compose *m)
 {
-    assert(m->n_parts < MD_COMPOSE_PARTS);
-    m->part[m->n_parts] = (md_compose_value){ .data = NULL };
+    assert(m->n_parts < m->cap_parts);
+    m->part[m->n_parts] = (md_compose_value){ .id = MD_VALUE_NONE };
     return m->n_parts++;
 }
 
-md_status md_compose_add(md_compose *m, const md_type *type,
-                         const md_tensor *data, md_part *out, md_error *err)
+md_part md_compose_add(md_compose *m, const md_type *type,
+                       const md_tensor *data)
 {
-    if (m->n_parts >= MD_COMPOSE_PARTS / 2)
-        return md_fail(err, MD_INVALID, "%s has more than %d inputs",
-                       m->node->op, MD_COMPOSE_PARTS / 2);
-    *out = new_part(m);
-    m->part[*out] = (md_compose_value){ *type, data };
-    return MD_OK;
+    md_part p = new_part(m);
+
+    m->part[p].type = *type;
+    m->part[p].data = data;
+    return p;
 }
 
 md_part md_compose_in(const md_compose *m, uint32_t i)
 {
-    return i < MD_COMPOSE_PARTS ? m->in[i] : MD_PART_NONE;
+    return i < m->node->n_in ? m->in[i] : MD_PART_NONE;
 }
 
 bool md_compose_wants(const md_compose *m, uint32_t i)
@@ -409,12 +420,12 @@ static md_status infer_with(md_compose *m, const md_infer *c, md_recipe *recipe,
 {
     md_status s;
 
-    md_compose_begin(m, c->node, c->opset);
+    MD_TRY(md_compose_begin(m, c->node, c->opset, MD_COMPOSE_PARTS, err));
     m->model = c->model;
     m->apply = only_types;
     for (uint32_t i = 0; i < c->node->n_in; i++) {
         if (c->in[i])
-            MD_TRY(md_compose_add(m, c->in[i], c->cin[i], &m->in[i], err));
+            m->in[i] = md_compose_add(m, c->in[i], c->cin[i]);
     }
     s = recipe(m, err);
     if (s == MD_UNSUPPORTED && m->open) {
@@ -493,7 +504,7 @@ static md_status run_with(md_compose *m, md_exec *x, md_recipe *recipe,
 {
     kitchen k = { m, x, 0 };
 
-    md_compose_begin(m, x->node, x->opset);
+    MD_TRY(md_compose_begin(m, x->node, x->opset, MD_COMPOSE_PARTS, err));
     m->apply = compute_step;
     m->ctx = &k;
     for (uint32_t i = 0; i < x->node->n_in; i++) {
@@ -502,7 +513,7 @@ static md_status run_with(md_compose *m, md_exec *x, md_recipe *recipe,
         if (!x->in[i])
             continue;
         t = md_type_of_tensor(x->in[i]->dtype, &x->in[i]->shape);
-        MD_TRY(md_compose_add(m, &t, x->in[i], &m->in[i], err));
+        m->in[i] = md_compose_add(m, &t, x->in[i]);
     }
     MD_TRY(recipe(m, err));
     for (uint32_t i = 0; i < MD_COMPOSE_OUTPUTS; i++) {

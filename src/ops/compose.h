@@ -16,7 +16,7 @@
 #include "ops/op.h"
 
 enum {
-    MD_COMPOSE_PARTS = 64,  /* values of a recipe, the node's inputs included */
+    MD_COMPOSE_PARTS = 64,  /* values of a recipe beside the node's inputs */
     MD_COMPOSE_INPUTS = 10, /* of a step */
     MD_COMPOSE_ATTRS = 10,
     MD_COMPOSE_OUTPUTS = 4, /* of a step and of the node */
@@ -32,6 +32,7 @@ enum {
 typedef struct md_compose_value {
     md_type type;
     const md_tensor *data; /* contents where they are known */
+    md_value_id id;        /* of whoever puts the steps into a graph */
 } md_compose_value;
 
 typedef struct md_compose {
@@ -41,9 +42,9 @@ typedef struct md_compose {
     md_arena *arena; /* of what lives as long as the recipe runs */
     bool open;       /* left early: a rank is not known */
     bool final;      /* what is not checked now never will be */
-    int n_parts;
-    md_compose_value part[MD_COMPOSE_PARTS];
-    md_part in[MD_COMPOSE_PARTS];    /* the node's inputs */
+    int n_parts, cap_parts;
+    md_compose_value *part;          /* cap_parts, in the arena */
+    md_part *in;                     /* the node's inputs */
     md_part out[MD_COMPOSE_OUTPUTS]; /* what becomes the node's outputs */
     /* The one behind it: takes a step whose inputs are parts and whose results
      * are parts from `first` on, typed; and a constant. */
@@ -147,10 +148,12 @@ md_status md_compose_alike(const md_compose *m, md_part a, md_part b,
 md_status md_compose_within(const md_compose *m, uint32_t j, uint32_t i,
                             md_error *err);
 
-/* Begin with no inputs, and add one (in order). */
-void md_compose_begin(md_compose *m, const md_node *n, int64_t opset);
-md_status md_compose_add(md_compose *m, const md_type *type,
-                         const md_tensor *data, md_part *out, md_error *err);
+/* Begin without parts, in m->arena, with room for the node's inputs and n_parts
+ * more; and add one that is there before the first step. */
+md_status md_compose_begin(md_compose *m, const md_node *n, int64_t opset,
+                           size_t n_parts, md_error *err);
+md_part md_compose_add(md_compose *m, const md_type *type,
+                       const md_tensor *data);
 
 /* The inference and execution of an operator with this recipe. */
 md_status md_compose_infer(const md_infer *c, md_recipe *recipe, md_error *err);
