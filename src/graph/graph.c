@@ -352,6 +352,25 @@ md_status md_node_set_input(md_graph *g, md_node *n, uint32_t i, md_value_id id,
     return MD_OK;
 }
 
+md_status md_node_set_output(md_graph *g, md_node *n, uint32_t i,
+                             md_value_id id, md_error *err)
+{
+    if (i >= n->n_out) {
+        size_t cap = (size_t)i + 1;
+        md_value_id *out = md_arena_calloc(&g->model->arena, cap, sizeof(*out));
+
+        if (!out)
+            return md_fail_nomem(err, cap * sizeof(*out));
+        for (uint32_t k = 0; k <= i; k++)
+            out[k] = k < n->n_out ? n->out[k] : MD_VALUE_NONE;
+        n->out = out;
+        n->n_out = i + 1;
+    }
+    n->out[i] = id;
+    g->values[id].def = n;
+    return MD_OK;
+}
+
 void md_graph_replace_uses(md_graph *g, md_value_id from, md_value_id to)
 {
     for (uint32_t i = 0; i < g->n_nodes; i++) {

@@ -343,6 +343,11 @@ md_status md_graph_insert_node(md_node **out, md_graph *g, uint32_t at,
 md_status md_node_set_input(md_graph *g, md_node *n, uint32_t i, md_value_id id,
                             md_error *err);
 
+/* Let n produce value id, which nothing else does, as output i (the list grows
+ * likewise). */
+md_status md_node_set_output(md_graph *g, md_node *n, uint32_t i,
+                             md_value_id id, md_error *err);
+
 /* Attributes: the named one or NULL, and typed getters with a default (also
  * given when the attribute has another type; md_op_check checks types). */
 const md_attr *md_node_attr(const md_node *n, const char *name);

@@ -2,6 +2,7 @@
 
 #include "ops/common/data.h"
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -18,6 +19,13 @@ static const md_unary unary = {
 
 MD_UNARY_FUNCTIONS
 
+static void grad(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0);
+
+    md_grad_chain(g, md_grad_1(g, "Sign", x));
+}
+
 const md_op md_op_abs = {
     .domain = "",
     .name = "Abs",
@@ -31,4 +39,5 @@ const md_op md_op_abs = {
     .run = run,
     .data = md_data__abs,
     .fast = &md_fast_unary,
+    .grad = grad,
 };

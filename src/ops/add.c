@@ -1,5 +1,6 @@
 #include "ops/common/data.h"
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static const md_binary binary = {
@@ -8,6 +9,17 @@ static const md_binary binary = {
 };
 
 MD_BINARY_FUNCTIONS
+
+static void grad(md_grad *g)
+{
+    md_part dy = md_grad_of(g, 0);
+
+    if (!md_grad_plain(g))
+        return;
+    md_grad_give_sum(g, 0, dy);
+    if (md_grad_wants(g, 1))
+        md_grad_give_sum(g, 1, dy);
+}
 
 const md_op md_op_add = {
     .domain = "",
@@ -22,4 +34,5 @@ const md_op md_op_add = {
     .run = run,
     .data = md_data__add,
     .fast = &md_fast_binary,
+    .grad = grad,
 };

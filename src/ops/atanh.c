@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -16,6 +17,14 @@ static const md_unary unary = {
 
 MD_UNARY_FUNCTIONS
 
+static void grad(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0);
+    md_part d = md_grad_sub(g, md_grad_num(g, x, 1), md_grad_mul(g, x, x));
+
+    md_grad_chain(g, md_grad_1(g, "Reciprocal", d));
+}
+
 const md_op md_op_atanh = {
     .domain = "",
     .name = "Atanh",
@@ -28,4 +37,5 @@ const md_op md_op_atanh = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_unary,
+    .grad = grad,
 };

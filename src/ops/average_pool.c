@@ -1,4 +1,5 @@
 #include "ops/common/pool.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -29,6 +30,12 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+static void grad(md_grad *g)
+{
+    md_grad_give(g, 0,
+                 md_pool__spread(g, md_grad_of(g, 0), md_grad_in(g, 0), false));
+}
+
 const md_op md_op_average_pool = {
     .domain = "",
     .name = "AveragePool",
@@ -41,4 +48,5 @@ const md_op md_op_average_pool = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_pool,
+    .grad = grad,
 };

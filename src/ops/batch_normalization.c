@@ -4,6 +4,7 @@
 
 #include "base/size.h"
 #include "ops/common/util.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static bool is_training(const md_node *n, int64_t opset)
@@ -159,6 +160,74 @@ static md_status run(md_exec *x, md_error *err)
     return s;
 }
 
+/* A vector of channels beside the planes of x. */
+static md_part beside(md_grad *g, md_part v, int rank)
+{
+    int64_t axes[MD_RANK_MAX];
+
+    for (int d = 1; d < rank - 1; d++)
+        axes[d - 1] = d;
+    v = md_grad_cast(g, v, md_grad_type(g, md_grad_in(g, 0))->dtype);
+    return md_grad_unsqueeze(g, v, axes, rank > 2 ? rank - 2 : 0);
+}
+
+/* What is summed over all but the channels becomes the gradient of input i. */
+static void give_channels(md_grad *g, uint32_t i, md_part p,
+                          const int64_t *axes, int n)
+{
+    md_dtype type = md_grad_type(g, md_grad_in(g, i))->dtype;
+
+    if (md_grad_wants(g, i))
+        md_grad_give(
+            g, i,
+            md_grad_cast(g, md_grad_reduce(g, "ReduceSum", p, axes, n, false),
+                         type));
+}
+
+static void grad(md_grad *g)
+{
+    int rank = md_grad_rank(g, md_grad_in(g, 0)), n = 0;
+    md_part dy = md_grad_of(g, 0), dn, dx;
+    int64_t axes[MD_RANK_MAX];
+    md_grad_norm r = { .axes = axes,
+                       .epsilon = md_node_attr_f(g->m.node, "epsilon", 1e-5f),
+                       .centered = true };
+
+    if (rank < 2 || !is_spatial(g->m.node, g->m.opset) || dy == MD_PART_NONE ||
+        md_grad_of(g, 1) != MD_PART_NONE || md_grad_of(g, 2) != MD_PART_NONE) {
+        md_grad_refuse(g, "rank %d, no channels, or through a running mean",
+                       rank);
+        return;
+    }
+    for (int d = 0; d < rank; d++) {
+        if (d != 1)
+            axes[n++] = d;
+    }
+    r.n_axes = n;
+    if (is_training(g->m.node, g->m.opset)) {
+        md_grad_norm_begin(g, &r, md_grad_in(g, 0));
+    } else {
+        md_part mean = beside(g, md_grad_in(g, 3), rank);
+        md_part var = beside(g, md_grad_in(g, 4), rank);
+
+        var = md_grad_add(g, var, md_grad_num(g, var, r.epsilon));
+        r.scale = md_grad_1(g, "Reciprocal", md_grad_1(g, "Sqrt", var));
+        r.n = md_grad_mul(g, md_grad_sub(g, md_grad_in(g, 0), mean), r.scale);
+    }
+    give_channels(g, 1, md_grad_mul(g, dy, r.n), axes, n);
+    give_channels(g, 2, dy, axes, n);
+    dn = md_grad_mul(g, dy, beside(g, md_grad_in(g, 1), rank));
+    if (is_training(g->m.node, g->m.opset)) {
+        md_grad_give(g, 0, md_grad_norm_end(g, &r, dn));
+        return;
+    }
+    dx = md_grad_mul(g, dn, r.scale);
+    md_grad_give(g, 0, dx);
+    give_channels(g, 3, md_grad_1(g, "Neg", dx), axes, n);
+    dx = md_grad_mul(g, md_grad_mul(g, dx, r.n), r.scale);
+    give_channels(g, 4, md_grad_scale(g, dx, -0.5), axes, n);
+}
+
 const md_op md_op_batch_normalization = {
     .domain = "",
     .name = "BatchNormalization",
@@ -171,4 +240,5 @@ const md_op md_op_batch_normalization = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_batchnorm,
+    .grad = grad,
 };

@@ -1,5 +1,6 @@
 /* 1 with the probability that the input gives, else 0. */
 #include "ops/common/random.h"
+#include "ops/grad.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -54,4 +55,5 @@ const md_op md_op_bernoulli = {
     .flags = MD_OP_IMPURE,
     .infer = infer,
     .run = run,
+    .grad = md_grad_zero,
 };

@@ -2,6 +2,7 @@
 
 #include "ops/common/convert.h"
 #include "ops/common/data.h"
+#include "ops/grad.h"
 
 /* Before opset 6 the type has a name, which is that of the enumeration. */
 static int64_t target(const md_node *n, int64_t opset)
@@ -52,6 +53,13 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, md_convert__compute, err);
 }
 
+static void grad(md_grad *g)
+{
+    md_dtype to = md_grad_type(g, md_grad_in(g, 0))->dtype;
+
+    md_grad_give(g, 0, md_grad_cast(g, md_grad_of(g, 0), to));
+}
+
 const md_op md_op_cast = {
     .domain = "",
     .name = "Cast",
@@ -64,4 +72,5 @@ const md_op md_op_cast = {
     .infer = infer,
     .run = run,
     .data = md_data__cast,
+    .grad = grad,
 };

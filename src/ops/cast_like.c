@@ -1,5 +1,6 @@
 #include "ops/common/convert.h"
 #include "ops/common/data.h"
+#include "ops/grad.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -15,6 +16,13 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, md_convert__compute, err);
 }
 
+static void grad(md_grad *g)
+{
+    md_dtype to = md_grad_type(g, md_grad_in(g, 0))->dtype;
+
+    md_grad_give(g, 0, md_grad_cast(g, md_grad_of(g, 0), to));
+}
+
 const md_op md_op_cast_like = {
     .domain = "",
     .name = "CastLike",
@@ -27,4 +35,5 @@ const md_op md_op_cast_like = {
     .infer = infer,
     .run = run,
     .data = md_data__cast,
+    .grad = grad,
 };

@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -16,6 +17,17 @@ static const md_unary unary = {
 
 MD_UNARY_FUNCTIONS
 
+static void grad(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0);
+    double alpha = md_node_attr_f(g->m.node, "alpha", 1.0f);
+
+    md_grad_chain(
+        g, md_grad_where(g, md_grad_2(g, "Greater", x, md_grad_num(g, x, 0)),
+                         md_grad_num(g, x, 1),
+                         md_grad_1(g, "Exp", md_grad_scale(g, x, 1 / alpha))));
+}
+
 const md_op md_op_celu = {
     .domain = "",
     .name = "Celu",
@@ -28,4 +40,5 @@ const md_op md_op_celu = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_unary,
+    .grad = grad,
 };

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -73,6 +74,36 @@ static md_status run(md_exec *x, md_error *err)
     return md_binary__chain(x, out, x->in[0], links, n, err);
 }
 
+/* The bound for x: input i, or before opset 11 the attribute; absent, none. */
+static md_part bound(md_grad *g, uint32_t i, const char *name)
+{
+    const md_attr *a = md_node_attr(g->m.node, name);
+
+    if (g->m.opset >= 11)
+        return md_grad_in(g, i);
+    return a ? md_grad_num(g, md_grad_in(g, 0), a->v.f) : MD_PART_NONE;
+}
+
+/* Where x is beyond a bound, dy is that bound's. */
+static void grad(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0), dy = md_grad_of(g, 0);
+    md_part lo = bound(g, 1, "min"), hi = bound(g, 2, "max");
+    md_part zero = md_grad_num(g, x, 0), beyond;
+
+    if (hi != MD_PART_NONE) {
+        beyond = md_grad_2(g, "Greater", x, hi);
+        md_grad_give_sum(g, 2, md_grad_where(g, beyond, dy, zero));
+        dy = md_grad_where(g, beyond, zero, dy);
+    }
+    if (lo != MD_PART_NONE) {
+        beyond = md_grad_2(g, "Less", x, lo);
+        md_grad_give_sum(g, 1, md_grad_where(g, beyond, dy, zero));
+        dy = md_grad_where(g, beyond, zero, dy);
+    }
+    md_grad_give(g, 0, dy);
+}
+
 const md_op md_op_clip = {
     .domain = "",
     .name = "Clip",
@@ -85,4 +116,5 @@ const md_op md_op_clip = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_unary,
+    .grad = grad,
 };

@@ -1,6 +1,7 @@
 /* The slices (or, without axis, the elements) where the condition holds; a
  * condition that is too short says nothing of the rest. */
 #include "ops/common/util.h"
+#include "ops/grad.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -122,4 +123,5 @@ const md_op md_op_compress = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .grad = md_grad_moved,
 };

@@ -1,4 +1,5 @@
 #include "ops/common/convolve.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -70,6 +71,11 @@ static int64_t macs(const md_node *n, const md_shape *const *in,
     return md_convolve__macs(in[1], out[0]);
 }
 
+static void grad(md_grad *g)
+{
+    md_convolve__grad(g);
+}
+
 const md_op md_op_conv = {
     .domain = "",
     .name = "Conv",
@@ -83,4 +89,5 @@ const md_op md_op_conv = {
     .macs = macs,
     .flags = MD_OP_WEIGHTS | MD_OP_SYMBOLIC,
     .fast = &md_fast_conv,
+    .grad = grad,
 };

@@ -1,5 +1,6 @@
 /* Each input element adds its weighted kernel to the output. */
 #include "ops/common/deconvolve.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 /* y[oz][oy][ox] += v * w at every tap; the roles of input and output of a
@@ -86,6 +87,11 @@ static int64_t macs(const md_node *n, const md_shape *const *in,
                           md_shape_span(in[1], 1, in[1]->rank));
 }
 
+static void grad(md_grad *g)
+{
+    md_deconvolve__grad(g);
+}
+
 const md_op md_op_conv_transpose = {
     .domain = "",
     .name = "ConvTranspose",
@@ -99,4 +105,5 @@ const md_op md_op_conv_transpose = {
     .macs = macs,
     .flags = MD_OP_WEIGHTS | MD_OP_SYMBOLIC,
     .fast = &md_fast_conv_transpose,
+    .grad = grad,
 };

@@ -1,5 +1,6 @@
 /* Sums of all elements up to each one (or before it, with exclusive). */
 #include "ops/common/cumulate.h"
+#include "ops/grad.h"
 
 static const md_cumulate how = {
     .types = MD_TYPES_NUMBER,
@@ -23,6 +24,19 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+static void grad(md_grad *g)
+{
+    static const char *const keep[] = { "exclusive", NULL };
+    int64_t reverse = md_node_attr_i(g->m.node, "reverse", 0);
+
+    md_grad_give(g, 0,
+                 MD_GRAD_STEP(g, .op = "CumSum",
+                              .in = { md_grad_of(g, 0), md_grad_in(g, 1) },
+                              .n_in = 2,
+                              .attr = { MD_GIVE_I("reverse", !reverse) },
+                              .n_attr = 1, .keep = keep));
+}
+
 const md_op md_op_cum_sum = {
     .domain = "",
     .name = "CumSum",
@@ -33,4 +47,5 @@ const md_op md_op_cum_sum = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .grad = grad,
 };

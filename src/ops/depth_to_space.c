@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ops/common/util.h"
+#include "ops/grad.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -62,6 +63,20 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+static void grad(md_grad *g)
+{
+    static const char *const keep[] = { "blocksize", NULL };
+
+    if (strcmp(md_node_attr_s(g->m.node, "mode", "DCR"), "DCR") != 0) {
+        md_grad_moved(g);
+        return;
+    }
+    md_grad_give(g, 0,
+                 MD_GRAD_STEP(g, .op = "SpaceToDepth",
+                              .in = { md_grad_of(g, 0) }, .n_in = 1,
+                              .keep = keep));
+}
+
 const md_op md_op_depth_to_space = {
     .domain = "",
     .name = "DepthToSpace",
@@ -72,4 +87,5 @@ const md_op md_op_depth_to_space = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .grad = grad,
 };

@@ -8,6 +8,7 @@
  */
 #include "ops/common/random.h"
 #include "ops/common/view.h"
+#include "ops/grad.h"
 
 enum { /* inputs */
     IN_X,
@@ -91,6 +92,27 @@ static md_status run(md_exec *x, md_error *err)
     return MD_OK;
 }
 
+/* In training, what was kept was scaled. */
+static void grad(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0), dy = md_grad_of(g, 0), keep, scale;
+    md_part ratio = md_grad_in(g, IN_RATIO), on = md_grad_in(g, IN_TRAINING);
+    md_dtype type = md_grad_type(g, x)->dtype;
+
+    if (g->m.opset < 12 || on == MD_PART_NONE) {
+        if (g->m.opset < 7 && !md_node_attr_i(g->m.node, "is_test", 0))
+            md_grad_refuse(g, "training in opset %lld", (long long)g->m.opset);
+        md_grad_give(g, 0, dy);
+        return;
+    }
+    ratio = ratio == MD_PART_NONE ? md_grad_num(g, x, 0.5)
+                                  : md_grad_cast(g, ratio, type);
+    scale = md_grad_sub(g, md_grad_num(g, x, 1),
+                        md_grad_mul(g, ratio, md_grad_cast(g, on, type)));
+    keep = md_grad_where(g, md_grad_out(g, 1), dy, md_grad_num(g, x, 0));
+    md_grad_give(g, 0, md_grad_div(g, keep, scale));
+}
+
 const md_op md_op_dropout = {
     .domain = "",
     .name = "Dropout",
@@ -102,4 +124,6 @@ const md_op md_op_dropout = {
     .flags_of = flags_of,
     .infer = infer,
     .run = run,
+    .grad = grad,
+    .grad_needs = 1u << 1,
 };

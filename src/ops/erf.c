@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -16,6 +17,15 @@ static const md_unary unary = {
 
 MD_UNARY_FUNCTIONS
 
+/* 2 / sqrt(pi) * exp(-x^2) */
+static void grad(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0);
+    md_part e = md_grad_1(g, "Exp", md_grad_1(g, "Neg", md_grad_mul(g, x, x)));
+
+    md_grad_chain(g, md_grad_scale(g, e, 2.0 / sqrt(acos(-1.0))));
+}
+
 const md_op md_op_erf = {
     .domain = "",
     .name = "Erf",
@@ -28,4 +38,5 @@ const md_op md_op_erf = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_unary,
+    .grad = grad,
 };

@@ -1,5 +1,6 @@
 #include "ops/common/data.h"
 #include "ops/common/util.h"
+#include "ops/grad.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -44,6 +45,11 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+static void grad(md_grad *g)
+{
+    md_grad_give_sum(g, 0, md_grad_of(g, 0));
+}
+
 const md_op md_op_expand = {
     .domain = "",
     .name = "Expand",
@@ -56,4 +62,5 @@ const md_op md_op_expand = {
     .infer = infer,
     .run = run,
     .data = md_data__moves_0,
+    .grad = grad,
 };

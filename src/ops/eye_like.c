@@ -1,6 +1,7 @@
 /* Ones on diagonal k, zeros elsewhere. */
 #include "base/size.h"
 #include "ops/common/util.h"
+#include "ops/grad.h"
 
 #define TYPES (MD_TYPES_NUMBER | MD_T(BOOL))
 
@@ -50,4 +51,5 @@ const md_op md_op_eye_like = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .grad = md_grad_zero,
 };

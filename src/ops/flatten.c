@@ -1,5 +1,6 @@
 #include "ops/common/data.h"
 #include "ops/common/view.h"
+#include "ops/grad.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -42,4 +43,5 @@ const md_op md_op_flatten = {
     .infer = infer,
     .run = run,
     .data = md_data__moves_0,
+    .grad = md_grad_reshaped,
 };

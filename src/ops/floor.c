@@ -2,6 +2,7 @@
 
 #include "ops/common/data.h"
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -30,4 +31,5 @@ const md_op md_op_floor = {
     .run = run,
     .data = md_data__same,
     .fast = &md_fast_unary,
+    .grad = md_grad_zero,
 };

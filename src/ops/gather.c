@@ -3,6 +3,7 @@
 
 #include "ops/common/data.h"
 #include "ops/common/gather.h"
+#include "ops/grad.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -124,6 +125,42 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+/* dy summed into the slices of zeros that were picked, the axis in front. */
+static void grad(md_grad *g)
+{
+    static const int64_t last = -1;
+    md_part x = md_grad_in(g, 0), at = md_grad_in(g, 1), dy = md_grad_of(g, 0);
+    int rank = md_grad_rank(g, x), q = md_grad_rank(g, at), axis;
+    int64_t there[2 * MD_RANK_MAX], front[MD_RANK_MAX], back[MD_RANK_MAX];
+
+    if (md_axis_normalize(&axis, md_node_attr_i(g->m.node, "axis", 0), rank,
+                          NULL) != MD_OK ||
+        rank + q - 1 > MD_RANK_MAX) {
+        md_grad_refuse(g, "axis or ranks %d and %d", rank, q);
+        return;
+    }
+    for (int d = 0; d < rank + q - 1; d++)
+        there[d] = d < q ? axis + d : d < q + axis ? d - q : d;
+    for (int d = 0; d < rank; d++)
+        front[d] = d == 0 ? axis : d <= axis ? d - 1 : d;
+    for (int d = 0; d < rank; d++)
+        back[front[d]] = d;
+    at = md_grad_cast(g, at, MD_DTYPE_I64);
+    at = md_grad_wrapped(g, at, md_grad_dims(g, x, axis, axis + 1));
+    x = md_grad_fill(g, x, 0);
+    if (axis > 0) {
+        x = md_grad_transpose(g, x, front, rank);
+        dy = md_grad_transpose(g, dy, there, rank + q - 1);
+    }
+    x = MD_GRAD_STEP(g, .op = "ScatterND",
+                     .in = { x, md_grad_unsqueeze(g, at, &last, 1), dy },
+                     .n_in = 3, .attr = { MD_GIVE_S("reduction", "add") },
+                     .n_attr = 1);
+    if (axis > 0)
+        x = md_grad_transpose(g, x, back, rank);
+    md_grad_give(g, 0, x);
+}
+
 const md_op md_op_gather = {
     .domain = "",
     .name = "Gather",
@@ -136,4 +173,5 @@ const md_op md_op_gather = {
     .infer = infer,
     .run = run,
     .data = md_data__moves_0,
+    .grad = grad,
 };

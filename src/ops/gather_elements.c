@@ -4,6 +4,7 @@
 
 #include "ops/common/data.h"
 #include "ops/common/gather.h"
+#include "ops/grad.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -161,6 +162,20 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+static void grad(md_grad *g)
+{
+    static const char *const keep[] = { "axis", NULL };
+    md_part x = md_grad_in(g, 0);
+
+    md_grad_give(g, 0,
+                 MD_GRAD_STEP(g, .op = "ScatterElements",
+                              .in = { md_grad_fill(g, x, 0), md_grad_in(g, 1),
+                                      md_grad_of(g, 0) },
+                              .n_in = 3,
+                              .attr = { MD_GIVE_S("reduction", "add") },
+                              .n_attr = 1, .keep = keep));
+}
+
 const md_op md_op_gather_elements = {
     .domain = "",
     .name = "GatherElements",
@@ -172,4 +187,5 @@ const md_op md_op_gather_elements = {
     .infer = infer,
     .run = run,
     .data = md_data__moves_0,
+    .grad = grad,
 };

@@ -1,5 +1,6 @@
 #include "ops/common/data.h"
 #include "ops/common/gather.h"
+#include "ops/grad.h"
 
 /* Output: indices' shape without its last axis, then what a tuple leaves. */
 static md_status shape_of(const md_infer *c, md_type *t, int batch,
@@ -121,6 +122,22 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+static void grad(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0);
+
+    if (md_node_attr_i(g->m.node, "batch_dims", 0) != 0) {
+        md_grad_moved(g);
+        return;
+    }
+    md_grad_give(
+        g, 0,
+        MD_GRAD_STEP(
+            g, .op = "ScatterND",
+            .in = { md_grad_fill(g, x, 0), md_grad_in(g, 1), md_grad_of(g, 0) },
+            .n_in = 3, .attr = { MD_GIVE_S("reduction", "add") }, .n_attr = 1));
+}
+
 const md_op md_op_gather_nd = {
     .domain = "",
     .name = "GatherND",
@@ -132,4 +149,5 @@ const md_op md_op_gather_nd = {
     .infer = infer,
     .run = run,
     .data = md_data__moves_0,
+    .grad = grad,
 };

@@ -3,6 +3,7 @@
 
 #include "ops/common/elementwise.h"
 #include "ops/common/product.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 #define TYPES (MD_TYPES_FLOAT | MD_T(I32) | MD_T(I64) | MD_T(U32) | MD_T(U64))
@@ -215,6 +216,39 @@ static int64_t macs(const md_node *n, const md_shape *const *in,
     return md_macs__times(md_shape_n(out[0]), k);
 }
 
+static md_part product(md_grad *g, md_part a, bool trans_a, md_part b,
+                       bool trans_b, float alpha)
+{
+    return MD_GRAD_STEP(g, .op = "Gemm", .in = { a, b }, .n_in = 2,
+                        .attr = { MD_GIVE_F("alpha", alpha),
+                                  MD_GIVE_I("transA", trans_a),
+                                  MD_GIVE_I("transB", trans_b) },
+                        .n_attr = 3);
+}
+
+/* y = alpha * A B + beta * C, where A and B are the inputs or their transposes:
+ * dA = alpha * dy B^T, dB = alpha * A^T dy. */
+static void grad(md_grad *g)
+{
+    const md_node *n = g->m.node;
+    bool ta = md_node_attr_i(n, "transA", 0) != 0;
+    bool tb = md_node_attr_i(n, "transB", 0) != 0;
+    float alpha = md_node_attr_f(n, "alpha", 1.0f);
+    md_part a = md_grad_in(g, 0), b = md_grad_in(g, 1), dy = md_grad_of(g, 0);
+
+    if (md_grad_wants(g, 0))
+        md_grad_give(g, 0,
+                     ta ? product(g, b, tb, dy, true, alpha)
+                        : product(g, dy, false, b, !tb, alpha));
+    if (md_grad_wants(g, 1))
+        md_grad_give(g, 1,
+                     tb ? product(g, dy, true, a, ta, alpha)
+                        : product(g, a, !ta, dy, false, alpha));
+    if (md_grad_wants(g, 2))
+        md_grad_give_sum(g, 2,
+                         md_grad_scale(g, dy, md_node_attr_f(n, "beta", 1.0f)));
+}
+
 const md_op md_op_gemm = {
     .domain = "",
     .name = "Gemm",
@@ -228,4 +262,5 @@ const md_op md_op_gemm = {
     .macs = macs,
     .flags = MD_OP_WEIGHTS | MD_OP_SYMBOLIC,
     .fast = &md_fast_gemm,
+    .grad = grad,
 };

@@ -1,4 +1,5 @@
 #include "ops/common/pool.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -36,6 +37,14 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+static void grad(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0), n = md_grad_ratio(g, x, md_grad_out(g, 0));
+
+    md_grad_give(g, 0,
+                 md_grad_expand(g, md_grad_div(g, md_grad_of(g, 0), n), x));
+}
+
 const md_op md_op_global_average_pool = {
     .domain = "",
     .name = "GlobalAveragePool",
@@ -48,4 +57,5 @@ const md_op md_op_global_average_pool = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_global_pool,
+    .grad = grad,
 };

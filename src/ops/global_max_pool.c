@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "ops/common/pool.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -37,6 +38,18 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+/* Shared by all that are equal to y. */
+static void grad(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0), y = md_grad_out(g, 0), those, n;
+
+    those =
+        md_grad_cast(g, md_grad_2(g, "Equal", x, y), md_grad_type(g, x)->dtype);
+    n = md_grad_sum_to(g, those, y);
+    md_grad_give(g, 0,
+                 md_grad_mul(g, those, md_grad_div(g, md_grad_of(g, 0), n)));
+}
+
 const md_op md_op_global_max_pool = {
     .domain = "",
     .name = "GlobalMaxPool",
@@ -49,4 +62,5 @@ const md_op md_op_global_max_pool = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_global_pool,
+    .grad = grad,
 };

@@ -1,4 +1,5 @@
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -17,6 +18,16 @@ static const md_unary unary = {
 
 MD_UNARY_FUNCTIONS
 
+static void grad(md_grad *g)
+{
+    double alpha = md_node_attr_f(g->m.node, "alpha", 0.2f);
+    md_part y = md_grad_out(g, 0), zero = md_grad_num(g, y, 0), slopes;
+
+    slopes = md_grad_2(g, "And", md_grad_2(g, "Greater", y, zero),
+                       md_grad_2(g, "Less", y, md_grad_num(g, y, 1)));
+    md_grad_chain(g, md_grad_where(g, slopes, md_grad_num(g, y, alpha), zero));
+}
+
 const md_op md_op_hard_sigmoid = {
     .domain = "",
     .name = "HardSigmoid",
@@ -29,4 +40,5 @@ const md_op md_op_hard_sigmoid = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_unary,
+    .grad = grad,
 };

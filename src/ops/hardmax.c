@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "ops/common/softmax.h"
+#include "ops/grad.h"
 
 static void apply(double *v, int64_t n)
 {
@@ -34,4 +35,5 @@ const md_op md_op_hardmax = {
     .flags = MD_OP_SYMBOLIC,
     .infer = md_softmax__infer,
     .run = run,
+    .grad = md_grad_zero,
 };

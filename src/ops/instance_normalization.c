@@ -1,4 +1,5 @@
 #include "ops/common/normalize.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -52,6 +53,38 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+/* Each plane by itself; scale and bias lie along the channels. */
+static void grad(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0), dy = md_grad_of(g, 0);
+    int rank = md_grad_rank(g, x);
+    int64_t axes[MD_RANK_MAX] = { 0 };
+    md_grad_norm r = { .axes = axes + 1,
+                       .n_axes = rank - 2,
+                       .epsilon = md_node_attr_f(g->m.node, "epsilon", 1e-5f),
+                       .centered = true };
+    md_part scale;
+
+    if (rank < 3) {
+        md_grad_refuse(g, "rank %d", rank);
+        return;
+    }
+    for (int d = 2; d < rank; d++) /* those of the planes behind the batch's */
+        axes[d - 1] = d;
+    md_grad_norm_begin(g, &r, x);
+    md_grad_give(g, 1,
+                 md_grad_reduce(g, "ReduceSum", md_grad_mul(g, dy, r.n), axes,
+                                rank - 1, false));
+    md_grad_give(g, 2,
+                 md_grad_reduce(g, "ReduceSum", dy, axes, rank - 1, false));
+    for (int d = 1; d < rank - 1; d++)
+        axes[d - 1] = d;
+    scale = md_grad_unsqueeze(g, md_grad_in(g, 1), axes, rank - 2);
+    for (int d = 2; d < rank; d++)
+        axes[d - 1] = d;
+    md_grad_give(g, 0, md_grad_norm_end(g, &r, md_grad_mul(g, dy, scale)));
+}
+
 const md_op md_op_instance_normalization = {
     .domain = "",
     .name = "InstanceNormalization",
@@ -63,4 +96,5 @@ const md_op md_op_instance_normalization = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_instancenorm,
+    .grad = grad,
 };

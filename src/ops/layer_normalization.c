@@ -1,4 +1,5 @@
 #include "ops/common/normalize.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -34,6 +35,11 @@ static md_status run(md_exec *x, md_error *err)
     return MD_OK;
 }
 
+static void grad(md_grad *g)
+{
+    md_normalize__grad(g, true);
+}
+
 const md_op md_op_layer_normalization = {
     .domain = "",
     .name = "LayerNormalization",
@@ -46,4 +52,5 @@ const md_op md_op_layer_normalization = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_layernorm,
+    .grad = grad,
 };

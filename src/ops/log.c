@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -16,6 +17,11 @@ static const md_unary unary = {
 
 MD_UNARY_FUNCTIONS
 
+static void grad(md_grad *g)
+{
+    md_grad_give(g, 0, md_grad_div(g, md_grad_of(g, 0), md_grad_in(g, 0)));
+}
+
 const md_op md_op_log = {
     .domain = "",
     .name = "Log",
@@ -28,4 +34,5 @@ const md_op md_op_log = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_unary,
+    .grad = grad,
 };

@@ -1,4 +1,5 @@
 #include "ops/common/softmax.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
@@ -10,6 +11,18 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
 static md_status run(md_exec *x, md_error *err)
 {
     return md_exec__single(x, md_softmax__infer, compute, err);
+}
+
+/* dx = dy - exp(y) * sum(dy), where the sum is that of a row. */
+static void grad(md_grad *g)
+{
+    md_part y = md_grad_out(g, 0), dy = md_grad_of(g, 0), sum;
+    int64_t axes[MD_RANK_MAX];
+    int n = md_softmax__axes(g, axes);
+
+    sum = md_grad_reduce(g, "ReduceSum", dy, axes, n, true);
+    sum = md_grad_mul(g, md_grad_1(g, "Exp", y), sum);
+    md_grad_give(g, 0, md_grad_sub(g, dy, sum));
 }
 
 const md_op md_op_log_softmax = {
@@ -24,4 +37,5 @@ const md_op md_op_log_softmax = {
     .infer = md_softmax__infer,
     .run = run,
     .fast = &md_fast_softmax,
+    .grad = grad,
 };

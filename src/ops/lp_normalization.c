@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "ops/common/util.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -83,6 +84,20 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+/* x / |x|, where a row of zeros stays one. */
+static void unfold(md_grad *g)
+{
+    int64_t p = md_node_attr_i(g->m.node, "p", 2);
+    int64_t axis = md_node_attr_i(g->m.node, "axis", -1);
+    md_part x = md_grad_in(g, 0), norm, zero = md_grad_num(g, x, 0);
+
+    norm =
+        md_grad_reduce(g, p == 1 ? "ReduceL1" : "ReduceL2", x, &axis, 1, true);
+    norm = md_grad_where(g, md_grad_2(g, "Equal", norm, zero),
+                         md_grad_num(g, x, 1), norm);
+    md_grad_result(g, 0, md_grad_div(g, x, norm));
+}
+
 const md_op md_op_lp_normalization = {
     .domain = "",
     .name = "LpNormalization",
@@ -94,4 +109,5 @@ const md_op md_op_lp_normalization = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_lpnorm,
+    .unfold = unfold,
 };

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "ops/common/pool.h"
+#include "ops/grad.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -44,6 +45,22 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+/* y^p is the sum of |x|^p: dx = sign(x) |x|^(p - 1) y^(1 - p) dy */
+static void grad(md_grad *g)
+{
+    double p = md_pool__p(g->m.node, g->m.opset);
+    md_part x = md_grad_in(g, 0), y = md_grad_out(g, 0), d, slope;
+    md_part zero = md_grad_num(g, x, 0);
+
+    d = md_grad_2(g, "Pow", y, md_grad_num(g, y, 1 - p));
+    d = md_grad_where(g, md_grad_2(g, "Equal", y, zero), zero, d);
+    d = md_pool__spread(g, md_grad_mul(g, md_grad_of(g, 0), d), x, true);
+    slope =
+        md_grad_2(g, "Pow", md_grad_1(g, "Abs", x), md_grad_num(g, x, p - 1));
+    slope = md_grad_mul(g, md_grad_1(g, "Sign", x), slope);
+    md_grad_give(g, 0, md_grad_mul(g, d, slope));
+}
+
 const md_op md_op_lp_pool = {
     .domain = "",
     .name = "LpPool",
@@ -55,4 +72,5 @@ const md_op md_op_lp_pool = {
     .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .grad = grad,
 };

@@ -1,4 +1,5 @@
 #include "ops/common/product.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 #define TYPES (MD_TYPES_FLOAT | MD_T(I32) | MD_T(I64) | MD_T(U32) | MD_T(U64))
@@ -82,6 +83,50 @@ static int64_t macs(const md_node *n, const md_shape *const *in,
     return md_matmul__macs(in[0], out[0]);
 }
 
+static md_part turned(md_grad *g, md_part p, int rank)
+{
+    int64_t perm[MD_RANK_MAX];
+
+    for (int d = 0; d < rank; d++)
+        perm[d] = d < rank - 2 ? d : 2 * rank - 3 - d;
+    return md_grad_transpose(g, p, perm, rank);
+}
+
+/* da = dy * b^T, db = a^T * dy, summed over the batch axes that were spread;
+ * a vector is a row in front, a column behind. */
+static void grad(md_grad *g)
+{
+    static const int64_t row = -2, column = -1;
+    md_part a = md_grad_in(g, 0), b = md_grad_in(g, 1), dy = md_grad_of(g, 0);
+    md_part like_a = a, like_b = b;
+    int rank_a = md_grad_rank(g, a), rank_b = md_grad_rank(g, b);
+
+    if (rank_b == 1) {
+        b = md_grad_unsqueeze(g, b, &column, 1);
+        dy = md_grad_unsqueeze(g, dy, &column, 1);
+        rank_b = 2;
+        like_b = b;
+    }
+    if (rank_a == 1) {
+        a = md_grad_unsqueeze(g, a, &row, 1);
+        dy = md_grad_unsqueeze(g, dy, &row, 1);
+        rank_a = 2;
+        like_a = a;
+    }
+    if (md_grad_wants(g, 0)) {
+        md_part d = md_grad_2(g, "MatMul", dy, turned(g, b, rank_b));
+
+        d = md_grad_sum_to(g, d, like_a);
+        md_grad_give(g, 0, md_grad_reshape(g, d, md_grad_in(g, 0)));
+    }
+    if (md_grad_wants(g, 1)) {
+        md_part d = md_grad_2(g, "MatMul", turned(g, a, rank_a), dy);
+
+        d = md_grad_sum_to(g, d, like_b);
+        md_grad_give(g, 1, md_grad_reshape(g, d, md_grad_in(g, 1)));
+    }
+}
+
 const md_op md_op_mat_mul = {
     .domain = "",
     .name = "MatMul",
@@ -95,4 +140,5 @@ const md_op md_op_mat_mul = {
     .macs = macs,
     .flags = MD_OP_WEIGHTS | MD_OP_SYMBOLIC,
     .fast = &md_fast_matmul,
+    .grad = grad,
 };

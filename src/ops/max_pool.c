@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "ops/common/pool.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -79,6 +80,21 @@ static md_status run(md_exec *x, md_error *err)
     return MD_OK;
 }
 
+/* To where each maximum was found, the first of those that are equal. */
+static void grad(md_grad *g)
+{
+    static const char *const keep[] = { "auto_pad",  "ceil_mode",
+                                        "dilations", "kernel_shape",
+                                        "pads",      "strides",
+                                        NULL };
+    md_part x = md_grad_in(g, 0), at;
+
+    at = MD_GRAD_STEP(g, .op = "MaxPool", .in = { x }, .n_in = 1, .n_out = 2,
+                      .keep = keep);
+    if (at != MD_PART_NONE)
+        md_grad_give(g, 0, md_grad_collect(g, md_grad_of(g, 0), at + 1, x));
+}
+
 const md_op md_op_max_pool = {
     .domain = "",
     .name = "MaxPool",
@@ -91,4 +107,5 @@ const md_op md_op_max_pool = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_pool,
+    .grad = grad,
 };

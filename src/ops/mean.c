@@ -1,4 +1,5 @@
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 
 static const md_binary binary = {
     .types = MD_TYPES_FLOAT,
@@ -26,6 +27,14 @@ static md_status run(md_exec *x, md_error *err)
     return md_variadic__run(x, &binary, infer, &(md_link){ &divide, &n }, err);
 }
 
+static void grad(md_grad *g)
+{
+    md_part d = md_grad_scale(g, md_grad_of(g, 0), 1.0 / g->m.node->n_in);
+
+    for (uint32_t i = 0; i < g->m.node->n_in; i++)
+        md_grad_give_sum(g, i, d);
+}
+
 const md_op md_op_mean = {
     .domain = "",
     .name = "Mean",
@@ -37,4 +46,5 @@ const md_op md_op_mean = {
     .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .grad = grad,
 };

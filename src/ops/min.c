@@ -1,6 +1,7 @@
 /* A NaN among the operands is the result. */
 #include "ops/common/data.h"
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static const md_binary binary = {
@@ -23,4 +24,5 @@ const md_op md_op_min = {
     .run = run,
     .data = md_data__min,
     .fast = &md_fast_binary,
+    .grad = md_grad_extreme,
 };

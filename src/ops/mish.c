@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -16,6 +17,15 @@ static const md_unary unary = {
 
 MD_UNARY_FUNCTIONS
 
+static void unfold(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0);
+
+    md_grad_result(
+        g, 0,
+        md_grad_mul(g, x, md_grad_1(g, "Tanh", md_grad_1(g, "Softplus", x))));
+}
+
 const md_op md_op_mish = {
     .domain = "",
     .name = "Mish",
@@ -28,4 +38,5 @@ const md_op md_op_mish = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_unary,
+    .unfold = unfold,
 };

@@ -4,6 +4,7 @@
 
 #include "ops/common/data.h"
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 
 MD_ROW(row_fmod, double, fmod(x, y))
 
@@ -50,6 +51,20 @@ static md_status run(md_exec *x, md_error *err)
     return md_binary__run(x, rule, infer, err);
 }
 
+/* a - b * n, where n is constant but for jumps; db = -dy * (a - y) / b. */
+static void grad(md_grad *g)
+{
+    md_part dy = md_grad_of(g, 0);
+
+    md_grad_give_sum(g, 0, dy);
+    if (md_grad_wants(g, 1)) {
+        md_part n = md_grad_sub(g, md_grad_out(g, 0), md_grad_in(g, 0));
+
+        n = md_grad_div(g, n, md_grad_in(g, 1));
+        md_grad_give_sum(g, 1, md_grad_mul(g, dy, n));
+    }
+}
+
 const md_op md_op_mod = {
     .domain = "",
     .name = "Mod",
@@ -62,4 +77,5 @@ const md_op md_op_mod = {
     .infer = infer,
     .run = run,
     .data = md_data__mod,
+    .grad = grad,
 };

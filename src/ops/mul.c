@@ -1,5 +1,6 @@
 #include "ops/common/data.h"
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static const md_binary binary = {
@@ -8,6 +9,18 @@ static const md_binary binary = {
 };
 
 MD_BINARY_FUNCTIONS
+
+static void grad(md_grad *g)
+{
+    md_part dy = md_grad_of(g, 0);
+
+    if (!md_grad_plain(g))
+        return;
+    if (md_grad_wants(g, 0))
+        md_grad_give_sum(g, 0, md_grad_mul(g, dy, md_grad_in(g, 1)));
+    if (md_grad_wants(g, 1))
+        md_grad_give_sum(g, 1, md_grad_mul(g, dy, md_grad_in(g, 0)));
+}
 
 const md_op md_op_mul = {
     .domain = "",
@@ -22,4 +35,5 @@ const md_op md_op_mul = {
     .run = run,
     .data = md_data__mul,
     .fast = &md_fast_binary,
+    .grad = grad,
 };

@@ -2,6 +2,7 @@
 
 #include "ops/common/data.h"
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -18,6 +19,11 @@ static const md_unary unary = {
 
 MD_UNARY_FUNCTIONS
 
+static void grad(md_grad *g)
+{
+    md_grad_give(g, 0, md_grad_1(g, "Neg", md_grad_of(g, 0)));
+}
+
 const md_op md_op_neg = {
     .domain = "",
     .name = "Neg",
@@ -31,4 +37,5 @@ const md_op md_op_neg = {
     .run = run,
     .data = md_data__neg,
     .fast = &md_fast_unary,
+    .grad = grad,
 };

@@ -1,5 +1,6 @@
 /* -input[label] times the label's weight, for log-probabilities. */
 #include "ops/common/loss.h"
+#include "ops/grad.h"
 
 static md_status run(md_exec *x, md_error *err)
 {
@@ -14,6 +15,11 @@ static md_status run(md_exec *x, md_error *err)
     return s;
 }
 
+static void unfold(md_grad *g)
+{
+    md_grad_result(g, 0, md_loss__steps(g, md_grad_in(g, 0)));
+}
+
 const md_op md_op_negative_log_likelihood_loss = {
     .domain = "",
     .name = "NegativeLogLikelihoodLoss",
@@ -24,4 +30,5 @@ const md_op md_op_negative_log_likelihood_loss = {
     .out_max = 1,
     .infer = md_loss__infer,
     .run = run,
+    .unfold = unfold,
 };

@@ -79,6 +79,7 @@ enum md_op_flags {
 
 struct md_fast;
 struct md_compose;
+struct md_grad;
 
 typedef struct md_op {
     const char *domain; /* "" is ai.onnx */
@@ -100,6 +101,11 @@ typedef struct md_op {
     const struct md_fast *fast; /* lower.h (optional) */
     /* The steps that it consists of: compose.h (optional). */
     md_status (*compose)(struct md_compose *m, md_error *err);
+    /* Its adjoint, or steps that have one, and the outputs (a bit each) that
+     * the rule reads though nobody else may: grad.h (optional). */
+    void (*grad)(struct md_grad *g);
+    void (*unfold)(struct md_grad *g);
+    uint32_t grad_needs;
 } md_op;
 
 /* The row for a node, or NULL.  `opset` is the imported version of domain. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ops/common/util.h"
+#include "ops/grad.h"
 
 enum pad_mode {
     PAD_CONSTANT,
@@ -337,6 +338,35 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+/* Constants around x: cut off again; what is x's own is added up. */
+static void grad(md_grad *g)
+{
+    const char *mode = md_node_attr_s(g->m.node, "mode", "constant");
+    md_part around = md_grad_in(g, 1), dy = md_grad_of(g, 0);
+    md_ints list;
+
+    if (strcmp(mode, "constant") != 0) {
+        md_grad_moved(g);
+        return;
+    }
+    if (g->m.opset < 11) {
+        const char *name = g->m.opset < 2 ? "paddings" : "pads";
+
+        if (md_infer__attr_ints(g->m.node, name, &list, NULL) != MD_OK)
+            md_grad_refuse(g, "%s", name);
+        around = md_grad_ints(g, list.v, list.n);
+    }
+    if (md_grad_wants(g, 2))
+        md_grad_refuse(g, "the number to pad with is no constant");
+    md_grad_give(
+        g, 0,
+        MD_GRAD_STEP(
+            g, .op = "Pad",
+            .in = { dy, md_grad_1(g, "Neg", around), MD_PART_NONE,
+                    g->m.opset < 18 ? MD_PART_NONE : md_grad_in(g, 3) },
+            .n_in = 4));
+}
+
 const md_op md_op_pad = {
     .domain = "",
     .name = "Pad",
@@ -348,4 +378,5 @@ const md_op md_op_pad = {
     .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .grad = grad,
 };

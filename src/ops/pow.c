@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 /* x to the y by squaring, wrapping. */
@@ -40,6 +41,31 @@ static const md_binary binary = {
 
 MD_BINARY_FUNCTIONS
 
+static void grad(md_grad *g)
+{
+    md_part a = md_grad_in(g, 0), dy = md_grad_of(g, 0);
+    md_part b = md_grad_cast(g, md_grad_in(g, 1), md_grad_type(g, a)->dtype);
+
+    if (!md_grad_plain(g))
+        return;
+    if (md_grad_wants(g, 0)) {
+        md_part less = md_grad_sub(g, b, md_grad_num(g, b, 1));
+
+        md_grad_give_sum(
+            g, 0,
+            md_grad_mul(g, dy,
+                        md_grad_mul(g, b, md_grad_2(g, "Pow", a, less))));
+    }
+    if (md_grad_wants(g, 1)) { /* log(a), which counts where a > 0 */
+        md_part above = md_grad_2(g, "Greater", a, md_grad_num(g, a, 0));
+        md_part log = md_grad_1(
+            g, "Log", md_grad_where(g, above, a, md_grad_num(g, a, 1)));
+
+        md_grad_give_sum(
+            g, 1, md_grad_mul(g, dy, md_grad_mul(g, md_grad_out(g, 0), log)));
+    }
+}
+
 const md_op md_op_pow = {
     .domain = "",
     .name = "Pow",
@@ -52,4 +78,5 @@ const md_op md_op_pow = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_binary,
+    .grad = grad,
 };

@@ -1,4 +1,5 @@
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static const md_binary binary = {
@@ -41,6 +42,22 @@ static md_status run(md_exec *x, md_error *err)
     return md_binary__run(x, &binary, infer, err);
 }
 
+static void grad(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0), dy = md_grad_of(g, 0);
+    md_part zero = md_grad_num(g, x, 0), below = md_grad_2(g, "Less", x, zero);
+
+    if (g->m.opset < 7)
+        md_grad_refuse(g, "opset %lld", (long long)g->m.opset);
+    if (md_grad_wants(g, 0))
+        md_grad_give(
+            g, 0,
+            md_grad_where(g, below, md_grad_mul(g, dy, md_grad_in(g, 1)), dy));
+    if (md_grad_wants(g, 1))
+        md_grad_give_sum(g, 1,
+                         md_grad_where(g, below, md_grad_mul(g, dy, x), zero));
+}
+
 const md_op md_op_prelu = {
     .domain = "",
     .name = "PRelu",
@@ -53,4 +70,5 @@ const md_op md_op_prelu = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_binary,
+    .grad = grad,
 };

@@ -1,5 +1,6 @@
 /* RandomUniform in the shape of the input. */
 #include "ops/common/random.h"
+#include "ops/grad.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -22,4 +23,5 @@ const md_op md_op_random_uniform_like = {
     .flags = MD_OP_IMPURE,
     .infer = infer,
     .run = run,
+    .grad = md_grad_zero,
 };

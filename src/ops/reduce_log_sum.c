@@ -1,4 +1,5 @@
 #include "ops/common/reduce.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static const md_reduction reduce = {
@@ -8,6 +9,14 @@ static const md_reduction reduce = {
 };
 
 MD_REDUCE_FUNCTIONS
+
+static void grad(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0), y, dy = md_grad_reduced(g, &y);
+
+    dy = md_grad_mul(g, dy, md_grad_1(g, "Exp", md_grad_1(g, "Neg", y)));
+    md_grad_give(g, 0, md_grad_expand(g, dy, x));
+}
 
 const md_op md_op_reduce_log_sum = {
     .domain = "",
@@ -21,4 +30,5 @@ const md_op md_op_reduce_log_sum = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_reduce,
+    .grad = grad,
 };

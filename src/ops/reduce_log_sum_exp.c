@@ -1,5 +1,6 @@
 /* log(sum(exp(x))), in an order that overflows only when the result does. */
 #include "ops/common/reduce.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static const md_reduction reduce = {
@@ -9,6 +10,14 @@ static const md_reduction reduce = {
 };
 
 MD_REDUCE_FUNCTIONS
+
+static void grad(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0), y, dy = md_grad_reduced(g, &y);
+
+    md_grad_give(g, 0,
+                 md_grad_mul(g, md_grad_1(g, "Exp", md_grad_sub(g, x, y)), dy));
+}
 
 const md_op md_op_reduce_log_sum_exp = {
     .domain = "",
@@ -22,4 +31,5 @@ const md_op md_op_reduce_log_sum_exp = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_reduce,
+    .grad = grad,
 };

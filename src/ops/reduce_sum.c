@@ -1,5 +1,6 @@
 #include "ops/common/data.h"
 #include "ops/common/reduce.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static const md_reduction reduce = {
@@ -10,6 +11,13 @@ static const md_reduction reduce = {
 };
 
 MD_REDUCE_FUNCTIONS
+
+static void grad(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0), dy = md_grad_reduced(g, NULL);
+
+    md_grad_give(g, 0, md_grad_expand(g, dy, x));
+}
 
 const md_op md_op_reduce_sum = {
     .domain = "",
@@ -24,4 +32,5 @@ const md_op md_op_reduce_sum = {
     .run = run,
     .data = md_data__reduce_sum,
     .fast = &md_fast_reduce,
+    .grad = grad,
 };

@@ -1,4 +1,5 @@
 #include "ops/common/reduce.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static const md_reduction reduce = {
@@ -9,6 +10,13 @@ static const md_reduction reduce = {
 };
 
 MD_REDUCE_FUNCTIONS
+
+static void grad(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0), dy = md_grad_reduced(g, NULL);
+
+    md_grad_give(g, 0, md_grad_mul(g, md_grad_scale(g, x, 2), dy));
+}
 
 const md_op md_op_reduce_sum_square = {
     .domain = "",
@@ -22,4 +30,5 @@ const md_op md_op_reduce_sum_square = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_reduce,
+    .grad = grad,
 };

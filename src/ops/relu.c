@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -17,6 +18,15 @@ static const md_unary unary = {
 
 MD_UNARY_FUNCTIONS
 
+static void grad(md_grad *g)
+{
+    md_part y = md_grad_out(g, 0), zero = md_grad_num(g, y, 0);
+
+    md_grad_give(g, 0,
+                 md_grad_where(g, md_grad_2(g, "Greater", y, zero),
+                               md_grad_of(g, 0), zero));
+}
+
 const md_op md_op_relu = {
     .domain = "",
     .name = "Relu",
@@ -29,4 +39,5 @@ const md_op md_op_relu = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_unary,
+    .grad = grad,
 };

@@ -2,6 +2,7 @@
  * is an attribute before opset 5, then an input. */
 #include "ops/common/data.h"
 #include "ops/common/view.h"
+#include "ops/grad.h"
 
 /* What the -1 stands for: all elements divided by those of the others. */
 static md_status take_rest(const md_infer *c, md_dim *out, md_dim all,
@@ -124,4 +125,5 @@ const md_op md_op_reshape = {
     .infer = infer,
     .run = run,
     .data = md_data__moves_0,
+    .grad = md_grad_reshaped,
 };

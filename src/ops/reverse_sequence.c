@@ -1,5 +1,6 @@
 /* The first sequence_lens[b] steps of each sequence b, backwards. */
 #include "ops/common/util.h"
+#include "ops/grad.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -69,4 +70,5 @@ const md_op md_op_reverse_sequence = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .grad = md_grad_moved,
 };

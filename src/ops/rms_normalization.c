@@ -1,4 +1,5 @@
 #include "ops/common/normalize.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -20,6 +21,11 @@ static md_status run(md_exec *x, md_error *err)
     return MD_OK;
 }
 
+static void grad(md_grad *g)
+{
+    md_normalize__grad(g, false);
+}
+
 const md_op md_op_rms_normalization = {
     .domain = "",
     .name = "RMSNormalization",
@@ -32,4 +38,5 @@ const md_op md_op_rms_normalization = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_layernorm,
+    .grad = grad,
 };

@@ -1,5 +1,6 @@
 /* x + bias below -lambd, x - bias above lambd, else 0. */
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -17,6 +18,18 @@ static const md_unary unary = {
 
 MD_UNARY_FUNCTIONS
 
+static void grad(md_grad *g)
+{
+    double lambd = md_node_attr_f(g->m.node, "lambd", 0.5f);
+    md_part x = md_grad_in(g, 0), outside;
+
+    outside = md_grad_2(g, "Greater", md_grad_1(g, "Abs", x),
+                        md_grad_num(g, x, lambd));
+    md_grad_give(
+        g, 0,
+        md_grad_where(g, outside, md_grad_of(g, 0), md_grad_num(g, x, 0)));
+}
+
 const md_op md_op_shrink = {
     .domain = "",
     .name = "Shrink",
@@ -29,4 +42,5 @@ const md_op md_op_shrink = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_unary,
+    .grad = grad,
 };

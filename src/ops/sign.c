@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -29,4 +30,5 @@ const md_op md_op_sign = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_unary,
+    .grad = md_grad_zero,
 };

@@ -1,6 +1,7 @@
 /* Bounds are attributes before opset 10, then inputs. */
 #include "ops/common/data.h"
 #include "ops/common/util.h"
+#include "ops/grad.h"
 
 typedef struct bounds {
     md_ints starts, ends, axes, steps;
@@ -203,4 +204,5 @@ const md_op md_op_slice = {
     .infer = infer,
     .run = run,
     .data = md_data__moves_0,
+    .grad = md_grad_moved,
 };

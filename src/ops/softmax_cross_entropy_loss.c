@@ -2,6 +2,7 @@
  * log(softmax(scores)) over axis 1. */
 #include "ops/common/loss.h"
 #include "ops/common/softmax.h"
+#include "ops/grad.h"
 
 static md_status run(md_exec *x, md_error *err)
 {
@@ -16,6 +17,16 @@ static md_status run(md_exec *x, md_error *err)
     return s;
 }
 
+static void unfold(md_grad *g)
+{
+    md_part log =
+        MD_GRAD_STEP(g, .op = "LogSoftmax", .in = { md_grad_in(g, 0) },
+                     .n_in = 1, .attr = { MD_GIVE_I("axis", 1) }, .n_attr = 1);
+
+    md_grad_result(g, 0, md_loss__steps(g, log));
+    md_grad_result(g, 1, log);
+}
+
 const md_op md_op_softmax_cross_entropy_loss = {
     .domain = "",
     .name = "SoftmaxCrossEntropyLoss",
@@ -26,4 +37,5 @@ const md_op md_op_softmax_cross_entropy_loss = {
     .out_max = 2,
     .infer = md_loss__infer,
     .run = run,
+    .unfold = unfold,
 };

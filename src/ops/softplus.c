@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -17,6 +18,13 @@ static const md_unary unary = {
 
 MD_UNARY_FUNCTIONS
 
+static void grad(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0);
+
+    md_grad_chain(g, md_grad_1(g, "Sigmoid", x));
+}
+
 const md_op md_op_softplus = {
     .domain = "",
     .name = "Softplus",
@@ -29,4 +37,5 @@ const md_op md_op_softplus = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_unary,
+    .grad = grad,
 };

@@ -1,5 +1,6 @@
 /* Blocks of pixels become blocks of channels. */
 #include "ops/common/util.h"
+#include "ops/grad.h"
 
 static md_status divide(const md_infer *c, md_dim *d, int64_t b, md_error *err)
 {
@@ -59,6 +60,16 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+static void grad(md_grad *g)
+{
+    static const char *const keep[] = { "blocksize", "mode", NULL };
+
+    md_grad_give(g, 0,
+                 MD_GRAD_STEP(g, .op = "DepthToSpace",
+                              .in = { md_grad_of(g, 0) }, .n_in = 1,
+                              .keep = keep));
+}
+
 const md_op md_op_space_to_depth = {
     .domain = "",
     .name = "SpaceToDepth",
@@ -69,4 +80,5 @@ const md_op md_op_space_to_depth = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .grad = grad,
 };

@@ -2,6 +2,7 @@
  * parts, the last one smaller if need be (opset 18). */
 #include "ops/common/data.h"
 #include "ops/common/util.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 /* Part i of n equal ones of a size that is not known yet. */
@@ -139,6 +140,32 @@ static md_status run(md_exec *x, md_error *err)
     return s;
 }
 
+/* The parts one behind the other, nine at a time. */
+static void grad(md_grad *g)
+{
+    const md_node *n = g->m.node;
+    md_compose_step s = { .op = "Concat",
+                          .attr = { MD_GIVE_I("axis",
+                                              md_node_attr_i(n, "axis", 0)) },
+                          .n_attr = 1 };
+
+    for (uint32_t i = 0; i < n->n_out; i++) {
+        md_part d = md_grad_of(g, i);
+
+        if (d == MD_PART_NONE && md_grad_out(g, i) == MD_PART_NONE) {
+            md_grad_refuse(g, "output %u is absent", i);
+            return;
+        }
+        if (s.n_in == MD_COMPOSE_INPUTS) {
+            s.in[0] = md_grad_step(g, &s);
+            s.n_in = 1;
+        }
+        s.in[s.n_in++] =
+            d == MD_PART_NONE ? md_grad_fill(g, md_grad_out(g, i), 0) : d;
+    }
+    md_grad_give(g, 0, md_grad_step(g, &s));
+}
+
 const md_op md_op_split = {
     .domain = "",
     .name = "Split",
@@ -152,4 +179,5 @@ const md_op md_op_split = {
     .run = run,
     .data = md_data__moves_0,
     .fast = &md_fast_split,
+    .grad = grad,
 };

@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -16,6 +17,13 @@ static const md_unary unary = {
 
 MD_UNARY_FUNCTIONS
 
+static void grad(md_grad *g)
+{
+    md_part y = md_grad_out(g, 0);
+
+    md_grad_chain(g, md_grad_div(g, md_grad_num(g, y, 0.5), y));
+}
+
 const md_op md_op_sqrt = {
     .domain = "",
     .name = "Sqrt",
@@ -28,4 +36,5 @@ const md_op md_op_sqrt = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_unary,
+    .grad = grad,
 };

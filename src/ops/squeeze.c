@@ -1,5 +1,6 @@
 #include "ops/common/data.h"
 #include "ops/common/view.h"
+#include "ops/grad.h"
 
 /* Axes that are known only while running: their number tells the rank.  As
  * many as there are dimensions are all of them. */
@@ -65,4 +66,5 @@ const md_op md_op_squeeze = {
     .infer = infer,
     .run = run,
     .data = md_data__moves_0,
+    .grad = md_grad_reshaped,
 };

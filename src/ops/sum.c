@@ -1,5 +1,6 @@
 #include "ops/common/data.h"
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 
 static const md_binary binary = {
     .types = MD_TYPES_FLOAT,
@@ -7,6 +8,12 @@ static const md_binary binary = {
 };
 
 MD_VARIADIC_FUNCTIONS
+
+static void grad(md_grad *g)
+{
+    for (uint32_t i = 0; i < g->m.node->n_in; i++)
+        md_grad_give_sum(g, i, md_grad_of(g, 0));
+}
 
 const md_op md_op_sum = {
     .domain = "",
@@ -20,4 +27,5 @@ const md_op md_op_sum = {
     .infer = infer,
     .run = run,
     .data = md_data__add,
+    .grad = grad,
 };

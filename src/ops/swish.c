@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -16,6 +17,16 @@ static const md_unary unary = {
 
 MD_UNARY_FUNCTIONS
 
+static void unfold(md_grad *g)
+{
+    double alpha = md_node_attr_f(g->m.node, "alpha", 1.0f);
+    md_part x = md_grad_in(g, 0);
+
+    md_grad_result(
+        g, 0,
+        md_grad_mul(g, x, md_grad_1(g, "Sigmoid", md_grad_scale(g, x, alpha))));
+}
+
 const md_op md_op_swish = {
     .domain = "",
     .name = "Swish",
@@ -28,4 +39,5 @@ const md_op md_op_swish = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_unary,
+    .unfold = unfold,
 };

@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -16,6 +17,14 @@ static const md_unary unary = {
 
 MD_UNARY_FUNCTIONS
 
+static void grad(md_grad *g)
+{
+    md_part y = md_grad_out(g, 0);
+
+    md_grad_chain(g,
+                  md_grad_sub(g, md_grad_num(g, y, 1), md_grad_mul(g, y, y)));
+}
+
 const md_op md_op_tanh = {
     .domain = "",
     .name = "Tanh",
@@ -28,4 +37,5 @@ const md_op md_op_tanh = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_unary,
+    .grad = grad,
 };

@@ -1,5 +1,6 @@
 /* Before opset 10 an experiment, which is the same. */
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static double apply(double x, const double *p)
@@ -15,6 +16,16 @@ static const md_unary unary = {
 
 MD_UNARY_FUNCTIONS
 
+static void grad(md_grad *g)
+{
+    double alpha = md_node_attr_f(g->m.node, "alpha", 1.0f);
+    md_part x = md_grad_in(g, 0), above;
+
+    above = md_grad_2(g, "Greater", x, md_grad_num(g, x, alpha));
+    md_grad_give(
+        g, 0, md_grad_where(g, above, md_grad_of(g, 0), md_grad_num(g, x, 0)));
+}
+
 const md_op md_op_thresholded_relu = {
     .domain = "",
     .name = "ThresholdedRelu",
@@ -27,4 +38,5 @@ const md_op md_op_thresholded_relu = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_unary,
+    .grad = grad,
 };

@@ -1,6 +1,7 @@
 /* Before opset 6: tiles and axis, two numbers of the input's type. */
 #include "ops/common/data.h"
 #include "ops/common/util.h"
+#include "ops/grad.h"
 
 /* One number, by which only its one axis is repeated. */
 static md_status old_repeats(const md_infer *c, md_ints *out, md_error *err)
@@ -152,4 +153,5 @@ const md_op md_op_tile = {
     .infer = infer,
     .run = run,
     .data = md_data__moves_0,
+    .grad = md_grad_moved,
 };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ops/common/util.h"
+#include "ops/grad.h"
 
 /* k, of an attribute or an input. */
 static md_status read_k(const md_infer *c, md_dims *k, md_error *err)
@@ -252,6 +253,21 @@ static md_status run(md_exec *x, md_error *err)
     return s;
 }
 
+static void grad(md_grad *g)
+{
+    int64_t axis = md_node_attr_i(g->m.node, "axis", -1);
+    md_part x = md_grad_in(g, 0);
+
+    if (md_grad_of(g, 0) != MD_PART_NONE)
+        md_grad_give(g, 0,
+                     MD_GRAD_STEP(g, .op = "ScatterElements",
+                                  .in = { md_grad_fill(g, x, 0),
+                                          md_grad_out(g, 1), md_grad_of(g, 0) },
+                                  .n_in = 3,
+                                  .attr = { MD_GIVE_I("axis", axis) },
+                                  .n_attr = 1));
+}
+
 const md_op md_op_top_k = {
     .domain = "",
     .name = "TopK",
@@ -263,4 +279,6 @@ const md_op md_op_top_k = {
     .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .grad = grad,
+    .grad_needs = 1u << 1,
 };

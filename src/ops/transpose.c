@@ -1,5 +1,6 @@
 #include "ops/common/data.h"
 #include "ops/common/util.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 /* perm, by default the reverse; MD_INVALID when it is not a permutation.  Here
@@ -63,6 +64,22 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+static void grad(md_grad *g)
+{
+    uint32_t n;
+    const int64_t *perm = md_node_attr_is(g->m.node, "perm", &n);
+    md_part dy = md_grad_of(g, 0);
+    int64_t back[MD_RANK_MAX] = { 0 };
+
+    if (!perm || n > MD_RANK_MAX) { /* reversed, so is the way back */
+        md_grad_give(g, 0, md_grad_1(g, "Transpose", dy));
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        back[perm[i] < 0 ? perm[i] + n : perm[i]] = i;
+    md_grad_give(g, 0, md_grad_transpose(g, dy, back, (int)n));
+}
+
 const md_op md_op_transpose = {
     .domain = "",
     .name = "Transpose",
@@ -76,4 +93,5 @@ const md_op md_op_transpose = {
     .run = run,
     .data = md_data__moves_0,
     .fast = &md_fast_transpose,
+    .grad = grad,
 };

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "ops/common/util.h"
+#include "ops/grad.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -75,6 +76,16 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+static void grad(md_grad *g)
+{
+    static const char *const keep[] = { "upper", NULL };
+
+    md_grad_give(g, 0,
+                 MD_GRAD_STEP(g, .op = "Trilu",
+                              .in = { md_grad_of(g, 0), md_grad_in(g, 1) },
+                              .n_in = 2, .keep = keep));
+}
+
 const md_op md_op_trilu = {
     .domain = "",
     .name = "Trilu",
@@ -85,4 +96,5 @@ const md_op md_op_trilu = {
     .out_max = 1,
     .infer = infer,
     .run = run,
+    .grad = grad,
 };

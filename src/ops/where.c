@@ -3,6 +3,7 @@
 
 #include "ops/common/data.h"
 #include "ops/common/elementwise.h"
+#include "ops/grad.h"
 
 /* Types of whole bytes. */
 #define TYPES                                                                  \
@@ -87,6 +88,17 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+static void grad(md_grad *g)
+{
+    md_part which = md_grad_in(g, 0), dy = md_grad_of(g, 0);
+    md_part zero = md_grad_num(g, dy, 0);
+
+    if (md_grad_wants(g, 1))
+        md_grad_give_sum(g, 1, md_grad_where(g, which, dy, zero));
+    if (md_grad_wants(g, 2))
+        md_grad_give_sum(g, 2, md_grad_where(g, which, zero, dy));
+}
+
 const md_op md_op_where = {
     .domain = "",
     .name = "Where",
@@ -99,4 +111,5 @@ const md_op md_op_where = {
     .infer = infer,
     .run = run,
     .data = md_data__moves_1_2,
+    .grad = grad,
 };

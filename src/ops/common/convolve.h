@@ -6,6 +6,7 @@
 #define MD_OPS_COMMON_CONVOLVE_H
 
 #include "ops/common/window.h"
+#include "ops/grad.h"
 
 /* Sizes of one convolution; spatial axes widened to three. */
 typedef struct md_convolve {
@@ -35,5 +36,10 @@ void md_convolve__i32(const md_convolve *v, int32_t *y, const int32_t *x,
 
 /* Multiply-accumulates. */
 int64_t md_convolve__macs(const md_shape *w, const md_shape *out);
+
+/* The adjoints of Conv and ConvTranspose, as the other one and as convolutions
+ * of the batch (convolve_grad.c). */
+void md_convolve__grad(md_grad *g);
+void md_deconvolve__grad(md_grad *g);
 
 #endif

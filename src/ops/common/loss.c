@@ -119,3 +119,53 @@ md_status md_loss__run(md_exec *x, md_tensor **out, md_loss_fn *fn,
                           how == MEAN ? all.loss / all.weight : all.loss);
     return MD_OK;
 }
+
+/* Labels that count, where others are 0; *counts tells which (NONE: all). */
+static md_part counting(md_grad *g, md_part *counts)
+{
+    const md_attr *ignore = md_node_attr(g->m.node, "ignore_index");
+    md_part labels = md_grad_in(g, 1), others;
+
+    *counts = MD_PART_NONE;
+    if (!ignore)
+        return labels;
+    others = md_grad_2(g, "Equal", labels,
+                       md_grad_num(g, labels, (double)ignore->v.i));
+    *counts = md_grad_1(g, "Not", others);
+    return md_grad_where(g, others, md_grad_num(g, labels, 0), labels);
+}
+
+md_part md_loss__steps(md_grad *g, md_part scores)
+{
+    static const int64_t one = 1;
+    const char *how = md_node_attr_s(g->m.node, "reduction", "mean");
+    md_part counts, labels = counting(g, &counts), weight = md_grad_in(g, 2);
+    md_part loss;
+
+    loss =
+        MD_GRAD_STEP(g, .op = "GatherElements",
+                     .in = { scores, md_grad_unsqueeze(g, labels, &one, 1) },
+                     .n_in = 2, .attr = { MD_GIVE_I("axis", 1) }, .n_attr = 1);
+    loss = md_grad_1(g, "Neg", md_grad_squeeze(g, loss, &one, 1));
+    if (weight != MD_PART_NONE)
+        weight = md_grad_2(g, "Gather", weight, labels);
+    if (counts != MD_PART_NONE) {
+        counts = md_grad_cast(g, counts, md_grad_type(g, scores)->dtype);
+        weight =
+            weight == MD_PART_NONE ? counts : md_grad_mul(g, weight, counts);
+    }
+    if (weight != MD_PART_NONE)
+        loss = md_grad_mul(g, loss, weight);
+    if (strcmp(how, "none") == 0)
+        return loss;
+    if (strcmp(how, "mean") == 0 && weight == MD_PART_NONE)
+        return MD_GRAD_STEP(g, .op = "ReduceMean", .in = { loss }, .n_in = 1,
+                            .attr = { MD_GIVE_I("keepdims", 0) }, .n_attr = 1);
+    loss = MD_GRAD_STEP(g, .op = "ReduceSum", .in = { loss }, .n_in = 1,
+                        .attr = { MD_GIVE_I("keepdims", 0) }, .n_attr = 1);
+    if (strcmp(how, "sum") == 0)
+        return loss;
+    weight = MD_GRAD_STEP(g, .op = "ReduceSum", .in = { weight }, .n_in = 1,
+                          .attr = { MD_GIVE_I("keepdims", 0) }, .n_attr = 1);
+    return md_grad_div(g, loss, weight);
+}

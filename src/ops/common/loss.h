@@ -7,6 +7,7 @@
 #define MD_OPS_COMMON_LOSS_H
 
 #include "ops/common/util.h"
+#include "ops/grad.h"
 
 /* Output 0 is the loss, shaped as the labels or reduced to a scalar; output
  * 1, if the node has it, is shaped as the scores. */
@@ -20,5 +21,8 @@ typedef void md_loss_fn(double *v, int64_t n);
  * label that is no class and not ignore_index. */
 md_status md_loss__run(md_exec *x, md_tensor **out, md_loss_fn *fn,
                        md_arena *ar, md_error *err);
+
+/* Output 0 from the scores of which one is taken for each label, in steps. */
+md_part md_loss__steps(md_grad *g, md_part scores);
 
 #endif

@@ -84,3 +84,33 @@ void md_normalize__rows(md_exec *x, md_tensor **out, int axis,
         }
     }
 }
+
+void md_normalize__grad(md_grad *g, bool centered)
+{
+    const md_node *node = g->m.node;
+    md_part x = md_grad_in(g, 0), dy = md_grad_of(g, 0);
+    int64_t axes[MD_RANK_MAX];
+    md_grad_norm r = { .axes = axes,
+                       .epsilon = md_node_attr_f(node, "epsilon", 1e-5f),
+                       .centered = centered };
+    int rank = md_grad_rank(g, x), axis;
+
+    if (dy == MD_PART_NONE || md_grad_of(g, 1) != MD_PART_NONE ||
+        md_grad_of(g, 2) != MD_PART_NONE ||
+        md_axis_normalize(&axis, md_node_attr_i(node, "axis", -1), rank,
+                          NULL) != MD_OK) {
+        md_grad_refuse(g, "through mean or deviation, or axis of rank %d",
+                       rank);
+        return;
+    }
+    for (int d = axis; d < rank; d++)
+        axes[r.n_axes++] = d;
+    md_grad_norm_begin(g, &r, x);
+    if (md_grad_wants(g, 1))
+        md_grad_give_sum(g, 1, md_grad_mul(g, dy, r.n));
+    md_grad_give_sum(g, 2, dy);
+    if (md_grad_wants(g, 0))
+        md_grad_give(
+            g, 0,
+            md_grad_norm_end(g, &r, md_grad_mul(g, dy, md_grad_in(g, 1))));
+}

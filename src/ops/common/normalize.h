@@ -3,6 +3,7 @@
 #define MD_OPS_COMMON_NORMALIZE_H
 
 #include "ops/common/util.h"
+#include "ops/grad.h"
 
 /* Mean and 1 / sqrt(variance + epsilon) of n elements of t from `from` on;
  * with root_mean_square the mean is 0. */
@@ -20,5 +21,8 @@ void md_normalize__rows(md_exec *x, md_tensor **out, int axis,
 
 /* The type checks that LayerNormalization and RMSNormalization share. */
 md_status md_normalize__infer_rows(const md_infer *c, int *axis, md_error *err);
+
+/* Their adjoint; `centered`: LayerNormalization. */
+void md_normalize__grad(md_grad *g, bool centered);
 
 #endif

@@ -140,3 +140,15 @@ void md_pool__average(const md_pool_plan *p, const md_tensor *in,
         emit(ctx, i, n > 0.0 ? sum / n : 0.0);
     }
 }
+
+md_part md_pool__spread(md_grad *g, md_part dy, md_part x, bool sum)
+{
+    static const char *const keep[] = {
+        "auto_pad", "ceil_mode", "dilations",         "kernel_shape",
+        "pads",     "strides",   "count_include_pad", NULL
+    };
+
+    return MD_GRAD_STEP(
+        g, .domain = "modeld", .op = "PoolSpread", .in = { dy, x }, .n_in = 2,
+        .attr = { MD_GIVE_I("sum", sum) }, .n_attr = 1, .keep = keep);
+}

@@ -3,6 +3,7 @@
 #define MD_OPS_COMMON_POOL_H
 
 #include "ops/common/window.h"
+#include "ops/grad.h"
 
 /* Output 0 (and 1, of type `second`, if there is one) for windows over input
  * 0. */
@@ -46,5 +47,9 @@ bool md_pool__next(const md_pool_plan *p, const md_span *s,
 typedef void md_pool_emit(void *ctx, int64_t i, double mean);
 void md_pool__average(const md_pool_plan *p, const md_tensor *in,
                       bool count_pad, md_pool_emit *emit, void *ctx);
+
+/* The adjoint of AveragePool with the node's windows over x; of their sums
+ * instead where `sum`. */
+md_part md_pool__spread(md_grad *g, md_part dy, md_part x, bool sum);
 
 #endif

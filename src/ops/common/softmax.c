@@ -90,3 +90,16 @@ md_status md_softmax__run(md_exec *x, md_tensor *out, md_softmax_fn *fn,
     }
     return MD_OK;
 }
+
+int md_softmax__axes(md_grad *g, int64_t axes[MD_RANK_MAX])
+{
+    int rank = md_grad_rank(g, md_grad_in(g, 0)), axis, n = 0;
+
+    if (find_axis(&axis, g->m.node, g->m.opset, rank, NULL) != MD_OK) {
+        md_grad_refuse(g, "the axis is none of rank %d", rank);
+        return 0;
+    }
+    for (int d = axis; d < rank && (n == 0 || g->m.opset < 13); d++)
+        axes[n++] = d;
+    return n;
+}
