@@ -7,6 +7,7 @@
 #include "base/size.h"
 #include "engine/body.h"
 #include "engine/exec.h"
+#include "engine/gradient.h"
 #include "engine/pass.h"
 #include "engine/program.h"
 
@@ -460,6 +461,7 @@ md_status md_session__compile(md_session *s, md_error *err)
     MD_TRY(resolve(s, err));
     MD_TRY(md_model_close(s->model, err));
     MD_TRY(md_body__make_sessions(s, s->graph, err));
+    MD_TRY(md_gradient_expand(s->model, err));
     MD_TRY(md_session__align(s, err));
     MD_TRY(md_pass__drop_unused(s->graph, err));
     MD_TRY(md_session__propagate(s, true, err));

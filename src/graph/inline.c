@@ -245,6 +245,50 @@ static md_status copy_graphs(inliner *in, md_attr *a, const scope *s, int depth,
     return MD_OK;
 }
 
+/* Gradient names values of its graph in its attributes. */
+static bool names_values(const md_node *n, const md_attr *a)
+{
+    return strcmp(n->op, "Gradient") == 0 &&
+           strcmp(n->domain, "ai.onnx.preview.training") == 0 &&
+           (a->type == MD_ATTR_STRING || a->type == MD_ATTR_STRINGS);
+}
+
+static md_status map_name(const scope *s, md_str *name, md_error *err)
+{
+    const md_value *v = NULL;
+
+    for (uint32_t i = 0; i < s->from->n_values && !v; i++) {
+        const char *p = s->from->values[i].name;
+
+        if (strlen(p) == name->n && memcmp(p, name->p, name->n) == 0)
+            v = md_graph_value(s->to, s->map[i]);
+    }
+    if (!v)
+        return md_fail(err, MD_INVALID,
+                       "function '%s': nothing produces '%.*s', which a "
+                       "Gradient names",
+                       s->function->name, (int)name->n, name->p);
+    *name = (md_str){ v->name, strlen(v->name) };
+    return MD_OK;
+}
+
+static md_status map_names(const scope *s, md_attr *a, md_error *err)
+{
+    md_str *list;
+
+    if (a->type == MD_ATTR_STRING)
+        return map_name(s, &a->v.s, err);
+    list = md_arena_calloc(&s->to->model->arena, a->n + 1u, sizeof(*list));
+    if (!list)
+        return md_fail_nomem(err, a->n * sizeof(*list));
+    for (uint32_t i = 0; i < a->n; i++) {
+        list[i] = a->v.ss[i];
+        MD_TRY(map_name(s, &list[i], err));
+    }
+    a->v.ss = list;
+    return MD_OK;
+}
+
 static md_status copy_attr(inliner *in, md_node *n, const scope *s,
                            const md_attr *from, int depth, md_error *err)
 {
@@ -268,6 +312,8 @@ static md_status copy_attr(inliner *in, md_node *n, const scope *s,
     } else if (md_attr_graphs(&a, &graphs) > 0) {
         MD_TRY(copy_graphs(in, &a, s, depth, err));
     }
+    if (names_values(n, &a))
+        MD_TRY(map_names(s, &a, err));
     return md_node_add_attr(s->to, n, &a, err);
 }
 

@@ -45,6 +45,6 @@ def test_rows_are_sorted_and_used():
     assert names == sorted(names)
     used = {name for s in schemas() for name in s.attributes}
     # Those of com.microsoft and of previews: whoever reads one names it.
-    code = "".join(p.read_text() for p in LIST.parent.rglob("*.c"))
+    code = "".join(p.read_text() for p in LIST.parents[1].rglob("*.c"))
     used |= set(re.findall(r'"(\w+)"', code))
     assert set(names) <= used

@@ -1,5 +1,4 @@
-"""Every operator of the standard is there, in every version, or has its
-reason here."""
+"""Every operator of the standard is there, in every version."""
 import pathlib
 import re
 
@@ -12,12 +11,6 @@ ROW = re.compile(r"^\| ([\w.]+) \| (\w+) \| (\d+)(?: to (\d+)| and later)? \|",
                  re.M)
 DOMAINS = ("", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training")
 
-# What is not there, by operator.
-REASONS = {
-    "Gradient": "differentiates the rest of the model, which is for training",
-}
-
-
 def ours():
     """Versions by domain and operator."""
     out = {}
@@ -28,19 +21,14 @@ def ours():
     return out
 
 
-def test_each_schema_has_an_operator_or_a_reason():
+def test_each_schema_has_an_operator():
     rows = ours()
     missing = []
     for s in defs.get_all_schemas_with_history():
-        if s.deprecated or s.name in REASONS:
+        if s.deprecated:
             continue
         assert s.domain in DOMAINS, f"{s.domain}: a domain that nobody knows"
         if not any(a <= s.since_version <= b
                    for a, b in rows.get((s.domain, s.name), [])):
             missing.append((s.domain, s.name, s.since_version))
     assert missing == []
-
-
-def test_reasons_are_of_operators_that_exist():
-    names = {s.name for s in defs.get_all_schemas_with_history()}
-    assert set(REASONS) <= names

@@ -100,7 +100,8 @@ static void test_node_cases__golden(void **state)
     assert_int_equal(n_failed, 0);
 }
 
-/* Models of opset 6 and 9, as PyTorch and converters wrote them. */
+/* Models of opset 6 and 9, as PyTorch and converters wrote them, light ones,
+ * and those of more than one operator. */
 static void test_node_cases__suites(void **state)
 {
     static const struct {
@@ -110,6 +111,7 @@ static void test_node_cases__suites(void **state)
         { DATA "/pytorch-operator", 35 },
         { DATA "/pytorch-converted", 82 },
         { DATA "/light", 9 },
+        { DATA "/simple", 23 },
     };
 
     (void)state;

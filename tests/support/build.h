@@ -4,7 +4,8 @@
 
 #include "graph/graph.h"
 
-/* A model that imports ai.onnx `opset` and com.microsoft 1. */
+/* A model that imports ai.onnx `opset`, com.microsoft 1 and
+ * ai.onnx.preview.training 1. */
 md_model *md_build_model(int64_t opset);
 
 /* A float32 input; a negative dim is the symbol "batch". */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
+#include "engine/gradient.h"
 #include "formats/onnx.h"
 #include "ops/eval.h"
 #include "support/build.h"
@@ -273,6 +274,7 @@ void net_expect(md_tensor *want, const char *text, const md_tensor *in)
 
     for (uint32_t i = 0; i < m->graph->n_inputs; i++)
         p[i] = &in[i];
+    assert_md_ok(md_gradient_expand(m, &err), &err);
     assert_md_ok(
         md_graph_eval(want, m->graph, p, md_alloc_default(), NULL, &err), &err);
     md_model_free(m);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/gradient.h"
 #include "engine/session.h"
 #include "formats/onnx.h"
 #include "formats/tensor_pb.h"
@@ -102,6 +103,7 @@ static md_status run_all(run *r)
     snprintf(path, sizeof(path), "%s/model.onnx", r->folder);
     MD_TRY(md_onnx_load(&r->model, path, md_alloc_default(), &r->err));
     MD_TRY(md_model_inline(r->model, &r->err));
+    MD_TRY(md_gradient_expand(r->model, &r->err));
     if (r->model->graph->n_inputs > VALUES_MAX ||
         r->model->graph->n_outputs > VALUES_MAX)
         return md_fail(&r->err, MD_UNSUPPORTED, "too many values");

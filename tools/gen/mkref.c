@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/metrics.h"
 #include "ops/common/util.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 #include "ops/op.h"
 #include "serve/route.h"
@@ -180,8 +181,12 @@ static void write_remarks(FILE *f, const md_op *op)
         fprintf(f, "%s%s", comma, rows[i].text);
         comma = ", ";
     }
-    if (op->data)
+    if (op->data) {
         fprintf(f, "%scontents followed", comma);
+        comma = ", ";
+    }
+    if (md_grad_known(op))
+        fprintf(f, "%sdifferentiable", comma);
 }
 
 static void write_versions(FILE *f, const md_op *o)
@@ -231,7 +236,8 @@ static void write_operators(FILE *f)
         "- **planned by symbols**: its shapes are expressions over the sizes "
         "of the model's inputs, and are not inferred again for new ones. "
         "**contents followed**: so are elements of small integer "
-        "tensors.\n\n"
+        "tensors.\n"
+        "- **differentiable**: Gradient goes through it.\n\n"
         "| domain | operator | versions | inputs | types | kernels | cases | "
         "remarks |\n"
         "| --- | --- | --- | --- | --- | --- | ---: | --- |\n",
