@@ -447,6 +447,20 @@ def products():
     yield Case("MatMulInteger", "MatMulInteger",
                [ints(255, 128, 512, dtype=np.uint8),
                 Const(ints(127, 512, 512, dtype=np.int8))])
+    image = ints(255, 1, 64, 28, 28, dtype=np.uint8)
+    zero = np.array(120, np.uint8)
+    codes = Const(ints(255, 64, 64, 3, 3, dtype=np.uint8))
+    yield Case("ConvInteger 3x3", "ConvInteger",
+               [image, codes, zero, Const(np.uint8(128))], pads=[1] * 4)
+    yield Case("ConvInteger 3x3 zero point", "ConvInteger",
+               [image, codes, zero, Const(np.uint8(99))], pads=[1] * 4)
+    yield Case("ConvInteger depthwise", "ConvInteger",
+               [image, Const(ints(255, 64, 1, 3, 3, dtype=np.uint8)), zero,
+                Const(np.uint8(99))], pads=[1] * 4, group=64)
+    yield Case("ConvInteger 1-D", "ConvInteger",
+               [ints(255, 1, 64, 400, dtype=np.uint8),
+                Const(ints(255, 64, 64, 3, dtype=np.uint8)), zero,
+                Const(np.uint8(128))], pads=[1] * 2)
 
 
 def transformers():
@@ -509,6 +523,22 @@ def transformers():
     params = [codes, Const(np.float32(scale)), Const(np.int8(0))]
     yield Case("DynamicQuantizeMatMul", "DynamicQuantizeMatMul",
                [x, *params], domain=MS)
+    yield Case("DynamicQuantizeMatMul zero points", "DynamicQuantizeMatMul",
+               [x, Const(ints(255, 768, 768, dtype=np.uint8)),
+                Const(np.full(768, scale, np.float32)),
+                Const(ints(255, 768, dtype=np.uint8)), row], domain=MS)
+    yield Case("DynamicQuantizeMatMul vector", "DynamicQuantizeMatMul",
+               [f32(1, 1, 768), *params], domain=MS)
+    for steps, batch, units in ((1, 1, 128), (64, 1, 128), (32, 1, 512)):
+        gates = [Const(ints(255, 1, units, 4 * units, dtype=np.int8,
+                            low=-127)) for _ in range(2)]
+        small = [Const(np.full(1, 1 / 1024, np.float32)),
+                 Const(np.zeros(1, np.int8))]
+        yield Case(f"DynamicQuantizeLSTM {steps} x {units}",
+                   "DynamicQuantizeLSTM",
+                   [f32(steps, batch, units), *gates,
+                    Const(f32(1, 8 * units)), None, None, None, None, *small,
+                    *small], n_out=3, domain=MS, hidden_size=units)
     yield Case("MatMulIntegerToFloat", "MatMulIntegerToFloat",
                [ints(255, 1, 128, 768, dtype=np.uint8), codes,
                 np.array(scale, np.float32), Const(np.float32(scale)),

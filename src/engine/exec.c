@@ -98,7 +98,7 @@ static void apply_fused(const md_node *n, const md_tensor *residual,
     int64_t channels;
 
     assert(out->dtype == MD_DTYPE_F32);
-    if (strcmp(n->op, "Conv") == 0)
+    if (strncmp(n->op, "Conv", 4) == 0) /* Conv, ConvIntegerToFloat */
         axis = 1;
     inner = md_shape_span(&out->shape, axis + 1, out->shape.rank);
     channels = out->shape.dim[axis];

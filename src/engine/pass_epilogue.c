@@ -1,6 +1,7 @@
 /*
- * Into Conv, Gemm and MatMul by constant weights goes what follows them on
- * the only path: bias, residual, activation.  The node takes over the place
+ * Into Conv, Gemm and MatMul by constant weights, and what scales integer
+ * products to floats, goes what follows them on the only path: bias,
+ * residual, activation.  The node takes over the place
  * of what it swallows in the values, not in the order: a residual must be
  * computed before the node that adds it.
  */
@@ -16,26 +17,59 @@ typedef struct fuser {
     md_node **user;     /* by value id: its last user */
 } fuser;
 
-/* FusedMatMul and TransposeMatMul are what onnxruntime makes of a MatMul. */
-static bool is_matmul(const md_node *n)
+/* The operators that take something up. */
+typedef enum kind {
+    KIND_NONE,
+    KIND_CONV,
+    KIND_GEMM,
+    KIND_MATMUL
+} kind;
+
+static const struct {
+    const char *domain, *op;
+    kind kind;
+    md_dtype weights; /* 8 bits of any kind for U8 */
+    uint32_t n_in;    /* its own inputs, which stay where they are */
+    uint32_t bias;    /* one of these that must be absent for a bias; 0 */
+} hosts[] = {
+    { "", "Conv", KIND_CONV, MD_DTYPE_F32, 3, 0 },
+    { "", "Gemm", KIND_GEMM, MD_DTYPE_F32, 3, 0 },
+    { "", "MatMul", KIND_MATMUL, MD_DTYPE_F32, 2, 0 },
+    /* What onnxruntime makes of a MatMul. */
+    { "com.microsoft", "FusedMatMul", KIND_MATMUL, MD_DTYPE_F32, 2, 0 },
+    { "com.microsoft", "TransposeMatMul", KIND_MATMUL, MD_DTYPE_F32, 2, 0 },
+    { "com.microsoft", "MatMulIntegerToFloat", KIND_MATMUL, MD_DTYPE_U8, 7, 6 },
+    { "com.microsoft", "DynamicQuantizeMatMul", KIND_MATMUL, MD_DTYPE_U8, 5,
+      4 },
+    { "modeld", "ConvIntegerToFloat", KIND_CONV, MD_DTYPE_U8, 6, 0 },
+};
+
+/* Which row n is; MD_COUNT(hosts): none. */
+static size_t host_of(const md_node *n)
 {
-    if (strcmp(n->domain, "com.microsoft") == 0)
-        return strcmp(n->op, "FusedMatMul") == 0 ||
-               strcmp(n->op, "TransposeMatMul") == 0;
-    return !n->domain[0] && strcmp(n->op, "MatMul") == 0;
+    size_t i = 0;
+
+    while (i < MD_COUNT(hosts) && (strcmp(n->op, hosts[i].op) != 0 ||
+                                   strcmp(n->domain, hosts[i].domain) != 0))
+        i++;
+    return i;
 }
 
 static bool is_host(const md_graph *g, const md_node *n)
 {
+    const size_t h = host_of(n);
     const md_tensor *w;
 
-    if (!is_matmul(n) && (n->domain[0] || (strcmp(n->op, "Conv") != 0 &&
-                                           strcmp(n->op, "Gemm") != 0)))
+    if (h == MD_COUNT(hosts))
         return false;
     w = g->values[n->in[1]].cdata;
-    return w && w->dtype == MD_DTYPE_F32 &&
-           g->values[n->out[0]].type.dtype == MD_DTYPE_F32 &&
-           (!is_matmul(n) || w->shape.rank == 2);
+    if (!w || g->values[n->out[0]].type.dtype != MD_DTYPE_F32)
+        return false;
+    if (hosts[h].weights == MD_DTYPE_U8
+            ? w->dtype != MD_DTYPE_U8 && w->dtype != MD_DTYPE_I8
+            : w->dtype != hosts[h].weights)
+        return false;
+    return hosts[h].kind != KIND_MATMUL || w->shape.rank == 2;
 }
 
 static bool same_type(const md_type *a, const md_type *b)
@@ -101,19 +135,33 @@ static bool activation(const md_graph *g, const md_node *n, md_fused *f)
     return true;
 }
 
-/* A constant that adds one number per column of `host`'s output. */
+/* The axis of the channels of a convolution of codes, which takes a bias that
+ * way only: float ones have an input for it; else the last axis. */
+static int bias_axis(const md_node *host, int rank)
+{
+    return hosts[host_of(host)].kind == KIND_CONV ? 1 : rank - 1;
+}
+
+/* A constant that adds one number per column (channel) of `host`'s output. */
 static const float *column_bias(const md_graph *g, md_value_id id,
                                 const md_node *host, int64_t *n)
 {
     const md_tensor *t = g->values[id].cdata;
     const md_type *y = &g->values[host->out[0]].type;
+    const uint32_t own = hosts[host_of(host)].bias;
+    int axis, at;
 
     if (!t || t->dtype != MD_DTYPE_F32 || strcmp(host->op, "Conv") == 0 ||
         !y->has_rank || y->rank < 1 || t->shape.rank < 1 ||
-        t->shape.rank > y->rank)
+        t->shape.rank > y->rank ||
+        (own > 0 && own < host->n_in && host->in[own] != MD_VALUE_NONE))
         return NULL;
-    *n = t->shape.dim[t->shape.rank - 1];
-    if (md_tensor_n(t) != *n || !md_dim_equal(y->dim[y->rank - 1], MD_DIM(*n)))
+    axis = bias_axis(host, y->rank);
+    at = axis - (y->rank - t->shape.rank);
+    if (at < 0)
+        return NULL;
+    *n = t->shape.dim[at];
+    if (md_tensor_n(t) != *n || !md_dim_equal(y->dim[axis], MD_DIM(*n)))
         return NULL;
     return t->data;
 }
@@ -127,6 +175,7 @@ static md_status take_add(fuser *fu, md_node *host, const md_node *n,
     md_value_id other = n->in[0] == y ? n->in[1] : n->in[0];
     int64_t n_bias = 0;
     const float *bias;
+    uint32_t own;
 
     *taken = false;
     if (other == y || md_node_attr(n, "axis")) /* as before opset 7 */
@@ -150,9 +199,9 @@ static md_status take_add(fuser *fu, md_node *host, const md_node *n,
         return MD_OK;
     f->residual = other;
     *taken = true;
-    /* Conv and Gemm keep slot 2 for their own bias. */
-    if (!is_matmul(host) && host->n_in < 3)
-        MD_TRY(md_node_set_input(g, host, 2, MD_VALUE_NONE, err));
+    own = hosts[host_of(host)].n_in;
+    if (host->n_in < own)
+        MD_TRY(md_node_set_input(g, host, own - 1, MD_VALUE_NONE, err));
     return md_node_set_input(g, host, host->n_in, other, err);
 }
 

@@ -2,7 +2,10 @@
  * com.microsoft's DynamicQuantizeLSTM: LSTM whose weights are 8-bit codes,
  * [directions, n, 4 * hidden], with one scale and zero point for a direction
  * or one for a column.  The input and each hidden state, before they meet the
- * weights, are rounded to the 256 codes that span them.
+ * weights, are rounded to the 256 codes that span them.  The hidden states of
+ * a batch are rounded each by itself, so that neither the others nor the
+ * threads change a result; onnxruntime takes those together that one of its
+ * threads computes.
  */
 #include "ops/common/quantize.h"
 #include "ops/common/recurrent.h"

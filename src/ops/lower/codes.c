@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/attr.h"
 #include "base/size.h"
 #include "ops/lower/range.h"
 
@@ -31,6 +32,27 @@ int32_t md_codes__zero(const void *zero, int64_t n_zero, bool is_signed,
         i = 0;
     return is_signed ? ((const int8_t *)zero)[i]
                      : ((const uint8_t *)zero)[i] - 128;
+}
+
+uint32_t md_codes__sum(const uint8_t *q, int64_t n, bool is_signed)
+{
+    enum {
+        LANES = 16
+    };
+    const uint8_t flip = is_signed ? 0x80 : 0;
+    const int64_t whole = n / LANES * LANES;
+    uint32_t lane[LANES] = { 0 }, sum = 0;
+
+    for (int64_t i = 0; i < whole; i += LANES) {
+        MD_SIMD
+        for (int j = 0; j < LANES; j++)
+            lane[j] += q[i + j] ^ flip;
+    }
+    for (int64_t i = whole; i < n; i++)
+        sum += q[i] ^ flip;
+    for (int j = 0; j < LANES; j++)
+        sum += lane[j];
+    return sum - (is_signed ? 128 * (uint32_t)n : 0);
 }
 
 /* --- constant matrices ------------------------------------------------- */
@@ -173,7 +195,6 @@ static void quantize_row(const md_codes *c, const md_codes_product *p,
     const float *a = p->a + i * p->lda;
     uint8_t *q = t->q + i * c->k_padded;
     md_qparam param = { .q_max = 255 };
-    uint32_t sum = 0;
 
     if (p->given) {
         param = *p->given;
@@ -191,9 +212,8 @@ static void quantize_row(const md_codes *c, const md_codes_product *p,
     t->row[0][i] = -param.zero;
     if (!c->zero)
         return;
-    for (int64_t j = 0; j < c->k; j++)
-        sum += q[j];
-    t->row[1][i] = (int32_t)((uint32_t)c->k * (uint32_t)param.zero - sum);
+    t->row[1][i] = (int32_t)((uint32_t)c->k * (uint32_t)param.zero -
+                             md_codes__sum(q, c->k, false));
 }
 
 void md_codes__multiply(const md_codes *c, const md_codes_product *p,

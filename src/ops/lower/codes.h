@@ -27,6 +27,9 @@ void md_codes__pack(int8_t *packed, int32_t *columns,
 int32_t md_codes__zero(const void *zero, int64_t n_zero, bool is_signed,
                        int64_t i);
 
+/* The sum of n codes, modulo 2^32. */
+uint32_t md_codes__sum(const uint8_t *q, int64_t n, bool is_signed);
+
 /*
  * Constant matrices [n_matrices][k][n] that floats are multiplied by, after
  * being quantized to the 256 codes that span them.

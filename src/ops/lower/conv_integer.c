@@ -1,31 +1,37 @@
 /*
- * ConvInteger with constant weights by gemm_s8, exact modulo 2^32.
+ * ConvInteger, and modeld's ConvIntegerToFloat, with constant weights by
+ * gemm_s8, exact modulo 2^32.
  *
  * The image is first brought into pixels of all channels, as unsigned bytes.
  * A chunk unfolds the windows of some output positions into rows of
  * [tap][channel], padding with the zero point, multiplies them by the weights
- * of a group and writes the sums as channels.  The zero point of x is in the
- * start values; uint8 weights are moved by -128, and what their zero point
- * lacks then is taken from the sums: bz * sum (x - xz).
+ * of a group and writes the sums, or what they are scaled to, as channels.
+ * The zero point of x is in the start values, those of the weights are terms
+ * of the last step (codes.h).
+ *
+ * One filter for each channel: conv_integer_depth.c.
  */
 #include <string.h>
 
 #include "base/size.h"
-#include "kernels/gemm_s8.h"
+#include "kernels/turn.h"
 #include "ops/common/convolve.h"
-#include "ops/lower/common.h"
+#include "ops/lower/codes.h"
+#include "ops/lower/conv_codes.h"
 
 enum {
     ROWS_SIZE = 1 << 17, /* bytes of unfolded rows that stay in L2 */
-    ROWS_MAX = 128,      /* of a chunk */
-    TILE = 32            /* pixels of a transposing copy */
+    ROWS_MAX = 128       /* of a chunk */
 };
 
 typedef struct state {
     const md_gemm_s8_kernel *kernel;
     const md_requant_s8_kernel *requant;
     bool x_signed, w_signed;
-    bool has_w_zero;
+    bool has_w_zero; /* other than the middle */
+    bool scales;     /* to float32 */
+    const md_unary_f32_kernel *unary;
+    const md_turn_kernel *turn;
     int64_t k, k_padded; /* bytes of a window, as unfolded */
     int64_t og, width;   /* channels of a group, up to whole blocks */
     int64_t group_size;  /* bytes of its packed weights */
@@ -39,6 +45,9 @@ typedef struct args {
     int64_t step, n_blocks; /* positions of a chunk, chunks of a group */
     int64_t n_copies;       /* chunks that copy an image */
     size_t start_at;        /* of start values, behind the images */
+    size_t zero_at;         /* of zero points of the weights */
+    size_t turned_at;       /* in a chunk's memory, behind rows and sums: */
+    size_t sums_at;
 } args;
 
 static void release(void *p, const md_alloc *alloc)
@@ -87,21 +96,12 @@ static md_status pack(state *s, md_lower *lo, md_error *err)
                                  .stride_n = s->k,
                                  .stride_k = 1 };
 
-        md_gemm_s8_pack(s->packed + g * s->group_size, s->kernel, &b, 0, s->og);
-        /* the start values for a zero point of -1 */
-        md_gemm_s8_start(s->columns + g * s->width,
-                         s->packed + g * s->group_size, s->og, s->k_padded,
-                         NULL, -1, false);
+        md_codes__pack(s->packed + g * s->group_size, s->columns + g * s->width,
+                       s->kernel, &b);
     }
     md_free(lo->alloc, ordered);
     lo->packed[1] = true;
     return MD_OK;
-}
-
-static bool is_q8(const md_lower *lo, uint32_t i)
-{
-    return md_lower__is(lo, i, MD_DTYPE_U8, -1) ||
-           md_lower__is(lo, i, MD_DTYPE_I8, -1);
 }
 
 static md_status lower(md_lower *lo, md_error *err)
@@ -109,14 +109,20 @@ static md_status lower(md_lower *lo, md_error *err)
     const md_tensor *w = lo->cin[1];
     state *s;
 
-    if (!is_q8(lo, 0) || !w)
-        return md_fail(err, MD_UNSUPPORTED, "needs constant weights");
+    MD_TRY(md_conv_codes__check(lo, err));
+    if (md_conv_codes__is_depthwise(lo)) {
+        lo->fast = &md_fast_conv_integer_depth;
+        return lo->fast->lower(lo, err);
+    }
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->kernel = md_gemm_s8_select(lo->cpu);
     s->requant = md_requant_s8_select(lo->cpu);
     s->x_signed = lo->in[0]->dtype == MD_DTYPE_I8;
     s->w_signed = w->dtype == MD_DTYPE_I8;
-    s->has_w_zero = lo->node->n_in > 3 && lo->in[3];
+    s->has_w_zero = !md_conv_codes__is_central(lo);
+    s->scales = md_conv_codes__scales(lo->node);
+    s->turn = md_turn_select(lo->cpu);
+    s->unary = md_unary_f32_select(lo->cpu);
     s->k = md_shape_span(&w->shape, 1, w->shape.rank);
     s->k_padded = md_gemm_s8_packed_k(s->kernel, s->k);
     s->og = w->shape.dim[0] / md_node_attr_i(lo->node, "group", 1);
@@ -134,23 +140,35 @@ static int64_t whole_rows(const state *s, int64_t n)
     return md_div_up(n, s->kernel->row_unit) * s->kernel->row_unit;
 }
 
+static bool take(size_t *at, size_t *end, size_t n, size_t size)
+{
+    size_t bytes;
+
+    *at = *end;
+    return md_mul_size(&bytes, n, size) &&
+           md_add_size(&bytes, bytes, MD_CACHE_LINE) &&
+           md_add_size(end, *end, bytes) &&
+           (*end &= ~(size_t)(MD_CACHE_LINE - 1), true);
+}
+
 static md_status set_memory(md_step *st, args *a, md_error *err)
 {
     const state *s = st->state;
-    const int64_t rows = whole_rows(s, a->step);
-    size_t image, start, sums, total;
+    const size_t rows = (size_t)whole_rows(s, a->step);
+    const size_t og = (size_t)s->og * sizeof(int32_t);
+    const size_t width = (size_t)(a->v.group * s->width);
+    size_t at;
 
-    if (!md_mul_size(&image, (size_t)(a->v.n * a->v.c), (size_t)a->in) ||
-        !md_add_size(&image, image, MD_CACHE_LINE) ||
-        !md_mul_size(&start, (size_t)(a->v.group * s->width),
-                     sizeof(int32_t)) ||
-        !md_add_size(&total, image, start) ||
-        !md_mul_size(&sums, (size_t)rows,
-                     (size_t)s->k_padded + (size_t)s->og * sizeof(int32_t)))
+    st->shared_size = st->scratch_size = 0;
+    if (!take(&at, &st->shared_size, (size_t)(a->v.n * a->v.c),
+              (size_t)a->in) ||
+        !take(&a->start_at, &st->shared_size, width, sizeof(int32_t)) ||
+        !take(&a->zero_at, &st->shared_size, s->has_w_zero ? width : 0,
+              sizeof(int32_t)) ||
+        !take(&at, &st->scratch_size, rows, (size_t)s->k_padded) ||
+        !take(&a->sums_at, &st->scratch_size, rows, og) ||
+        !take(&a->turned_at, &st->scratch_size, rows, og))
         return md_fail_nomem(err, SIZE_MAX);
-    a->start_at = image & ~(size_t)(MD_CACHE_LINE - 1);
-    st->shared_size = total;
-    st->scratch_size = sums + MD_CACHE_LINE;
     return MD_OK;
 }
 
@@ -193,14 +211,28 @@ static uint8_t x_zero(const md_step *st)
     return (uint8_t)((z ? *z : 0) ^ (s->x_signed ? 0x80 : 0));
 }
 
+static int32_t *ints_at(const md_step *st, size_t at)
+{
+    return (int32_t *)((char *)st->shared + at);
+}
+
 static void set_start(const md_step *st)
 {
     const state *s = st->state;
     const args *a = st->args;
-    int32_t *start = (int32_t *)((char *)st->shared + a->start_at);
+    int32_t *start = ints_at(st, a->start_at), *zero = ints_at(st, a->zero_at);
+    const void *z = st->node->n_in > 3 ? st->in[3] : NULL;
+    const int64_t n_zero = z ? md_shape_n(&st->in_shape[3]) : 1;
 
     for (int64_t j = 0; j < a->v.group * s->width; j++)
         start[j] = (int32_t) - ((uint32_t)x_zero(st) * (uint32_t)s->columns[j]);
+    for (int64_t j = 0; j < a->v.group * s->width && s->has_w_zero; j++) {
+        const int64_t o = j / s->width * s->og + j % s->width;
+
+        zero[j] = j % s->width < s->og
+                      ? md_codes__zero(z, n_zero, s->w_signed, o)
+                      : 0;
+    }
 }
 
 /* Image n as [pixel][channel], unsigned. */
@@ -208,19 +240,19 @@ static void copy_image(const md_step *st, int64_t n)
 {
     const state *s = st->state;
     const args *a = st->args;
-    const int64_t c = a->v.c;
-    const uint8_t flip = s->x_signed ? 0x80 : 0;
-    const uint8_t *x = (const uint8_t *)st->in[0] + n * c * a->in;
-    uint8_t *to = (uint8_t *)st->shared + n * c * a->in;
+    const int64_t size = a->v.c * a->in;
+    uint8_t *to = (uint8_t *)st->shared + n * size;
+    md_turn_args t = { .x = (const uint8_t *)st->in[0] + n * size,
+                       .y_stride = a->v.c,
+                       .x_stride = a->in,
+                       .rows = a->in,
+                       .columns = a->v.c,
+                       .size = 1 };
 
-    for (int64_t p0 = 0; p0 < a->in; p0 += TILE) {
-        const int64_t p1 = md_min_i64(p0 + TILE, a->in);
-
-        for (int64_t i = 0; i < c; i++) {
-            for (int64_t p = p0; p < p1; p++)
-                to[p * c + i] = x[i * a->in + p] ^ flip;
-        }
-    }
+    t.y = to;
+    s->turn->run(&t);
+    for (int64_t i = 0; i < size && s->x_signed; i++)
+        to[i] ^= 0x80;
 }
 
 /* One tap row: kernel[2] windows pixels along the last axis, of which those
@@ -273,40 +305,30 @@ static void unfold(uint8_t *to, const md_step *st, const uint8_t *image,
     memset(end, 0, (size_t)(s->k_padded - s->k)); /* meets zero weights */
 }
 
-static uint32_t w_zero(const md_step *st, int64_t o)
-{
-    const state *s = st->state;
-    const uint32_t middle = s->w_signed ? 0 : 128;
-    const void *z = s->has_w_zero ? st->in[3] : NULL;
-
-    if (!z)
-        return 0 - middle;
-    if (md_shape_n(&st->in_shape[3]) == 1)
-        o = 0;
-    return (s->w_signed ? (uint32_t)((const int8_t *)z)[o]
-                        : (uint32_t)((const uint8_t *)z)[o]) -
-           middle;
-}
-
-/* Sums [n][og] of positions as channels y[og][out], corrected. */
-static void store(const md_step *st, uint32_t *y, const uint32_t *sums,
-                  const uint8_t *rows, int64_t n, int64_t first)
+/* Sums [n][og] of positions become channels y[og][out], from `at` on. */
+static void store(const md_step *st, int64_t at, const int32_t *sums,
+                  int32_t *turned, int64_t n, int64_t first)
 {
     const state *s = st->state;
     const args *a = st->args;
-    uint32_t inside[ROWS_MAX];
 
-    for (int64_t i = 0; i < n; i++) {
-        inside[i] = 0;
-        for (int64_t k = 0; k < s->k; k++)
-            inside[i] += rows[i * s->k_padded + k];
-        inside[i] -= (uint32_t)s->k * x_zero(st);
-    }
-    for (int64_t o = 0; o < s->og; o++, y += a->out) {
-        const uint32_t zero = w_zero(st, first + o);
+    s->turn->run(&(md_turn_args){ .y = turned,
+                                  .x = sums,
+                                  .y_stride = n,
+                                  .x_stride = s->og,
+                                  .rows = s->og,
+                                  .columns = n,
+                                  .size = sizeof(*sums) });
+    for (int64_t o = 0; o < s->og; o++, at += a->out, turned += n) {
+        const md_conv_codes_param param =
+            s->scales ? md_conv_codes__param(st, first + o)
+                      : (md_conv_codes_param){ 0, 0 };
 
-        for (int64_t i = 0; i < n; i++)
-            y[i] = sums[i * s->og + o] - zero * inside[i];
+        if (s->scales)
+            md_conv_codes__finish(st, s->unary, at, turned, n, &param);
+        else
+            memcpy((int32_t *)st->out[0] + at, turned,
+                   (size_t)n * sizeof(*turned));
     }
 }
 
@@ -320,6 +342,8 @@ static void multiply(const md_step *st, int64_t chunk, void *scratch)
     const int64_t count = md_min_i64(a->step, a->out - p0);
     const uint8_t *image = (const uint8_t *)st->shared + n * a->v.c * a->in +
                            group * (a->v.c / a->v.group);
+    int32_t *sums = (int32_t *)((char *)scratch + a->sums_at);
+    int32_t inside[ROWS_MAX] = { 0 };
     uint8_t *rows = scratch;
     md_gemm_s8_args g = {
         .kernel = s->kernel,
@@ -330,23 +354,28 @@ static void multiply(const md_step *st, int64_t chunk, void *scratch)
         .a = rows,
         .lda = s->k_padded,
         .b = s->packed + group * s->group_size,
-        .start =
-            (int32_t *)((char *)st->shared + a->start_at) + group * s->width,
+        .start = ints_at(st, a->start_at) + group * s->width,
+        .c = sums,
         .ldc = s->og,
         .rq = { .out = MD_QOUT_S32 },
     };
 
-    g.c =
-        rows + md_div_up(whole_rows(s, a->step) * s->k_padded, MD_CACHE_LINE) *
-                   MD_CACHE_LINE;
     for (int64_t i = 0; i < count; i++)
         unfold(rows + i * s->k_padded, st, image, p0 + i);
     memset(rows + count * s->k_padded, 0,
            (size_t)((g.m - count) * s->k_padded));
+    if (s->has_w_zero) {
+        for (int64_t i = 0; i < count; i++)
+            inside[i] =
+                (int32_t)((uint32_t)s->k * x_zero(st) -
+                          md_codes__sum(rows + i * s->k_padded, s->k, false));
+        g.row[0] = inside;
+        g.rq.column[0] = ints_at(st, a->zero_at) + group * s->width;
+    }
     for (int64_t i = 0; i < md_gemm_s8_n_chunks(&g); i++)
         md_gemm_s8_run(&g, i, NULL);
-    store(st, (uint32_t *)st->out[0] + at * s->og * a->out + p0, g.c, rows,
-          count, group * s->og);
+    store(st, at * s->og * a->out + p0, sums,
+          (int32_t *)((char *)scratch + a->turned_at), count, group * s->og);
 }
 
 static void run(const md_step *st, int64_t chunk, void *scratch)
@@ -359,4 +388,5 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
         copy_image(st, chunk - 1);
 }
 
-const md_fast md_fast_conv_integer = { lower, plan, run, release, NULL };
+const md_fast md_fast_conv_integer = { lower, plan, run, release,
+                                       md_lower__residual_input };

@@ -2,29 +2,25 @@
  * MatMulInteger and what scales its sums (MatMulIntegerToFloat and
  * DynamicQuantizeMatMul of com.microsoft) by gemm_s8, exact modulo 2^32.
  *
- * gemm_s8 takes int8 on the right without a zero point: uint8 is moved by
- * -128, and what a zero point of B then lacks is taken from the sums:
- *     sum (a - az)(b - bz) = sum (a - az) b - bz * sum (a - az)
- * The first term's az is in the start values, unless every row has its own.
+ * The zero point of A is in the start values, unless every row has its own;
+ * that one and the zero points of B are terms of the last step (codes.h), as
+ * are scales, bias, residual and activation.
  *
  * Stages: the range of A, where A is to be quantized; A, B as far as they are
- * no constants, and start values; products; what is to be corrected or
- * scaled after them.
+ * no constants, and start values; sums of the rows of A, where B has zero
+ * points; products.
  */
 #include <assert.h>
 #include <string.h>
 
 #include "base/size.h"
-#include "kernels/gemm_s8.h"
-#include "kernels/quantize.h"
 #include "ops/common/product.h"
-#include "ops/common/quantize.h"
-#include "ops/lower/common.h"
+#include "ops/lower/codes.h"
 #include "ops/lower/range.h"
 
 enum {
     NONE = -1,
-    ROWS = 32 /* of a chunk that corrects */
+    ROWS = 32 /* of a chunk that adds them up */
 };
 
 /* Where an operator keeps its operands; NONE: it has no such one. */
@@ -38,18 +34,21 @@ typedef struct state {
     const md_requant_s8_kernel *requant;
     const md_quantize_kernel *quantize;
     const md_reduce_f32_kernel *reduce;
+    const md_finish_f32_kernel *finish;
     const places *at;
     bool scales; /* to float32 */
     bool a_signed, b_signed;
-    bool corrects;  /* B may have a zero point, or A one for each row */
-    int64_t k, n;   /* of a constant B */
-    int8_t *packed; /* NULL: packed in every run */
+    bool has_a_rows; /* A may have a zero point for each row */
+    bool has_b_zero; /* B may have one other than the middle */
+    int64_t k, n;    /* of a constant B */
+    int8_t *packed;  /* NULL: packed in every run */
     int32_t *columns;
 } state;
 
 /* Parts of the shared memory, in bytes. */
 typedef struct parts {
     size_t ranges, a, packed, start, columns, mult, bias, size;
+    size_t row[MD_REQUANT_TERMS], zero; /* zero points: of rows, of columns */
 } parts;
 
 typedef struct args {
@@ -139,14 +138,10 @@ static void pack(const state *s, int8_t *packed, int32_t *columns,
     };
 
     if (!s->b_signed) {
-        for (int64_t i = 0; i < k * n; i++)
-            flipped[i] = (int8_t)(b[i] ^ 0x80);
+        md_codes__as_s8(flipped, b, k * n, false);
         from.b = flipped;
     }
-    md_gemm_s8_pack(packed, s->kernel, &from, 0, n);
-    /* the start values for a zero point of -1 */
-    md_gemm_s8_start(columns, packed, n, md_gemm_s8_packed_k(s->kernel, k),
-                     NULL, -1, false);
+    md_codes__pack(packed, columns, s->kernel, &from);
 }
 
 static md_status pack_constant(state *s, md_lower *lo, md_error *err)
@@ -203,7 +198,9 @@ static md_status lower(md_lower *lo, md_error *err)
     s->reduce = md_reduce_f32_select(lo->cpu);
     s->a_signed = lo->in[0]->dtype == MD_DTYPE_I8;
     s->b_signed = lo->in[1]->dtype == MD_DTYPE_I8;
-    s->corrects = !is_central(lo, s) || !is_single(lo, at->a_zero);
+    s->finish = md_finish_f32_select(lo->cpu);
+    s->has_b_zero = !is_central(lo, s);
+    s->has_a_rows = !is_single(lo, at->a_zero);
     lo->kernel = s->kernel->name;
     return pack_constant(s, lo, err);
 }
@@ -213,18 +210,17 @@ static md_status lower(md_lower *lo, md_error *err)
 /* The product of one matrix, without addresses. */
 static md_gemm_s8_args product(const state *s, const args *a)
 {
-    const bool floats = s->scales && !s->corrects;
-
-    return (
-        md_gemm_s8_args){ .kernel = s->kernel,
-                          .requant = s->requant,
-                          .m = a->mm.one.m,
-                          .n = a->mm.one.n,
-                          .k = a->mm.one.k,
-                          .lda = a->mm.one.k,
-                          .a_signed = s->a_signed,
-                          .ldc = a->mm.one.n,
-                          .rq = { .out = floats ? MD_QOUT_F32 : MD_QOUT_S32 } };
+    return (md_gemm_s8_args){
+        .kernel = s->kernel,
+        .requant = s->requant,
+        .m = a->mm.one.m,
+        .n = a->mm.one.n,
+        .k = a->mm.one.k,
+        .lda = a->mm.one.k,
+        .a_signed = s->a_signed,
+        .ldc = a->mm.one.n,
+        .rq = { .out = s->scales ? MD_QOUT_F32 : MD_QOUT_S32 },
+    };
 }
 
 static bool take(size_t *at, size_t *end, size_t n, size_t size)
@@ -241,6 +237,7 @@ static bool take(size_t *at, size_t *end, size_t n, size_t size)
 static bool set_parts(const state *s, args *a, int64_t a_size)
 {
     const size_t n_b = (size_t)a->n_b, width = (size_t)a->width;
+    const size_t rows = (size_t)(a->mm.n_batch * a->mm.one.m);
     const size_t flipped =
         s->b_signed ? 0 : (size_t)(a->mm.one.k * a->mm.one.n);
     parts *p = &a->at;
@@ -252,23 +249,58 @@ static bool set_parts(const state *s, args *a, int64_t a_size)
            take(&p->columns, &end, n_b * width, sizeof(int32_t)) &&
            take(&p->packed, &end, n_b, a->b_size + flipped) &&
            take(&p->mult, &end, width, sizeof(float)) &&
-           take(&p->bias, &end, width, sizeof(float)) && (p->size = end, true);
+           take(&p->bias, &end, width, sizeof(float)) &&
+           take(&p->row[0], &end, s->has_a_rows ? rows : 0, sizeof(int32_t)) &&
+           take(&p->row[1], &end, s->has_b_zero ? rows : 0, sizeof(int32_t)) &&
+           take(&p->zero, &end, s->has_b_zero ? width : 0, sizeof(int32_t)) &&
+           (p->size = end, true);
 }
 
-/* Chunks of each stage; those without any are left out. */
+typedef enum stage {
+    RANGE,
+    PREPARE,
+    SUMS,
+    PRODUCTS,
+    N_STAGES
+} stage;
+
+static bool has_stage(const state *s, stage i)
+{
+    if (i == RANGE)
+        return s->at->quantizes;
+    return i != SUMS || s->has_b_zero || s->has_a_rows;
+}
+
+/* A phase for each stage that there is. */
 static void set_stages(md_step *st, const args *a)
 {
     const state *s = st->state;
-    const int64_t rows = a->mm.n_batch * a->mm.one.m;
-    const int64_t n[] = { s->at->quantizes ? a->n_parts : 0,
-                          1 + a->n_b + (s->at->quantizes ? a->n_parts : 0),
-                          a->mm.n_batch * a->n_pieces,
-                          s->corrects ? md_div_up(rows, ROWS) : 0 };
-    const int first = n[0] ? 0 : 1;
+    const int64_t n[N_STAGES] = { a->n_parts,
+                                  1 + a->n_b +
+                                      (s->at->quantizes ? a->n_parts : 0),
+                                  md_div_up(a->mm.n_batch * a->mm.one.m, ROWS),
+                                  a->mm.n_batch * a->n_pieces };
+    int phase = 0;
 
-    st->n_chunks = n[first];
-    for (int i = first + 1; i < 4; i++)
-        st->n_more[i - first - 1] = n[i];
+    for (stage i = RANGE; i < N_STAGES; i++) {
+        if (!has_stage(s, i))
+            continue;
+        if (phase == 0)
+            st->n_chunks = n[i];
+        else
+            st->n_more[phase - 1] = n[i];
+        phase++;
+    }
+}
+
+static stage stage_of(const md_step *st)
+{
+    stage i = RANGE;
+
+    for (int phase = st->phase;; i++) {
+        if (has_stage(st->state, i) && phase-- == 0)
+            return i;
+    }
 }
 
 static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
@@ -328,11 +360,12 @@ static int32_t zero_at(const md_step *st, int in, int64_t i)
                                            : ((const uint8_t *)z)[i];
 }
 
+/* Each row of A has a zero point of its own. */
 static bool zero_per_row(const md_step *st)
 {
     const state *s = st->state;
 
-    return input(st, s->at->a_zero) &&
+    return s->has_a_rows && input(st, s->at->a_zero) &&
            md_shape_n(&st->in_shape[s->at->a_zero]) != 1;
 }
 
@@ -361,6 +394,24 @@ static float scale_at(const md_step *st, int64_t j)
     return v[md_shape_n(&st->in_shape[s->at->b_scale]) == 1 ? 0 : j];
 }
 
+static const float *bias_of(const md_step *st)
+{
+    const state *s = st->state;
+    const float *own = input(st, s->at->bias);
+
+    return own || !st->fused ? own : st->fused->bias;
+}
+
+/* The zero point of column j of B, as packed. */
+static int32_t b_zero(const md_step *st, int64_t j)
+{
+    const state *s = st->state;
+    const void *z = input(st, s->at->b_zero);
+
+    return md_codes__zero(z, z ? md_shape_n(&st->in_shape[s->at->b_zero]) : 1,
+                          s->b_signed, j);
+}
+
 /* What the products read beside the matrices. */
 static void set_columns(const md_step *st)
 {
@@ -368,11 +419,14 @@ static void set_columns(const md_step *st)
     const args *a = st->args;
     float *mult = part_of(st, a->at.mult), *bias = part_of(st, a->at.bias);
     int32_t *start = part_of(st, a->at.start);
-    const float *given = input(st, s->at->bias);
+    int32_t *zeros = part_of(st, a->at.zero);
+    const float *given = bias_of(st);
     float scale;
     int32_t zero;
 
     a_params(st, &scale, &zero);
+    for (int64_t j = 0; j < a->width && s->has_b_zero; j++)
+        zeros[j] = j < a->mm.one.n ? b_zero(st, j) : 0;
     for (int64_t j = 0; j < a->width && s->packed; j++)
         start[j] = (int32_t) - (((uint32_t)zero + (s->a_signed ? 128 : 0)) *
                                 (uint32_t)s->columns[j]);
@@ -457,6 +511,7 @@ static void multiply(const md_step *st, int64_t chunk, void *scratch)
     const int64_t i = chunk / a->n_pieces;
     md_gemm_s8_args g = product(s, a);
     int64_t at, b = meet(a, i, &at);
+    int terms = 0;
 
     g.a = left(st) + at;
     g.b = s->packed ? s->packed
@@ -465,56 +520,46 @@ static void multiply(const md_step *st, int64_t chunk, void *scratch)
     g.start = (const int32_t *)part_of(st, a->at.start) + b * a->width;
     g.c = (char *)st->out[0] + i * g.m * g.n * md_qout_size(g.rq.out);
     g.rq.mult = part_of(st, a->at.mult);
-    g.rq.bias = part_of(st, a->at.bias);
-    if (input(st, s->at->bias) == NULL)
-        g.rq.bias = NULL;
+    g.rq.bias = bias_of(st) ? part_of(st, a->at.bias) : NULL;
+    if (zero_per_row(st)) {
+        g.rq.column[terms] = columns_of(st, b);
+        g.row[terms++] = (const int32_t *)part_of(st, a->at.row[0]) + i * g.m;
+    }
+    if (s->has_b_zero) {
+        g.rq.column[terms] = part_of(st, a->at.zero);
+        g.row[terms++] = (const int32_t *)part_of(st, a->at.row[1]) + i * g.m;
+    }
+    g.ep = md_step__epilogue(st, NULL);
+    if (g.ep.residual)
+        g.ep.residual += i * g.m * g.n;
+    g.last = g.ep.act != MD_ACT_NONE ? s->finish : NULL;
     md_gemm_s8_run(&g, chunk % a->n_pieces, scratch);
 }
 
-/* Row `row` of all: what zero points take away, then the scales. */
-static void correct(const md_step *st, int64_t row)
+/* What row `row` of all is multiplied by in its terms: its own zero point,
+ * and the sum of what is above it. */
+static void set_row(const md_step *st, int64_t row)
 {
     const state *s = st->state;
     const args *a = st->args;
-    const int64_t n = a->mm.one.n, k = a->mm.one.k, i = row / a->mm.one.m;
-    const uint32_t middle = s->b_signed ? 0 : 128;
-    int64_t at, b = meet(a, i, &at);
-    const int32_t *columns = columns_of(st, b);
-    const uint8_t *q = left(st) + at + row % a->mm.one.m * k;
-    const float *mult = part_of(st, a->at.mult);
-    const float *bias = input(st, s->at->bias);
-    char *out = (char *)st->out[0] + row * n * 4;
-    uint32_t sum = 0, own = 0;
+    const int64_t k = a->mm.one.k, i = row / a->mm.one.m;
+    int64_t at;
+    uint32_t sum;
     float scale;
     int32_t zero;
 
     a_params(st, &scale, &zero);
     if (zero_per_row(st)) {
-        own = (uint32_t)zero_at(st, s->at->a_zero,
-                                row % md_shape_n(&st->in_shape[s->at->a_zero]));
-        zero = (int32_t)own;
+        zero = zero_at(st, s->at->a_zero,
+                       row % md_shape_n(&st->in_shape[s->at->a_zero]));
+        ((int32_t *)part_of(st, a->at.row[0]))[row] = -zero;
     }
-    for (int64_t j = 0; j < k; j++) {
-        int32_t v = s->a_signed ? (int8_t)q[j] : q[j];
-
-        sum += (uint32_t)v;
-    }
-    sum -= (uint32_t)k * (uint32_t)zero;
-    for (int64_t j = 0; j < n; j++) {
-        uint32_t v, bz = (uint32_t)zero_at(st, s->at->b_zero, j) - middle;
-        float f;
-
-        memcpy(&v, out + j * 4, sizeof(v));
-        v -= own * (uint32_t)columns[j] + bz * sum;
-        if (!s->scales) {
-            memcpy(out + j * 4, &v, sizeof(v));
-            continue;
-        }
-        f = (float)(int32_t)v * mult[j];
-        if (bias)
-            f += bias[j];
-        memcpy(out + j * 4, &f, sizeof(f));
-    }
+    if (!s->has_b_zero)
+        return;
+    (void)meet(a, i, &at);
+    sum = md_codes__sum(left(st) + at + row % a->mm.one.m * k, k, s->a_signed);
+    ((int32_t *)part_of(st, a->at.row[1]))[row] =
+        (int32_t)((uint32_t)k * (uint32_t)zero - sum);
 }
 
 static void run(const md_step *st, int64_t chunk, void *scratch)
@@ -523,22 +568,23 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
     const args *a = st->args;
     const int64_t rows = a->mm.n_batch * a->mm.one.m;
 
-    switch (st->phase + (s->at->quantizes ? 0 : 1)) {
-    case 0:
+    switch (stage_of(st)) {
+    case RANGE:
         md_range__find(s->reduce, part_of(st, a->at.ranges), st->in[0],
                        md_shape_n(&st->in_shape[0]), a->n_parts, chunk);
         break;
-    case 1:
+    case PREPARE:
         prepare(st, chunk);
         break;
-    case 2:
-        multiply(st, chunk, scratch);
+    case SUMS:
+        for (int64_t i = chunk * ROWS; i < rows && i < (chunk + 1) * ROWS; i++)
+            set_row(st, i);
         break;
     default:
-        for (int64_t i = chunk * ROWS; i < rows && i < (chunk + 1) * ROWS; i++)
-            correct(st, i);
+        multiply(st, chunk, scratch);
         break;
     }
 }
 
-const md_fast md_fast_matmul_integer = { lower, plan, run, release, NULL };
+const md_fast md_fast_matmul_integer = { lower, plan, run, release,
+                                         md_lower__residual_input };

@@ -148,6 +148,14 @@ static const char *const nets[] = {
     "y = ConvInteger(x, u8[33,24,3,3]~200, z, w) auto_pad=\"SAME_UPPER\"; -> y",
     "x u8[N,3,4,5,6]; y = ConvInteger(x, i8[2,3,2,2,2]~100, u8[]{9}) "
     "pads=[1,1,1,0,0,0]; -> y",
+    /* a filter for each channel */
+    "x u8[N,19,9]; y = ConvInteger(x, i8[19,1,3]~100) group=19; -> y",
+    "x u8[N,20,8,9]; z u8[]; y = ConvInteger(x, u8[20,1,3,3]~200, z, "
+    "u8[20]~200) group=20 pads=[1,1,1,1]; -> y",
+    "x i8[N,6,11,13]; y = ConvInteger(x, i8[6,1,3,5]~100, i8[]{-5}, i8[]{9}) "
+    "group=6 strides=[2,3] dilations=[2,1] pads=[1,0,2,4]; -> y",
+    "x u8[N,3,5,6,7]; y = ConvInteger(x, i8[3,1,2,3,2]~100, u8[]{9}) group=3 "
+    "strides=[1,2,2] auto_pad=\"SAME_LOWER\"; -> y",
     /* pools in rows */
     "x f32[N,4,90]; y = MaxPool(x) kernel_shape=[4] strides=[4]; -> y",
     "x f32[N,4,91]; y = MaxPool(x) kernel_shape=[5] strides=[3] pads=[2,1] "
