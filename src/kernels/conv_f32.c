@@ -99,12 +99,11 @@ static void copy_block(float *to, const float *from, int64_t n)
         to[i] = from[i];
 }
 
-/* One pair of blocks: dst[taps][16 ic][16 oc] from w[oc][ic][taps].  Input
- * channels and taps of an output channel lie side by side, so this transposes
- * [16 oc][n_ic * taps], in squares that both sides read and write whole cache
- * lines of. */
-static void pack_pair(float *dst, const float *w, int64_t w_oc, int64_t taps,
-                      int64_t n_ic, int64_t n_oc)
+/* Input channels and taps of an output channel lie side by side, so this
+ * transposes [16 oc][n_ic * taps], in squares that both sides read and write
+ * whole cache lines of. */
+void md_conv_f32__pack_pair(float *dst, const float *w, int64_t w_oc,
+                            int64_t taps, int64_t n_ic, int64_t n_oc)
 {
     float square[TAP] = { 0 }, turned[TAP];
     int64_t i = 0, t = 0;
@@ -141,9 +140,9 @@ void md_conv_f32_pack(float *dst, const float *w, const md_conv_shape *s,
     for (int64_t g = 0; g < groups; g++) {
         for (int64_t o = 0; o < oc; o += BLOCK) {
             for (int64_t i = 0; i < ic; i += BLOCK) {
-                pack_pair(dst, w + ((g * oc + o) * ic + i) * taps, ic * taps,
-                          taps, md_min_i64(BLOCK, ic - i),
-                          md_min_i64(BLOCK, oc - o));
+                md_conv_f32__pack_pair(
+                    dst, w + ((g * oc + o) * ic + i) * taps, ic * taps, taps,
+                    md_min_i64(BLOCK, ic - i), md_min_i64(BLOCK, oc - o));
                 dst += taps * TAP;
             }
         }
@@ -298,7 +297,8 @@ typedef struct piece {
     const md_conv_f32_grid *grid;
     int64_t n_xb, n_yb; /* of a group */
     int64_t row0, row1;
-    int64_t y_first; /* channel block of y where this group begins */
+    int64_t yb0, yb1; /* blocks of output channels */
+    int64_t y_first;  /* channel block of y where this group begins */
     const int64_t *taps;
     frame f;
     md_conv_span s; /* what all spans of the chunk have in common */
@@ -351,16 +351,52 @@ static int64_t parts_of(const piece *p)
     return md_div_up(p->n_xb * pair * p->kernel->n_yb, weights_max);
 }
 
-/* All rows of the chunk for output blocks [yb, yb + n) of the group and input
- * blocks [xb0, xb1). */
-static void run_rows(const piece *p, int64_t yb, int64_t n, int64_t xb0,
-                     int64_t xb1)
+/* Some blocks of output channels, summed over some of input channels. */
+typedef struct part {
+    int64_t yb, n;    /* output blocks [yb, yb + n) of the group */
+    int64_t xb0, xb1; /* input blocks */
+} part;
+
+/*
+ * While the rows of a part are computed, the weights of the next one are
+ * asked for, evenly: span s, row i of n_rows, gets its share.  The first row
+ * of a chunk also asks for those of its own blocks that it does not begin
+ * with.
+ */
+static void ask_ahead(const piece *p, md_conv_span *s, const part *now,
+                      const part *next, int64_t i, int64_t n_rows)
+{
+    const int64_t taps = p->s.w_in;
+    const int64_t tile = (now->xb1 - now->xb0) * taps; /* asks for that much */
+    int64_t run = (next->xb1 - next->xb0) * taps, n_runs = next->n, rows, share;
+
+    if (run == p->s.w_out) { /* blocks lie behind each other */
+        run *= n_runs;
+        n_runs = 1;
+    }
+    rows = md_max_i64(1, n_rows / md_max_i64(1, n_runs)); /* of a run */
+    share = md_div_up(md_div_up(run, tile), rows) * tile;
+    if (i / rows < n_runs && i % rows * share < run) {
+        s->next = p->s.w + (next->yb + i / rows) * p->s.w_out +
+                  next->xb0 * taps + i % rows * share;
+        s->n_next = md_min_i64(share, run - i % rows * share);
+    }
+    if (i == 0 && now->yb == p->yb0 && now->xb0 == 0 && tile == p->s.w_out) {
+        const int64_t own = md_max_i64(0, now->n - 2) * tile;
+
+        s->next = s->w + 2 * tile;
+        s->n_next += own;
+    }
+}
+
+/* All rows of the chunk for a part of the sums. */
+static void run_rows(const piece *p, const part *now, const part *next)
 {
     const md_epilogue *ep = &p->c->ep;
     const int64_t plane = p->c->shape.oh * p->c->shape.ow * BLOCK;
-    const int64_t channel = (p->y_first + yb) * BLOCK;
+    const int64_t channel = (p->y_first + now->yb) * BLOCK;
     const int64_t image = p->s.y - p->c->y;
-    const bool final = xb1 == p->n_xb;
+    const bool final = now->xb1 == p->n_xb;
     /* The residual is added to the finished sum, unless a first part of the
      * sum might overwrite it: also where rows are few and the sum is built in
      * one go, since how rows are cut must not show in the bits. */
@@ -370,18 +406,19 @@ static void run_rows(const piece *p, int64_t yb, int64_t n, int64_t xb0,
         md_conv_span s = p->s;
         int64_t at;
 
-        s.x += xb0 * s.x_block;
-        s.n_xb = xb1 - xb0;
-        s.w += yb * s.w_out + xb0 * s.w_in;
-        s.n_yb = n;
+        s.x += now->xb0 * s.x_block;
+        s.n_xb = now->xb1 - now->xb0;
+        s.w += now->yb * s.w_out + now->xb0 * s.w_in;
+        s.n_yb = now->n;
         s.final = final;
         s.last_lanes =
-            yb + n == p->n_yb
+            now->yb + now->n == p->n_yb
                 ? (int)(p->c->shape.oc / p->c->groups - (p->n_yb - 1) * BLOCK)
                 : BLOCK;
-        at = aim(p, &s, r) + image + (p->y_first + yb) * plane;
+        ask_ahead(p, &s, now, next, r - p->row0, p->row1 - p->row0);
+        at = aim(p, &s, r) + image + (p->y_first + now->yb) * plane;
         s.y = p->c->y + at;
-        if (xb0 > 0)
+        if (now->xb0 > 0)
             s.start = s.y;
         else if (early)
             s.start = ep->residual + at;
@@ -393,20 +430,29 @@ static void run_rows(const piece *p, int64_t yb, int64_t n, int64_t xb0,
     }
 }
 
-static void run_piece(const piece *p, int64_t yb0, int64_t yb1)
+static void run_piece(const piece *p)
 {
-    const int64_t step = p->kernel->n_yb;
     int64_t parts = parts_of(p), xb_step;
+    part now;
 
     if (parts < 1 || p->row1 - p->row0 == 1)
         parts = 1; /* nothing to keep weights for */
     xb_step = md_max_i64(1, md_div_up(p->n_xb, parts));
-    for (int64_t yb = yb0; yb < yb1; yb += step) {
-        const int64_t n = md_min_i64(step, yb1 - yb);
+    now = (part){ p->yb0, md_min_i64(p->kernel->n_yb, p->yb1 - p->yb0), 0,
+                  md_min_i64(xb_step, p->n_xb) };
+    /* one pass for no input channels at all */
+    while (now.n > 0) {
+        part next = now;
 
-        /* one pass for no input channels at all */
-        for (int64_t xb = 0; xb == 0 || xb < p->n_xb; xb += xb_step)
-            run_rows(p, yb, n, xb, md_min_i64(xb + xb_step, p->n_xb));
+        next.xb0 = now.xb1;
+        if (next.xb0 >= p->n_xb) {
+            next.xb0 = 0;
+            next.yb += now.n;
+            next.n = md_min_i64(p->kernel->n_yb, p->yb1 - next.yb);
+        }
+        next.xb1 = md_min_i64(next.xb0 + xb_step, p->n_xb);
+        run_rows(p, &now, &next);
+        now = next;
     }
 }
 
@@ -432,6 +478,8 @@ void md_conv_f32_run(const md_conv_f32_kernel *kernel,
                 .n_xb = n_xb,
                 .n_yb = n_yb,
                 .row0 = row_part * grid->row_step,
+                .yb0 = oc_part * grid->oc_step,
+                .yb1 = md_min_i64((oc_part + 1) * grid->oc_step, n_yb),
                 .y_first = g * n_yb,
                 .taps = scratch,
                 .f = { x, x_plane, s->iw * BLOCK, 0 } };
@@ -456,6 +504,5 @@ void md_conv_f32_run(const md_conv_f32_kernel *kernel,
                           .act = c->ep.act,
                           .a = c->ep.a,
                           .b = c->ep.b };
-    run_piece(&p, oc_part * grid->oc_step,
-              md_min_i64((oc_part + 1) * grid->oc_step, n_yb));
+    run_piece(&p);
 }

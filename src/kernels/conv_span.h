@@ -34,9 +34,12 @@ typedef struct md_conv_span {
     const float *residual; /* shaped as y; NULL: none */
     const float *bias;     /* [n_yb * 16]; NULL: none */
     int64_t n_yb, n_px;
-    int last_lanes; /* channels that exist in the last block; the others of
+    int last_lanes;    /* channels that exist in the last block; the others of
                        its 16 are stored as zeros */
-    bool final;     /* sums are complete: activate them */
+    const float *next; /* weights that are wanted after this span, which may
+                        * bring them nearer; n_next floats, 0: none */
+    int64_t n_next;
+    bool final; /* sums are complete: activate them */
     md_act act;
     float a, b;
 } md_conv_span;
