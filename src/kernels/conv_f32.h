@@ -44,6 +44,11 @@ bool md_conv_f32_packed_size(size_t *out, const md_conv_shape *s,
 void md_conv_f32_pack(float *dst, const float *w, const md_conv_shape *s,
                       int64_t groups);
 
+/* One pair of blocks of it, n_ic x n_oc channels: [taps][16 ic][16 oc] from
+ * w[oc * w_oc + ic * taps + tap].  Only for kernels/. */
+void md_conv_f32__pack_pair(float *dst, const float *w, int64_t w_oc,
+                            int64_t taps, int64_t n_ic, int64_t n_oc);
+
 typedef struct md_conv_f32_args {
     md_conv_shape shape;
     int64_t groups;

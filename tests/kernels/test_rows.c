@@ -39,6 +39,7 @@
 #include "kernels/unpack_f32.h"
 #include "kernels/vbinary.h"
 #include "kernels/vcast.h"
+#include "kernels/winograd_f32.h"
 
 #define SRC_DIR MD_TEST_DIR "/../src/kernels"
 #define BENCH_DIR MD_TEST_DIR "/../bench/kernels"
