@@ -100,7 +100,8 @@ typedef enum modeld_type {
 
 /* How exactly float models are computed. */
 typedef enum modeld_precision {
-    MODELD_PRECISION_FP32 = 0,   /* any kernel whose error is that of fp32 */
+    MODELD_PRECISION_FP32 = 0,   /* any kernel whose error is at most 3 times
+                                  * that of fp32 multiply and add */
     MODELD_PRECISION_STRICT = 1, /* fp32 multiply and add only; results of
                                   * float16 and bfloat16 nodes are rounded */
     MODELD_PRECISION_BF16 = 2,   /* bfloat16 products, fp32 sums, where the

@@ -27,7 +27,8 @@ enum {
 };
 
 typedef enum md_precision {
-    MD_PRECISION_FP32 = 0, /* any kernel whose error is that of fp32 */
+    MD_PRECISION_FP32 = 0, /* any kernel whose error is at most 3 times that of
+                            * plain fp32 sums, see conv_winograd.h */
     MD_PRECISION_STRICT,   /* fp32 multiply-add only, a request alone has the
                             * bits that it has in a batch, and each result of
                             * float16 or bfloat16 is rounded to it */

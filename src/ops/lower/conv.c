@@ -1,8 +1,9 @@
 /*
- * Conv in float32, into NC16, by one of four kernels: conv_stem_f32 for few
+ * Conv in float32, into NC16, by one of five kernels: conv_stem_f32 for few
  * input channels (it reads them row-major), dwconv_f32 for one filter per
- * channel, conv_f32 or conv_bf16 for the rest.  What is not 2-D, has groups of
- * odd sizes or no constant weights goes to conv_rows.c.
+ * channel, conv_winograd for windows of 3 x 3 where it is faster, conv_f32 or
+ * conv_bf16 for the rest.  What is not 2-D, has groups of odd sizes or no
+ * constant weights goes to conv_rows.c.
  */
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "kernels/conv_bf16.h"
 #include "kernels/conv_f32.h"
 #include "kernels/conv_stem_f32.h"
+#include "kernels/conv_winograd.h"
 #include "kernels/dwconv_f32.h"
 #include "ops/lower/common.h"
 
@@ -20,15 +22,23 @@ enum {
 typedef enum kind {
     DENSE,
     DENSE_BF16,
+    WINOGRAD,
     STEM,
     DEPTHWISE,
 } kind;
+
+/* Why Winograd's filtering is used, by tile: conv_winograd.h. */
+static const char *const why_winograd[MD_WINOGRAD_TILES] = {
+    "error at most a plain float sum's; not for strict",
+    "error 3 times a plain float sum's; not for strict",
+};
 
 typedef struct state {
     kind kind;
     union {
         const md_conv_f32_kernel *dense;
         md_lower_bf16 bf16;
+        md_conv_winograd winograd;
         const md_conv_stem_f32_kernel *stem;
         const md_dwconv_f32_kernel *depthwise;
     } kernel;
@@ -51,6 +61,9 @@ static bool packed_size(size_t *size, const state *s)
     switch (s->kind) {
     case DENSE_BF16:
         return md_conv_bf16_packed_size(size, s->kernel.bf16.kernel, &s->shape);
+    case WINOGRAD:
+        return md_conv_winograd_packed_size(size, &s->kernel.winograd,
+                                            &s->shape);
     case STEM:
         return md_conv_stem_f32_packed_size(size, &s->shape);
     case DEPTHWISE:
@@ -78,6 +91,11 @@ static void pack_blocks(void *ctx, int64_t chunk, int worker)
         md_conv_bf16_pack(j->s->packed, j->s->kernel.bf16.kernel,
                           j->s->kernel.bf16.cast, j->w, &part, chunk,
                           chunk + 1);
+        return;
+    }
+    if (j->s->kind == WINOGRAD) {
+        md_conv_winograd_pack(j->s->packed, &j->s->kernel.winograd, j->w, &part,
+                              chunk, chunk + 1);
         return;
     }
     part.oc = md_min_i64(part.oc - from, MD_BLOCK);
@@ -139,6 +157,51 @@ static bool takes(const md_lower *lo)
             w->shape.dim[0] / groups % MD_BLOCK == 0);
 }
 
+/* A constant dim of output 0, else 0. */
+static int64_t out_dim(const md_lower *lo, int axis)
+{
+    const md_type *t = lo->out[0];
+
+    return t && t->has_rank && t->rank == 4 && md_dim_is_const(t->dim[axis])
+               ? t->dim[axis].k
+               : 0;
+}
+
+/* Whether windows of 3 x 3 go through Winograd's transforms.  lo->why says
+ * why or why not, unless there is more to say about the precision. */
+static bool takes_winograd(state *s, md_lower *lo)
+{
+    const md_tensor *w = md_lower__const(lo, 1, MD_DTYPE_F32);
+    md_conv_shape shape = s->shape;
+    const char *why = NULL;
+    int tile = -1;
+
+    if (shape.kh != 3 || shape.kw != 3 || s->groups != 1 ||
+        md_winograd_f32_select(lo->cpu)->required == MD_CPU_NONE)
+        return false;
+    shape.n = out_dim(lo, 0), shape.oh = out_dim(lo, 2);
+    shape.ow = out_dim(lo, 3);
+    if (md_lower__ints_at(lo->node, "strides", 0, 1) != 1 ||
+        md_lower__ints_at(lo->node, "strides", 1, 1) != 1 ||
+        md_lower__ints_at(lo->node, "dilations", 0, 1) != 1 ||
+        shape.dilation_w != 1)
+        why = "no winograd: stride or dilation is not 1";
+    else if (lo->precision == MD_PRECISION_STRICT)
+        why = "no winograd: precision is strict";
+    else if ((tile = md_conv_winograd_choose(&shape)) < 0)
+        why = "no winograd: not faster for this shape";
+    else if (!md_conv_winograd_takes(w->data, md_tensor_n(w)))
+        why = "no winograd: weights that are not finite, or nearly";
+    else
+        why = why_winograd[tile];
+    if (!lo->why)
+        lo->why = why;
+    if (tile < 0 || why != why_winograd[tile])
+        return false;
+    s->kernel.winograd = md_conv_winograd_select(lo->cpu, tile);
+    return true;
+}
+
 /* Which kernel fits groups and channels. */
 static void choose(state *s, md_lower *lo)
 {
@@ -161,6 +224,9 @@ static void choose(state *s, md_lower *lo)
         s->kind = DENSE_BF16;
         s->kernel.bf16 = bf16;
         lo->kernel = bf16.kernel->name;
+    } else if (takes_winograd(s, lo)) {
+        s->kind = WINOGRAD;
+        lo->kernel = s->kernel.winograd.tile->name;
     } else {
         s->kind = DENSE;
         s->kernel.dense = md_conv_f32_select(lo->cpu);
@@ -209,6 +275,10 @@ typedef struct args {
         } dense;
         md_conv_bf16_args bf16;
         struct {
+            md_conv_winograd_args a;
+            md_conv_winograd_grid grid;
+        } winograd;
+        struct {
             md_conv_stem_f32_args a;
             md_conv_stem_f32_grid grid;
         } stem;
@@ -245,6 +315,21 @@ static void plan_bf16(md_step *st, args *a, const md_conv_shape *shape)
     st->scratch_size = md_conv_bf16_scratch_size(&a->u.bf16);
 }
 
+static bool plan_winograd(md_step *st, args *a, const md_conv_shape *shape,
+                          int width)
+{
+    const state *s = st->state;
+
+    a->u.winograd.a = (md_conv_winograd_args){ .k = s->kernel.winograd,
+                                               .shape = *shape,
+                                               .w = s->packed };
+    if (!md_conv_winograd_split(&a->u.winograd.grid, &a->u.winograd.a, width))
+        return false;
+    st->n_chunks = a->u.winograd.grid.n_chunks;
+    st->scratch_size = a->u.winograd.grid.scratch_size;
+    return true;
+}
+
 static bool plan_stem(md_step *st, args *a, const md_conv_shape *shape,
                       int width)
 {
@@ -277,6 +362,8 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
         fits = plan_dense(st, a, &shape, width);
     } else if (s->kind == DENSE_BF16) {
         plan_bf16(st, a, &shape);
+    } else if (s->kind == WINOGRAD) {
+        fits = plan_winograd(st, a, &shape, width);
     } else if (s->kind == STEM) {
         fits = plan_stem(st, a, &shape, width);
     } else {
@@ -302,6 +389,12 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
         a.u.bf16.y = st->out[0];
         a.u.bf16.ep = md_step__epilogue(st, s->bias);
         md_conv_bf16_run(&a.u.bf16, chunk, scratch);
+    } else if (s->kind == WINOGRAD) {
+        a.u.winograd.a.x = st->in[0];
+        a.u.winograd.a.y = st->out[0];
+        a.u.winograd.a.ep = md_step__epilogue(st, s->bias);
+        md_conv_winograd_run(&a.u.winograd.a, &a.u.winograd.grid, chunk,
+                             scratch);
     } else if (s->kind == STEM) {
         a.u.stem.a.x = st->in[0];
         a.u.stem.a.y = st->out[0];
