@@ -1,11 +1,12 @@
 /* Windows of ResNet-50, YOLOv8 and a global average; a FLOP is a value that
- * is read by a window. */
+ * is read by a window.  Then rows of outputs in row-major planes. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/attr.h"
 #include "kernels/bench.h"
 #include "kernels/pool2d.h"
+#include "kernels/pool_row_f32.h"
 
 typedef struct job {
     md_pool2d_args p;
@@ -43,6 +44,64 @@ static void bench(md_arena *arena, const md_pool2d_kernel *k,
     md_bench_time(&(md_bench_case){ k->name, text, reads, run, &j });
 }
 
+typedef struct row_job {
+    const md_pool_row_f32_kernel *kernel;
+    md_pool_row_f32_args a;
+} row_job;
+
+static void run_row(void *ctx)
+{
+    const row_job *j = ctx;
+
+    j->kernel->run(&j->a);
+}
+
+static void bench_rows(md_arena *arena)
+{
+    static const struct {
+        const char *name;
+        int64_t stride, taps;
+        bool average;
+    } rows[] = {
+        { "max 112 of 224 k3 s2", 2, 3, false },
+        { "avg 112 of 224 k2 s2", 2, 2, true },
+        { "max 112 of 112 k5 s1", 1, 5, false },
+        { "max 112 of 448 k4 s4", 4, 4, false },
+    };
+    const int64_t n = 112;
+    const float *x = md_bench_floats(arena, 5 * 4 * n);
+    float *y = md_bench_floats(arena, n), *line, *counts;
+    row_job j;
+
+    line = md_bench_floats(arena, 8 * n);
+    counts = md_bench_floats(arena, n);
+    for (j.kernel = md_pool_row_f32_kernels; j.kernel->run; j.kernel++) {
+        for (size_t i = 0; i < MD_COUNT(rows); i++) {
+            const int64_t taps = rows[i].taps, width = n * rows[i].stride;
+
+            j.a = (md_pool_row_f32_args){ .y = y,
+                                          .x = x,
+                                          .planes = 1,
+                                          .rows = taps,
+                                          .row_step = width,
+                                          .width = width,
+                                          .left = taps / 2,
+                                          .n = n,
+                                          .stride = rows[i].stride,
+                                          .taps = taps,
+                                          .step = 1,
+                                          .counts =
+                                              rows[i].average ? counts : NULL,
+                                          .by = 1,
+                                          .line = line };
+            if (md_bench_wanted(j.kernel->name, j.kernel->required))
+                md_bench_time(&(md_bench_case){ j.kernel->name, rows[i].name,
+                                                (double)(n * taps * taps),
+                                                run_row, &j });
+        }
+    }
+}
+
 void md_bench_pool2d(md_arena *arena)
 {
     static const md_conv_shape shapes[] = {
@@ -58,4 +117,5 @@ void md_bench_pool2d(md_arena *arena)
                       i % 2 ? MD_POOL2D_U8 : MD_POOL2D_F32, i / 2 % 2);
         }
     }
+    bench_rows(arena);
 }

@@ -29,6 +29,7 @@
 #include "kernels/norm_f32.h"
 #include "kernels/peak_f32.h"
 #include "kernels/pool2d.h"
+#include "kernels/pool_row_f32.h"
 #include "kernels/quantize.h"
 #include "kernels/reduce_f32.h"
 #include "kernels/requant_s8.h"

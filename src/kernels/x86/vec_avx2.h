@@ -102,6 +102,24 @@ static inline bool vf_any_nan(vf x)
     return _mm256_movemask_ps(_mm256_cmp_ps(x, x, _CMP_UNORD_Q)) != 0;
 }
 
+/* Lanes 0, 2, 4, ... of a, then of b. */
+static inline vf vf_even(vf a, vf b)
+{
+    const __m256 pairs = _mm256_shuffle_ps(a, b, 0x88); /* a b a b, by 2 */
+
+    return _mm256_castpd_ps(
+        _mm256_permute4x64_pd(_mm256_castps_pd(pairs), 0xd8));
+}
+
+/* p[0], p[stride], p[2 * stride], ...; 7 * stride is an int32_t. */
+static inline vf vf_every(const float *p, int32_t stride)
+{
+    const __m256i lane = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
+
+    return _mm256_i32gather_ps(
+        p, _mm256_mullo_epi32(lane, _mm256_set1_epi32(stride)), 4);
+}
+
 /* Doubles: half as many lanes. */
 typedef __m256d vd;
 

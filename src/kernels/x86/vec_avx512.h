@@ -88,6 +88,25 @@ static inline bool vf_any_nan(vf x)
     return _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q) != 0;
 }
 
+/* Lanes 0, 2, 4, ... of a, then of b. */
+static inline vf vf_even(vf a, vf b)
+{
+    const __m512i at = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12,
+                                        10, 8, 6, 4, 2, 0);
+
+    return _mm512_permutex2var_ps(a, at, b);
+}
+
+/* p[0], p[stride], p[2 * stride], ...; 15 * stride is an int32_t. */
+static inline vf vf_every(const float *p, int32_t stride)
+{
+    const __m512i lane =
+        _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+
+    return _mm512_i32gather_ps(
+        _mm512_mullo_epi32(lane, _mm512_set1_epi32(stride)), p, 4);
+}
+
 /* Doubles: half as many lanes. */
 typedef __m512d vd;
 

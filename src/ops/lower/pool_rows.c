@@ -2,21 +2,20 @@
  * MaxPool and AveragePool of float32 along one to three axes, and global pools
  * of any rank, on row-major planes.
  *
- * The rows under a window are combined first, element by element; then the
- * combined row along itself: its elements are dealt out by their remainder by
- * the stride, so that each tap reads neighbours.
+ * A row of outputs at a time: the rows under its windows are combined, then
+ * what they make along itself (kernels/pool_row_f32.h).
  */
 #include <math.h>
 #include <string.h>
 
 #include "base/size.h"
-#include "kernels/binary_f32.h"
+#include "kernels/pool_row_f32.h"
 #include "kernels/reduce_f32.h"
 #include "ops/common/pool.h"
 #include "ops/lower/common.h"
 
 typedef struct state {
-    const md_binary_f32_kernel *binary;
+    const md_pool_row_f32_kernel *row;
     const md_reduce_f32_kernel *reduce;
     bool average, count_pad, global;
 } state;
@@ -25,6 +24,7 @@ typedef struct args {
     md_pool_plan p;
     int64_t step;  /* planes of a chunk */
     float *counts; /* averages: taps along the last axis, by position */
+    md_pool_row_f32_args row; /* but for what differs from row to row */
 } args;
 
 static md_status make_state(state **out, md_lower *lo, md_error *err)
@@ -34,7 +34,7 @@ static md_status make_state(state **out, md_lower *lo, md_error *err)
     if (!md_lower__is(lo, 0, MD_DTYPE_F32, -1))
         return md_fail(err, MD_UNSUPPORTED, "needs float32 or 2-D 8 bits");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
-    s->binary = md_binary_f32_select(lo->cpu);
+    s->row = md_pool_row_f32_select(lo->cpu);
     s->reduce = md_reduce_f32_select(lo->cpu);
     s->average = strstr(lo->node->op, "Average") != NULL;
     *out = s;
@@ -49,7 +49,7 @@ static md_status lower(md_lower *lo, md_error *err)
         return md_fail(err, MD_UNSUPPORTED, "indices are read");
     MD_TRY(make_state(&s, lo, err));
     s->count_pad = md_node_attr_i(lo->node, "count_include_pad", 0) != 0;
-    lo->kernel = s->binary->name;
+    lo->kernel = s->row->name;
     return MD_OK;
 }
 
@@ -90,6 +90,49 @@ static void cut(md_step *st, args *a, int64_t cost, int width)
     a->step = md_div_up(a->p.n_planes, st->n_chunks);
 }
 
+/* From one tap along an axis to the next: none lies behind another that is
+ * farther away than the axis is long. */
+static int64_t step_of(const md_pool_plan *p, int axis)
+{
+    const int64_t step = p->w.dilation[axis];
+
+    return step < p->in[axis] ? step : 0;
+}
+
+/* What rows have in common; scratch is a line, which is as long as the row and
+ * its padding but for odd attributes. */
+static md_status plan_row(md_step *st, const state *s, args *a, md_error *err)
+{
+    enum {
+        LINE_MAX_SIZE = 1 << 28 /* floats */
+    };
+    const md_pool_plan *p = &a->p;
+    const md_window *w = &p->w;
+    /* a single window stays where it is */
+    const int64_t stride = p->out[2] == 1 ? 1 : w->stride[2];
+    int64_t last, size;
+
+    if (!md_mul_i64(&last, p->out[2] + MD_POOL_ROW_UNIT, stride) ||
+        !md_mul_i64(&size, w->kernel[2], w->dilation[2]) ||
+        !md_add_i64(&size, size, last) ||
+        md_max_i64(size, w->lo[2]) > LINE_MAX_SIZE)
+        return md_fail(err, MD_TOO_LARGE,
+                       "windows that reach over more than %d columns",
+                       LINE_MAX_SIZE);
+    a->row = (md_pool_row_f32_args){ .plane_step =
+                                         step_of(p, 0) * p->in[1] * p->in[2],
+                                     .row_step = step_of(p, 1) * p->in[2],
+                                     .width = p->in[2],
+                                     .left = w->lo[2],
+                                     .n = p->out[2],
+                                     .stride = stride,
+                                     .taps = w->kernel[2],
+                                     .step = w->dilation[2],
+                                     .counts = s->average ? a->counts : NULL };
+    st->scratch_size = (size_t)md_pool_row_f32_line(&a->row) * sizeof(float);
+    return MD_OK;
+}
+
 static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
 {
     const state *s = st->state;
@@ -114,139 +157,39 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
         return md_fail_nomem(err, (size_t)p->out[2] * sizeof(*a->counts));
     for (int64_t i = 0; i < p->out[2]; i++)
         a->counts[i] = (float)taps_at(p, 2, i, s->count_pad, NULL);
-    cut(st, a, md_shape_n(x), width);
-    /* a combined row, and the same dealt out */
-    st->scratch_size =
-        (size_t)(2 * p->in[2] + md_min_i64(p->w.stride[2], p->in[2])) *
-        sizeof(float);
-    return MD_OK;
+    cut(st, a, md_shape_n(x) / 4 + md_shape_n(&st->out_shape[0]) / 2, width);
+    return plan_row(st, s, a, err);
 }
 
 /* --- run --------------------------------------------------------------- */
 
-static void combine(const state *s, float *y, const float *a, const float *b,
-                    int64_t n)
+/* One row of outputs, under windows z and y of which `by` taps count. */
+static void pool_row(const state *s, const args *a, float *to,
+                     const float *plane, const md_span *z, const md_span *y,
+                     int64_t by, float *line)
 {
-    static const md_binary_op max = { .op = MD_BINARY_MAX };
-    static const md_binary_op sum = { .op = MD_BINARY_ADD };
-
-    if (n > 0)
-        s->binary->run(y, a, b, (size_t)n, 1, 1, s->average ? &sum : &max);
-}
-
-/* What the rows of a plane under windows z and y make together; NULL where
- * there is none. */
-static const float *combine_rows(const state *s, const md_pool_plan *p,
-                                 const float *plane, const md_span *z,
-                                 const md_span *y, float *acc)
-{
-    const float *first = NULL;
-
-    for (int64_t i = z->lo; i < z->hi; i++) {
-        for (int64_t k = y->lo; k < y->hi; k++) {
-            const float *row =
-                plane + ((z->first + i * p->w.dilation[0]) * p->in[1] +
-                         y->first + k * p->w.dilation[1]) *
-                            p->in[2];
-
-            if (!first) {
-                first = row;
-                continue;
-            }
-            combine(s, acc, first, row, p->in[2]);
-            first = acc;
-        }
-    }
-    return first;
-}
-
-/* to[r][i] = x[i * stride + r]; rows of `each`. */
-static void deal(float *restrict to, const float *restrict x, int64_t n,
-                 int64_t stride, int64_t each)
-{
-    const int64_t whole = n / stride;
-
-    if (stride == 2) {
-        for (int64_t i = 0; i < whole; i++) {
-            to[i] = x[2 * i];
-            to[each + i] = x[2 * i + 1];
-        }
-    } else if (stride == 4) {
-        for (int64_t i = 0; i < whole; i++) {
-            to[i] = x[4 * i];
-            to[each + i] = x[4 * i + 1];
-            to[2 * each + i] = x[4 * i + 2];
-            to[3 * each + i] = x[4 * i + 3];
-        }
-    } else {
-        for (int64_t r = 0; r < stride; r++) {
-            for (int64_t i = 0; i < whole; i++)
-                to[r * each + i] = x[i * stride + r];
-        }
-    }
-    for (int64_t i = whole * stride; i < n; i++)
-        to[i % stride * each + whole] = x[i];
-}
-
-/* What a window without any tap gives. */
-static void fill(const state *s, float *y, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        y[i] = s->average ? 0.0f : -INFINITY;
-}
-
-/* The windows along one combined row. */
-static void slide(const state *s, const md_pool_plan *p, float *y,
-                  const float *row, float *dealt)
-{
+    const md_pool_plan *p = &a->p;
     const md_window *w = &p->w;
-    const int64_t stride = w->stride[2], n = p->in[2];
-    const int64_t each = md_div_up(n, md_min_i64(stride, n));
-    bool started = false; /* y holds something */
+    md_pool_row_f32_args r = a->row;
 
-    if (!row) {
-        fill(s, y, p->out[2]);
+    r.y = to;
+    r.x = plane + ((z->first + z->lo * w->dilation[0]) * p->in[1] + y->first +
+                   y->lo * w->dilation[1]) *
+                      p->in[2];
+    r.planes = z->hi - z->lo;
+    r.rows = y->hi - y->lo;
+    r.by = (float)by;
+    r.line = line;
+    if (r.planes > 0 && r.rows > 0) {
+        s->row->run(&r);
         return;
     }
-    if (stride > 1 && stride <= n) {
-        deal(dealt, row, n, stride, each);
-        row = dealt;
-    }
-    for (int64_t t = 0; t < w->kernel[2]; t++) {
-        const int64_t e = t * w->dilation[2] - w->lo[2];
-        const int64_t rest = (e % stride + stride) % stride;
-        const int64_t shift = (e - rest) / stride;
-        const int64_t have = rest < n ? (n - 1 - rest) / stride + 1 : 0;
-        const int64_t lo = md_max_i64(0, -shift);
-        const int64_t hi = md_min_i64(p->out[2], have - shift);
-        /* with a stride beyond the row each remainder is one element */
-        const float *from = stride > n ? row + rest : row + rest * each;
-
-        if (!started && lo == 0 && hi == p->out[2]) {
-            memcpy(y, from + shift, (size_t)hi * sizeof(*y));
-        } else if (hi > lo) {
-            if (!started)
-                fill(s, y, p->out[2]);
-            combine(s, y + lo, y + lo, from + lo + shift, hi - lo);
-        } else {
-            continue;
-        }
-        started = true;
-    }
-    if (!started)
-        fill(s, y, p->out[2]);
-}
-
-static void divide(float *y, const float *counts, int64_t n, int64_t rows)
-{
-    const float by = (float)rows;
-
-    for (int64_t i = 0; i < n; i++)
-        y[i] = by * counts[i] > 0 ? y[i] / (by * counts[i]) : 0.0f;
+    for (int64_t i = 0; i < r.n; i++) /* windows without any pixel */
+        to[i] = s->average ? 0.0f : -INFINITY;
 }
 
 static void pool_plane(const state *s, const args *a, float *y,
-                       const float *plane, float *scratch)
+                       const float *plane, float *line)
 {
     const md_pool_plan *p = &a->p;
 
@@ -256,11 +199,8 @@ static void pool_plane(const state *s, const args *a, float *y,
 
         for (int64_t k = 0; k < p->out[1]; k++, y += p->out[2]) {
             const int64_t n_y = taps_at(p, 1, k, s->count_pad, &v);
-            const float *row = combine_rows(s, p, plane, &z, &v, scratch);
 
-            slide(s, p, y, row, scratch + p->in[2]);
-            if (s->average)
-                divide(y, a->counts, p->out[2], n_z * n_y);
+            pool_row(s, a, y, plane, &z, &v, n_z * n_y, line);
         }
     }
 }

@@ -167,6 +167,14 @@ static const char *const nets[] = {
     "strides=[2,1,2] pads=[1,1,0,0,1,1]; -> y",
     "x f32[N,3,8,9,10]; y = MaxPool(x) kernel_shape=[3,2,3] strides=[1,2,2] "
     "auto_pad=\"SAME_LOWER\"; -> y",
+    "x f32[N,3,37,41]; y = MaxPool(x) kernel_shape=[3,3] strides=[2,2] "
+    "pads=[1,1,1,1]; -> y",
+    "x f32[N,3,38,40]; y = AveragePool(x) kernel_shape=[2,2] strides=[2,2]; "
+    "-> y",
+    "x f32[N,3,9,50]; y = AveragePool(x) kernel_shape=[3,3] strides=[1,3] "
+    "pads=[1,1,1,1] count_include_pad=1 ceil_mode=1; -> y",
+    "x f32[N,3,6,7]; y = MaxPool(x) kernel_shape=[1,2] dilations=[50,4] "
+    "strides=[60,70]; -> y",
     "x f32[N,4,5]; y = GlobalMaxPool(x); -> y",
     "x f32[N,4,5,6,7]; y = GlobalAveragePool(x); -> y",
     "x f32[N,4,0]; y = GlobalAveragePool(x); -> y",
