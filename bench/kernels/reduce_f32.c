@@ -1,8 +1,10 @@
-/* Reductions along rows and down columns; a FLOP is a value read.  And the
- * multiply-adds of peak_f32, which every other figure is a share of. */
+/* Reductions along rows and down columns, and running sums; a FLOP is a value
+ * read.  And the multiply-adds of peak_f32, which every other figure is a share
+ * of. */
 #include "kernels/reduce_f32.h"
 #include "base/attr.h"
 #include "kernels/bench.h"
+#include "kernels/cumsum_f32.h"
 #include "kernels/peak_f32.h"
 
 enum {
@@ -13,6 +15,7 @@ enum {
 typedef struct job {
     const md_reduce_f32_kernel *kernel;
     const md_peak_f32_kernel *peak;
+    const md_cumsum_f32_kernel *cumsum;
     md_reduce_f32_args a;
     float *x;
 } job;
@@ -57,6 +60,23 @@ static void bench_reduce(job *j)
     }
 }
 
+static void run_cumsum(void *ctx)
+{
+    const job *j = ctx;
+
+    j->cumsum->run(&(md_cumsum_f32_args){
+        .y = j->a.y, .x = j->x, .n = 768, .columns = 128, .step = 128 });
+}
+
+static void bench_cumsum(job *j)
+{
+    for (j->cumsum = md_cumsum_f32_kernels; j->cumsum->run; j->cumsum++) {
+        if (md_bench_wanted(j->cumsum->name, j->cumsum->required))
+            md_bench_time(&(md_bench_case){ j->cumsum->name, "768x128 columns",
+                                            N, run_cumsum, j });
+    }
+}
+
 void md_bench_reduce_f32(md_arena *arena)
 {
     job j = { .x = md_bench_floats(arena, N) };
@@ -65,6 +85,7 @@ void md_bench_reduce_f32(md_arena *arena)
     j.a.x = j.x;
     j.a.y = md_bench_floats(arena, N);
     bench_reduce(&j);
+    bench_cumsum(&j);
     for (j.peak = md_peak_f32_kernels; j.peak->run; j.peak++) {
         if (md_bench_wanted(j.peak->name, j.peak->required))
             md_bench_time(&(md_bench_case){

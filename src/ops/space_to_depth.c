@@ -51,7 +51,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
 
     (void)ar;
     (void)err;
-    md_move(&to, &from, &dims);
+    md_exec__move(x, &to, &from, &dims);
     return MD_OK;
 }
 

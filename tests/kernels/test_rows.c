@@ -20,6 +20,7 @@
 #include "kernels/cast_bf16.h"
 #include "kernels/conv_f32.h"
 #include "kernels/conv_stem_f32.h"
+#include "kernels/cumsum_f32.h"
 #include "kernels/dwconv_f32.h"
 #include "kernels/dwconv_s8.h"
 #include "kernels/finish_f32.h"

@@ -41,7 +41,7 @@ static void one_case(const md_turn_kernel *k, int64_t rows, int64_t columns,
 
 static void test_turn__rows_move_every_element(void **state)
 {
-    static const int64_t n[] = { 0,  1,  3,  4,  5,  7,  8,  9,
+    static const int64_t n[] = { 0,  1,  2,  3,  4,  5,  7,  8, 9,
                                  15, 16, 17, 24, 33, 64, 65, 70 };
 
     (void)state;

@@ -154,6 +154,57 @@ static MD_ALWAYS_INLINE void turn(const md_turn_args *a, const int size)
     turn_edge(a, rows, a->rows, 0, a->columns, (size_t)size);
 }
 
+/* Elements of 4 bytes whose pairs lie apart in y: columns of two rows.  The
+ * number of columns that are done. */
+static int64_t part_pairs(const md_turn_args *a)
+{
+    float *y = a->y;
+    const float *x = a->x;
+    int64_t j = 0;
+
+    for (; j + 8 <= a->columns; j += 8) {
+        const __m256 p = _mm256_loadu_ps(x + 2 * j);
+        const __m256 q = _mm256_loadu_ps(x + 2 * j + 8);
+        const __m256d even = _mm256_castps_pd(_mm256_shuffle_ps(p, q, 0x88));
+        const __m256d odd = _mm256_castps_pd(_mm256_shuffle_ps(p, q, 0xdd));
+
+        _mm256_storeu_pd((double *)(y + j), _mm256_permute4x64_pd(even, 0xd8));
+        _mm256_storeu_pd((double *)(y + a->y_stride + j),
+                         _mm256_permute4x64_pd(odd, 0xd8));
+    }
+    return j;
+}
+
+/* The way back: rows of two columns. */
+static int64_t join_pairs(const md_turn_args *a)
+{
+    float *y = a->y;
+    const float *x = a->x;
+    int64_t i = 0;
+
+    for (; i + 8 <= a->rows; i += 8) {
+        const __m256 p = _mm256_loadu_ps(x + i);
+        const __m256 q = _mm256_loadu_ps(x + a->x_stride + i);
+        const __m256 low = _mm256_unpacklo_ps(p, q);
+        const __m256 high = _mm256_unpackhi_ps(p, q);
+
+        _mm256_storeu_ps(y + 2 * i, _mm256_permute2f128_ps(low, high, 0x20));
+        _mm256_storeu_ps(y + 2 * i + 8,
+                         _mm256_permute2f128_ps(low, high, 0x31));
+    }
+    return i;
+}
+
+static void turn_floats(const md_turn_args *a)
+{
+    if (a->rows == 2 && a->x_stride == 2)
+        turn_edge(a, 0, 2, part_pairs(a), a->columns, 4);
+    else if (a->columns == 2 && a->y_stride == 2)
+        turn_edge(a, join_pairs(a), a->rows, 0, 2, 4);
+    else
+        turn(a, 4);
+}
+
 void md_turn__avx2(const md_turn_args *a)
 {
     assert(a->size == 1 || a->size == 2 || a->size == 4 || a->size == 8);
@@ -162,7 +213,7 @@ void md_turn__avx2(const md_turn_args *a)
     else if (a->size == 2)
         turn(a, 2);
     else if (a->size == 4)
-        turn(a, 4);
+        turn_floats(a);
     else
         turn(a, 8);
 }

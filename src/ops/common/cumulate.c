@@ -1,6 +1,7 @@
 #include "ops/common/cumulate.h"
 
 #include "base/size.h"
+#include "kernels/cumsum_f32.h"
 
 md_status md_cumulate__infer(const md_infer *c, const md_cumulate *how,
                              md_error *err)
@@ -20,15 +21,17 @@ md_status md_cumulate__infer(const md_infer *c, const md_cumulate *how,
 }
 
 enum {
-    STEP = 16, /* columns made a vector of */
-    BLOCK = 64 /* columns of a part, at most MD_CHUNK */
+    BLOCK = 64,      /* columns of a part, at most MD_CHUNK */
+    BLOCK_F32 = 128, /* the same of float32: a multiple of it */
 };
 
 typedef struct job {
     const md_tensor *in;
     md_tensor *out;
     const md_cumulate *how;
+    const md_cumsum_f32_kernel *kernel;
     int64_t n, inner; /* elements of the axis, and behind it */
+    int64_t block;    /* columns of a part */
     bool exclusive, reverse;
 } job;
 
@@ -102,6 +105,22 @@ static void combine_u64(const job *j, piece *p, int64_t at, int64_t n,
     md_store_i64(j->out, at, (const int64_t *)v, n);
 }
 
+static bool is_sum_f32(const job *j)
+{
+    return j->in->dtype == MD_DTYPE_F32 && !j->how->product;
+}
+
+/* Rows are read best as they lie: as many columns at a time as leave each
+ * thread some. */
+static int64_t block_of(const job *j, const md_exec *x)
+{
+    int64_t width = x->width > 0 ? x->width : md_pool_width(x->pool);
+
+    if (!is_sum_f32(j) || j->inner == 1)
+        return BLOCK;
+    return md_div_up(md_div_up(j->inner, width), BLOCK_F32) * BLOCK_F32;
+}
+
 /* Sums of float32 as they are; `at` is where the row or the columns begin. */
 static void sum_row_f32(const job *j, int64_t at)
 {
@@ -118,38 +137,17 @@ static void sum_row_f32(const job *j, int64_t at)
     }
 }
 
-/* STEP columns at a time: a constant number makes vectors of them. */
-static void step_f32(double *restrict sum, float *restrict y,
-                     const float *restrict x, bool exclusive)
-{
-    if (exclusive)
-        for (int i = 0; i < STEP; i++)
-            y[i] = (float)sum[i];
-    for (int i = 0; i < STEP; i++)
-        sum[i] += x[i];
-    if (!exclusive)
-        for (int i = 0; i < STEP; i++)
-            y[i] = (float)sum[i];
-}
-
 static void sum_columns_f32(const job *j, int64_t at, int64_t m)
 {
-    double sum[MD_CHUNK] = { 0 };
+    int64_t first = at + (j->reverse ? (j->n - 1) * j->inner : 0);
 
-    for (int64_t i = 0; i < j->n; i++) {
-        int64_t k = (j->reverse ? j->n - 1 - i : i) * j->inner, c = 0;
-        const float *x = (const float *)j->in->data + at + k;
-        float *y = (float *)j->out->data + at + k;
-
-        for (; c + STEP <= m; c += STEP)
-            step_f32(sum + c, y + c, x + c, j->exclusive);
-        for (; c < m; c++) {
-            double before = sum[c];
-
-            sum[c] += x[c];
-            y[c] = (float)(j->exclusive ? before : sum[c]);
-        }
-    }
+    j->kernel->run(
+        &(md_cumsum_f32_args){ .y = (float *)j->out->data + first,
+                               .x = (const float *)j->in->data + first,
+                               .n = j->n,
+                               .columns = m,
+                               .step = j->reverse ? -j->inner : j->inner,
+                               .exclusive = j->exclusive });
 }
 
 /* m columns of an outer index or, where the axis is the last, a row. */
@@ -159,7 +157,7 @@ static void combine(const job *j, int64_t at, int64_t m)
     int64_t step = side ? 1 : MD_CHUNK;
     piece p;
 
-    if (j->in->dtype == MD_DTYPE_F32 && !j->how->product) {
+    if (is_sum_f32(j)) {
         if (side)
             sum_columns_f32(j, at, m);
         else
@@ -183,13 +181,13 @@ static void combine(const job *j, int64_t at, int64_t m)
 static void combine_part(void *ctx, int64_t from, int64_t to)
 {
     const job *j = ctx;
-    int64_t blocks = md_div_up(j->inner, BLOCK);
+    int64_t blocks = md_div_up(j->inner, j->block);
 
     for (int64_t b = from; b < to; b++) {
-        int64_t column = b % blocks * BLOCK;
+        int64_t column = b % blocks * j->block;
 
         combine(j, b / blocks * j->n * j->inner + column,
-                md_min_i64(BLOCK, j->inner - column));
+                md_min_i64(j->block, j->inner - column));
     }
 }
 
@@ -200,16 +198,21 @@ md_status md_cumulate__compute(md_exec *x, md_tensor *out,
     job j = { .in = x->in[0],
               .out = out,
               .how = how,
+              .kernel = md_cumsum_f32_select(x->cpu),
               .exclusive = md_node_attr_i(x->node, "exclusive", 0) != 0,
               .reverse = md_node_attr_i(x->node, "reverse", 0) != 0 };
+    double part;
     int axis;
 
     MD_TRY(
         md_axis_normalize(&axis, md_tensor_get_i64(x->in[1], 0), s->rank, err));
     j.n = s->dim[axis];
     j.inner = md_shape_span(s, axis + 1, s->rank);
-    md_exec__share(x, md_shape_n(s) / j.n / j.inner * md_div_up(j.inner, BLOCK),
-                   2.0 + (double)(j.n * md_min_i64(j.inner, BLOCK)),
+    j.block = block_of(&j, x);
+    part = (double)(j.n * md_min_i64(j.inner, j.block));
+    md_exec__share(x,
+                   md_shape_n(s) / j.n / j.inner * md_div_up(j.inner, j.block),
+                   2.0 + part * (is_sum_f32(&j) && j.inner > 1 ? 0.25 : 1.0),
                    combine_part, &j);
     return MD_OK;
 }

@@ -1,6 +1,8 @@
 /*
- * Concat and Split by copies of rows: a chunk is one part.  Along the channels
- * of blocked values they stay blocked when parts are whole blocks.
+ * Concat and Split by copies of rows.  A chunk is some rows of the whole, or a
+ * piece of its only one, so that memory is met as it lies, however many parts
+ * there are.  Along the channels of blocked values they stay blocked when parts
+ * are whole blocks.
  */
 #include <string.h>
 
@@ -19,6 +21,8 @@ typedef struct args {
     int64_t whole;   /* bytes of a row of the whole */
     int64_t *size;   /* by part: bytes of its rows */
     int64_t *offset; /* by part: where they lie in the row */
+    uint32_t n;      /* parts */
+    int64_t step;    /* rows of a chunk, or bytes of the only one */
 } args;
 
 /* May the parts be cut out of blocks?  Each but the last is whole blocks. */
@@ -85,12 +89,35 @@ static md_status lower_split(md_lower *lo, md_error *err)
     return MD_OK;
 }
 
-static md_status plan(md_step *st, const md_shape *whole, const md_shape *parts,
-                      uint32_t n, md_dtype dtype, md_arena *arena,
+/* Rows, or the bytes of one, by chunks. */
+static void cut(md_step *st, args *a, int64_t elem, int width)
+{
+    enum {
+        BYTES_PER_NS = 8, /* of memory's pace, both ways */
+    };
+    const int64_t total = a->rows * a->whole;
+    const int64_t n = a->rows == 1 ? a->whole / MD_CACHE_LINE + 1 : a->rows;
+
+    if (total == 0) {
+        st->n_chunks = 0;
+        return;
+    }
+    st->n_chunks = md_step__chunks(total / BYTES_PER_NS, n, width);
+    if (a->rows == 1)
+        a->step = md_div_up(a->whole / elem, st->n_chunks) * elem;
+    else
+        a->step = md_div_up(a->rows, st->n_chunks);
+}
+
+/* `width` threads share it. */
+static md_status plan(md_step *st, bool join, int width, md_arena *arena,
                       md_error *err)
 {
+    const md_shape *whole = join ? st->out_shape : st->in_shape;
+    const md_shape *parts = join ? st->in_shape : st->out_shape;
+    const uint32_t n = join ? st->node->n_in : st->node->n_out;
     const state *s = st->state;
-    int64_t elem = md_dtype_bits(dtype) / 8;
+    int64_t elem = md_dtype_bits(st->out_dtype[0]) / 8;
     args *a;
 
     MD_TRY(md_step__args(st, arena, (void *)&a, sizeof(*a), err));
@@ -98,6 +125,7 @@ static md_status plan(md_step *st, const md_shape *whole, const md_shape *parts,
     a->offset = md_arena_calloc(arena, n, sizeof(*a->offset));
     if (!a->size || !a->offset)
         return md_fail_nomem(err, n * sizeof(*a->size));
+    a->n = n;
     a->rows = md_shape_span(whole, 0, s->axis);
     for (uint32_t i = 0; i < n; i++) {
         int64_t along = parts[i].dim[s->axis];
@@ -109,43 +137,74 @@ static md_status plan(md_step *st, const md_shape *whole, const md_shape *parts,
             along * elem * md_shape_span(whole, s->axis + 1, whole->rank);
         a->whole += a->size[i];
     }
-    st->n_chunks = n;
+    cut(st, a, elem, width);
     return MD_OK;
 }
 
 static md_status plan_concat(md_step *st, int width, md_arena *arena,
                              md_error *err)
 {
-    (void)width;
-    return plan(st, &st->out_shape[0], st->in_shape, st->node->n_in,
-                st->out_dtype[0], arena, err);
+    return plan(st, true, width, arena, err);
 }
 
 static md_status plan_split(md_step *st, int width, md_arena *arena,
                             md_error *err)
 {
-    (void)width;
-    return plan(st, &st->in_shape[0], st->out_shape, st->node->n_out,
-                st->out_dtype[0], arena, err);
+    return plan(st, false, width, arena, err);
+}
+
+/* `rows` rows of part i from row `at` on; of each the bytes [from, to). */
+static void move(const md_step *st, bool join, uint32_t i, int64_t at,
+                 int64_t rows, int64_t from, int64_t to)
+{
+    const args *a = st->args;
+    char *whole = join ? st->out[0] : st->in[0];
+    char *part = join ? st->in[i] : st->out[i];
+
+    whole += at * a->whole + a->offset[i] + from;
+    part += at * a->size[i] + from;
+    if (join)
+        md_copy_rows(whole, a->whole, part, a->size[i], rows,
+                     (size_t)(to - from));
+    else
+        md_copy_rows(part, a->size[i], whole, a->whole, rows,
+                     (size_t)(to - from));
+}
+
+static void move_chunk(const md_step *st, bool join, int64_t chunk)
+{
+    enum {
+        BLOCK = 16 << 10 /* bytes of rows that all parts are moved of at once */
+    };
+    const args *a = st->args;
+    const bool one = a->rows == 1;
+    const int64_t from = chunk * a->step;
+    const int64_t to = md_min_i64(from + a->step, one ? a->whole : a->rows);
+    const int64_t block = md_max_i64(1, BLOCK / a->whole);
+
+    for (uint32_t i = 0; i < a->n && one; i++) {
+        const int64_t lo = md_max_i64(from - a->offset[i], 0);
+        const int64_t hi = md_min_i64(to - a->offset[i], a->size[i]);
+
+        if (lo < hi)
+            move(st, join, i, 0, 1, lo, hi);
+    }
+    for (int64_t at = from; at < to && !one; at += block) {
+        for (uint32_t i = 0; i < a->n; i++)
+            move(st, join, i, at, md_min_i64(block, to - at), 0, a->size[i]);
+    }
 }
 
 static void run_concat(const md_step *st, int64_t chunk, void *scratch)
 {
-    const args *a = st->args;
-
     (void)scratch;
-    md_copy_rows((char *)st->out[0] + a->offset[chunk], a->whole, st->in[chunk],
-                 a->size[chunk], a->rows, (size_t)a->size[chunk]);
+    move_chunk(st, true, chunk);
 }
 
 static void run_split(const md_step *st, int64_t chunk, void *scratch)
 {
-    const args *a = st->args;
-
     (void)scratch;
-    md_copy_rows(st->out[chunk], a->size[chunk],
-                 (const char *)st->in[0] + a->offset[chunk], a->whole, a->rows,
-                 (size_t)a->size[chunk]);
+    move_chunk(st, false, chunk);
 }
 
 const md_fast md_fast_concat = { lower_concat, plan_concat, run_concat, NULL,
