@@ -5,7 +5,8 @@ Lines are what wc -l counts.  Source: *.c, *.h and *.def below src/ and
 include/.  Tests: *.c, *.h and *.def below tests/ and fuzz/, the cases
 (*.case) and the scripts (*.py, *.sh).  Corpora, models, pictures and recorded
 outputs count as neither.  Tests that belong to no single module (support,
-end to end, out of memory, fuzz) stand in a row of their own.
+end to end, out of memory, fuzz) stand in a row of their own.  A line of a case is a
+whole test and as long as that takes: the last row compares characters.
 """
 import collections
 import os
@@ -19,15 +20,17 @@ FOLDERS = {"kernels": "kernels", "ops": "ops"}
 
 
 def count(top, endings):
-    """{path below the root: lines}"""
-    lines = {}
+    """{path below the root: (lines, characters)}"""
+    sizes = {}
     for folder, _, names in os.walk(os.path.join(ROOT, top)):
         for name in names:
             if name.endswith(endings):
                 path = os.path.join(folder, name)
                 with open(path, "rb") as f:
-                    lines[os.path.relpath(path, ROOT)] = f.read().count(b"\n")
-    return lines
+                    data = f.read()
+                sizes[os.path.relpath(path, ROOT)] = (data.count(b"\n"),
+                                                      len(data))
+    return sizes
 
 
 def source_module(path):
@@ -52,17 +55,21 @@ def row(name, n_test, n_source):
 
 def main():
     source, test = collections.Counter(), collections.Counter()
+    characters = collections.Counter()
     for top in ("src", "include"):
-        for path, n in count(top, CODE).items():
+        for path, (n, size) in count(top, CODE).items():
             source[source_module(path)] += n
+            characters["source"] += size
     for top in ("tests", "fuzz"):
-        for path, n in count(top, TEST).items():
+        for path, (n, size) in count(top, TEST).items():
             test[test_module(path, source)] += n
+            characters["test"] += size
     for name in sorted(source):
         print(row(name, test[name], source[name]))
     print(row("several", test[""], 0))
     print(row("lines", sum(test.values()), sum(source.values()))
           + f", aim {AIM}")
+    print(row("characters", characters["test"], characters["source"]))
 
 
 if __name__ == "__main__":

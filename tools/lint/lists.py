@@ -7,6 +7,8 @@ kernel list src/kernels/<family>.def names instruction sets by K rows; each need
 <family>_<isa>.c (ref/ for the portable one), each such file its row, unless
 the family is a helper without a choice: a header and no list.
 Every .def has to be included by some file.
+Decisions in docs/adr/ are numbered 1, 2, 3 ... in names and titles, and each
+has its row in docs/adr/README.md.
 """
 import pathlib
 import re
@@ -76,10 +78,23 @@ def unused_faults(root):
             yield f"{path}: no file includes this list"
 
 
+def decision_faults(folder):
+    text = (folder / "README.md").read_text()
+    paths = sorted(folder.glob("[0-9]*.md"))
+    for number, path in enumerate(paths, 1):
+        if not path.name.startswith(f"{number:04}-"):
+            yield f"{path}: number {number:04} expected"
+        if not path.read_text().startswith(f"# {number} "):
+            yield f"{path}: its title does not begin with '# {number} '"
+        if f"]({path.name})" not in text:
+            yield f"{path}: no row in {folder / 'README.md'}"
+
+
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
     src = root / "src"
-    faults = [*object_faults(src), *kernel_faults(src), *unused_faults(root)]
+    faults = [*object_faults(src), *kernel_faults(src), *unused_faults(root),
+              *decision_faults(root / "docs" / "adr")]
     print("\n".join(faults), end="\n" if faults else "")
     return bool(faults)
 
