@@ -306,6 +306,55 @@ md_status md_compose_to_nhwc(md_compose *m, md_part x, md_part *out,
     return md_compose_transpose(m, x, perm, out, err);
 }
 
+md_status md_compose_cast(md_compose *m, md_part x, md_dtype dtype,
+                          md_part *out, md_error *err)
+{
+    *out = x;
+    if (dtype == MD_DTYPE_NONE) {
+        m->open = true;
+        return md_fail(err, MD_UNSUPPORTED, "an element type is not known");
+    }
+    if (m->part[x].type.dtype == dtype)
+        return MD_OK;
+    return md_compose_emit(
+        m,
+        &(md_compose_step){ .op = "Cast",
+                            .in = { x },
+                            .n_in = 1,
+                            .attr = { MD_GIVE_I("to", dtype) },
+                            .n_attr = 1 },
+        out, err);
+}
+
+md_status md_compose_reshape(md_compose *m, md_part x, const int64_t *dims,
+                             int n, md_part *out, md_error *err)
+{
+    md_part shape;
+
+    MD_TRY(md_compose_ints(m, dims, n, &shape, err));
+    return md_compose_binary(m, "Reshape", x, shape, out, err);
+}
+
+md_status md_compose_reshape_like(md_compose *m, md_part x, md_part like,
+                                  md_part *out, md_error *err)
+{
+    md_dtype dtype = m->part[x].type.dtype;
+    md_part shape;
+
+    MD_TRY(md_compose_unary(m, "Shape", like, &shape, err));
+    MD_TRY(md_compose_emit(
+        m,
+        &(md_compose_step){ .op = "Reshape",
+                            .in = { x, shape },
+                            .n_in = 2,
+                            .attr = { MD_GIVE_I("allowzero", 1) },
+                            .n_attr = 1 },
+        out, err));
+    m->part[*out].type = m->part[like].type;
+    m->part[*out].type.dtype = dtype;
+    return MD_OK;
+}
+
 /* --- constants --------------------------------------------------------- */
 
 static md_status new_constant(md_compose *m, md_dtype dtype,

@@ -100,6 +100,18 @@ md_status md_compose_binary(md_compose *m, const char *op, md_part a, md_part b,
 md_status md_compose_transpose(md_compose *m, md_part x, const int64_t *perm,
                                md_part *out, md_error *err);
 
+/* A part as another element type, or itself; MD_UNSUPPORTED, to be forwarded,
+ * when dtype is not known. */
+md_status md_compose_cast(md_compose *m, md_part x, md_dtype dtype,
+                          md_part *out, md_error *err);
+
+/* A part reshaped to these dimensions (-1: what is left), or to the shape of
+ * part `like`. */
+md_status md_compose_reshape(md_compose *m, md_part x, const int64_t *dims,
+                             int n, md_part *out, md_error *err);
+md_status md_compose_reshape_like(md_compose *m, md_part x, md_part like,
+                                  md_part *out, md_error *err);
+
 /* A part with channels last has them second, and the other way round. */
 md_status md_compose_to_nchw(md_compose *m, md_part x, md_part *out,
                              md_error *err);

@@ -241,7 +241,8 @@ void md_regex_free(md_regex *re)
 }
 
 /* All alternatives side by side: no step is taken back. */
-static md_status match_wide(int *out, md_regex *re, md_str text, md_error *err)
+static md_status match_wide(int *out, md_regex *re, md_str text, size_t from,
+                            uint32_t flags, md_error *err)
 {
     if (!re->workspace)
         re->workspace =
@@ -249,10 +250,25 @@ static md_status match_wide(int *out, md_regex *re, md_str text, md_error *err)
     if (!re->workspace)
         return md_fail_nomem(err, WORKSPACE * sizeof(*re->workspace));
     (void)pcre2_set_match_limit(re->limits, ALTERNATIVE_STEPS);
-    *out = pcre2_dfa_match(re->code, (PCRE2_SPTR)text.p, text.n, 0,
-                           PCRE2_ANCHORED | PCRE2_ENDANCHORED, re->data,
-                           re->limits, re->workspace, WORKSPACE);
+    *out = pcre2_dfa_match(re->code, (PCRE2_SPTR)text.p, text.n, from, flags,
+                           re->data, re->limits, re->workspace, WORKSPACE);
     return MD_OK;
+}
+
+static bool is_not_utf8(int rc)
+{
+    return rc <= PCRE2_ERROR_UTF8_ERR1 && rc >= PCRE2_ERROR_UTF8_ERR21;
+}
+
+/* What a match that did not come about means. */
+static md_status outcome(int rc, md_str text, md_error *err)
+{
+    if (rc == PCRE2_ERROR_NOMATCH)
+        return MD_OK;
+    if (rc == PCRE2_ERROR_NOMEMORY)
+        return md_fail_nomem(err, text.n);
+    return md_fail(err, MD_TOO_LARGE,
+                   "matching a text of %zu bytes takes too many steps", text.n);
 }
 
 md_status md_regex_full_match(bool *out, md_regex *re, md_str text,
@@ -267,13 +283,28 @@ md_status md_regex_full_match(bool *out, md_regex *re, md_str text,
                      PCRE2_ANCHORED | PCRE2_ENDANCHORED, re->data, re->limits);
     if (rc == PCRE2_ERROR_MATCHLIMIT || rc == PCRE2_ERROR_DEPTHLIMIT ||
         rc == PCRE2_ERROR_HEAPLIMIT)
-        MD_TRY(match_wide(&rc, re, text, err));
+        MD_TRY(match_wide(&rc, re, text, 0, PCRE2_ANCHORED | PCRE2_ENDANCHORED,
+                          err));
     *out = rc >= 0;
-    if (rc >= 0 || rc == PCRE2_ERROR_NOMATCH ||
-        (rc <= PCRE2_ERROR_UTF8_ERR1 && rc >= PCRE2_ERROR_UTF8_ERR21))
-        return MD_OK;
-    if (rc == PCRE2_ERROR_NOMEMORY)
-        return md_fail_nomem(err, text.n);
-    return md_fail(err, MD_TOO_LARGE,
-                   "matching a text of %zu bytes takes too many steps", text.n);
+    return rc >= 0 || is_not_utf8(rc) ? MD_OK : outcome(rc, text, err);
+}
+
+md_status md_regex_search(bool *out, size_t *begin, size_t *end, md_regex *re,
+                          md_str text, size_t from, md_error *err)
+{
+    const PCRE2_SIZE *at;
+    int rc;
+
+    if (!text.p)
+        text.p = "";
+    MD_TRY(match_wide(&rc, re, text, from, 0, err));
+    *out = rc >= 0; /* 0: there are shorter ones too */
+    if (rc < 0)
+        return is_not_utf8(rc)
+                   ? md_fail(err, MD_INVALID, "a text that is not UTF-8")
+                   : outcome(rc, text, err);
+    at = pcre2_get_ovector_pointer(re->data);
+    *begin = at[0];
+    *end = at[1];
+    return MD_OK;
 }

@@ -1,5 +1,6 @@
 /*
- * Regular expressions in RE2's syntax, matched against whole texts by PCRE2.
+ * Regular expressions in RE2's syntax, matched against whole texts or looked for
+ * in them by PCRE2.
  *
  * What RE2 has not is refused: references back, looking around, possessive and
  * atomic groups, recursion, verbs.  Time and memory have bounds: backtracking is
@@ -25,5 +26,11 @@ void md_regex_free(md_regex *re); /* NULL is allowed */
  * MD_TOO_LARGE when the bounds do not suffice. */
 md_status md_regex_full_match(bool *out, md_regex *re, md_str text,
                               md_error *err);
+
+/* The first place at or behind `from` that matches, and of what matches there
+ * the longest: [*begin, *end), false when there is none.  As above; a text that
+ * is not UTF-8 is MD_INVALID. */
+md_status md_regex_search(bool *out, size_t *begin, size_t *end, md_regex *re,
+                          md_str text, size_t from, md_error *err);
 
 #endif
