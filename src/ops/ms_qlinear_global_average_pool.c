@@ -1,14 +1,26 @@
-/* com.microsoft's QLinearGlobalAveragePool, channels first. */
+/* com.microsoft's QLinearGlobalAveragePool, with channels first or last. */
 #include "ops/common/pool.h"
 #include "ops/common/quantize.h"
 #include "ops/lower.h"
 
+static bool is_last(const md_node *n)
+{
+    return md_node_attr_i(n, "channels_last", 0) != 0;
+}
+
 static md_status infer(const md_infer *c, md_error *err)
 {
+    md_type t;
+
     MD_TRY(md_qlinear__check_unary(c, err));
-    if (md_node_attr_i(c->node, "channels_last", 0))
-        return md_fail(err, MD_UNSUPPORTED, "channels_last");
-    return md_pool__infer_global(c, err);
+    if (!is_last(c->node))
+        return md_pool__infer_global(c, err);
+    MD_TRY(md_infer__rank(c, 0, 3, MD_RANK_MAX, err));
+    t = *c->in[0];
+    for (int i = 1; i < t.rank - 1; i++)
+        t.dim[i] = MD_DIM(1);
+    md_infer__give(c, 0, &t);
+    return MD_OK;
 }
 
 /* The sum is exact; its mean is rounded once to float32. */
@@ -20,15 +32,20 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     int64_t zero = (int64_t)md_exec__scalar(x, 2, 0.0);
     float out_scale = (float)md_exec__scalar(x, 3, 1.0);
     int64_t out_zero = (int64_t)md_exec__scalar(x, 4, 0.0);
-    int64_t size = md_shape_span(in, 2, in->rank);
+    bool last = is_last(x->node);
+    int64_t channels = in->dim[last ? in->rank - 1 : 1];
+    int64_t size = last ? md_shape_span(in, 1, in->rank - 1)
+                        : md_shape_span(in, 2, in->rank);
 
     (void)ar;
     (void)err;
     for (int64_t i = 0; i < md_tensor_n(out); i++) {
-        int64_t sum = 0;
+        int64_t sum = 0, step = last ? channels : 1;
+        int64_t at =
+            last ? i / channels * size * channels + i % channels : i * size;
 
         for (int64_t k = 0; k < size; k++)
-            sum += md_tensor_get_i64(x->in[0], i * size + k) - zero;
+            sum += md_tensor_get_i64(x->in[0], at + k * step) - zero;
         md_quantize__set(
             out, i, scale * (size ? (float)((double)sum / (double)size) : 0.0f),
             out_scale, out_zero, true);
