@@ -5,8 +5,10 @@ usage: bench/ops.py [PATTERN ...]   rows whose name has one of the patterns,
                                     or whose group is one (movements, images)
 
 Each row is a model of one node (two where the operator alone cannot be
-given), run by both through their C interfaces with the outputs left where
-they are; before it is timed its outputs are compared.  The two run in turn
+given), run by both with the outputs left where they are, through what lies
+directly on their C interfaces: onnxruntime's session without its Python
+wrapper, which takes longer than many an operator.  Before a row is timed its
+outputs are compared.  The two run in turn
 (A B A B), so that both meet the same state of the machine; the smallest and
 the smallest median time of all rounds count.  ratio = onnxruntime / modeld:
 above 1 modeld is faster.  The end tells the geometric mean of each thread
@@ -31,6 +33,7 @@ from peers import ROOT, cpu_name
 LIBRARY = ROOT / "build" / "release" / "libmodeld.so"
 OPSET = 21
 MS = "com.microsoft"
+ML = "ai.onnx.ml"
 ROUNDS = 4
 SECONDS = 0.03
 SETTLE = 0.005  # steps in which threads are watched going to sleep
@@ -94,7 +97,8 @@ class Case:
             held)
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", self.opset),
-                                  helper.make_opsetid(MS, 1)],
+                                  helper.make_opsetid(MS, 1),
+                                  helper.make_opsetid(ML, 3)],
             ir_version=10)
         model = onnx.shape_inference.infer_shapes(model)
         return model.SerializeToString()
@@ -609,6 +613,47 @@ def other_types():
                     yield retyped(case, dtype)
 
 
+def forest(n_trees, depth, n_features, n_classes=0):
+    """Full trees that ask random features; votes of one class a tree."""
+    inner, n = 2 ** depth - 1, 2 ** (depth + 1) - 1
+    ids, trees = np.arange(n), np.repeat(np.arange(n_trees), n)
+    leaves = ids[inner:]
+    which = "class" if n_classes else "target"
+    attrs = {
+        "nodes_treeids": trees, "nodes_nodeids": np.tile(ids, n_trees),
+        "nodes_truenodeids": np.tile(
+            np.where(ids < inner, 2 * ids + 1, 0), n_trees),
+        "nodes_falsenodeids": np.tile(
+            np.where(ids < inner, 2 * ids + 2, 0), n_trees),
+        "nodes_featureids": ints(n_features, n * n_trees),
+        "nodes_values": f32(n * n_trees) * np.float32(0.7),
+        "nodes_modes": (["BRANCH_LEQ"] * inner +
+                        ["LEAF"] * len(leaves)) * n_trees,
+        f"{which}_treeids": np.repeat(np.arange(n_trees), len(leaves)),
+        f"{which}_nodeids": np.tile(leaves, n_trees),
+        f"{which}_ids": np.repeat(np.arange(n_trees) % max(n_classes, 1),
+                                  len(leaves)),
+        f"{which}_weights": f32(len(leaves) * n_trees) / 100,
+    }
+    if n_classes:
+        attrs["classlabels_int64s"] = np.arange(n_classes)
+        attrs["post_transform"] = "SOFTMAX"
+    else:
+        attrs["n_targets"] = 1
+    return {k: v.tolist() if isinstance(v, np.ndarray) else v
+            for k, v in attrs.items()}
+
+
+def forests():
+    """What boosting libraries give."""
+    for rows in (1, 8, 1000):
+        yield Case(f"TreeEnsembleRegressor {rows}", "TreeEnsembleRegressor",
+                   [f32(rows, 50)], domain=ML, **forest(500, 8, 50))
+        yield Case(f"TreeEnsembleClassifier {rows}",
+                   "TreeEnsembleClassifier", [f32(rows, 50)], n_out=2,
+                   domain=ML, **forest(500, 8, 50, 5))
+
+
 class Tensor(ctypes.Structure):
     """modeld_tensor of include/modeld.h."""
 
@@ -646,6 +691,10 @@ class Ours:
         self.must(lib.modeld_model_open_memory(
             ctypes.byref(self.model), model, ctypes.c_size_t(len(model)),
             ctypes.byref(opts), ctypes.byref(self.error)))
+        self.call = (self.model, self.given,
+                     ctypes.c_size_t(len(self.given)), self.out,
+                     ctypes.c_size_t(self.n_out), ctypes.byref(self.error))
+        self.results = [ctypes.byref(t) for t in self.out]
 
     @staticmethod
     def tensor(x):
@@ -658,16 +707,12 @@ class Ours:
             raise RuntimeError(self.error.message.decode())
 
     def run(self):
-        self.must(self.lib.modeld_model_run(
-            self.model, self.given, ctypes.c_size_t(len(self.given)),
-            self.out, ctypes.c_size_t(self.n_out), ctypes.byref(self.error)))
-        for t in self.out:
-            self.lib.modeld_tensor_release(ctypes.byref(t))
+        self.must(self.lib.modeld_model_run(*self.call))
+        for t in self.results:
+            self.lib.modeld_tensor_release(t)
 
     def outputs(self):
-        self.must(self.lib.modeld_model_run(
-            self.model, self.given, ctypes.c_size_t(len(self.given)),
-            self.out, ctypes.c_size_t(self.n_out), ctypes.byref(self.error)))
+        self.must(self.lib.modeld_model_run(*self.call))
         for t in self.out:
             dtype = helper.tensor_dtype_to_np_dtype(t.type)
             yield np.frombuffer(ctypes.string_at(t.data, t.size),
@@ -688,15 +733,22 @@ class Theirs:
         opts.log_severity_level = 3
         self.session = ort.InferenceSession(
             model, opts, providers=["CPUExecutionProvider"])
-        self.names = [o.name for o in self.session.get_outputs()]
-        self.given = {k: ort.OrtValue.ortvalue_from_numpy(v)
-                      for k, v in case.feeds().items()}
+        self.binding = self.session.io_binding()
+        self.given = [ort.OrtValue.ortvalue_from_numpy(v)
+                      for v in case.feeds().values()]
+        for name, value in zip(case.feeds(), self.given):
+            self.binding.bind_ortvalue_input(name, value)
+        for output in self.session.get_outputs():
+            self.binding.bind_output(output.name)
+        self.options = ort.RunOptions()
+        self.inner, self.bound = self.session._sess, self.binding._iobinding
 
     def run(self):
-        return self.session.run_with_ort_values(self.names, self.given)
+        self.inner.run_with_iobinding(self.bound, self.options)
 
     def outputs(self):
-        for value in self.run():
+        self.run()
+        for value in self.binding.get_outputs():
             if value.element_type() == T.BFLOAT16:
                 yield None  # numpy has no such type
             else:
@@ -778,7 +830,8 @@ def main():
           f"{'(p50)':>8}")
     rows = {}
     for group in (elementwise, functions, reductions, movements, images,
-                  detections, signals, products, transformers, other_types):
+                  detections, signals, products, transformers, forests,
+                  other_types):
         for case in group():
             if wanted and not any(w in case.name or w == group.__name__
                                   for w in wanted):

@@ -3,10 +3,10 @@
 const md_tree_f32_kernel md_tree_f32_kernels[] = {
 #define K(isa, need)                                                           \
     { "tree_f32__" #isa, need, md_tree_f32_rows__##isa,                        \
-      md_tree_f32_trees__##isa },
+      md_tree_f32_trees__##isa, md_tree_f32_full__##isa },
 #include "kernels/tree_f32.def"
 #undef K
-    { NULL, 0, NULL, NULL },
+    { NULL, 0, NULL, NULL, NULL },
 };
 
 const md_tree_f32_kernel *md_tree_f32_select(uint32_t cpu_flags)

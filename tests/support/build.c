@@ -13,6 +13,7 @@ md_model *md_build_model(int64_t opset)
     assert_md_ok(md_model_new(&m, md_alloc_default(), 0, &err), &err);
     assert_md_ok(md_model_set_opset(m, "", opset, &err), &err);
     assert_md_ok(md_model_set_opset(m, "com.microsoft", 1, &err), &err);
+    assert_md_ok(md_model_set_opset(m, "ai.onnx.ml", 3, &err), &err);
     assert_md_ok(md_model_set_opset(m, "ai.onnx.preview.training", 1, &err),
                  &err);
     return m;

@@ -9,7 +9,7 @@
 #include "tensor/float.h"
 
 enum {
-    LIST_MAX = 64
+    LIST_MAX = 64 /* elements that a list has room for at least */
 };
 
 void text_space(text_reader *t)
@@ -223,14 +223,26 @@ void text_tensor(text_reader *t, const char *type, md_tensor *out)
         fail(t, "{ or ~ expected");
 }
 
+/* Room for the elements of a list. */
+static uint32_t list_room(const text_reader *t)
+{
+    const char *end = t->p + strcspn(t->p, "]");
+    uint32_t n = LIST_MAX;
+
+    for (const char *p = t->p; p < end; p++)
+        n += *p == ',';
+    return n;
+}
+
 /* ["a","b"]; the strings stay in the text. */
 static void take_strings(text_reader *t, md_graph *g, md_node *n,
                          const char *name)
 {
-    md_str *v = md_arena_calloc(&g->model->arena, LIST_MAX, sizeof(*v));
+    const uint32_t room = list_room(t);
+    md_str *v = md_arena_calloc(&g->model->arena, room, sizeof(*v));
     md_attr a = { .name = name, .type = MD_ATTR_STRINGS, .v.ss = v };
 
-    while (v && (*t->p == '[' || *t->p == ',') && a.n < LIST_MAX) {
+    while (v && (*t->p == '[' || *t->p == ',') && a.n < room) {
         t->p += 2; /* and the quote */
         v[a.n] = (md_str){ t->p, strcspn(t->p, "\"]") };
         t->p += v[a.n++].n + 1;
@@ -242,8 +254,9 @@ static void take_strings(text_reader *t, md_graph *g, md_node *n,
 static void take_list(text_reader *t, md_graph *g, md_node *n, const char *name)
 {
     md_arena *ar = &g->model->arena;
-    int64_t *ints = md_arena_calloc(ar, LIST_MAX, sizeof(*ints));
-    float *floats = md_arena_calloc(ar, LIST_MAX, sizeof(*floats));
+    const uint32_t room = list_room(t);
+    int64_t *ints = md_arena_calloc(ar, room, sizeof(*ints));
+    float *floats = md_arena_calloc(ar, room, sizeof(*floats));
     md_attr a = { .name = name, .type = MD_ATTR_INTS };
     size_t size = strcspn(t->p, "]");
 
@@ -254,7 +267,7 @@ static void take_list(text_reader *t, md_graph *g, md_node *n, const char *name)
     if (memchr(t->p, '.', size))
         a.type = MD_ATTR_FLOATS;
     t->p++;
-    while (*t->p && *t->p != ']' && a.n < LIST_MAX && !t->fault) {
+    while (*t->p && *t->p != ']' && a.n < room && !t->fault) {
         double v = text_number(t);
 
         ints[a.n] = (int64_t)v;

@@ -59,3 +59,40 @@ static inline vi step(const md_tree_f32 *t, vi at, vi base, const float *x,
 #define MD_TREE_ROWS md_tree_f32_rows__avx2
 #define MD_TREE_TREES md_tree_f32_trees__avx2
 #include "kernels/x86/tree_f32_vec.h"
+
+/* --- full trees -------------------------------------------------------- */
+
+typedef __m256 vf;
+typedef __m256i mask; /* -1 where it holds */
+
+typedef struct features {
+    const float *x;
+} features;
+
+#define vi_shift(v, n) _mm256_sll_epi32(v, _mm_cvtsi32_si128(n))
+#define vi_and _mm256_and_si256
+#define vi_as_f _mm256_castsi256_ps
+#define vf_load _mm256_loadu_ps
+#define vi_bit(m) _mm256_srli_epi32(m, 31)
+#define vi_pick(p, at) _mm256_i32gather_epi32((const int *)(p), at, 4)
+#define feature_of(f, at) _mm256_i32gather_ps((f)->x, at, 4)
+#define above(x, split)                                                        \
+    _mm256_castps_si256(_mm256_cmp_ps(x, split, _CMP_NLE_UQ))
+#define vi_choose(m, a, b) _mm256_blendv_epi8(a, b, m)
+#define vf_choose(m, a, b) _mm256_blendv_ps(a, b, _mm256_castsi256_ps(m))
+
+static inline vf node_at(const md_tree_f32_full_node *block, vi at, vi *feature)
+{
+    *feature = _mm256_i32gather_epi32((const int *)&block->feature, at, 8);
+    return _mm256_i32gather_ps(&block->split, at, 8);
+}
+
+#include "kernels/x86/tree_full_vec.h"
+
+void md_tree_f32_full__avx2(uint32_t *out, const md_tree_f32_full *f,
+                            const float *x)
+{
+    const features all = { x };
+
+    walk_full(out, f, &all);
+}

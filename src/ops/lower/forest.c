@@ -2,14 +2,14 @@
  * Trees: read once at load.  Float features go through packed nodes with
  * vectors; others as the definition has them.  Rows are cut into blocks, whose
  * results do not depend on how many threads take them: a row's sums are always
- * taken in the order of the trees.
+ * taken in one order, that of the trees or, of full trees, that of
+ * md_forest_full__add.
  */
 #include <math.h>
 #include <string.h>
 
-#include "kernels/tree_f32.h"
-#include "ops/common/forest.h"
-#include "ops/lower/common.h"
+#include "base/attr.h"
+#include "ops/lower/forest_full.h"
 
 enum {
     BLOCK = 256, /* rows that go through one tree after another */
@@ -22,6 +22,7 @@ typedef struct state {
     md_tree_f32 all;                  /* from the first tree's root on */
     /* One target, one vote in each leaf: its weight, by node; else NULL. */
     double *weight;
+    md_forest_full full;
 } state;
 
 typedef struct args {
@@ -147,6 +148,7 @@ static md_status lower(md_lower *lo, md_error *err)
     }
     MD_TRY(pack(s, lo, err));
     MD_TRY(pack_weights(s, lo, err));
+    MD_TRY(md_forest_full__make(&s->full, &s->forest, lo, err));
     lo->kernel = s->kernel->name;
     return MD_OK;
 }
@@ -158,6 +160,14 @@ typedef struct scratch {
     uint32_t *leaf; /* [rows] or [trees] */
     uint8_t *has;   /* [rows, n_targets] */
 } scratch;
+
+static int64_t n_leaves(const state *s, int64_t block)
+{
+    const int64_t trees =
+        s->full.fits ? md_forest_full__n_leaves(&s->full) : s->forest.n_trees;
+
+    return block > trees ? block : trees;
+}
 
 static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
 {
@@ -176,7 +186,7 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
                                    md_div_up(a->rows, FEW), width);
     a->step = md_div_up(a->rows, st->n_chunks ? st->n_chunks : 1);
     block = a->step < BLOCK ? a->step : BLOCK;
-    leaves = block > f->n_trees ? block : f->n_trees;
+    leaves = n_leaves(s, block);
     if (!md_mul_i64(&bytes, block, f->n_targets) ||
         !md_mul_i64(&bytes, bytes, 9) ||
         !md_add_i64(&bytes, bytes, 8 * a->n + 4 * leaves + 64))
@@ -190,7 +200,7 @@ static scratch cut_scratch(const state *s, const args *a, void *memory)
 {
     int64_t block = a->step < BLOCK ? a->step : BLOCK;
     int64_t n_sums = block * s->forest.n_targets;
-    int64_t leaves = block > s->forest.n_trees ? block : s->forest.n_trees;
+    int64_t leaves = n_leaves(s, block);
     scratch t = { .sum = memory };
 
     t.row = t.sum + n_sums;
@@ -249,6 +259,39 @@ static void run_rows(const state *s, const args *a, const scratch *t,
     }
 }
 
+static bool has_nan(const float *x, int64_t n)
+{
+    int any = 0;
+
+    MD_SIMD_OR(any)
+    for (int64_t i = 0; i < n; i++)
+        any |= x[i] != x[i];
+    return any != 0;
+}
+
+/* Rows through full trees; one with NaN through those that know it. */
+static void run_full(const state *s, const args *a, const scratch *t,
+                     const float *x, int64_t n)
+{
+    const md_forest *f = &s->forest;
+    const int64_t k = f->n_targets;
+    md_tree_f32_full trees = s->full.f;
+
+    trees.n_features = (uint32_t)a->n;
+    for (int64_t r = 0; r < n; r++, x += a->n) {
+        if (!has_nan(x, a->n)) {
+            s->kernel->full(t->leaf, &trees, x);
+        } else {
+            s->kernel->trees(t->leaf, &s->all, f->root, f->n_trees, x);
+            for (uint32_t i = 0; i < f->n_trees; i++)
+                t->leaf[i] = md_forest_full__value(
+                    &s->full, f, f->leaf[f->root[i] + t->leaf[i]]);
+        }
+        md_forest_full__add(&s->full, f, t->leaf, t->sum + r * k,
+                            t->has + r * k);
+    }
+}
+
 static void run_defined(const state *s, const args *a, const scratch *t,
                         const md_tensor *x, int64_t from, int64_t n)
 {
@@ -282,7 +325,9 @@ static void run_block(const md_step *st, const scratch *t, int64_t from,
     } else {
         const float *rows = (const float *)st->in[0] + from * a->n;
 
-        if (n < FEW) {
+        if (s->full.fits) {
+            run_full(s, a, t, rows, n);
+        } else if (n < FEW) {
             for (int64_t r = 0; r < n; r++) {
                 scratch one = { t->sum + r * k, t->row, t->leaf,
                                 t->has + r * k };
