@@ -7,7 +7,9 @@
  * channels of an offset group, so it is found out once for them.
  */
 #include "base/cpu.h"
+#include "kernels/blend_f32.h"
 #include "kernels/gemm_f32.h"
+#include "ops/common/channels.h"
 #include "ops/common/convolve.h"
 #include "ops/common/product.h"
 
@@ -20,7 +22,8 @@ enum { /* inputs */
 };
 
 enum {
-    BLOCK = 64,                       /* places computed at a time */
+    BLOCK = 96,                       /* places computed at a time: panels of
+                                       * products of every CPU level */
     CORNERS_MAX = 1 << MD_SPATIAL_MAX /* elements around a point */
 };
 
@@ -109,10 +112,14 @@ typedef struct deform {
     int64_t k; /* what one sum is over: taps of a group's channels */
     const md_tensor *offset, *mask;
     const void *x, *w; /* float, or double when is_f64 */
+    /* x with its channels last, in which case sums are over [taps, channels]
+     * and w is turned; or NULL */
+    const float *rows;
     void *y;
     const double *bias; /* or NULL */
     bool is_f64;
     const md_gemm_f32_kernel *gemm;
+    const md_blend_f32_kernel *blend;
     char *memory;
     size_t each; /* bytes for each thread */
 } deform;
@@ -152,7 +159,7 @@ static void surround(const deform *d, const double *point, double m, look *l,
                 w = 0.0;
             at = at * d->v.in[a] + p;
         }
-        l->at[i][k] = w != 0.0 ? at : 0;
+        l->at[i][k] = w != 0.0 ? at : 0; /* any will do, of weight 0 */
         l->w[i][k] = w;
         l->narrow[i][k] = (float)w;
     }
@@ -184,7 +191,7 @@ static void find_points(const deform *d, int64_t batch, int64_t group,
     const md_window *w = &d->v.w;
     int64_t row = (batch * d->offset_groups + group) * d->taps + tap;
     double k[MD_SPATIAL_MAX];
-    double moved[MD_SPATIAL_MAX][BLOCK], m[BLOCK];
+    double moved[MD_SPATIAL_MAX][BLOCK] = { { 0 } }, m[BLOCK];
     int skipped = MD_SPATIAL_MAX - d->axes;
 
     for (int a = MD_SPATIAL_MAX; a-- > 0; tap /= w->kernel[a])
@@ -262,11 +269,47 @@ static void fill_matrix(const deform *d, int64_t batch, int64_t group,
     }
 }
 
+/* The matrix [n, k] of a block, k = [taps, channels]: all channels of a tap
+ * that look at the same places together. */
+static void fill_rows(const deform *d, int64_t batch, int64_t group,
+                      int64_t from, int64_t n, float *out)
+{
+    int64_t channels = d->v.c / d->v.group, end = (group + 1) * channels;
+    int64_t each = d->v.c / d->offset_groups; /* channels of one offset */
+    const float *x = d->rows + batch * d->plane * d->v.c;
+    corner corners = { .at = { { 0 } } };
+    look l = { .at = { { 0 } } };
+
+    find_corners(d, from, n, &corners);
+    for (int64_t tap = 0; tap < d->taps; tap++) {
+        for (int64_t c = group * channels, next; c < end; c = next) {
+            next = md_min_i64((c / each + 1) * each, end);
+            find_points(d, batch, c / each, tap, from, n, &corners, &l);
+            for (int64_t i = 0; i < n * CORNERS_MAX; i++)
+                l.at[i / CORNERS_MAX][i % CORNERS_MAX] *= d->v.c;
+            d->blend->run(&(md_blend_f32_args){ .y = out + tap * channels + c -
+                                                     group * channels,
+                                                .x = x + c,
+                                                .at = l.at[0],
+                                                .w = l.narrow[0],
+                                                .places = n,
+                                                .looks = (int64_t)1 << d->axes,
+                                                .stride = CORNERS_MAX,
+                                                .n = next - c,
+                                                .y_stride = d->k });
+        }
+    }
+}
+
 /* y[rows, n] of a block = w[rows, k] times the matrix. */
 static void multiply_f32(const deform *d, const float *w, const float *matrix,
                          float *packed, float *y, int64_t rows, int64_t n)
 {
-    md_gemm_f32_b b = { .b = matrix, .rs = BLOCK, .cs = 1, .k = d->k, .n = n };
+    md_gemm_f32_b b = { .b = matrix,
+                        .rs = d->rows ? 1 : BLOCK,
+                        .cs = d->rows ? d->k : 1,
+                        .k = d->k,
+                        .n = n };
     md_gemm_f32_args args = { .m = rows,
                               .n = n,
                               .k = d->k,
@@ -323,7 +366,10 @@ static void run_block(void *ctx, int64_t chunk, int worker)
     int64_t y = (batch * d->v.oc + first) * d->places + from;
     char *memory = d->memory + (size_t)worker * d->each;
 
-    fill_matrix(d, batch, group, from, n, memory);
+    if (d->rows)
+        fill_rows(d, batch, group, from, n, (float *)memory);
+    else
+        fill_matrix(d, batch, group, from, n, memory);
     if (d->is_f64)
         multiply_f64(d, (const double *)d->w + first * d->k,
                      (const double *)memory, (double *)d->y + y, rows, n);
@@ -378,6 +424,25 @@ static md_status prepare(deform *d, md_exec *x, md_tensor *out, md_arena *ar,
     return MD_OK;
 }
 
+/* Channels last, where there are some to one offset; w likewise. */
+static md_status make_rows(deform *d, const md_exec *x, md_arena *ar,
+                           md_error *err)
+{
+    const md_shape *w = &x->in[IN_W]->shape;
+    int64_t channels = d->v.c / d->v.group;
+    const float *turned;
+
+    if (d->is_f64 || channels < MD_CHANNELS_FEW ||
+        d->v.c / d->offset_groups < MD_CHANNELS_FEW)
+        return MD_OK;
+    MD_TRY(md_channels__last(&d->rows, x, d->x, d->v.n, d->v.c, d->plane, ar,
+                             err));
+    MD_TRY(md_channels__last(&turned, x, d->w, w->dim[0], channels, d->taps, ar,
+                             err));
+    d->w = turned;
+    return MD_OK;
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
@@ -386,7 +451,8 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                  .offset = x->in[IN_OFFSET],
                  .mask = md_exec_has(x, IN_MASK) ? x->in[IN_MASK] : NULL,
                  .is_f64 = out->dtype == MD_DTYPE_F64,
-                 .gemm = md_gemm_f32_select(md_cpu_flags()) };
+                 .gemm = md_gemm_f32_select(md_cpu_flags()),
+                 .blend = md_blend_f32_select(x->cpu) };
     const md_shape *w = &x->in[IN_W]->shape, *in = &x->in[IN_X]->shape;
 
     MD_TRY(md_convolve__sizes(&d.v, x->node, in, w, err));
@@ -396,6 +462,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     d.blocks = md_div_up(d.places, BLOCK);
     d.k = w->dim[1] * d.taps;
     MD_TRY(prepare(&d, x, out, ar, err));
+    MD_TRY(make_rows(&d, x, ar, err));
     MD_TRY(find_memory(&d, x, ar, err));
     md_pool_run(x->pool, MD_POOL_WIDTH_MAX, d.v.n * d.v.group * d.blocks,
                 run_block, &d);

@@ -2,12 +2,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "ops/common/util.h"
+#include "kernels/blend_f32.h"
+#include "ops/common/channels.h"
 
 enum {
     TAPS_MAX = 4,   /* along one axis */
     LOOKS_MAX = 64, /* elements of one place: over three axes 4 each */
-    BLOCK = 32      /* places computed at a time */
+    BLOCK = 64      /* places computed at a time */
 };
 
 enum padding {
@@ -177,6 +178,12 @@ typedef struct sampling {
     md_tensor *out;
     int64_t channels, plane, places, blocks;
     int n_looks; /* elements of one place */
+    /* The input with its channels last, and a tile [BLOCK, channels] for each
+     * thread; NULL: a channel at a time. */
+    const float *rows;
+    float *tiles;
+    look *looks; /* of each thread */
+    uint32_t cpu;
 } sampling;
 
 static void put_look(look *l, int64_t i, int k, int64_t at, double weight)
@@ -267,6 +274,29 @@ static void see_any(const sampling *g, int64_t from, int64_t to, const look *l,
     }
 }
 
+/* All channels of the n places of a block together. */
+static void see_rows(const sampling *g, int64_t batch, int64_t first, look *l,
+                     int64_t n, float *tile)
+{
+    for (int64_t i = 0; i < n; i++) {
+        for (int k = 0; k < g->n_looks; k++)
+            l->at[i][k] *= g->channels; /* -1 stays negative */
+    }
+    md_blend_f32_select(g->cpu)->run(
+        &(md_blend_f32_args){ .y = tile,
+                              .x = g->rows + batch * g->plane * g->channels,
+                              .at = l->at[0],
+                              .w = l->narrow[0],
+                              .places = n,
+                              .looks = g->n_looks,
+                              .stride = LOOKS_MAX,
+                              .n = g->channels,
+                              .y_stride = g->channels });
+    md_channels__first((float *)g->out->data + batch * g->channels * g->places +
+                           first,
+                       g->places, tile, n, g->channels, g->cpu);
+}
+
 /* BLOCK places of one batch element, in all channels. */
 static void sample_block(void *ctx, int64_t chunk, int worker)
 {
@@ -276,29 +306,33 @@ static void sample_block(void *ctx, int64_t chunk, int worker)
     int64_t batch = chunk / g->blocks, first = chunk % g->blocks * BLOCK;
     int64_t n = md_min_i64(BLOCK, g->places - first);
     double w[MD_RANK_MAX][TAPS_MAX] = { { 0 } }, v[BLOCK * MD_RANK_MAX];
-    look l = { .at = { { 0 } } };
+    look *l = &g->looks[worker];
 
-    (void)worker;
     md_load_f64(v, g->grid, (batch * g->places + first) * s->axes, n * s->axes);
     for (int64_t i = 0; i < n; i++) {
         for (int d = 0; d < s->axes; d++)
             place(s, d, v[i * s->axes + s->axes - 1 - d], tap[d], w[d]);
         if (s->axes == 2 && s->n_taps == 2)
-            combine_four(s, tap, w, &l, i);
+            combine_four(s, tap, w, l, i);
         else
-            combine(s, tap, w, &l, i);
+            combine(s, tap, w, l, i);
+    }
+    if (g->rows) {
+        see_rows(g, batch, first, l, n,
+                 g->tiles + (int64_t)worker * BLOCK * g->channels);
+        return;
     }
     for (int64_t c = batch * g->channels; c < (batch + 1) * g->channels; c++) {
         int64_t from = c * g->plane, to = c * g->places + first;
 
         if (g->in->dtype == MD_DTYPE_F32)
             see_f32(g, (const float *)g->in->data + from,
-                    (float *)g->out->data + to, &l, n);
+                    (float *)g->out->data + to, l, n);
         else if (g->in->dtype == MD_DTYPE_F64)
             see_f64(g, (const double *)g->in->data + from,
-                    (double *)g->out->data + to, &l, n);
+                    (double *)g->out->data + to, l, n);
         else
-            see_any(g, from, to, &l, n);
+            see_any(g, from, to, l, n);
     }
 }
 
@@ -319,6 +353,31 @@ static md_status prepare(sampler *s, md_exec *x, md_arena *ar, md_error *err)
     return MD_OK;
 }
 
+/* What threads write before they read it. */
+static md_status make_scratch(sampling *g, const md_exec *x, md_arena *ar,
+                              md_error *err)
+{
+    size_t n = (size_t)md_pool_width(x->pool), size;
+
+    if (!md_mul_size(&size, (size_t)g->channels * BLOCK, sizeof(float)) ||
+        !md_mul_size(&size, size, n))
+        return md_fail_nomem(err, SIZE_MAX);
+    g->looks = md_arena_alloc(ar, n * sizeof(*g->looks));
+    g->tiles = md_arena_alloc(ar, size);
+    return g->looks && g->tiles ? MD_OK : md_fail_nomem(err, size);
+}
+
+/* Put the channels last where that pays: the input is read once more. */
+static md_status make_rows(sampling *g, const md_exec *x, md_arena *ar,
+                           md_error *err)
+{
+    if (g->in->dtype != MD_DTYPE_F32 || g->channels < MD_CHANNELS_FEW ||
+        g->places * g->n_looks < g->plane)
+        return MD_OK;
+    return md_channels__last(&g->rows, x, g->in->data, g->in->shape.dim[0],
+                             g->channels, g->plane, ar, err);
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
@@ -329,7 +388,8 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                    .channels = o->dim[1],
                    .plane = md_shape_span(in, 2, in->rank),
                    .places = md_shape_span(o, 2, o->rank),
-                   .n_looks = 1 };
+                   .n_looks = 1,
+                   .cpu = x->cpu };
 
     MD_TRY(prepare(&g.s, x, ar, err));
     if (g.plane == 0)
@@ -337,6 +397,8 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     for (int d = 0; d < g.s.axes; d++)
         g.n_looks *= g.s.n_taps;
     g.blocks = md_div_up(g.places, BLOCK);
+    MD_TRY(make_scratch(&g, x, ar, err));
+    MD_TRY(make_rows(&g, x, ar, err));
     md_pool_run(x->pool, MD_POOL_WIDTH_MAX, o->dim[0] * g.blocks, sample_block,
                 &g);
     return MD_OK;

@@ -6,10 +6,15 @@
  * column, and so are the sums of the weights that a bin's samples give to an
  * element: an average is pooled along rows first, then along columns, with
  * each element read once for a bin.  The maximum has to look at each sample.
+ *
+ * With many channels and regions the features are turned to have the channels
+ * last, and each bin is a weighted sum, or maximum, of rows of them.
  */
 #include <math.h>
 #include <string.h>
 
+#include "kernels/blend_f32.h"
+#include "ops/common/channels.h"
 #include "ops/common/roi.h"
 
 enum {
@@ -192,6 +197,12 @@ typedef struct align {
     int64_t channels, h, w;
     size_t scratch; /* doubles for each thread */
     double *buffers;
+    /* The features with their channels last; NULL: a channel at a time. */
+    const float *rows;
+    int64_t looks;       /* most elements of a bin */
+    int64_t *at;         /* [looks] of each thread, and their weights */
+    float *w_at, *tiles; /* [bins, channels] of each thread */
+    uint32_t cpu;
 } align;
 
 /* A row of the features, pooled by the bins of an axis; most bins are a few
@@ -405,24 +416,130 @@ static void largest_plane(const align *a, int64_t base, int64_t to,
     }
 }
 
+/* The samples of both axes in the memory of a thread; what is behind them. */
+static double *lay_out(const align *a, double *memory, samples *y, samples *x)
+{
+    *y = (samples){ .n_max = most_samples(&a->s, a->h) };
+    *x = (samples){ .n_max = most_samples(&a->s, a->w) };
+    y->s = (sample *)memory;
+    x->s = y->s + a->s.height * y->n_max;
+    y->n = (int64_t *)(x->s + a->s.width * x->n_max);
+    x->n = y->n + a->s.height;
+    return (double *)(x->n + a->s.width);
+}
+
 static void largest_region(const align *a, int64_t r, const axis *y,
                            const axis *x, int64_t base, double *memory)
 {
     int64_t n = a->s.height * a->s.width;
-    samples sy = { .n_max = most_samples(&a->s, a->h) };
-    samples sx = { .n_max = most_samples(&a->s, a->w) };
-    double *plane;
+    samples sy, sx;
+    double *plane = lay_out(a, memory, &sy, &sx);
 
-    sy.s = (sample *)memory;
-    sx.s = sy.s + a->s.height * sy.n_max;
-    sy.n = (int64_t *)(sx.s + a->s.width * sx.n_max);
-    sx.n = sy.n + a->s.height;
-    plane = (double *)(sx.n + a->s.width);
     take_samples(y, a->s.height, &sy);
     take_samples(x, a->s.width, &sx);
     for (int64_t c = 0; c < a->channels; c++)
         largest_plane(a, base + c * a->h * a->w, (r * a->channels + c) * n, &sy,
                       &sx, plane);
+}
+
+/* --- all channels of a bin together ------------------------------------ */
+
+/* What a thread works with. */
+typedef struct bench {
+    const float *x; /* [h, w, channels] */
+    int64_t *at;
+    float *w, *tile;
+    int64_t n; /* looks of the bin at hand */
+} bench;
+
+static bench bench_of(const align *a, int64_t batch, int worker)
+{
+    return (bench){ .x = a->rows + batch * a->h * a->w * a->channels,
+                    .at = a->at + worker * a->looks,
+                    .w = a->w_at + worker * a->looks,
+                    .tile = a->tiles +
+                            worker * a->s.height * a->s.width * a->channels };
+}
+
+static void look(const align *a, bench *b, int64_t y, int64_t x, double w)
+{
+    b->at[b->n] = (y * a->w + x) * a->channels;
+    b->w[b->n++] = (float)w;
+}
+
+/* A bin's looks into its row of the tile. */
+static float *blend(const align *a, const bench *b, int64_t bin)
+{
+    float *y = b->tile + bin * a->channels;
+
+    md_blend_f32_select(a->cpu)->run(
+        &(md_blend_f32_args){ .y = y,
+                              .x = b->x,
+                              .at = b->at,
+                              .w = b->w,
+                              .places = 1,
+                              .looks = b->n,
+                              .stride = b->n,
+                              .n = a->channels,
+                              .y_stride = a->channels,
+                              .maximum = a->s.maximum });
+    return y;
+}
+
+static void average_bins(const align *a, const axis *y, const axis *x, bench *b,
+                         double *memory)
+{
+    double count = y->n_samples * x->n_samples;
+    double share = count >= 1.0 ? 1.0 / count : 0.0;
+    parts p = cut(a, memory);
+
+    memset(p.wy, 0, (size_t)((char *)p.rows - (char *)p.wy));
+    weigh(y, a->s.height, p.y, p.wy, p.ny);
+    weigh(x, a->s.width, p.x, p.wx, p.nx);
+    for (int64_t bin = 0; bin < a->s.height * a->s.width; bin++) {
+        const span *v = &p.y[bin / a->s.width], *h = &p.x[bin % a->s.width];
+
+        b->n = 0;
+        for (int64_t i = v->from; i < v->to; i++) {
+            for (int64_t k = h->from; k < h->to; k++)
+                look(a, b, i, k, v->w[i - v->from] * h->w[k - h->from] * share);
+        }
+        (void)blend(a, b, bin);
+    }
+}
+
+static void add_sample(const align *a, bench *b, const sample *y,
+                       const sample *x)
+{
+    look(a, b, y->lo, x->lo, y->w_lo * x->w_lo);
+    look(a, b, y->lo, x->hi, y->w_lo * x->w_hi);
+    look(a, b, y->hi, x->lo, y->w_hi * x->w_lo);
+    look(a, b, y->hi, x->hi, y->w_hi * x->w_hi);
+}
+
+static void largest_bins(const align *a, const axis *y, const axis *x, bench *b,
+                         double *memory)
+{
+    samples sy, sx;
+    double wanted = y->n_samples * x->n_samples;
+
+    lay_out(a, memory, &sy, &sx);
+    take_samples(y, a->s.height, &sy);
+    take_samples(x, a->s.width, &sx);
+    for (int64_t bin = 0; bin < a->s.height * a->s.width; bin++) {
+        const int64_t row = bin / a->s.width, column = bin % a->s.width;
+        const int64_t n_y = sy.n[row], n_x = sx.n[column];
+        float *v;
+
+        b->n = 0;
+        for (int64_t i = 0; i < n_y * n_x; i++)
+            add_sample(a, b, &sy.s[row * sy.n_max + i / n_x],
+                       &sx.s[column * sx.n_max + i % n_x]);
+        v = blend(a, b, bin);
+        for (int64_t c = 0; (double)(n_y * n_x) < wanted && c < a->channels;
+             c++)
+            v[c] = (float)with_outside(v[c], n_y * n_x, wanted);
+    }
 }
 
 /* --- all regions ------------------------------------------------------- */
@@ -436,6 +553,16 @@ static void align_region(void *ctx, int64_t r, int worker)
     axis x = axis_of(&a->s, roi[0], roi[2], a->s.width, a->w);
     axis y = axis_of(&a->s, roi[1], roi[3], a->s.height, a->h);
 
+    if (a->rows) {
+        const int64_t n = a->s.height * a->s.width;
+        bench b = bench_of(a, batch, worker);
+
+        (a->s.maximum ? largest_bins : average_bins)(
+            a, &y, &x, &b, a->buffers + (size_t)worker * a->scratch);
+        md_channels__first((float *)a->out->data + r * a->channels * n, n,
+                           b.tile, n, a->channels, a->cpu);
+        return;
+    }
     if (a->s.maximum)
         largest_region(a, r, &y, &x, base,
                        a->buffers + (size_t)worker * a->scratch);
@@ -477,6 +604,33 @@ static size_t scratch_of(const align *a)
                : 0;
 }
 
+/* Put the channels last where that pays: there are some, and the regions read
+ * about as much as there is.  Samples of maxima are looked at one by one, so
+ * these are to be few. */
+static md_status make_rows(align *a, const md_exec *x, md_arena *ar,
+                           md_error *err)
+{
+    enum {
+        SAMPLES_FEW = 32 /* of a bin along an axis */
+    };
+    const int64_t bins = a->s.height * a->s.width, plane = a->h * a->w;
+    const int64_t width = md_pool_width(x->pool), n = a->out->shape.dim[0];
+    const int64_t batch = a->x->shape.dim[0], few = a->s.n_samples;
+
+    if (a->x->dtype != MD_DTYPE_F32 || a->channels < MD_CHANNELS_FEW ||
+        4 * bins * n < plane * batch ||
+        (a->s.maximum && (few < 1 || few > SAMPLES_FEW)))
+        return MD_OK;
+    a->looks = a->s.maximum ? 4 * few * few : plane;
+    MD_TRY(md_exec__scratch(&a->at, ar, width * a->looks, sizeof(*a->at), err));
+    MD_TRY(md_exec__scratch(&a->w_at, ar, width * a->looks, sizeof(*a->w_at),
+                            err));
+    MD_TRY(md_exec__scratch(&a->tiles, ar, width * bins,
+                            (size_t)a->channels * sizeof(float), err));
+    return md_channels__last(&a->rows, x, a->x->data, batch, a->channels, plane,
+                             ar, err);
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
@@ -486,7 +640,8 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                 .out = out,
                 .channels = in->dim[1],
                 .h = in->dim[2],
-                .w = in->dim[3] };
+                .w = in->dim[3],
+                .cpu = x->cpu };
     int64_t n = out->shape.dim[0];
     double *rois;
 
@@ -503,6 +658,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
         return md_fail_nomem(err, SIZE_MAX);
     MD_TRY(md_exec__scratch(&a.buffers, ar, md_pool_width(x->pool),
                             a.scratch * sizeof(double), err));
+    MD_TRY(make_rows(&a, x, ar, err));
     md_pool_run(x->pool, MD_POOL_WIDTH_MAX, n, align_region, &a);
     return MD_OK;
 }

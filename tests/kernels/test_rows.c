@@ -17,6 +17,7 @@
 #include "kernels/arg_f32.h"
 #include "kernels/binary_f32.h"
 #include "kernels/binary_s8.h"
+#include "kernels/blend_f32.h"
 #include "kernels/cast_bf16.h"
 #include "kernels/conv_f32.h"
 #include "kernels/conv_stem_f32.h"

@@ -249,14 +249,19 @@ static md_status cut(md_step *st, args *a, int width, md_error *err)
     const state *s = st->state;
     const int64_t nr = s->kernel->nr, groups = a->v.n * a->v.group;
     const int64_t og = a->v.oc / a->v.group;
-    const int64_t parts = md_div_up((int64_t)width * 2, groups * a->n_parts);
-    int64_t k = 1, n = 1, panels;
+    int64_t k = 1, n = 1, n_sets = 0, parts, panels;
     size_t column, size;
 
-    for (int64_t i = 0; i < a->n_parts; i++) {
-        k = md_max_i64(k, a->parts[i].k);
-        n = md_max_i64(n, md_unfold_n(&a->parts[i].u));
+    for (int64_t i = 0; i < a->n_parts; i += a->parts[i].n_same, n_sets++) {
+        part *p = &a->parts[i];
+
+        p->n_same = 1;
+        while (i + p->n_same < a->n_parts && same_columns(p, p + p->n_same))
+            p->n_same++;
+        k = md_max_i64(k, p->k);
+        n = md_max_i64(n, md_unfold_n(&p->u));
     }
+    parts = md_div_up((int64_t)width * 2, groups * md_max_i64(n_sets, 1));
     panels = PANELS_SIZE / (nr * (int64_t)sizeof(float)) / k;
     panels = md_min_i64(panels, md_div_up(md_div_up(n, parts), nr));
     panels =
@@ -266,9 +271,6 @@ static md_status cut(md_step *st, args *a, int width, md_error *err)
     for (int64_t i = 0; i < a->n_parts; i += a->parts[i].n_same) {
         part *p = &a->parts[i];
 
-        p->n_same = 1;
-        while (i + p->n_same < a->n_parts && same_columns(p, p + p->n_same))
-            p->n_same++;
         p->n_blocks = md_div_up(md_unfold_n(&p->u), a->step);
         a->n_blocks += p->n_blocks;
     }
