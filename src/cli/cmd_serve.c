@@ -86,11 +86,12 @@ static md_status split(char name[NAME_SIZE], const char **path,
 }
 
 /* Hand the session on to the server, or free it. */
-static md_status add_session(serving *v, const char *name, md_session *session,
-                             md_error *err)
+static md_status add_session(serving *v, const char *name,
+                             const md_serve_classes *classes,
+                             md_session *session, md_error *err)
 {
     md_serve_model *m = NULL;
-    md_status s = md_serve_model_from_session(&m, name, NULL, session,
+    md_status s = md_serve_model_from_session(&m, name, NULL, classes, session,
                                               md_alloc_default(), err);
 
     if (s != MD_OK) {
@@ -107,6 +108,7 @@ static md_status add_model(serving *v, const char *text, md_error *err)
 {
     const md_precision_choice *choice;
     md_session *session = NULL;
+    md_serve_classes classes;
     char name[NAME_SIZE];
     md_model *model = NULL;
     const char *path;
@@ -114,13 +116,15 @@ static md_status add_model(serving *v, const char *text, md_error *err)
 
     MD_TRY(split(name, &path, text, err));
     MD_TRY(md_cli_model_load(&model, path, MD_LOAD_TO_RUN, v->args, err));
-    s = md_cli_session_new(&session, model, v->pool, v->args, err);
+    s = md_serve_classes_take(&classes, model, err);
+    if (s == MD_OK)
+        s = md_cli_session_new(&session, model, v->pool, v->args, err);
     if (s != MD_OK) {
         md_model_free(model);
         return md_wrap(err, s, "model '%s': ", path);
     }
     choice = md_session_precision(session); /* lives as long as the server */
-    MD_TRY(add_session(v, name, session, err));
+    MD_TRY(add_session(v, name, &classes, session, err));
     v->n_models++;
     MD_LOG(MD_LOG_INFO, "model loaded", md_log_str("model", name),
            md_log_str("file", path),

@@ -80,8 +80,8 @@ md_status md_cli_session_serve(md_cli_session *s, md_error *err)
 {
     if (s->serve)
         return MD_OK;
-    return md_serve_model_from_session(&s->serve, "model", NULL, s->session,
-                                       md_alloc_default(), err);
+    return md_serve_model_from_session(&s->serve, "model", NULL, NULL,
+                                       s->session, md_alloc_default(), err);
 }
 
 void md_cli_session_close(md_cli_session *s)

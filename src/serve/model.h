@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "engine/session.h"
+#include "serve/classes.h"
 #include "tensor/tensor.h"
 
 typedef struct md_serve_io {
@@ -50,8 +51,10 @@ typedef struct md_serve_model {
     const md_serve_io *outputs;
     uint32_t n_inputs;
     uint32_t n_outputs;
-    const char *const *labels; /* of the classes of output 0 */
+    const char *const *labels;    /* of the classes of output `labelled` */
+    const int64_t *label_numbers; /* the labels, where they are integers */
     uint32_t n_labels;
+    uint32_t labelled;
     md_serve_image image;
     const md_serve_engine *engine;
     void *ctx; /* the engine's */
@@ -67,10 +70,14 @@ typedef struct md_serve_model {
  *   modeld.image.scale  a number (default 1/255; 1 for integer inputs)
  *   modeld.image.mean, modeld.image.std   one number, or one per channel
  *   modeld.image.fit    "stretch" (default) or "pad"
- * `labels` (may be NULL), one per line, goes before modeld.labels.
+ * `labels` (may be NULL), one per line, goes before modeld.labels; both are
+ * those of output 0.  Without them the model has `classes` (may be NULL), whose
+ * memory must last as long as the session.
  */
 md_status md_serve_model_from_session(md_serve_model **out, const char *name,
-                                      const char *labels, md_session *session,
+                                      const char *labels,
+                                      const md_serve_classes *classes,
+                                      md_session *session,
                                       const md_alloc *alloc, md_error *err);
 
 void md_serve_model_free(md_serve_model *m);

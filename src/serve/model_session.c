@@ -190,7 +190,21 @@ static md_status read_image(md_serve_model *m, const md_model *model,
     return MD_OK;
 }
 
+static void take_classes(md_serve_model *m, const md_serve_classes *classes)
+{
+    const int i = md_serve_model_find_output(
+        m, (md_str){ classes->output, strlen(classes->output) });
+
+    if (i < 0)
+        return;
+    m->labels = classes->labels;
+    m->label_numbers = classes->numbers;
+    m->n_labels = classes->n;
+    m->labelled = (uint32_t)i;
+}
+
 static md_status fill(md_serve_model *m, const char *name, const char *labels,
+                      const md_serve_classes *classes,
                       const md_session *session, md_error *err)
 {
     const md_model *model = md_session_model(session);
@@ -204,11 +218,15 @@ static md_status fill(md_serve_model *m, const char *name, const char *labels,
     if (!labels || !*labels)
         labels = md_model_meta(model, "modeld.labels");
     MD_TRY(copy_labels(m, labels, err));
+    if (m->n_labels == 0 && classes && classes->output)
+        take_classes(m, classes);
     return read_image(m, model, err);
 }
 
 md_status md_serve_model_from_session(md_serve_model **out, const char *name,
-                                      const char *labels, md_session *session,
+                                      const char *labels,
+                                      const md_serve_classes *classes,
+                                      md_session *session,
                                       const md_alloc *alloc, md_error *err)
 {
     md_arena arena;
@@ -221,7 +239,7 @@ md_status md_serve_model_from_session(md_serve_model **out, const char *name,
     if (!m)
         return md_fail_nomem(err, sizeof(*m));
     m->arena = arena;
-    s = fill(m, name, labels, session, err);
+    s = fill(m, name, labels, classes, session, err);
     if (s != MD_OK) {
         md_serve_model_free(m); /* no engine yet: the session stays */
         return s;

@@ -285,7 +285,10 @@ typedef void put_fn(md_json_writer *w, const md_serve_model *m, const best *b);
 
 static void put_class(md_json_writer *w, const md_serve_model *m, const best *b)
 {
-    md_json_put_str(w, m->labels[b->index]);
+    if (m->label_numbers)
+        md_json_put_i64(w, m->label_numbers[b->index]);
+    else
+        md_json_put_str(w, m->labels[b->index]);
 }
 
 static void put_index(md_json_writer *w, const md_serve_model *m, const best *b)
@@ -355,8 +358,9 @@ md_status md_predict_reply(const md_predict *p, md_error *err)
         }
         md_json_put_end(&w);
     }
-    if (m->n_outputs > 0)
-        MD_TRY(write_classes(&w, p, md_feed_output(&p->feed, 0), err));
+    if (m->labelled < m->n_outputs)
+        MD_TRY(
+            write_classes(&w, p, md_feed_output(&p->feed, m->labelled), err));
     md_json_put_end(&w);
     return md_json_finish(&w, err);
 }

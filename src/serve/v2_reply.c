@@ -33,9 +33,10 @@ static int64_t next_best(const md_tensor *t, int64_t row, int64_t n,
 }
 
 static void write_class(md_json_writer *w, const md_serve_model *m,
-                        const md_tensor *t, int64_t at, int64_t i)
+                        uint32_t output, const md_tensor *t, int64_t at,
+                        int64_t i)
 {
-    bool labelled = i < (int64_t)m->n_labels;
+    bool labelled = output == m->labelled && i < (int64_t)m->n_labels;
     char text[256];
 
     (void)snprintf(text, sizeof(text), "%f:%lld%s%.180s",
@@ -44,9 +45,10 @@ static void write_class(md_json_writer *w, const md_serve_model *m,
     md_json_put_str(w, text);
 }
 
-/* [rows, n] becomes [rows, k] strings. */
+/* [rows, n], an output, becomes [rows, k] strings. */
 static md_status write_classes(md_json_writer *w, const md_serve_model *m,
-                               const md_tensor *t, uint32_t k, md_error *err)
+                               uint32_t output, const md_tensor *t, uint32_t k,
+                               md_error *err)
 {
     int rank = t->shape.rank;
     int64_t n = rank ? t->shape.dim[rank - 1] : 1;
@@ -78,7 +80,7 @@ static md_status write_classes(md_json_writer *w, const md_serve_model *m,
                 return md_fail(err, MD_INVALID,
                                "classification: the output has values that "
                                "are not numbers");
-            write_class(w, m, t, row * n + i, i);
+            write_class(w, m, output, t, row * n + i, i);
         }
     }
     md_json_put_end(w);
@@ -203,7 +205,7 @@ static md_status write_output(md_json_writer *w, const md_v2_request *r,
     md_json_put_name(w, "name");
     md_json_put_str(w, name);
     if (o->classes) {
-        MD_TRY(write_classes(w, m, t, o->classes, err));
+        MD_TRY(write_classes(w, m, o->index, t, o->classes, err));
     } else {
         MD_TRY(check_output(name, t, o->binary, err));
         write_tensor(w, t, o->binary);

@@ -34,7 +34,7 @@ const md_route md_route_predict = {
         "\"properties\":{\"model\":{\"type\":\"string\"},\"output\":{"
         "\"description\":\"nested arrays, or an object with one for each "
         "output\"},\"class\":{\"description\":\"label of the best class, or "
-        "one for each sample\"},\"class_index\":{\"description\":\"its "
+        "one for each sample; a number where labels are\"},\"class_index\":{\"description\":\"its "
         "index\"},\"probability\":{\"description\":\"its probability\"}}}",
     .computes = true,
     .handle = handle,

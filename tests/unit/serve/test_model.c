@@ -110,7 +110,7 @@ static md_serve_model *from(const char *labels, const char *key,
     md_error err = MD_ERROR_INIT;
     md_serve_model *m = NULL;
 
-    assert_md_ok(md_serve_model_from_session(&m, "relu", labels,
+    assert_md_ok(md_serve_model_from_session(&m, "relu", labels, NULL,
                                              relu_session(key, value),
                                              md_alloc_default(), &err),
                  &err);
@@ -191,8 +191,9 @@ static void test_model__refuses(void **state)
         md_session *s = relu_session(cases[i].key, cases[i].value);
         md_serve_model *m = NULL;
 
-        assert_md_fails(md_serve_model_from_session(&m, cases[i].name, NULL, s,
-                                                    md_alloc_default(), &err),
+        assert_md_fails(md_serve_model_from_session(&m, cases[i].name, NULL,
+                                                    NULL, s, md_alloc_default(),
+                                                    &err),
                         MD_INVALID, &err, cases[i].text);
         assert_null(m);
         md_session_free(s); /* still ours */
