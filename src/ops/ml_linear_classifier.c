@@ -50,21 +50,11 @@ static md_status read_attrs(classifier *k, const md_node *n, md_error *err)
 
 static md_status infer(const md_infer *c, md_error *err)
 {
-    md_type y = { .has_rank = true, .rank = 1 };
-    md_type z = { .dtype = MD_DTYPE_F32, .has_rank = true, .rank = 2 };
-    md_dim cols;
     classifier k;
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_FEATURE, err));
     MD_TRY(read_attrs(&k, c->node, err));
-    MD_TRY(md_ml__table(c, 0, &y.dim[0], &cols, err));
-    MD_TRY(md_ml__features(cols, k.n_features, err));
-    y.dtype = k.labels.list.dtype;
-    z.dim[0] = y.dim[0];
-    z.dim[1] = MD_DIM(k.n_scores);
-    md_infer__give(c, 0, &y);
-    md_infer__give(c, 1, &z);
-    return MD_OK;
+    return md_ml__infer_classes(c, &k.labels, k.n_features, k.n_scores, err);
 }
 
 /* Scores of one row; returns the class. */
@@ -89,7 +79,7 @@ static int64_t classify(const classifier *k, const float *x, double *scores)
 static md_status compute(md_exec *x, md_tensor **out, md_arena *ar,
                          md_error *err)
 {
-    int64_t rows = out[0] ? out[0]->shape.dim[0] : out[1]->shape.dim[0];
+    const int64_t rows = md_ml__n_rows(out);
     const float *in;
     double *scores;
     classifier k;
@@ -100,26 +90,14 @@ static md_status compute(md_exec *x, md_tensor **out, md_arena *ar,
     for (int64_t r = 0; r < rows; r++) {
         int64_t best = classify(&k, in + r * k.n_features, scores);
 
-        if (out[0])
-            md_labels__store(&k.labels, out[0]->data, r, best);
-        for (int64_t i = 0; out[1] && i < k.n_scores; i++)
-            ((float *)out[1]->data)[r * k.n_scores + i] = (float)scores[i];
+        md_ml__put_class(out, &k.labels, r, best, scores, k.n_scores);
     }
     return MD_OK;
 }
 
 static md_status run(md_exec *x, md_error *err)
 {
-    md_tensor *out[2];
-    md_status s = MD_OK;
-    md_arena ar;
-
-    MD_TRY(md_exec__outputs(x, infer, out, 2, err));
-    md_arena_init(&ar, x->alloc, 0);
-    if (out[0] || out[1])
-        s = compute(x, out, &ar, err);
-    md_arena_release(&ar);
-    return s;
+    return md_ml__run_classes(x, infer, compute, err);
 }
 
 const md_op md_op_ml_linear_classifier = {

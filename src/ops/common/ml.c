@@ -216,3 +216,51 @@ void md_labels__store(const md_labels *l, void *out, int64_t at, int64_t i)
         ((md_str *)out)[at] =
             none ? (md_str){ "0", 1 } : ((const md_str *)l->list.data)[from];
 }
+
+/* --- classifiers ------------------------------------------------------- */
+
+md_status md_ml__infer_classes(const md_infer *c, const md_labels *l,
+                               int64_t n_features, int64_t n_scores,
+                               md_error *err)
+{
+    md_type y = { .dtype = l->list.dtype, .has_rank = true, .rank = 1 };
+    md_type z = { .dtype = MD_DTYPE_F32, .has_rank = true, .rank = 2 };
+    md_dim cols;
+
+    MD_TRY(md_ml__table(c, 0, &y.dim[0], &cols, err));
+    MD_TRY(md_ml__features(cols, n_features, err));
+    z.dim[0] = y.dim[0];
+    z.dim[1] = MD_DIM(n_scores);
+    md_infer__give(c, 0, &y);
+    md_infer__give(c, 1, &z);
+    return MD_OK;
+}
+
+md_status md_ml__run_classes(md_exec *x, md_infer_fn *infer,
+                             md_ml_classify_fn *classify, md_error *err)
+{
+    md_tensor *out[2];
+    md_status s = MD_OK;
+    md_arena ar;
+
+    MD_TRY(md_exec__outputs(x, infer, out, 2, err));
+    md_arena_init(&ar, x->alloc, 0);
+    if (out[0] || out[1])
+        s = classify(x, out, &ar, err);
+    md_arena_release(&ar);
+    return s;
+}
+
+int64_t md_ml__n_rows(md_tensor *const *out)
+{
+    return out[0] ? out[0]->shape.dim[0] : out[1]->shape.dim[0];
+}
+
+void md_ml__put_class(md_tensor *const *out, const md_labels *l, int64_t r,
+                      int64_t best, const double *scores, int64_t n_scores)
+{
+    if (out[0])
+        md_labels__store(l, out[0]->data, r, best);
+    for (int64_t i = 0; out[1] && i < n_scores; i++)
+        ((float *)out[1]->data)[r * n_scores + i] = (float)scores[i];
+}

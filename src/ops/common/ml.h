@@ -67,4 +67,26 @@ md_status md_labels__of(md_labels *out, const md_node *n, const char *ints,
  * is not of its class is 0. */
 void md_labels__store(const md_labels *l, void *out, int64_t at, int64_t i);
 
+/* --- classifiers: labels [N], scores [N, n_scores] --------------------- */
+
+/* What inference of one has to say. */
+md_status md_ml__infer_classes(const md_infer *c, const md_labels *l,
+                               int64_t n_features, int64_t n_scores,
+                               md_error *err);
+
+/* Computes all rows; of out[2], labels and scores, at least one is there. */
+typedef md_status md_ml_classify_fn(md_exec *x, md_tensor **out, md_arena *ar,
+                                    md_error *err);
+
+/* The run of one. */
+md_status md_ml__run_classes(md_exec *x, md_infer_fn *infer,
+                             md_ml_classify_fn *classify, md_error *err);
+
+/* Rows of these outputs. */
+int64_t md_ml__n_rows(md_tensor *const *out);
+
+/* Row r of them: class `best`, and its scores. */
+void md_ml__put_class(md_tensor *const *out, const md_labels *l, int64_t r,
+                      int64_t best, const double *scores, int64_t n_scores);
+
 #endif
