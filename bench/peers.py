@@ -6,8 +6,9 @@ both meet the same state of the machine; the smallest and the median latency
 of all rounds count, and the smallest time of loading (files are in memory by
 then).  ratio = onnxruntime / modeld: above 1 modeld is faster.
 The models come from ../shared/prototypes/make_onnx_models.py and have random
-weights; without that folder only the example nets are measured.  onnxruntime
-has no bf16 on CPUs: rows with bf16 have its fp32 beside them.
+weights; without that folder only the example nets are measured.  Those with
+_f16 are the same in float16, inputs and outputs too.  onnxruntime has no bf16
+on CPUs: rows with bf16 have its fp32 beside them.
 """
 
 import json
@@ -20,12 +21,16 @@ import tempfile
 import time
 
 import numpy as np
+import onnx
 import onnxruntime as ort
+from onnx import TensorProto as T
+from onnx import numpy_helper
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODELD = ROOT / "build" / "modeld"
 MAKER = ROOT.parent / "shared" / "prototypes" / "make_onnx_models.py"
 FLOAT_NETS = ["resnet50", "mbv2", "yolov8n320", "bert", "minilm"]
+HALF_NETS = ["resnet50", "mbv2", "yolov8n320", "minilm"]
 NETS = FLOAT_NETS + ["resnet50_q", "mbv2_q", "minilm_q"]
 ROUNDS = 3
 SECONDS = 1.0
@@ -40,7 +45,7 @@ def cpu_name():
 
 def feeds(session):
     rng = np.random.default_rng(1)
-    types = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
+    types = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
     out = {}
     for x in session.get_inputs():
         shape = [d if isinstance(d, int) else 1 for d in x.shape]
@@ -49,6 +54,29 @@ def feeds(session):
             out[x.name] = rng.integers(0, high, shape)
         else:
             out[x.name] = rng.standard_normal(shape).astype(types[x.type])
+    return out
+
+
+def halved(path):
+    """The model in float16, beside it."""
+    model = onnx.load(path)
+    graph = model.graph
+    scales = {n.input[2] for n in graph.node
+              if n.op_type == "Resize" and len(n.input) > 2}
+    for value in list(graph.input) + list(graph.output):
+        if value.type.tensor_type.elem_type == T.FLOAT:
+            value.type.tensor_type.elem_type = T.FLOAT16
+    for held in graph.initializer:
+        if held.data_type == T.FLOAT and held.name not in scales:
+            array = numpy_helper.to_array(held).astype(np.float16)
+            held.CopyFrom(numpy_helper.from_array(array, held.name))
+    for node in graph.node:
+        for attr in node.attribute:
+            if node.op_type == "Cast" and attr.i == T.FLOAT:
+                attr.i = T.FLOAT16
+    del graph.value_info[:]
+    out = path.with_name(path.stem + "_f16.onnx")
+    onnx.save(model, out)
     return out
 
 
@@ -121,6 +149,8 @@ def main():
             subprocess.run([sys.executable, str(MAKER), folder], check=True,
                            stdout=subprocess.DEVNULL)
             models = [pathlib.Path(folder) / f"{n}.onnx" for n in NETS]
+            models += [halved(pathlib.Path(folder) / f"{n}.onnx")
+                       for n in HALF_NETS]
         else:
             print(f"skipped: {os.path.relpath(MAKER, ROOT)} is not there")
         demo = ROOT / "build" / "demo"
