@@ -27,6 +27,7 @@
 #include "kernels/finish_f32.h"
 #include "kernels/gemm_bf16.h"
 #include "kernels/gemm_f32.h"
+#include "kernels/gemm_f64.h"
 #include "kernels/gemm_s8.h"
 #include "kernels/norm_f32.h"
 #include "kernels/peak_f32.h"

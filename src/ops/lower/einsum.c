@@ -1,5 +1,5 @@
 /*
- * Einsum of one or two float32 operands.  Two are a batch of matrix products,
+ * Einsum of one or two operands of float32 or float64.  Two are a batch of matrix products,
  * and so is one with sums: by a 1.  One without them is moved.
  *
  * A label of both operands and the output counts products, one of an operand
@@ -17,6 +17,7 @@
 
 typedef struct state {
     const md_gemm_f32_kernel *kernel;
+    const md_gemm_f64_kernel *f64; /* not NULL: doubles, by this one */
     bool strict;
 } state;
 
@@ -56,16 +57,22 @@ typedef struct args {
 
 static md_status lower(md_lower *lo, md_error *err)
 {
+    md_dtype type = lo->in[0] ? lo->in[0]->dtype : MD_DTYPE_NONE;
     state *s;
 
-    if (lo->node->n_in > 2 || !md_lower__is(lo, 0, MD_DTYPE_F32, -1) ||
-        (lo->node->n_in == 2 && !md_lower__is(lo, 1, MD_DTYPE_F32, -1)))
+    if (lo->node->n_in > 2 || (type != MD_DTYPE_F32 && type != MD_DTYPE_F64) ||
+        !md_lower__is(lo, 0, type, -1) ||
+        (lo->node->n_in == 2 && !md_lower__is(lo, 1, type, -1)))
         return md_fail(err, MD_UNSUPPORTED,
-                       "needs one or two float32 operands");
+                       "needs one or two operands of float32 or float64");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->kernel = md_gemm_f32_select(lo->cpu);
     s->strict = lo->precision == MD_PRECISION_STRICT;
     lo->kernel = s->kernel->name;
+    if (type == MD_DTYPE_F64) {
+        s->f64 = md_gemm_f64_select(lo->cpu);
+        lo->kernel = s->f64->name;
+    }
     return MD_OK;
 }
 
@@ -161,6 +168,11 @@ static bool append(detour *d, const group *g, int side, bool own)
     return true;
 }
 
+static size_t element_size(const md_step *st)
+{
+    return st->in_dtype[0] == MD_DTYPE_F64 ? sizeof(double) : sizeof(float);
+}
+
 /* Copy a side as [batch][first][second], rows after each other. */
 static md_status take_detour(md_step *st, args *a, int side, const group *first,
                              const group *second, md_error *err)
@@ -175,7 +187,7 @@ static md_status take_detour(md_step *st, args *a, int side, const group *first,
     d->taken = true;
     md_shape_strides(d->dense, &d->dims);
     d->at = st->shared_size;
-    if (!md_mul_size(&size, (size_t)md_shape_n(&d->dims), sizeof(float)) ||
+    if (!md_mul_size(&size, (size_t)md_shape_n(&d->dims), element_size(st)) ||
         !md_add_size(&size, size, MD_CACHE_LINE) ||
         !md_add_size(&st->shared_size, st->shared_size,
                      size & ~(size_t)(MD_CACHE_LINE - 1)))
@@ -201,6 +213,7 @@ static md_status set_products(md_step *st, args *a, md_error *err)
     int64_t unit;
 
     *p = (md_products){ .kernel = s->kernel,
+                        .f64 = s->f64,
                         .strict = s->strict,
                         .m = count(&a->rows),
                         .n = count(&a->cols),
@@ -275,7 +288,7 @@ static md_status read_roles(const md_step *st, args *a, md_error *err)
     md_einsum e;
 
     for (uint32_t i = 0; i < st->node->n_in; i++) {
-        types[i] = md_type_of_tensor(MD_DTYPE_F32, &st->in_shape[i]);
+        types[i] = md_type_of_tensor(st->in_dtype[i], &st->in_shape[i]);
         list[i] = &types[i];
     }
     MD_TRY(md_einsum__read(&e, terms, &c, err));
@@ -324,13 +337,13 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
 static void load(const md_step *st, const detour *d, const void *tensor)
 {
     md_transpose((char *)st->shared + d->at, tensor, d->dims.rank, d->dims.dim,
-                 d->stride, (int)sizeof(float));
+                 d->stride, (int)element_size(st));
 }
 
 static void store(const md_step *st, const detour *d)
 {
-    md_tensor t = { .dtype = MD_DTYPE_F32, .data = st->out[0] };
-    md_tensor copy = { .dtype = MD_DTYPE_F32,
+    md_tensor t = { .dtype = st->in_dtype[0], .data = st->out[0] };
+    md_tensor copy = { .dtype = st->in_dtype[0],
                        .data = (char *)st->shared + d->at };
     md_place there = { .t = &t }, from = { .t = &copy };
 
@@ -339,22 +352,24 @@ static void store(const md_step *st, const detour *d)
     md_move(&there, &from, &d->dims);
 }
 
-static const float *operand(const md_step *st, int which)
+static const void *operand(const md_step *st, int which)
 {
-    static const float one = 1.0f; /* what a single operand is multiplied by */
+    /* what a single operand is multiplied by */
+    static const float one = 1.0f;
+    static const double one_f64 = 1.0;
     const args *a = st->args;
 
-    return (uint32_t)a->source[which] < st->node->n_in
-               ? st->in[a->source[which]]
-               : &one;
+    if ((uint32_t)a->source[which] < st->node->n_in)
+        return st->in[a->source[which]];
+    return a->p.f64 ? (const void *)&one_f64 : &one;
 }
 
-static float *dense(const md_step *st, const detour *d)
+static void *dense(const md_step *st, const detour *d)
 {
-    return (float *)((char *)st->shared + d->at);
+    return (char *)st->shared + d->at;
 }
 
-static const float *side(const md_step *st, int which)
+static const void *side(const md_step *st, int which)
 {
     const args *a = st->args;
 
@@ -369,15 +384,17 @@ static void move(const md_step *st, int64_t chunk)
     const args *a = st->args;
     const group *g = &a->rows;
     int64_t dim[MD_EINSUM_LABELS] = { 1 };
+    const size_t size = element_size(st);
     int64_t from = chunk * a->step, row;
 
     memcpy(dim, g->dim, sizeof(dim[0]) * (size_t)g->n);
     row = count(g) / dim[0];
     dim[0] = md_min_i64(a->step, dim[0] - from);
     if (dim[0] > 0)
-        md_transpose((float *)st->out[0] + from * row,
-                     (const float *)st->in[0] + from * g->stride[LEFT][0], g->n,
-                     dim, g->stride[LEFT], (int)sizeof(float));
+        md_transpose((char *)st->out[0] + (size_t)(from * row) * size,
+                     (const char *)st->in[0] +
+                         (size_t)(from * g->stride[LEFT][0]) * size,
+                     g->n, dim, g->stride[LEFT], (int)size);
 }
 
 static void run(const md_step *st, int64_t chunk, void *scratch)
@@ -387,7 +404,7 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
 
     if (a->empty_sum) {
         memset(st->out[0], 0,
-               (size_t)md_shape_n(&st->out_shape[0]) * sizeof(float));
+               (size_t)md_shape_n(&st->out_shape[0]) * element_size(st));
     } else if (a->moves) {
         move(st, chunk);
     } else if (st->phase < a->n_before) {

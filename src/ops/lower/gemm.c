@@ -1,5 +1,5 @@
 /*
- * Gemm and MatMul over gemm_f32 or gemm_bf16.  Constant right sides are packed
+ * Gemm and MatMul over gemm_f32, gemm_bf16 or gemm_f64.  Constant right sides are packed
  * at load, others (attention) in every run: see products.h, and for bf16, here.
  * What else Gemm may have goes to gemm_any.c.
  */
@@ -12,10 +12,12 @@
 
 typedef struct state {
     const md_gemm_f32_kernel *kernel;
-    bool is_bf16; /* then `bf16` in place of `kernel` */
+    const md_gemm_f64_kernel *f64; /* not NULL: doubles, by this one */
+    bool is_bf16;                  /* then `bf16` in place of `kernel` */
     md_lower_bf16 bf16;
-    void *packed; /* NULL: the right side is no constant */
-    float *bias;  /* padded, or NULL */
+    double *constant; /* of f64: the right side packed, or NULL */
+    void *packed;     /* NULL: the right side is no constant */
+    float *bias;      /* padded, or NULL */
     int64_t k, n;
     bool strict; /* rows of C alone have the bits that they have together */
     bool trans;  /* a right side that is packed in every run is transposed */
@@ -36,6 +38,7 @@ static void release(void *p, const md_alloc *alloc)
 {
     state *s = p;
 
+    md_free(alloc, s->constant);
     md_free(alloc, s->packed);
     md_free(alloc, s->bias);
 }
@@ -149,6 +152,24 @@ static void choose(state *s, md_lower *lo)
     lo->kernel = s->is_bf16 ? s->bf16.kernel->name : s->kernel->name;
 }
 
+static md_status choose_f64(state *s, md_lower *lo, md_error *err)
+{
+    const md_tensor *b = md_lower__const(lo, 1, MD_DTYPE_F64);
+
+    s->f64 = md_gemm_f64_select(lo->cpu);
+    lo->kernel = s->f64->name;
+    if (!b || b->shape.rank != 2)
+        return MD_OK;
+    MD_TRY(md_products__pack_f64(&s->constant, s->f64, lo, b, s->trans, err));
+    lo->packed[1] = true;
+    return MD_OK;
+}
+
+static bool is_float(md_dtype t)
+{
+    return t == MD_DTYPE_F32 || t == MD_DTYPE_F64;
+}
+
 static md_status lower_gemm(md_lower *lo, md_error *err)
 {
     const md_node *n = lo->node;
@@ -192,6 +213,7 @@ static md_status lower_matmul(md_lower *lo, md_error *err)
     bool trans = fused && md_node_attr_i(n, "transB", 0) != 0;
     float alpha = fused ? md_node_attr_f(n, "alpha", 1.0f) : 1.0f;
     bool packs = b && b->shape.rank == 2;
+    md_dtype type = lo->in[0] ? lo->in[0]->dtype : MD_DTYPE_NONE;
     md_status st;
     state *s;
 
@@ -201,14 +223,16 @@ static md_status lower_matmul(md_lower *lo, md_error *err)
         return md_fail(err, MD_UNSUPPORTED, "transposed axes of A or a batch");
     if (!packs && alpha != 1.0f)
         return md_fail(err, MD_UNSUPPORTED, "a factor but no constant B");
-    if (!md_lower__is(lo, 0, MD_DTYPE_F32, -1) ||
-        !md_lower__is(lo, 1, MD_DTYPE_F32, -1) || lo->in[0]->rank < 2 ||
+    if (!is_float(type) || !md_lower__is(lo, 0, type, -1) ||
+        !md_lower__is(lo, 1, type, -1) || lo->in[0]->rank < 2 ||
         lo->in[1]->rank < 2)
         return md_fail(err, MD_UNSUPPORTED,
-                       "needs float32 operands of rank 2 or more");
+                       "needs float32 or float64 operands of rank 2 or more");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
-    choose(s, lo);
     s->trans = trans;
+    if (type == MD_DTYPE_F64)
+        return choose_f64(s, lo, err);
+    choose(s, lo);
     if (!packs)
         return MD_OK; /* packed in every run */
     st = pack(s, lo,
@@ -356,6 +380,8 @@ static md_status plan_products(md_step *st, int width, md_arena *arena,
     lead.rank -= 2;
     p = &a->products;
     *p = (md_products){ .kernel = s->kernel,
+                        .f64 = s->f64,
+                        .constant = s->constant,
                         .strict = s->strict,
                         .m = x->dim[x->rank - 2],
                         .k = x->dim[x->rank - 1],

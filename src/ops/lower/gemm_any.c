@@ -1,6 +1,6 @@
 /*
- * Gemm in float32 without a packed B, or with a transposed A or a C that is
- * no constant row: the product of what is there, by products.c, then
+ * Gemm in float64, or in float32 without a packed B, or with a transposed A or
+ * a C that is no constant row: the product of what is there, by products.c, then
  * alpha, beta, C and what was fused, row by row.
  */
 #include "base/size.h"
@@ -14,7 +14,9 @@ enum {
 
 typedef struct state {
     const md_gemm_f32_kernel *kernel;
+    const md_gemm_f64_kernel *f64; /* not NULL: doubles, by this one */
     const md_unary_f32_kernel *unary;
+    double *constant; /* of f64: B packed, or NULL */
     bool strict, trans_a, trans_b, has_c;
     float alpha, beta;
 } state;
@@ -25,15 +27,37 @@ typedef struct args {
     int64_t c_row, c_column; /* steps of C, 0 where it is broadcast */
 } args;
 
+static md_status lower_f64(state *s, md_lower *lo, md_error *err)
+{
+    const md_tensor *b = md_lower__const(lo, 1, MD_DTYPE_F64);
+
+    s->f64 = md_gemm_f64_select(lo->cpu);
+    lo->kernel = s->f64->name;
+    if (!b || b->shape.rank != 2)
+        return MD_OK;
+    MD_TRY(md_products__pack_f64(&s->constant, s->f64, lo, b, s->trans_b, err));
+    lo->packed[1] = true;
+    return MD_OK;
+}
+
+static void release(void *p, const md_alloc *alloc)
+{
+    state *s = p;
+
+    md_free(alloc, s->constant);
+}
+
 static md_status lower(md_lower *lo, md_error *err)
 {
     const md_node *n = lo->node;
+    md_dtype type = lo->in[0] ? lo->in[0]->dtype : MD_DTYPE_NONE;
     state *s;
 
     for (uint32_t i = 0; i < 3; i++) {
-        if (i < n->n_in && lo->in[i] &&
-            !md_lower__is(lo, i, MD_DTYPE_F32, i < 2 ? 2 : -1))
-            return md_fail(err, MD_UNSUPPORTED, "needs float32");
+        if ((type != MD_DTYPE_F32 && type != MD_DTYPE_F64) ||
+            (i < n->n_in && lo->in[i] &&
+             !md_lower__is(lo, i, type, i < 2 ? 2 : -1)))
+            return md_fail(err, MD_UNSUPPORTED, "needs float32 or float64");
     }
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->kernel = md_gemm_f32_select(lo->cpu);
@@ -45,6 +69,8 @@ static md_status lower(md_lower *lo, md_error *err)
     s->alpha = md_node_attr_f(n, "alpha", 1.0f);
     s->beta = md_node_attr_f(n, "beta", 1.0f);
     lo->kernel = s->kernel->name;
+    if (type == MD_DTYPE_F64)
+        return lower_f64(s, lo, err);
     lo->why =
         lo->precision == MD_PRECISION_BF16 ? "no packed B: fp32" : lo->why_fp32;
     return MD_OK;
@@ -74,6 +100,8 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
         return MD_OK;
     p = &a->p;
     *p = (md_products){ .kernel = s->kernel,
+                        .f64 = s->f64,
+                        .constant = s->constant,
                         .strict = s->strict,
                         .m = x->dim[s->trans_a],
                         .k = x->dim[!s->trans_a],
@@ -120,6 +148,22 @@ static void finish(const md_step *st, int64_t i)
         s->unary->act(y, y, (size_t)n, ep.act, ep.a, ep.b);
 }
 
+/* The same of doubles, into which nothing is fused. */
+static void finish_f64(const md_step *st, int64_t i)
+{
+    const state *s = st->state;
+    const args *a = st->args;
+    const double *c =
+        s->has_c ? (const double *)st->in[2] + i * a->c_row : NULL;
+    double *y = (double *)st->out[0] + i * a->p.n;
+
+    for (int64_t j = 0; j < a->p.n; j++) {
+        y[j] *= s->alpha;
+        if (c)
+            y[j] += s->beta * c[j * a->c_column];
+    }
+}
+
 static void run(const md_step *st, int64_t chunk, void *scratch)
 {
     const args *a = st->args;
@@ -130,8 +174,12 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
                          chunk, scratch);
         return;
     }
-    for (int64_t i = chunk * ROWS; i < a->p.m && i < (chunk + 1) * ROWS; i++)
-        finish(st, i);
+    for (int64_t i = chunk * ROWS; i < a->p.m && i < (chunk + 1) * ROWS; i++) {
+        if (a->p.f64)
+            finish_f64(st, i);
+        else
+            finish(st, i);
+    }
 }
 
-const md_fast md_fast_gemm_any = { lower, plan, run, NULL, NULL };
+const md_fast md_fast_gemm_any = { lower, plan, run, release, NULL };

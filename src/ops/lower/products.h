@@ -1,20 +1,25 @@
 /*
- * Many float32 products of one size, C[i] = epilogue(A[i] B[i]), none of them
- * by packed constants: MatMul and Gemm of activations, Einsum.
+ * Many products of one size, C[i] = epilogue(A[i] B[i]): MatMul and Gemm of
+ * activations, Einsum.  Of float32, none of them by packed constants, or of
+ * double, which have no epilogue.
  *
  * Where products are many and small, a chunk packs its B into its own
  * scratch; otherwise all B are packed in a phase of their own and each product
- * is cut by rows.  Neither changes a bit.
+ * is cut by rows.  Doubles of few rows take B as it lies and are cut by
+ * columns.  None of this changes a bit.
  */
 #ifndef MD_OPS_LOWER_PRODUCTS_H
 #define MD_OPS_LOWER_PRODUCTS_H
 
 #include "kernels/gemm_f32.h"
+#include "kernels/gemm_f64.h"
 #include "ops/lower/common.h"
 
 typedef struct md_products {
     const md_gemm_f32_kernel *kernel;
+    const md_gemm_f64_kernel *f64; /* not NULL: doubles, by this one */
     bool strict;
+    const double *constant; /* B of all products, packed already; or NULL */
     int64_t m, n, k;
     int64_t a_row, a_col; /* strides in elements */
     int64_t b_row, b_col;
@@ -29,7 +34,8 @@ typedef struct md_products {
     int64_t n_b;                  /* different B, if they are packed apart; 0 */
     int64_t b_index[MD_RANK_MAX]; /* their numbers, as b_step */
     int64_t m_step, m_parts;      /* rows of a chunk, chunks of a product */
-    int64_t n_parts;              /* of packing one B */
+    int64_t n_parts;              /* of packing one B, or of its columns */
+    bool direct;                  /* B is not packed in a run */
     size_t b_size;                /* bytes of a packed B */
     size_t b_at;                  /* of the first one in shared memory */
     int phase; /* of the step in which the first of ours is */
@@ -41,9 +47,15 @@ md_status md_products__plan(md_products *p, md_step *st, int phase, int width,
                             md_error *err);
 
 /* Do a chunk of one of these phases.  ep's residual is moved with C. */
-void md_products__run(const md_products *p, const md_step *st, const float *a,
-                      const float *b, float *c, const md_epilogue *ep,
+void md_products__run(const md_products *p, const md_step *st, const void *a,
+                      const void *b, void *c, const md_epilogue *ep,
                       int64_t chunk, void *scratch);
+
+/* Pack the constant b [k, n], or [n, k] if `trans`, for p->constant; freed with
+ * md_free of lo->alloc. */
+md_status md_products__pack_f64(double **out, const md_gemm_f64_kernel *kernel,
+                                const md_lower *lo, const md_tensor *b,
+                                bool trans, md_error *err);
 
 /* Phases that plan has added. */
 static inline int md_products__n_phases(const md_products *p)

@@ -199,7 +199,8 @@ static void test_align__only_what_is_read_is_copied(void **state)
     } rows[] = {
         { "x f32[N,128]; y = MatMul(x, f32[128,130]~0.1); -> y", false },
         { "x i64[N,3]; y = Gather(f32[300,64]~1, x); -> y", false },
-        { "x f64[N,96]; y = MatMul(x, f64[96,96]~0.1); -> y", true },
+        { "x f64[N,96]; y = MatMul(x, f64[96,96]~0.1); -> y", false },
+        { "x i32[N,130]; y = MatMul(x, i32[130,130]~9); -> y", true },
         { "x f32[N,128]; y = Add(x, f32[128,128]~0.1); -> y", true },
     };
     unsigned char *bytes = md_malloc_aligned(md_alloc_default(), FILE_MAX);

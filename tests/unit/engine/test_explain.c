@@ -29,11 +29,12 @@ static const struct reason {
     const char *text, *op, *why;
 } reasons[] = {
     /* products */
-    { "x f64[N,3]; y = Gemm(x, f64[3,4]~1); -> y", "Gemm", "needs float32" },
+    { "x i32[N,3]; y = Gemm(x, i32[3,4]~9); -> y", "Gemm",
+      "needs float32 or float64" },
     { "x f32[N,4,3]; y = MatMul(x, f32[3]~1); -> y", "MatMul",
-      "needs float32 operands of rank 2 or more" },
+      "needs float32 or float64 operands of rank 2 or more" },
     { "x f32[3]; y = MatMul(x, f32[3,2]~1); -> y", "MatMul",
-      "needs float32 operands of rank 2 or more" },
+      "needs float32 or float64 operands of rank 2 or more" },
     /* convolutions */
     { "x f64[N,4,9]; y = Conv(x, f64[6,4,3]~1); -> y", "Conv",
       "needs float32" },

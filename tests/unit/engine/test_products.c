@@ -6,6 +6,7 @@
  */
 #include "support/test.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cpu.h"
@@ -95,6 +96,10 @@ static const char *const nets[] = {
     "x f32[N,70]; y f32[70,130]; z = MatMul(x, y); -> z",
     "x f32[N,30,6,6]; y f32[N,30,6,6]; z = MatMul(x, y); -> z",
     "x f32[N,0]; y f32[0,7]; z = MatMul(x, y); -> z",
+    "x f32[N,300]; z = MatMul(x, f32[300,170]~0.1); -> z",
+    "x f32[N,3,30]; z = MatMul(x, f32[30,17]~0.1); -> z",
+    "x f32[N,30]; z = Gemm(x, f32[17,30]~0.1, f32[17]~1) transB=1; -> z",
+    "x f32[2,N,3,30]; z = MatMul(x, f32[1,1,30,17]~0.1); -> z",
     "x f32[N,4,5]; y f32[N,5,6]; z = Einsum(x, y) equation=\"bij,bjk->bik\"; "
     "-> z",
     "x f32[N,4,3,5]; y f32[N,6,3,5]; z = Einsum(x, y) "
@@ -196,7 +201,7 @@ static void run(md_session *s, const md_tensor *in, md_tensor *out)
 }
 
 /* As by the definition, and no node by it. */
-static void check_results(const char *text)
+static void check_results(const char *text, double tolerance)
 {
     md_session *s = net_open(text, NULL);
     char *explained = net_explain(s);
@@ -205,8 +210,21 @@ static void check_results(const char *text)
         fail_msg("a reference in\n%s\nof\n%s", explained, text);
     md_free(md_alloc_default(), explained);
     md_session_free(s);
-    /* sums of up to some hundred products of about normal numbers */
-    net_check(text, NULL, BATCH, 2e-5, 0);
+    net_check(text, NULL, BATCH, tolerance, 0);
+}
+
+/* The net in float64, when it has kernels for that. */
+static bool in_f64(char *out, size_t size, const char *text)
+{
+    bool product = strstr(text, " Gemm(") || strstr(text, " MatMul(") ||
+                   strstr(text, " Einsum(");
+
+    if (!product || strstr(text, "Add("))
+        return false;
+    snprintf(out, size, "%s", text);
+    for (char *at = strstr(out, "f32"); at; at = strstr(at, "f32"))
+        memcpy(at, "f64", 3);
+    return true;
 }
 
 static void test_products__as_defined(void **state)
@@ -215,8 +233,14 @@ static void test_products__as_defined(void **state)
 
     (void)state;
     for (size_t i = 0; i < MD_COUNT(masks) * MD_COUNT(nets); i++) {
+        const char *text = nets[i / MD_COUNT(masks)];
+        char f64[400];
+
         md_cpu_set_mask(masks[i % MD_COUNT(masks)]);
-        check_results(nets[i / MD_COUNT(masks)]);
+        /* sums of up to some hundred products of about normal numbers */
+        check_results(text, 2e-5);
+        if (in_f64(f64, sizeof(f64), text))
+            check_results(f64, 1e-13);
     }
     md_cpu_set_mask(MD_CPU_ALL);
 }
@@ -254,8 +278,13 @@ static void test_products__same_with_threads(void **state)
 
     (void)state;
     assert_md_ok(md_pool_new(&pool, 3, md_alloc_default(), &err), &err);
-    for (size_t i = 0; i < MD_COUNT(nets); i++)
+    for (size_t i = 0; i < MD_COUNT(nets); i++) {
+        char f64[400];
+
         check_threads(nets[i], pool);
+        if (in_f64(f64, sizeof(f64), nets[i]))
+            check_threads(f64, pool);
+    }
     md_pool_free(pool);
 }
 
