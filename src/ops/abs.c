@@ -14,6 +14,7 @@ static double apply(double x, const double *p)
 static const md_unary unary = {
     .types = MD_TYPES_NUMBER,
     .f = apply,
+    .map = MD_MAP_F64_ABS,
     .whole = { { MD_VBINARY_PRELU, -1 } },
 };
 

@@ -112,6 +112,41 @@ static void train(md_exec *x, md_tensor *const *out, double *mean, double *var,
     }
 }
 
+/* What is done to the planes, one number each of a channel. */
+typedef struct job {
+    const md_tensor *in;
+    md_tensor *out;
+    int64_t channels, plane;
+    const double *mean, *mul, *bias;
+} job;
+
+/* Planes [from, to). */
+static void normalize_part(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    const int64_t end = to * j->plane;
+    bool typed = j->in->dtype == MD_DTYPE_F64;
+    double v[MD_CHUNK];
+    int64_t m;
+
+    for (int64_t at = from * j->plane; at < end; at += m) {
+        const int64_t c = at / j->plane % j->channels;
+        const double mean = j->mean[c], mul = j->mul[c], bias = j->bias[c];
+        const double *x = typed ? (const double *)j->in->data + at : v;
+        double *y = typed ? (double *)j->out->data + at : v;
+
+        m = j->plane - at % j->plane;
+        if (!typed) {
+            m = md_min_i64(m, MD_CHUNK);
+            md_load_f64(v, j->in, at, m);
+        }
+        for (int64_t i = 0; i < m; i++)
+            y[i] = (x[i] - mean) * mul + bias;
+        if (!typed)
+            md_store_f64(j->out, at, v, m);
+    }
+}
+
 static md_status compute(md_exec *x, md_tensor *const *outs, md_arena *ar,
                          md_error *err)
 {
@@ -120,7 +155,7 @@ static md_status compute(md_exec *x, md_tensor *const *outs, md_arena *ar,
     int64_t channels = s->rank > 1 ? s->dim[1] : 1;
     int64_t plane = s->rank > 1 ? md_shape_span(s, 2, s->rank) : 1;
     int64_t n = md_shape_n(s);
-    double v[MD_CHUNK], *mean, *var;
+    double *mean, *var, *bias;
 
     if (!is_spatial(x->node, x->opset)) {
         channels *= plane;
@@ -128,22 +163,19 @@ static md_status compute(md_exec *x, md_tensor *const *outs, md_arena *ar,
     }
     MD_TRY(md_exec__scratch(&mean, ar, channels, sizeof(*mean), err));
     MD_TRY(md_exec__scratch(&var, ar, channels, sizeof(*var), err));
+    MD_TRY(md_exec__scratch(&bias, ar, channels, sizeof(*bias), err));
     md_load_f64(mean, x->in[3], 0, channels);
     md_load_f64(var, x->in[4], 0, channels);
     if (is_training(x->node, x->opset))
         train(x, outs, mean, var, channels, plane);
-    for (int64_t at = 0; outs[0] && at < n;) {
-        int64_t c = at / plane % channels;
-        int64_t m = md_min_i64(plane - at % plane, MD_CHUNK);
-        double mul = md_tensor_get_f64(x->in[1], c) / sqrt(var[c] + epsilon);
-        double bias = md_tensor_get_f64(x->in[2], c);
-
-        md_load_f64(v, x->in[0], at, m);
-        for (int64_t i = 0; i < m; i++)
-            v[i] = (v[i] - mean[c]) * mul + bias;
-        md_store_f64(outs[0], at, v, m);
-        at += m;
-    }
+    if (!outs[0] || n == 0)
+        return MD_OK;
+    md_load_f64(bias, x->in[2], 0, channels);
+    for (int64_t c = 0; c < channels; c++) /* it becomes the factor */
+        var[c] = md_tensor_get_f64(x->in[1], c) / sqrt(var[c] + epsilon);
+    md_exec__share(
+        x, n / plane, 10.0 + (double)plane, normalize_part,
+        &(job){ x->in[0], outs[0], channels, plane, mean, var, bias });
     return MD_OK;
 }
 

@@ -14,6 +14,7 @@ static double apply(double x, const double *p)
 static const md_unary unary = {
     .types = MD_TYPES_FLOAT | MD_TYPES_SIGNED,
     .f = apply,
+    .map = MD_MAP_F64_NEG,
     .whole = { { MD_VBINARY_MUL, -1 } },
 };
 

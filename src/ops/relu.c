@@ -13,6 +13,7 @@ static double apply(double x, const double *p)
 static const md_unary unary = {
     .types = MD_TYPES_FLOAT | MD_TYPES_SIGNED,
     .f = apply,
+    .map = MD_MAP_F64_RELU,
     .whole = { { MD_VBINARY_MAX, 0 } },
 };
 

@@ -13,6 +13,7 @@ static double apply(double x, const double *p)
 static const md_unary unary = {
     .types = MD_TYPES_FLOAT,
     .f = apply,
+    .map = MD_MAP_F64_SQRT,
 };
 
 MD_UNARY_FUNCTIONS

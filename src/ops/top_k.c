@@ -131,23 +131,26 @@ static void take(entry *heap, int64_t k, entry e)
 /* The first k of a row that begins at `at`.  Nearly all elements are only
  * compared with the last of those found so far: floats as such, since a key
  * costs more; NaN goes on. */
-static void find_f32(const job *j, entry *heap, int64_t at)
-{
-    const float *x = (const float *)j->in->data + at;
-    float last = NAN;
-
-    for (int64_t i = 0; i < j->n; i++) {
-        float v = x[i * j->inner];
-
-        if (j->largest ? v <= last : v >= last)
-            continue;
-        take(heap, j->k, (entry){ key_f64(j, v), i });
-        if (i >= j->k - 1)
-            last = x[heap[0].i * j->inner];
+#define FIND(name, T)                                                          \
+    static void name(const job *j, entry *heap, int64_t at)                    \
+    {                                                                          \
+        const T *x = (const T *)j->in->data + at;                              \
+        T last = NAN;                                                          \
+                                                                               \
+        for (int64_t i = 0; i < j->n; i++) {                                   \
+            T v = x[i * j->inner];                                             \
+                                                                               \
+            if (j->largest ? v <= last : v >= last)                            \
+                continue;                                                      \
+            take(heap, j->k, (entry){ key_f64(j, v), i });                     \
+            if (i >= j->k - 1)                                                 \
+                last = x[heap[0].i * j->inner];                                \
+        }                                                                      \
     }
-}
+FIND(find_f32, float)
+FIND(find_f64, double)
 
-static void find_f64(const job *j, entry *heap, int64_t at)
+static void find_halves(const job *j, entry *heap, int64_t at)
 {
     for (int64_t i = 0; i < j->n; i++) {
         double v;
@@ -171,8 +174,10 @@ static void find(const job *j, entry *heap, int64_t at)
 {
     if (j->in->dtype == MD_DTYPE_F32)
         find_f32(j, heap, at);
-    else if (md_dtype_is_float(j->in->dtype))
+    else if (j->in->dtype == MD_DTYPE_F64)
         find_f64(j, heap, at);
+    else if (md_dtype_is_float(j->in->dtype))
+        find_halves(j, heap, at);
     else
         find_i64(j, heap, at);
 }

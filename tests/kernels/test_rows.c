@@ -15,6 +15,7 @@
 #include "base/cpu.h"
 #include "base/file.h"
 #include "kernels/arg_f32.h"
+#include "kernels/array_f64.h"
 #include "kernels/binary_f32.h"
 #include "kernels/binary_s8.h"
 #include "kernels/blend_f32.h"

@@ -130,6 +130,110 @@ typedef __m256d vd;
 #define vd_fmadd _mm256_fmadd_pd
 #define vd_load _mm256_loadu_pd
 #define vd_store _mm256_storeu_pd
+#define vd_sub _mm256_sub_pd
+#define vd_max _mm256_max_pd
+#define vd_min _mm256_min_pd
+#define vd_sqrt _mm256_sqrt_pd
+
+static inline vd vd_abs(vd x)
+{
+    return _mm256_andnot_pd(_mm256_set1_pd(-0.0), x);
+}
+
+static inline vd vd_neg(vd x)
+{
+    return _mm256_xor_pd(x, _mm256_set1_pd(-0.0));
+}
+
+/* x >= 0 with the sign of y. */
+static inline vd vd_with_sign(vd x, vd y)
+{
+    return _mm256_or_pd(x, _mm256_and_pd(y, _mm256_set1_pd(-0.0)));
+}
+
+/* The nearest integer, halves to the even one. */
+static inline vd vd_round(vd x)
+{
+    return _mm256_round_pd(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* 2^k of integers -1022 .. 1023. */
+static inline vd vd_power(__m128i k)
+{
+    const __m128i biased = _mm_add_epi32(k, _mm_set1_epi32(1023));
+
+    return _mm256_castsi256_pd(
+        _mm256_slli_epi64(_mm256_cvtepi32_epi64(biased), 52));
+}
+
+/* x * 2^k of an integer k, in two steps: a subnormal result is off by a unit
+ * at most. */
+static inline vd vd_scale(vd x, vd k)
+{
+    const __m128i whole = _mm256_cvtpd_epi32(k);
+    const __m128i half = _mm_srai_epi32(whole, 1);
+
+    x = _mm256_mul_pd(x, vd_power(half));
+    return _mm256_mul_pd(x, vd_power(_mm_sub_epi32(whole, half)));
+}
+
+/* x where it is NaN, else y. */
+static inline vd vd_pick_nan(vd x, vd y)
+{
+    return _mm256_blendv_pd(y, x, _mm256_cmp_pd(x, x, _CMP_UNORD_Q));
+}
+
+/* x where a < b, else y. */
+static inline vd vd_pick_less(vd a, vd b, vd x, vd y)
+{
+    return _mm256_blendv_pd(y, x, _mm256_cmp_pd(a, b, _CMP_LT_OQ));
+}
+
+static inline bool vd_any_nan(vd x)
+{
+    return _mm256_movemask_pd(_mm256_cmp_pd(x, x, _CMP_UNORD_Q)) != 0;
+}
+
+/* Of lanes without NaN. */
+static inline double vd_highest(vd x)
+{
+    const __m128d m =
+        _mm_max_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd(x, 1));
+
+    return _mm_cvtsd_f64(_mm_max_sd(m, _mm_unpackhi_pd(m, m)));
+}
+
+static inline double vd_lowest(vd x)
+{
+    const __m128d m =
+        _mm_min_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd(x, 1));
+
+    return _mm_cvtsd_f64(_mm_min_sd(m, _mm_unpackhi_pd(m, m)));
+}
+
+static inline __m256i vd_mask(size_t m)
+{
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x((long long)m),
+                              _mm256_set_epi64x(3, 2, 1, 0));
+}
+
+/* The first m lanes of x, the rest of fill. */
+static inline vd vd_fill(vd x, size_t m, vd fill)
+{
+    return _mm256_blendv_pd(fill, x, _mm256_castsi256_pd(vd_mask(m)));
+}
+
+/* The first m lanes (0 .. VF_LANES / 2), the rest `fill`; memory past them is
+ * not touched. */
+static inline vd vd_load_some(const double *p, size_t m, vd fill)
+{
+    return vd_fill(_mm256_maskload_pd(p, vd_mask(m)), m, fill);
+}
+
+static inline void vd_store_some(double *p, vd x, size_t m)
+{
+    _mm256_maskstore_pd(p, vd_mask(m), x);
+}
 
 /* The lower and the upper half of the lanes. */
 static inline vd vd_low(vf x)

@@ -119,6 +119,79 @@ typedef __m512d vd;
 #define vd_store _mm512_storeu_pd
 #define vd_sum _mm512_reduce_add_pd
 #define vd_product _mm512_reduce_mul_pd
+#define vd_sub _mm512_sub_pd
+#define vd_max _mm512_max_pd
+#define vd_min _mm512_min_pd
+#define vd_sqrt _mm512_sqrt_pd
+#define vd_abs _mm512_abs_pd
+
+static inline vd vd_neg(vd x)
+{
+    return _mm512_xor_pd(x, _mm512_set1_pd(-0.0));
+}
+
+/* x >= 0 with the sign of y. */
+static inline vd vd_with_sign(vd x, vd y)
+{
+    return _mm512_or_pd(x, _mm512_and_pd(y, _mm512_set1_pd(-0.0)));
+}
+
+/* The nearest integer, halves to the even one. */
+static inline vd vd_round(vd x)
+{
+    return _mm512_roundscale_pd(x,
+                                _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* x * 2^k of an integer k, rounded once. */
+static inline vd vd_scale(vd x, vd k)
+{
+    return _mm512_scalef_pd(x, k);
+}
+
+/* x where it is NaN, else y. */
+static inline vd vd_pick_nan(vd x, vd y)
+{
+    return _mm512_mask_mov_pd(y, _mm512_cmp_pd_mask(x, x, _CMP_UNORD_Q), x);
+}
+
+/* x where a < b, else y. */
+static inline vd vd_pick_less(vd a, vd b, vd x, vd y)
+{
+    return _mm512_mask_mov_pd(y, _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ), x);
+}
+
+static inline bool vd_any_nan(vd x)
+{
+    return _mm512_cmp_pd_mask(x, x, _CMP_UNORD_Q) != 0;
+}
+
+/* Of lanes without NaN. */
+#define vd_highest _mm512_reduce_max_pd
+#define vd_lowest _mm512_reduce_min_pd
+
+static inline __mmask8 vd_mask(size_t m)
+{
+    return (__mmask8)((1u << m) - 1);
+}
+
+/* The first m lanes (0 .. VF_LANES / 2), the rest `fill`; memory past them is
+ * not touched. */
+static inline vd vd_load_some(const double *p, size_t m, vd fill)
+{
+    return _mm512_mask_loadu_pd(fill, vd_mask(m), p);
+}
+
+static inline void vd_store_some(double *p, vd x, size_t m)
+{
+    _mm512_mask_storeu_pd(p, vd_mask(m), x);
+}
+
+/* The first m lanes of x, the rest of fill. */
+static inline vd vd_fill(vd x, size_t m, vd fill)
+{
+    return _mm512_mask_mov_pd(fill, vd_mask(m), x);
+}
 
 /* The lower and the upper half of the lanes. */
 static inline vd vd_low(vf x)

@@ -18,6 +18,7 @@ typedef struct unary_job {
     const md_tensor *in;
     md_tensor *out;
     double p[MD_UNARY_PARAMS];
+    const md_array_f64_kernel *kernel;
 } unary_job;
 
 static void unary_f64(void *ctx, int64_t from, int64_t to)
@@ -33,6 +34,15 @@ static void unary_f64(void *ctx, int64_t from, int64_t to)
             v[k] = j->u->f(v[k], j->p);
         md_store_f64(j->out, at, v, m);
     }
+}
+
+static void unary_map(void *ctx, int64_t from, int64_t to)
+{
+    const unary_job *j = ctx;
+
+    j->kernel->map(j->u->map, (double *)j->out->data + from,
+                   (const double *)j->in->data + from, (size_t)(to - from),
+                   j->p[0], j->p[1]);
 }
 
 static md_status unary_whole(const md_exec *x, const md_unary *u,
@@ -71,7 +81,11 @@ md_status md_unary__run(md_exec *x, const md_unary *u, md_infer_fn *infer,
             md_node_attr_f(x->node, u->param[i].attr, u->param[i].otherwise);
     if (u->whole[0].op && !md_dtype_is_float(j.in->dtype))
         return unary_whole(x, u, j.out, err);
-    md_exec__share(x, md_tensor_n(j.out), 10.0, unary_f64, &j);
+    j.kernel = md_array_f64_select(x->cpu);
+    if (u->map && j.in->dtype == MD_DTYPE_F64)
+        md_exec__share(x, md_tensor_n(j.out), 1.0, unary_map, &j);
+    else
+        md_exec__share(x, md_tensor_n(j.out), 10.0, unary_f64, &j);
     return MD_OK;
 }
 

@@ -9,6 +9,7 @@
 #ifndef MD_OPS_COMMON_ELEMENTWISE_H
 #define MD_OPS_COMMON_ELEMENTWISE_H
 
+#include "kernels/array_f64.h"
 #include "kernels/vbinary.h"
 #include "ops/common/util.h"
 
@@ -20,6 +21,7 @@ enum {
 typedef struct md_unary {
     uint32_t types;                         /* allowed */
     double (*f)(double x, const double *p); /* floats */
+    md_map_f64 map; /* the same for float64, of p[0] and p[1]; NONE: by f */
     /* Integers: (x op with) op with; by f where there is none.  Unsigned ones
      * skip what has a negative number. */
     struct {

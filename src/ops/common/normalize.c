@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "kernels/array_f64.h"
+
 #include "ops/common/elementwise.h"
 
 md_moments md_normalize__moments(const md_tensor *t, int64_t from, int64_t n,
@@ -51,6 +53,48 @@ md_status md_normalize__infer_rows(const md_infer *c, int *axis, md_error *err)
     return MD_OK;
 }
 
+/* Rows of float64, whose scale and bias are of a row. */
+typedef struct job {
+    const md_array_f64_kernel *kernel;
+    const double *in, *scale, *bias; /* NULL: no bias */
+    double *out;
+    int64_t n;
+    double epsilon;
+    bool centered;
+} job;
+
+static void rows_f64(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    const md_array_f64_kernel *k = j->kernel;
+    const size_t n = (size_t)j->n;
+
+    for (int64_t row = from; row < to; row++) {
+        const double *x = j->in + row * j->n;
+        double mean = 0, squares = 0;
+
+        if (j->centered)
+            k->fold_rows(MD_FOLD_F64_SUM, &mean, x, 1, n, n, 0);
+        mean /= (double)n;
+        k->fold_rows(MD_FOLD_F64_SUM_SQUARE, &squares, x, 1, n, n, mean);
+        k->norm(j->out + row * j->n, x, n, mean,
+                1 / sqrt(squares / (double)n + j->epsilon), j->scale, j->bias);
+    }
+}
+
+/* Is it that? */
+static bool are_rows_f64(const md_exec *x, md_tensor *const *out, int64_t n)
+{
+    const uint32_t n_in = md_exec_has(x, 2) ? 3 : 2;
+
+    for (uint32_t i = 0; i < n_in; i++) {
+        if (x->in[i]->dtype != MD_DTYPE_F64 ||
+            (i > 0 && md_tensor_n(x->in[i]) != n))
+            return false;
+    }
+    return n > 0 && out[0] && !out[1] && !out[2];
+}
+
 void md_normalize__rows(md_exec *x, md_tensor **out, int axis,
                         bool root_mean_square)
 {
@@ -61,6 +105,18 @@ void md_normalize__rows(md_exec *x, md_tensor **out, int axis,
     md_moments m = { 0 };
     md_rows r;
 
+    if (are_rows_f64(x, out, n)) {
+        md_exec__share(x, md_shape_n(s) / n, 2.0 * (double)n + 20.0, rows_f64,
+                       &(job){ .kernel = md_array_f64_select(x->cpu),
+                               .in = x->in[0]->data,
+                               .scale = in[0]->data,
+                               .bias = in[1] ? in[1]->data : NULL,
+                               .out = out[0]->data,
+                               .n = n,
+                               .epsilon = epsilon,
+                               .centered = !root_mean_square });
+        return;
+    }
     md_rows__begin(&r, s, in[1] ? 2 : 1, in);
     while (md_rows__next(&r)) {
         if (r.row * r.n % n == 0) {

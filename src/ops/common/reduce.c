@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/array_f64.h"
+
 /* The reduced axes as bits.  *known is false when they are not known. */
 static md_status find_axes(uint32_t *bits, bool *known, const md_infer *c,
                            const md_reduction *r, md_error *err)
@@ -193,6 +195,7 @@ typedef struct job {
     axes kept, gone;
     md_reduce op;
     bool ints;
+    const md_array_f64_kernel *kernel; /* of float64 */
 } job;
 
 /* What is added up for up to MD_CHUNK outputs that lie side by side. */
@@ -297,6 +300,114 @@ static void reduce_part(void *ctx, int64_t from, int64_t to)
     }
 }
 
+static md_fold_f64 fold_of(md_reduce op)
+{
+    switch (op) {
+    case MD_REDUCE_L1:
+        return MD_FOLD_F64_SUM_ABS;
+    case MD_REDUCE_L2:
+    case MD_REDUCE_SUM_SQUARE:
+        return MD_FOLD_F64_SUM_SQUARE;
+    case MD_REDUCE_PROD:
+        return MD_FOLD_F64_PROD;
+    case MD_REDUCE_MAX:
+        return MD_FOLD_F64_MAX;
+    case MD_REDUCE_MIN:
+        return MD_FOLD_F64_MIN;
+    default:
+        return MD_FOLD_F64_SUM;
+    }
+}
+
+/* n outputs from o on, whose first elements lie `step` apart, the first one
+ * at `at`: rows where what is reduced ends with neighbours, else columns. */
+static void fold_run(const job *j, int64_t o, int64_t n, int64_t at,
+                     int64_t step)
+{
+    const md_fold_f64 op = fold_of(j->op);
+    const md_shape *s = &j->gone.shape;
+    const int last = s->rank - 1;
+    const int64_t rows = s->rank > 0 ? s->dim[last] : 1;
+    const int64_t stride = s->rank > 0 ? j->gone.stride[last] : 0;
+    const double *x = (const double *)j->in->data + at;
+    double *y = (double *)j->out->data + o;
+    int64_t index[MD_RANK_MAX] = { 0 };
+
+    do {
+        const double *from = x + offset(index, j->gone.stride, last);
+
+        if (stride == 1)
+            j->kernel->fold_rows(op, y, from, (size_t)n, (size_t)step,
+                                 (size_t)rows, 0);
+        else
+            j->kernel->fold_columns(op, y, from, (size_t)rows, (size_t)stride,
+                                    (size_t)n);
+    } while (last > 0 && md_step_index(index, s->dim, last));
+}
+
+/* log(sum(exp(x))) of n rows of neighbours. */
+static void log_sum_exp(const job *j, int64_t o, int64_t n, int64_t at,
+                        int64_t step)
+{
+    const size_t count = (size_t)j->gone.shape.dim[0];
+
+    for (int64_t i = 0; i < n; i++) {
+        const double *x = (const double *)j->in->data + at + i * step;
+        double top = -INFINITY, sum;
+
+        j->kernel->fold_rows(MD_FOLD_F64_MAX, &top, x, 1, count, count, 0);
+        sum = j->kernel->exp_sum(NULL, x, count, top);
+        ((double *)j->out->data)[o + i] =
+            md_reduce_finish(j->op, sum, top, (int64_t)count);
+    }
+}
+
+static void finish_f64(md_reduce op, double *y, int64_t n, int64_t count)
+{
+    if (op == MD_REDUCE_MEAN) {
+        for (int64_t i = 0; i < n; i++)
+            y[i] /= (double)count;
+    } else if (op == MD_REDUCE_L2 || op == MD_REDUCE_LOG_SUM) {
+        for (int64_t i = 0; i < n; i++)
+            y[i] = md_reduce_finish(op, y[i], 0, count);
+    }
+}
+
+/* Outputs [from, to) of float64. */
+static void fold_part(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    const md_shape *s = &j->kept.shape;
+    const int64_t inner = s->rank > 0 ? s->dim[s->rank - 1] : 1;
+    const int64_t step = s->rank > 0 ? j->kept.stride[s->rank - 1] : 1;
+    const int64_t count = md_shape_n(&j->gone.shape);
+    double *y = j->out->data;
+    int64_t n;
+
+    for (int64_t o = from; o < to; o += n) {
+        n = md_min_i64(to - o, inner - o % inner);
+        if (j->op == MD_REDUCE_LOG_SUM_EXP) {
+            log_sum_exp(j, o, n, locate(&j->kept, o), step);
+            continue;
+        }
+        for (int64_t i = o; i < o + n; i++)
+            y[i] = start_f64(j->op);
+        if (count > 0)
+            fold_run(j, o, n, locate(&j->kept, o), step);
+        finish_f64(j->op, y + o, n, count);
+    }
+}
+
+/* float64 by vectors; exponentials only of rows. */
+static bool folds(const job *j)
+{
+    const axes *gone = &j->gone;
+
+    return j->in->dtype == MD_DTYPE_F64 && j->kernel->required &&
+           (j->op != MD_REDUCE_LOG_SUM_EXP ||
+            (gone->shape.rank == 1 && gone->stride[0] == 1));
+}
+
 md_status md_reduce__compute(md_exec *x, const md_reduction *r, md_tensor *out,
                              md_arena *ar, md_error *err)
 {
@@ -312,6 +423,14 @@ md_status md_reduce__compute(md_exec *x, const md_reduction *r, md_tensor *out,
     MD_TRY(md_exec__infer_view(x, &c, ar, err));
     MD_TRY(find_axes(&bits, &known, &c, r, err));
     split_axes(&j.kept, &j.gone, &x->in[0]->shape, bits);
+    j.kernel = md_array_f64_select(x->cpu);
+    if (folds(&j)) {
+        md_exec__share(x, md_tensor_n(out),
+                       5.0 + (exp ? 2.0 : 0.4) *
+                                 (double)md_shape_n(&j.gone.shape),
+                       fold_part, &j);
+        return MD_OK;
+    }
     md_exec__share(x, md_tensor_n(out),
                    2.0 + (exp ? 15.0 : 1.5) * (double)md_shape_n(&j.gone.shape),
                    reduce_part, &j);

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "kernels/array_f64.h"
+
 static int64_t axis_of(const md_node *n, int64_t opset)
 {
     return md_node_attr_i(n, "axis", opset >= 13 ? -1 : 1);
@@ -61,6 +63,36 @@ void md_softmax__log(double *v, int64_t n)
         v[i] = v[i] - max - log(sum);
 }
 
+/* Rows of float64 that lie side by side. */
+typedef struct job {
+    const md_array_f64_kernel *kernel;
+    const double *in;
+    double *out;
+    int64_t n;
+    bool log;
+} job;
+
+static void rows_f64(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    const md_array_f64_kernel *k = j->kernel;
+    const size_t n = (size_t)j->n;
+
+    for (int64_t row = from; row < to; row++) {
+        const double *x = j->in + row * j->n;
+        double *y = j->out + row * j->n, max = -INFINITY, sum;
+
+        k->fold_rows(MD_FOLD_F64_MAX, &max, x, 1, n, n, 0);
+        sum = k->exp_sum(j->log ? NULL : y, x, n, max);
+        if (j->log) {
+            k->map(MD_MAP_F64_AFFINE, y, x, n, 1, -max);
+            k->map(MD_MAP_F64_AFFINE, y, y, n, 1, -log(sum));
+        } else {
+            k->map(MD_MAP_F64_AFFINE, y, y, n, 1 / sum, 0);
+        }
+    }
+}
+
 md_status md_softmax__run(md_exec *x, md_tensor *out, md_softmax_fn *fn,
                           md_arena *ar, md_error *err)
 {
@@ -77,6 +109,16 @@ md_status md_softmax__run(md_exec *x, md_tensor *out, md_softmax_fn *fn,
     } else {
         n = md_shape_span(s, axis, s->rank);
         inner = 1;
+    }
+    if (out->dtype == MD_DTYPE_F64 && inner == 1 &&
+        (fn == md_softmax__exp || fn == md_softmax__log)) {
+        md_exec__share(x, outer, 2.0 * (double)n + 10.0, rows_f64,
+                       &(job){ .kernel = md_array_f64_select(x->cpu),
+                               .in = x->in[0]->data,
+                               .out = out->data,
+                               .n = n,
+                               .log = fn == md_softmax__log });
+        return MD_OK;
     }
     MD_TRY(md_exec__scratch(&v, ar, n, sizeof(*v), err));
     for (int64_t row = 0; row < outer * inner; row++) {
