@@ -22,9 +22,12 @@ enum {
 };
 
 /*
- * Weights that are wanted next come from L3 or DRAM at about the rate at which
- * they are used, but only if asked for in time: one cache line for each
- * channel of a tap, 7 to 28 multiply-adds, which costs no time.
+ * What a tile asks for while it computes, one cache line of each kind for each
+ * channel of a tap, which are 7 to 28 multiply-adds and so cost no time:
+ * weights that are wanted next, which come from L3 or DRAM about as fast as
+ * they are used, and the pixels of its next block of channels, which all come
+ * from L2 at once where a window is one pixel.  (Behind the last block that is
+ * memory of no use, if any: nothing is read.)
  */
 typedef struct conv_next {
     const float *at;
@@ -34,7 +37,8 @@ typedef struct conv_next {
 /* acc += x . w over one tap: CONV_DEPTH channels. */
 static MD_ALWAYS_INLINE void conv_tap(__m512 acc[][CONV_NB], const float *x,
                                       const float *w, int64_t w_out, int64_t px,
-                                      int64_t nb, conv_next *next)
+                                      int64_t nb, conv_next *next,
+                                      int64_t x_block)
 {
     for (int64_t i = 0; i < CONV_DEPTH; i++, x++, w += CONV_V) {
         __m512 k[CONV_NB];
@@ -42,6 +46,8 @@ static MD_ALWAYS_INLINE void conv_tap(__m512 acc[][CONV_NB], const float *x,
         if (CONV_DEPTH > 1) {
             _mm_prefetch((const char *)next->at, _MM_HINT_T1);
             next->at += next->step;
+            _mm_prefetch((const char *)(x + x_block + i * (CONV_STEP - 1)),
+                         _MM_HINT_T0);
         }
         MD_UNROLL(4)
         for (int64_t b = 0; b < nb; b++)
@@ -116,7 +122,7 @@ static MD_ALWAYS_INLINE void conv_compute(const md_conv_span *s, int64_t yb,
 
         for (int64_t t = 0; t < s->n_taps; t++, w += CONV_DEPTH * CONV_V)
             conv_tap(acc, s->x + (x_at + s->taps[t]), w, s->w_out, px, nb,
-                     &next);
+                     &next, s->x_block);
     }
     conv_finish(s, acc, yb, at, px, nb);
 }
