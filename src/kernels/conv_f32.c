@@ -10,6 +10,10 @@
  * in the input for every tap.  Rows above and below the image are never
  * stored: their taps are left out.  The copy costs a few loads a pixel, the
  * convolution kh kw oc / 32 as many multiply-adds.
+ *
+ * Windows of one pixel, wherever they step, have no rows: the pixels that they
+ * are, one after the other, are cut in segments.  With steps of more than one,
+ * a chunk's frame holds just these pixels.
  */
 #include "kernels/conv_f32.h"
 
@@ -157,8 +161,14 @@ static bool is_direct(const md_conv_shape *s)
 
 static bool is_pointwise(const md_conv_shape *s)
 {
-    return s->kh == 1 && s->kw == 1 && s->stride_h == 1 && s->stride_w == 1 &&
-           s->pad_top == 0 && s->pad_left == 0 && s->oh == s->ih &&
+    return s->kh == 1 && s->kw == 1 && s->pad_top == 0 && s->pad_left == 0 &&
+           md_conv_shape_is_inside(s);
+}
+
+/* Whether the input is in one piece where the output is. */
+static bool is_whole(const md_conv_shape *s)
+{
+    return s->stride_h == 1 && s->stride_w == 1 && s->oh == s->ih &&
            s->ow == s->iw;
 }
 
@@ -173,11 +183,14 @@ static bool scratch_size(md_conv_f32_grid *g, const md_conv_shape *s,
         return false;
     taps = taps / MD_CACHE_LINE * MD_CACHE_LINE;
     if (!g->direct) {
+        const int64_t rows =
+            g->pointwise ? g->row_step : md_conv_frame__rows(s, g->row_step);
+        const int64_t width = g->pointwise ? SEGMENT : md_conv_frame__width(s);
+
         frame = BLOCK * sizeof(float);
         if (!md_mul_size(&frame, frame, (size_t)blocks(s->ic / groups)) ||
-            !md_mul_size(&frame, frame,
-                         (size_t)md_conv_frame__rows(s, g->row_step)) ||
-            !md_mul_size(&frame, frame, (size_t)md_conv_frame__width(s)))
+            !md_mul_size(&frame, frame, (size_t)rows) ||
+            !md_mul_size(&frame, frame, (size_t)width))
             return false;
     }
     return md_add_size(&g->scratch_size, taps, frame);
@@ -222,8 +235,8 @@ static void cut(md_conv_f32_grid *g, const md_conv_f32_kernel *kernel,
 bool md_conv_f32_split(md_conv_f32_grid *out, const md_conv_f32_kernel *kernel,
                        const md_conv_shape *s, int64_t groups, int threads)
 {
-    *out = (md_conv_f32_grid){ .pointwise = is_pointwise(s),
-                               .direct = is_direct(s) };
+    *out = (md_conv_f32_grid){ .pointwise = is_pointwise(s) };
+    out->direct = out->pointwise ? is_whole(s) : is_direct(s);
     if (md_conv_shape_is_empty(s))
         return true;
     out->rows = out->pointwise ? md_div_up(s->oh * s->ow, SEGMENT) : s->oh;
@@ -235,7 +248,7 @@ bool md_conv_f32_split(md_conv_f32_grid *out, const md_conv_f32_kernel *kernel,
 typedef struct frame {
     const float *x;
     int64_t block, row; /* floats to the next channel block and row */
-    int64_t iy;         /* image row of frame row 0 */
+    int64_t iy;         /* image row (or segment) of frame row 0 */
 } frame;
 
 /* Whether some output row's window has a tap in image row iy. */
@@ -290,6 +303,30 @@ static frame fill_frame(float *dst, const float *x, const md_conv_shape *s,
     return f;
 }
 
+/* The pixels under segments [r0, r1) of a window of one pixel, copied to dst. */
+static frame fill_segments(float *dst, const float *x, const md_conv_shape *s,
+                           int64_t n_xb, int64_t r0, int64_t r1)
+{
+    const int64_t first = r0 * SEGMENT;
+    const int64_t last = md_min_i64(r1 * SEGMENT, s->oh * s->ow);
+    const frame f = { dst, (last - first) * BLOCK, SEGMENT * BLOCK, r0 };
+
+    for (int64_t b = 0; b < n_xb; b++, x += s->ih * s->iw * BLOCK) {
+        int64_t oy = first / s->ow, ox = first % s->ow;
+
+        for (int64_t at = first; at < last; at++, dst += BLOCK) {
+            memcpy(dst,
+                   x + (oy * s->stride_h * s->iw + ox * s->stride_w) * BLOCK,
+                   BLOCK * sizeof(float));
+            if (++ox == s->ow) {
+                ox = 0;
+                oy++;
+            }
+        }
+    }
+    return f;
+}
+
 /* What a chunk works on. */
 typedef struct piece {
     const md_conv_f32_kernel *kernel;
@@ -327,7 +364,7 @@ static int64_t aim(const piece *p, md_conv_span *s, int64_t r)
     int64_t ky0, ky1;
 
     if (p->grid->pointwise) {
-        s->x_at = r * SEGMENT * BLOCK;
+        s->x_at = (r - p->f.iy) * SEGMENT * BLOCK;
         s->n_px = md_min_i64(SEGMENT, sh->oh * sh->ow - r * SEGMENT);
         s->taps = p->taps;
         s->n_taps = 1;
@@ -472,6 +509,7 @@ void md_conv_f32_run(const md_conv_f32_kernel *kernel,
     const float *x = c->x + (n * c->groups + g) * n_xb * x_plane;
     const size_t taps_size = ((size_t)taps * sizeof(int64_t) + MD_CACHE_LINE) /
                              MD_CACHE_LINE * MD_CACHE_LINE;
+    float *copy = (float *)((char *)scratch + taps_size);
     piece p = { .kernel = kernel,
                 .c = c,
                 .grid = grid,
@@ -487,10 +525,11 @@ void md_conv_f32_run(const md_conv_f32_kernel *kernel,
 
     assert(chunk >= 0 && chunk < grid->n_chunks);
     p.row1 = md_min_i64(p.row0 + grid->row_step, grid->rows);
-    if (!grid->direct) {
+    if (!grid->direct && grid->pointwise) {
+        p.f = fill_segments(copy, x, s, n_xb, p.row0, p.row1);
+    } else if (!grid->direct) {
         md_conv_frame__input(s, p.row0, p.row1, &iy0, &iy1);
-        p.f = fill_frame((float *)((char *)scratch + taps_size), x, s, n_xb,
-                         iy0, iy1);
+        p.f = fill_frame(copy, x, s, n_xb, iy0, iy1);
     }
     fill_taps(scratch, s, grid->direct, p.f.row);
     p.s = (md_conv_span){ .x = p.f.x,

@@ -61,9 +61,9 @@ typedef struct md_conv_f32_args {
 /* How the work is cut: a chunk is some rows of some blocks of output channels
  * of one group of one image. */
 typedef struct md_conv_f32_grid {
-    bool pointwise; /* 1 x 1, stride 1: the plane is one long row, cut in
-                        segments that count as rows */
-    bool direct;    /* windows are read from x; else from a padded copy */
+    bool pointwise; /* 1 x 1: the pixels are one long row, cut in segments
+                       that count as rows */
+    bool direct;    /* windows are read from x; else from a copy */
     int64_t rows;   /* of the output (or segments) */
     int64_t row_step, oc_step; /* rows and blocks of a chunk */
     int64_t row_parts, oc_parts;

@@ -15,8 +15,10 @@ enum {
     PIXEL = BLOCK * (int)sizeof(float),
 };
 
-/* Transformed tiles and products of a chunk, which stay in L2; bytes. */
-static const int64_t chunk_max = 480 << 10;
+/* Transformed tiles and products of a chunk, which stay in L2, with the weights
+ * if these fit beside them; if not, weights should come by seldom.  Bytes. */
+static const int64_t chunk_max = 480 << 10, chunk_alone_max = 1 << 20;
+static const int64_t weights_max = 768 << 10;
 /* Less than this many multiply-adds are not worth a second thread. */
 static const int64_t share_min = 1 << 17;
 
@@ -195,13 +197,17 @@ static void cut(md_conv_winograd_grid *g, const md_conv_winograd_args *c,
 {
     const int64_t n_xb = blocks(c->shape.ic), n_yb = blocks(c->shape.oc);
     const int64_t units = md_div_up(n_yb, unit(c));
+    const int64_t n_points = points(c->k.tile);
+    const int64_t max =
+        n_xb * n_yb * n_points * PAIR * (int64_t)sizeof(float) > weights_max
+            ? chunk_alone_max
+            : chunk_max;
     const int64_t fit = md_min_i64(
         TILES_MAX,
-        md_max_i64(TILES_MIN,
-                   chunk_max / (points(c->k.tile) * PIXEL * (n_xb + unit(c)))));
+        md_max_i64(TILES_MIN, max / (n_points * PIXEL * (n_xb + unit(c)))));
     int64_t tile_parts = md_div_up(total, fit), oc_parts = 1;
 
-    if (total * n_xb * n_yb * points(c->k.tile) * PAIR < share_min)
+    if (total * n_xb * n_yb * n_points * PAIR < share_min)
         threads = 1;
     if (tile_parts < threads && n_yb * BLOCK > total)
         oc_parts = md_min_i64(units, md_div_up(threads, tile_parts));
