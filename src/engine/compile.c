@@ -29,6 +29,7 @@ static md_status check_arity(const md_graph *g, const md_node *n,
 {
     int n_in = (int)n->n_in;
     int n_out = (int)n->n_out;
+    int missing;
 
     if (n->n_in > NODE_ARITY_MAX || n_in < op->in_min ||
         (op->in_max >= 0 && n_in > op->in_max))
@@ -40,12 +41,10 @@ static md_status check_arity(const md_graph *g, const md_node *n,
         return md_fail(err, MD_CORRUPT,
                        "node '%s' (%s): %u outputs given, %d to %d expected",
                        label(g, n), n->op, n->n_out, op->out_min, op->out_max);
-    for (int i = 0; i < op->in_min; i++) {
-        if (n->in[i] == MD_VALUE_NONE)
-            return md_fail(err, MD_CORRUPT,
-                           "node '%s' (%s): input %d is missing", label(g, n),
-                           n->op, i);
-    }
+    missing = md_op_missing(op, n);
+    if (missing >= 0)
+        return md_fail(err, MD_CORRUPT, "node '%s' (%s): input %d is missing",
+                       label(g, n), n->op, missing);
     return MD_OK;
 }
 

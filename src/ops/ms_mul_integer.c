@@ -60,6 +60,7 @@ const md_op md_op_ms_mul_integer = {
     .in_max = 4,
     .out_min = 1,
     .out_max = 1,
+    .may_lack = 1u << 1,
     .infer = infer,
     .run = run,
 };

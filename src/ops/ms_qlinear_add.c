@@ -30,6 +30,7 @@ const md_op md_op_ms_qlinear_add = {
     .in_max = 8,
     .out_min = 1,
     .out_max = 1,
+    .may_lack = 1u << 2 | 1u << 5,
     .infer = md_qlinear__infer_binary,
     .run = run,
     .fast = &md_fast_qlinear_binary,

@@ -24,6 +24,8 @@ static md_status infer(const md_infer *c, md_error *err)
     md_infer v = *c;
 
     MD_TRY(md_qlinear__check_unary(c, err));
+    if (!md_node_attr(c->node, "axes"))
+        return md_fail(err, MD_INVALID, "axes is missing");
     v.node = &one;
     return md_reduce__infer(&v, &reduce, err);
 }
@@ -72,6 +74,7 @@ const md_op md_op_ms_qlinear_reduce_mean = {
     .in_max = 5,
     .out_min = 1,
     .out_max = 1,
+    .may_lack = 1u << 2,
     .infer = infer,
     .run = run,
 };

@@ -31,6 +31,7 @@ const md_op md_op_ms_qlinear_sigmoid = {
     .in_max = 5,
     .out_min = 1,
     .out_max = 1,
+    .may_lack = 1u << 2,
     .infer = md_qlinear__infer_unary,
     .run = run,
 };

@@ -87,7 +87,9 @@ typedef struct md_op {
     int since; /* first opset version this row implements */
     int until; /* last one; 0: newest */
     int in_min, in_max, out_min, out_max; /* -1: any number */
-    unsigned flags;                       /* enum md_op_flags */
+    unsigned may_lack; /* those of the first in_min inputs that may be absent
+                        * all the same, a bit for each */
+    unsigned flags;    /* enum md_op_flags */
     /* Instead, where they depend on the node (optional). */
     unsigned (*flags_of)(const md_graph *g, const md_node *n, int64_t opset);
     md_status (*infer)(const md_infer *c, md_error *err);
@@ -131,8 +133,12 @@ uint32_t md_op_types(const char *op, int64_t opset, uint32_t i);
 md_status md_op_check_type(const md_node *n, int64_t opset, uint32_t i,
                            md_dtype type, md_error *err);
 
-/* The node has as many inputs and outputs as the operator takes, and
- * attributes of the right types. */
+/* The first input that the operator needs and the node, which has at least
+ * in_min, lacks; -1: none. */
+int md_op_missing(const md_op *op, const md_node *n);
+
+/* The node has as many inputs and outputs as the operator takes, all that it
+ * needs, and attributes of the right types. */
 md_status md_op_check(const md_op *op, const md_node *n, int64_t opset,
                       md_error *err);
 

@@ -57,13 +57,30 @@ static md_status check_count(const char *op, const char *what, uint32_t n,
                    (unsigned)n, what, min, max);
 }
 
+int md_op_missing(const md_op *op, const md_node *n)
+{
+    for (int i = 0; i < op->in_min; i++) {
+        bool needed = i >= 32 || !(op->may_lack >> i & 1);
+
+        if (needed && n->in[i] == MD_VALUE_NONE)
+            return i;
+    }
+    return -1;
+}
+
 md_status md_op_check(const md_op *op, const md_node *n, int64_t opset,
                       md_error *err)
 {
+    int missing;
+
     MD_TRY(
         check_count(op->name, "inputs", n->n_in, op->in_min, op->in_max, err));
     MD_TRY(check_count(op->name, "outputs", n->n_out, op->out_min, op->out_max,
                        err));
+    missing = md_op_missing(op, n);
+    if (missing >= 0)
+        return md_fail(err, MD_INVALID, "input %d of %s is missing", missing,
+                       op->name);
     return md_op_check_attrs(n, opset, err);
 }
 
