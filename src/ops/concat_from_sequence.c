@@ -9,13 +9,8 @@ static bool is_new(const md_node *n)
 
 static md_status check_attrs(const md_node *n, md_error *err)
 {
-    int64_t new_axis = md_node_attr_i(n, "new_axis", 0);
-
     if (!md_node_attr(n, "axis"))
         return md_fail(err, MD_INVALID, "ConcatFromSequence lacks axis");
-    if (new_axis != 0 && new_axis != 1)
-        return md_fail(err, MD_INVALID, "new_axis %lld given, 0 or 1 expected",
-                       (long long)new_axis);
     return MD_OK;
 }
 

@@ -7,12 +7,6 @@
 
 static md_status infer(const md_infer *c, md_error *err)
 {
-    int64_t order = md_node_attr_i(c->node, "storage_order", 0);
-
-    if (order != 0 && order != 1)
-        return md_fail(err, MD_INVALID,
-                       "storage_order is %lld, 0 or 1 expected",
-                       (long long)order);
     MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT | MD_TYPES_Q8, err));
     return md_pool__infer(c, c->in[0]->dtype, MD_DTYPE_I64, err);
 }

@@ -31,9 +31,6 @@ static md_status infer(const md_infer *c, md_error *err)
 
     MD_TRY(md_binary__infer(c, &divisor_sign, err));
     dtype = c->in[0]->dtype ? c->in[0]->dtype : c->in[1]->dtype;
-    if (rule != 0 && rule != 1)
-        return md_fail(err, MD_INVALID, "fmod is %lld, 0 or 1 expected",
-                       (long long)rule);
     if (rule == 0 && dtype && md_dtype_is_float(dtype))
         return md_fail(err, MD_INVALID, "fmod is 0, 1 expected for %s",
                        md_dtype_name(dtype));

@@ -44,17 +44,12 @@ static md_status check_scalars(const md_infer *c, md_error *err)
 static md_status infer(const md_infer *c, md_error *err)
 {
     md_type t = { .dtype = MD_DTYPE_I64, .has_rank = true, .rank = 2 };
-    int64_t center = md_node_attr_i(c->node, "center_point_box", 0);
     const md_type *boxes = c->in[IN_BOXES], *scores = c->in[IN_SCORES];
 
     MD_TRY(md_infer__need(c, IN_BOXES, MD_T(F32), err));
     MD_TRY(md_infer__need(c, IN_SCORES, MD_T(F32), err));
     MD_TRY(md_infer__rank(c, IN_BOXES, 3, 3, err));
     MD_TRY(md_infer__rank(c, IN_SCORES, 3, 3, err));
-    if (center != 0 && center != 1)
-        return md_fail(err, MD_INVALID,
-                       "center_point_box is %lld, 0 or 1 expected",
-                       (long long)center);
     if (boxes->has_rank)
         MD_TRY(md_infer__same_dim(boxes->dim[2], MD_DIM(4),
                                   "the boxes' last axis", err));

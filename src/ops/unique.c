@@ -31,15 +31,11 @@ static md_status find_axis(const md_infer *c, int *axis, md_error *err)
 
 static md_status infer(const md_infer *c, md_error *err)
 {
-    int64_t sorted = md_node_attr_i(c->node, "sorted", 1);
     md_type t, list;
     int axis;
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
     MD_TRY(find_axis(c, &axis, err));
-    if (sorted != 0 && sorted != 1)
-        return md_fail(err, MD_INVALID, "sorted is %lld, 0 or 1 expected",
-                       (long long)sorted);
     MD_TRY(md_infer__fresh_type(c, &list, MD_DTYPE_I64, 1, err));
     t = *c->in[0];
     if (axis >= 0)

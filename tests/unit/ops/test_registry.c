@@ -63,7 +63,8 @@ static void test_registry__versions_do_not_overlap(void **state)
 static void test_registry__checks_counts(void **state)
 {
     md_error err = MD_ERROR_INIT;
-    md_node n = { .op = "Conv", .n_in = 2, .n_out = 1 };
+    md_value_id in[4] = { 0, 1, 2, 3 };
+    md_node n = { .op = "Conv", .in = in, .n_in = 2, .n_out = 1 };
 
     (void)state;
     assert_md_ok(md_op_check(&md_op_conv, &n, 13, &err), &err);
@@ -79,6 +80,23 @@ static void test_registry__checks_counts(void **state)
                     "at least 1 expected");
 }
 
+static void test_registry__checks_what_is_needed(void **state)
+{
+    const md_op *op = md_op_find("com.microsoft", "QLinearAdd", 1);
+    md_error err = MD_ERROR_INIT;
+    md_value_id in[7] = { 0, 1, MD_VALUE_NONE, 2, 3, MD_VALUE_NONE, 4 };
+    md_node n = { .op = "QLinearAdd", .in = in, .n_in = 7, .n_out = 1 };
+
+    (void)state;
+    assert_non_null(op);
+    assert_int_equal(md_op_missing(op, &n), -1);
+    assert_md_ok(md_op_check(op, &n, 13, &err), &err);
+    in[3] = MD_VALUE_NONE;
+    assert_int_equal(md_op_missing(op, &n), 3);
+    assert_md_fails(md_op_check(op, &n, 13, &err), MD_INVALID, &err,
+                    "input 3 of QLinearAdd is missing");
+}
+
 /* Every row of attrs.def, with each other type in its place. */
 static void test_registry__checks_types_of_attributes(void **state)
 {
@@ -90,7 +108,9 @@ static void test_registry__checks_types_of_attributes(void **state)
 #define ATTR(name, type) { "Any", #name, MD_ATTR_##type, 13 },
 #define ATTR_OF(op, name, type, until)                                         \
     { #op, #name, MD_ATTR_##type, until ? until : 13 },
+#define FLAG(name) ATTR(name, INT)
 #include "ops/attrs.def"
+#undef FLAG
 #undef ATTR
 #undef ATTR_OF
     };
@@ -113,6 +133,43 @@ static void test_registry__checks_types_of_attributes(void **state)
                      md_attr_type_name(rows[i].type));
             assert_md_fails(md_op_check_attrs(&n, rows[i].opset, &err),
                             MD_INVALID, &err, want);
+        }
+    }
+}
+
+/* Every flag of attrs.def, with what it may be and what not. */
+static void test_registry__checks_flags(void **state)
+{
+    static const char *const flags[] = {
+#define ATTR(name, type)
+#define ATTR_OF(op, name, type, until)
+#define FLAG(name) #name,
+#include "ops/attrs.def"
+#undef ATTR
+#undef ATTR_OF
+#undef FLAG
+    };
+    static const int64_t values[] = { 0, 1, 2, -1, INT64_MAX, INT64_MIN };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(flags); i++) {
+        for (size_t k = 0; k < MD_COUNT(values); k++) {
+            md_attr a = { .name = flags[i],
+                          .type = MD_ATTR_INT,
+                          .v.i = values[k] };
+            md_node n = { .op = "Any", .attr = &a, .n_attr = 1 };
+            md_error err = MD_ERROR_INIT;
+            char want[128];
+
+            if (k < 2) {
+                assert_md_ok(md_op_check_attrs(&n, 13, &err), &err);
+                continue;
+            }
+            snprintf(want, sizeof(want),
+                     "attribute '%s' is %lld, 0 or 1 expected", flags[i],
+                     (long long)values[k]);
+            assert_md_fails(md_op_check_attrs(&n, 13, &err), MD_INVALID, &err,
+                            want);
         }
     }
 }
@@ -144,7 +201,9 @@ int main(void)
         cmocka_unit_test(test_registry__rows_are_complete),
         cmocka_unit_test(test_registry__versions_do_not_overlap),
         cmocka_unit_test(test_registry__checks_counts),
+        cmocka_unit_test(test_registry__checks_what_is_needed),
         cmocka_unit_test(test_registry__checks_types_of_attributes),
+        cmocka_unit_test(test_registry__checks_flags),
         cmocka_unit_test(test_registry__knows_where_the_standard_differs),
     };
 
