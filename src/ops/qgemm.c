@@ -1,5 +1,6 @@
 /* com.microsoft's QGemm: alpha * A' * B' + C in int32, then requantized, or
- * float32 when there is no output scale. */
+ * float32 when there is no output zero point, whose type is the result's; a
+ * scale alone changes nothing. */
 #include "ops/common/product.h"
 #include "ops/common/quantize.h"
 #include "ops/lower.h"
@@ -63,8 +64,11 @@ static md_status infer(const md_infer *c, md_error *err)
 
     MD_TRY(check_types(c, err));
     MD_TRY(md_infer__fresh_type(c, &t, MD_DTYPE_F32, 2, err));
-    if (md_infer_has(c, 7))
-        t.dtype = md_infer_has(c, 8) ? c->in[8]->dtype : MD_DTYPE_U8;
+    if (md_infer_has(c, 8) && !md_infer_has(c, 7))
+        return md_fail(err, MD_INVALID,
+                       "y has a zero point and no scale, one expected");
+    if (md_infer_has(c, 8))
+        t.dtype = c->in[8]->dtype;
     if (a->has_rank)
         t.dim[0] = a->dim[ta];
     if (b->has_rank)
@@ -113,6 +117,8 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     bool tb = md_node_attr_i(x->node, "transB", 0) != 0;
     md_requantize r = { .mult_step = md_tensor_n(x->in[4]) > 1,
                         .zero = (int32_t)md_exec__scalar(x, 8, 0.0) };
+    float y_scale =
+        md_exec_has(x, 8) ? (float)md_exec__scalar(x, 7, 1.0) : 1.0f;
     int32_t *a, *b, *acc;
     float *mult;
 
@@ -120,8 +126,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     MD_TRY(md_quantize__centre(&b, x->in[3], x->in[5], tb && p.k ? p.k : 1, ar,
                                err));
     MD_TRY(md_exec__scratch(&acc, ar, p.m * p.n, sizeof(*acc), err));
-    MD_TRY(md_quantize__mult(&mult, xs, x->in[4],
-                             (float)md_exec__scalar(x, 7, 1.0), ar, err));
+    MD_TRY(md_quantize__mult(&mult, xs, x->in[4], y_scale, ar, err));
     if (md_exec_has(x, 6))
         preset(x, &out->shape, acc);
     md_product__i32(&p, acc, a, b);

@@ -23,8 +23,14 @@ typedef struct state {
 typedef struct places {
     uint32_t bias;    /* MD_VALUE_NONE: none */
     uint32_t y_scale; /* y_zero_point follows */
-    bool may_float;   /* without y_scale the result is float32 */
+    bool may_float;   /* without y_zero_point the result is float32 */
 } places;
+
+/* Is input i there, be it constant or not? */
+static bool has(const md_lower *lo, uint32_t i)
+{
+    return i < lo->node->n_in && lo->in[i] != NULL;
+}
 
 static void release(void *p, const md_alloc *alloc)
 {
@@ -41,7 +47,7 @@ static md_status set_requant(state *s, const md_lower *lo, const places *at,
 {
     const md_tensor *ws = md_lower__const(lo, 4, MD_DTYPE_F32);
     float xs = md_lower__scalar_f(lo, 1, 1.0f);
-    bool has_y = at->y_scale < lo->node->n_in && lo->in[at->y_scale] != NULL;
+    bool has_y = has(lo, at->y_scale + 1);
     float ys = has_y ? md_lower__scalar_f(lo, at->y_scale, 1.0f) : 1.0f;
 
     s->mult = md_lower__padded(lo, NULL, s->n);
@@ -121,10 +127,10 @@ static md_status check(const md_lower *lo, const places *at, md_error *err)
          !md_lower__is(lo, 0, MD_DTYPE_I8, -1)) ||
         !b || b->shape.rank != 2)
         return md_fail(err, MD_UNSUPPORTED, "needs constant int8 weights");
-    if (!lo->cin[1] || (lo->node->n_in > 2 && lo->in[2] && !lo->cin[2]) ||
+    if (!lo->cin[1] || (has(lo, 2) && !lo->cin[2]) ||
         md_tensor_n(lo->cin[1]) != 1 || !md_lower__const(lo, 4, MD_DTYPE_F32))
         return md_fail(err, MD_UNSUPPORTED, "scales are no constants");
-    if (at->y_scale < lo->node->n_in && lo->in[at->y_scale]) {
+    if (has(lo, at->y_scale + 1)) {
         if (!md_lower__const(lo, at->y_scale, MD_DTYPE_F32) ||
             !lo->cin[at->y_scale + 1])
             return md_fail(err, MD_UNSUPPORTED,
@@ -132,6 +138,10 @@ static md_status check(const md_lower *lo, const places *at, md_error *err)
     } else if (!at->may_float) {
         return md_fail(err, MD_UNSUPPORTED, "no output scale");
     }
+    if (has(lo, 5) && !wz)
+        return md_fail(err, MD_UNSUPPORTED,
+                       "the weights' zero point is no "
+                       "int8 constant");
     for (int64_t i = 0; wz && i < md_tensor_n(wz); i++) {
         if (((const int8_t *)wz->data)[i] != 0)
             return md_fail(err, MD_UNSUPPORTED, "weights have a zero point");
@@ -157,8 +167,7 @@ static md_status lower(md_lower *lo, const places *at, bool trans,
     state *s;
 
     MD_TRY(check(lo, at, err));
-    if (at->bias != MD_VALUE_NONE && at->bias < lo->node->n_in &&
-        lo->in[at->bias] && !bias)
+    if (at->bias != MD_VALUE_NONE && has(lo, at->bias) && !bias)
         return md_fail(err, MD_UNSUPPORTED, "the bias is no int32 constant");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->k = b->shape.dim[trans ? 1 : 0];

@@ -142,6 +142,8 @@ static const struct reason {
       "QLinearConv", "the bias is no int32 constant" },
     { GEMM("i8[3,4]~100, f32[]{0.01}, i8[]{2}, _, f32[]{0.05}, u8[]{9})"),
       "QGemm", "weights have a zero point" },
+    { "z i8[]; " GEMM("i8[3,4]~100, f32[]{0.01}, z, _, f32[]{0.05}, u8[]{9})"),
+      "QGemm", "the weights' zero point is no int8 constant" },
     { GEMM("u8[3,4]~100, f32[]{0.01}, u8[]{2}, _, f32[]{0.05}, u8[]{9})"),
       "QGemm", "needs constant int8 weights" },
     { GEMM("i8[3,4]~100, f32[]{0.01}, i8[]{0}) alpha=0.5"), "QGemm",

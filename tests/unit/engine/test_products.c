@@ -36,6 +36,9 @@ static const char *const nets[] = {
     "pads=[1,1,1,1]; -> y",
     "x f32[N,3,0]; y = Conv(x, f32[5,3,1]~1); -> y",
     "x f32[N,0,9]; y = Conv(x, f32[5,0,3]~1, f32[5]~1); -> y",
+    /* a scale without a zero point leaves the result float32 */
+    "x u8[N,3]; y = com.microsoft.QGemm(x, f32[]{0.02}, u8[]{3}, i8[3,4]~100, "
+    "f32[]{0.01}, i8[]{0}, _, f32[]{0.05}); -> y",
     /* ConvTranspose */
     "x f32[N,4,9]; y = ConvTranspose(x, f32[4,3,3]~1); -> y",
     "x f32[N,4,30]; y = ConvTranspose(x, f32[4,3,4]~1, f32[3]~1) "
