@@ -18,8 +18,8 @@ static md_status infer(const md_infer *c, md_error *err)
                        "seed is %lld, 0 to 4294967295 expected",
                        (long long)seed);
     md_infer__like(c, 0, 0,
-                   md_node_attr_i(c->node, "positive", 1) ? MD_DTYPE_U32
-                                                          : MD_DTYPE_I32);
+                   md_node_attr_i(c->node, "positive", 1) == 1 ? MD_DTYPE_U32
+                                                               : MD_DTYPE_I32);
     return MD_OK;
 }
 

@@ -3,6 +3,26 @@
 #include "ops/common/group_norm.h"
 #include "ops/common/util.h"
 
+static bool is_one(md_dim d)
+{
+    return md_dim_is_const(d) && d.k == 1;
+}
+
+/* Is the skip [N,1,1,C] beside an x with channels first?  With one channel it
+ * would be [N,1,1,1], which needs no turning, and [N,1,H,W] is x's shape. */
+static bool is_row(const md_compose *m, md_part skip)
+{
+    const md_type *x = &m->part[md_compose_in(m, 0)].type;
+    const md_type *gamma = &m->part[md_compose_in(m, 1)].type;
+    const md_type *s = &m->part[skip].type;
+
+    if ((x->has_rank && x->rank > 1 && is_one(x->dim[1])) ||
+        (gamma->has_rank && gamma->rank == 1 && is_one(gamma->dim[0])))
+        return false;
+    return is_one(s->dim[1]) &&
+           (!md_dim_is_const(s->dim[2]) || is_one(s->dim[2]));
+}
+
 /* Channels are the last axis of skip and bias, whatever x's layout is. */
 static md_status add_skip(md_compose *m, md_part *sum, md_error *err)
 {
@@ -20,8 +40,7 @@ static md_status add_skip(md_compose *m, md_part *sum, md_error *err)
         ones[1] += !last;
         MD_TRY(md_compose_ints(m, ones, 2, &axes, err));
         MD_TRY(md_compose_binary(m, "Unsqueeze", skip, axes, &skip, err));
-    } else if (!last && md_dim_is_const(m->part[skip].type.dim[1]) &&
-               m->part[skip].type.dim[1].k == 1) {
+    } else if (!last && is_row(m, skip)) {
         MD_TRY(md_compose_to_nchw(m, skip, &skip, err));
     }
     return md_compose_binary(m, "Add", x, skip, sum, err);
