@@ -37,7 +37,7 @@ fuzz: ## each fuzz target for FUZZ_SECONDS
 
 diff: ## DIFF_CASES drawn models, in modeld and in onnxruntime
 	@tools/deps.sh test
-	@tools/build.sh dev --target modeld_shared
+	@tools/build.sh dev --target modeld_shared --target modeld
 	@build/venv/bin/python tests/diff/fuzz.py --cases $(DIFF_CASES)
 
 deps: ## install everything that building, testing and linting need

@@ -42,8 +42,10 @@ def versions(op, domain=""):
 
 class Case:
     def __init__(self, op, seed):
-        self.domain, _, self.name = op.rpartition(".")
-        self.op, self.seed = op, seed
+        # "Op+form": another way to draw it.
+        name, _, self.form = op.partition("+")
+        self.domain, _, self.name = name.rpartition(".")
+        self.op, self.seed = name, seed
         self.rng = random.Random(f"{op}/{seed}")
         self.bits = np.random.Generator(
             np.random.PCG64(self.rng.getrandbits(63)))
@@ -51,13 +53,16 @@ class Case:
         self.tensors = []  # (name, array, dims; None for a constant)
         self.attrs, self.scale, self.opset = {}, 0.0, NEWEST
         self.wrong = False  # on purpose
+        self.changed = None  # what mutate.py did
+        self.maps = None  # (name, dict, key's type, value's), of maps.py
         self.runs = None  # inputs of each run, when there are several
         self.step = 0  # that integers may be apart
         self.schema, self.version = None, 1  # of another domain
-        if defs.has(op):
-            self.opset = self.rng.choice(versions(op))
-            self.schema = defs.get_schema(op, self.opset, "")
-        elif self.domain == "ai.onnx.ml":
+        if defs.has(self.op):
+            self.opset = self.rng.choice(versions(self.op))
+            if not defs.get_schema(self.op).deprecated:
+                self.schema = defs.get_schema(self.op, self.opset, "")
+        elif self.domain.startswith("ai.onnx"):
             self.version = self.rng.choice(versions(self.name, self.domain))
             self.schema = defs.get_schema(self.name, self.version, self.domain)
 
@@ -209,7 +214,9 @@ class Case:
                 self.attrs[name] = value
 
     def node(self, n_outputs):
-        """The single node of an operator's case."""
+        """The single node of an operator's case, unless it has drawn a net."""
+        if self.nodes:
+            return
         names = list(self.names)
         while names and not names[-1]:
             names.pop()
@@ -227,6 +234,10 @@ class Case:
             else:
                 graph.input.append(helper.make_tensor_value_info(
                     name, code_of(to(array)), dims))
+        for name, _, key, value in self.maps or []:
+            graph.input.append(helper.make_value_info(
+                name, helper.make_map_type_proto(
+                    key, helper.make_tensor_type_proto(value, []))))
         # Types of outputs are for each engine to infer.
         graph.output.extend(onnx.ValueInfoProto(name=y) for y in self.outputs)
         sets = [helper.make_opsetid("", self.opset)]

@@ -15,16 +15,22 @@ import onnx
 import onnxruntime
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import RuntimeImplementationError
 
 from case import code_of
+from definitions import DEFINED
+
+
+SPARSE = onnxruntime.capi.onnxruntime_pybind11_state.SparseTensor
 
 
 class Refused(Exception):
-    """`missing`: a sound model that this engine has no code for."""
+    """`missing`: a sound model that this engine has no code for; `faulty`: a
+    refusal that tells a user nothing."""
 
-    def __init__(self, words, missing=False):
+    def __init__(self, words, missing=False, faulty=False):
         super().__init__(words)
-        self.missing = missing
+        self.missing, self.faulty = missing, faulty
 
 
 class Error(ctypes.Structure):
@@ -46,7 +52,7 @@ class Tensor(ctypes.Structure):
                 ("size", ctypes.c_size_t), ("owner", ctypes.c_void_p)]
 
 
-UNSUPPORTED, STRING = 3, 8
+UNSUPPORTED, INTERNAL, STRING = 3, 18, 8
 
 
 def attempt(run, *args):
@@ -64,7 +70,9 @@ class Modeld:
 
     def check(self, code, err):
         if code:
-            raise Refused(err.message.decode(), code == UNSUPPORTED)
+            words = err.message.decode()
+            raise Refused(words, code == UNSUPPORTED,
+                          code == INTERNAL or not words)
 
     def run(self, model, runs):
         net, err = ctypes.c_void_p(), Error()
@@ -115,7 +123,8 @@ def taken(slot):
     n = math.prod(shape)
     if slot.type == STRING:
         flat = ctypes.cast(slot.data, ctypes.POINTER(String))
-        words = [ctypes.string_at(flat[i].p, flat[i].n).decode(errors="replace") for i in range(n)]
+        words = [ctypes.string_at(flat[i].p, flat[i].n).decode(
+            errors="replace") for i in range(n)]
         return np.array(words, dtype=object).reshape(shape)
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(slot.type))
     if slot.size == 0:
@@ -128,7 +137,21 @@ def taken(slot):
 LACKING = ["NOT_IMPLEMENTED", "under development", "_inlfunc_",
            "can't be converted to MLDataType", "is not supported with",
            "No corresponding Numpy type", "layout_ == 0 was false",
+           "Currently do not support dims higher than 2",
            "does not support double yet", "Tensor type mismatch. T !="]
+
+
+def dense(y):
+    """An array; of a sparse one too."""
+    if not isinstance(y, SPARSE):
+        return np.asarray(y)
+    values = y.values()
+    out = np.zeros(y.dense_shape(), values.dtype)
+    at = np.asarray(y.get_coo_data().indices())
+    if at.ndim == 2:
+        at = np.ravel_multi_index(tuple(at.T), out.shape)
+    out.ravel()[at] = values
+    return out
 
 
 class Onnxruntime:
@@ -146,8 +169,15 @@ class Onnxruntime:
             model, self.options, providers=["CPUExecutionProvider"]))
         names = [i.name for i in session.get_inputs()]
         return [attempt(self.guard, lambda: [
-            np.asarray(y) for y in session.run(None, dict(zip(names, inputs)))])
+            dense(y) for y in session.run(None, dict(zip(names, inputs)))])
             for inputs in runs]
+
+    def run_raw(self, model, inputs):
+        """One run, whatever kinds its values have."""
+        session = self.guard(lambda: onnxruntime.InferenceSession(
+            model, self.options, providers=["CPUExecutionProvider"]))
+        names = [i.name for i in session.get_inputs()]
+        return self.guard(lambda: session.run(None, dict(zip(names, inputs))))
 
     def guard(self, work):
         try:
@@ -165,8 +195,11 @@ class Reference:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                net = ReferenceEvaluator(onnx.load_from_string(model))
+                net = ReferenceEvaluator(onnx.load_from_string(model),
+                                         new_ops=DEFINED)
                 return [np.asarray(y) for y in net.run(
                     None, dict(zip(net.input_names, inputs)))]
+        except (NotImplementedError, RuntimeImplementationError) as e:
+            raise Refused(f"{type(e).__name__}: {e}", True) from None
         except Exception as e:  # whatever numpy raises is its refusal
             raise Refused(f"{type(e).__name__}: {e}") from None

@@ -12,6 +12,8 @@ F32 = np.dtype("float32")
 
 def real(c):
     """A type of numbers: what is drawn is computed with first."""
+    if c.schema is None:
+        return c.pick(F32, F32, np.dtype("float16"))
     dtype = c.type()
     return F32 if dtype == object else dtype
 

@@ -22,9 +22,14 @@ def scale_and_zero(c, dtype, n=None):
     c.feed(c.values(dtype, to, "small"))
 
 
-def quantized(c, dtype, shape):
+def quantized(c, dtype, shape, may_lack=False):
+    """Codes, their scale and zero point; the last may be left out where the
+    operator lets it."""
     c.feed(c.values(dtype, shape))
     scale_and_zero(c, dtype)
+    if may_lack and c.chance(0.2):
+        c.tensors.pop()
+        c.names[-1] = ""
 
 
 @draws("QLinearMatMul")
@@ -64,7 +69,7 @@ def conv(c):
 def qlinear_binary(c):
     dtype = codes(c)
     for shape in c.broadcasting(2):
-        quantized(c, dtype, shape)
+        quantized(c, dtype, shape, True)
     scale_and_zero(c, dtype)
 
 
@@ -73,7 +78,7 @@ def qlinear_unary(c):
     dtype = codes(c)
     if c.op.endswith("Relu"):
         c.attr(alpha=c.pick(None, 0.2))
-    quantized(c, dtype, c.shape())
+    quantized(c, dtype, c.shape(), True)
     scale_and_zero(c, dtype)
 
 
