@@ -318,6 +318,29 @@ def certain(x, dtype=6, sample_size=1, seed=None):
         np.int32 if dtype == 6 else np.int64)
 
 
+# The standard's words take the rest of the division of all indices, that of
+# the batch too, which only the last of them can mean; so does the reference.
+
+@defined("TensorScatter", "")
+def tensor_scatter(past, update, write_indices=None, mode="linear", axis=-2):
+    assert mode in ("linear", "circular")
+    axis = range(past.ndim)[axis]
+    assert axis > 0 and past.ndim == update.ndim
+    room, n = past.shape[axis], update.shape[axis]
+    assert n <= room and all(
+        a == b for i, (a, b) in enumerate(zip(past.shape, update.shape))
+        if i != axis)
+    y = past.copy()
+    for b in range(len(past)):
+        at = 0 if write_indices is None else int(write_indices[b])
+        assert mode == "circular" or 0 <= at <= room - n
+        for i in range(n):
+            to, of = ([b] + [slice(None)] * (axis - 1) + [k]
+                      for k in ((at + i) % room, i))
+            y[tuple(to)] = update[tuple(of)]
+    return y
+
+
 # Strings.  The reference takes accents off and words out of elements.
 
 @defined("StringNormalizer", "")

@@ -244,9 +244,10 @@ def rotary(c):
 def tensor_scatter(c):
     rank = c.rng.randint(2, 5)
     axis = c.rng.randrange(1, rank)
-    shape = [c.rng.randint(1, 5) for _ in range(rank)]
+    shape = [c.rng.randint(0 if c.chance(0.05) else 1, 5)
+             for _ in range(rank)]
     update = list(shape)
-    update[axis] = c.rng.randint(1, shape[axis])
+    update[axis] = c.rng.randint(min(shape[axis], 1), shape[axis])
     mode = c.pick(None, "linear", "circular")
     last = 20 if mode == "circular" else shape[axis] - update[axis]
     c.attr(mode="around" if c.bad() else mode,
