@@ -62,6 +62,7 @@ const md_op md_op_conv_integer_to_float = {
     .in_max = 6,
     .out_min = 1,
     .out_max = 1,
+    .may_lack = 1u << 2 | 1u << 3,
     .infer = infer,
     .run = run,
     .macs = md_integer_conv__macs,

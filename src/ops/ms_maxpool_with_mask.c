@@ -1,8 +1,9 @@
 /*
  * com.microsoft's MaxpoolWithMask: a window's row ends at its first masked
- * element; the first element of a plane always counts.  A window of which
- * nothing counts gives the lowest number.  A mask may have one channel or as many
- * as the input (of which onnxruntime reads all but the first one element late).
+ * element; the first element of a plane of two axes or more always counts.  A
+ * window of which nothing counts gives the lowest number.  A mask may have one
+ * channel or as many as the input (of which onnxruntime reads all but the first
+ * one element late).
  */
 #include <float.h>
 
@@ -24,7 +25,7 @@ static md_status infer(const md_infer *c, md_error *err)
 
 /* Of one window; `in` and `mask` are planes. */
 static float find_max(const md_pool_plan *p, const md_span *s, const float *in,
-                      const int32_t *mask)
+                      const int32_t *mask, bool first_counts)
 {
     int64_t k[MD_SPATIAL_MAX], at, row = -1;
     bool started = false, ended = false;
@@ -34,7 +35,7 @@ static float find_max(const md_pool_plan *p, const md_span *s, const float *in,
         if (at / p->in[2] != row)
             ended = false;
         row = at / p->in[2];
-        ended |= at > 0 && mask[at] == 0;
+        ended |= (at > 0 || !first_counts) && mask[at] == 0;
         if (!ended && in[at] > best)
             best = in[at];
     }
@@ -60,7 +61,8 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
         md_pool__spans(span, &p, i % p.out_size);
         to[i] = find_max(
             &p, span, (const float *)x->in[0]->data + plane * p.in_size,
-            (const int32_t *)x->in[1]->data + plane % n_masks * p.in_size);
+            (const int32_t *)x->in[1]->data + plane % n_masks * p.in_size,
+            x->in[0]->shape.rank > 3);
     }
     return MD_OK;
 }

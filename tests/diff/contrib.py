@@ -545,3 +545,141 @@ def unique(c):
     dtype = np.dtype(c.pick("float32", "int64", "float64", "int32"))
     c.feed(c.values(dtype, [c.dim()], "small"))
     return 3
+
+
+@draws("com.microsoft.BifurcationDetector")
+def bifurcation(c):
+    source = c.bits.integers(0, 5, c.rng.randint(1, 12))
+    now = c.bits.integers(0, 5, c.rng.randint(1, 6))
+    at = c.rng.randint(0, len(source) - 1)
+    c.attr(min_ngram_size=c.pick(None, 1, 2), max_ngram_size=c.pick(None, 3))
+    c.feed(source)
+    c.feed(now)
+    c.feed(np.array(at, np.int64))
+    if c.chance(0.7):  # one more than what was predicted
+        n = len(source) + 1 - at - (1 if c.bad() else 0)
+        c.feed(np.concatenate([source[at:], [7]])[:n] if c.chance(0.5) else
+               c.bits.integers(0, 5, n))
+    return 2
+
+
+@draws("com.microsoft.BranchwiseRMSNorm")
+def branchwise(c):
+    n, h = c.rng.randint(1, 4), c.rng.randint(1, 9)
+    c.attr(epsilon=c.pick(None, 1e-3))
+    lead = [c.rng.randint(1, 3) for _ in range(c.rng.randint(1, 2))]
+    packed = c.chance(0.5)
+    if packed:
+        c.attr(num_branches=n)
+    c.feed(tame(c, *lead, n * off(c, h)) if packed else tame(c, *lead, n, h))
+    if c.chance(0.7):
+        c.feed(tame(c, *c.pick([h], [n, h]) if not packed else [n * h]))
+    c.scale = 64.0
+
+
+@draws("com.microsoft.ConvTransposeWithDynamicPads")
+def dynamic_pads(c):
+    spatial = [c.rng.randint(1, 6) for _ in range(2)]
+    kernel = [c.rng.randint(2, 4) for _ in range(2)]
+    group, per, out = c.pick(1, 1, 2), c.rng.randint(1, 3), c.rng.randint(1, 3)
+    c.attr(group=group, strides=c.pick(None, [2, 2], [1, 2]),
+           kernel_shape=c.pick(None, kernel))
+    c.feed(tame(c, 1, per * group, *spatial))
+    c.feed(tame(c, per * group, out, *kernel))
+    c.feed(ints(*(c.rng.randint(0, 1) for _ in range(3 if c.bad() else 4))))
+    if c.chance(0.5):
+        c.feed(tame(c, out * group))
+    c.scale = 16.0 * per * math.prod(kernel)
+
+
+@draws("com.microsoft.DynamicTimeWarping")
+def warping(c):
+    shape = [c.rng.randint(1, 9), c.rng.randint(1, 9)]
+    c.feed(tame(c, *(([1] if c.chance(0.5) else []) + shape)))
+
+
+@draws("com.microsoft.GatedAdd")
+def gated_add(c):
+    rows, n = c.rng.randint(1, 9), c.dim() or 1
+    c.feed(tame(c, rows, n))
+    c.feed(tame(c, rows, off(c, n)))
+    c.feed(tame(c, rows, 1))
+    c.scale = 16.0
+
+
+@draws("com.microsoft.GatedRMSNorm")
+def gated_norm(c):
+    rows, heads, n = c.rng.randint(1, 4), c.rng.randint(1, 3), c.rng.randint(
+        1, 17)
+    c.attr(activation="some" if c.bad() else
+           c.pick(None, "silu", "swish", "sigmoid"),
+           epsilon=c.pick(None, 1e-3))
+    c.feed(tame(c, rows, heads * n))
+    c.feed(tame(c, n))
+    c.feed(tame(c, rows, heads * n))
+    c.scale = 64.0
+
+
+@draws("com.microsoft.LinearAttentionGate")
+def attention_gate(c):
+    shape = [c.rng.randint(1, 3), c.rng.randint(1, 5), c.rng.randint(1, 9)]
+    c.feed(tame(c, *shape))
+    c.feed(tame(c, off(c, shape[-1])))
+    c.feed(tame(c, shape[-1]))
+    if both := c.chance(0.5):
+        c.feed(tame(c, *shape))
+    c.scale = 8.0
+    return 2 if both else 1
+
+
+@draws("com.microsoft.MatMulInteger16")
+def integer16(c):
+    m, k, n = (c.rng.randint(1, 20) for _ in range(3))
+    dtype = np.dtype(c.pick("int16", "uint16"))
+    c.feed(c.values(dtype, [m, k]))
+    c.feed(c.values(dtype, [off(c, k), n]))
+
+
+@draws("com.microsoft.MaxpoolWithMask")
+def masked_pool(c):
+    spatial = picture(c, c.pick(1, 2, 2))
+    kernel = [c.rng.randint(1, min(3, d)) for d in spatial]
+    c.attr(kernel_shape=kernel, strides=c.pick(None, [2] * len(kernel)))
+    if c.chance(0.5):
+        c.attr(pads=[c.rng.randint(0, k - 1) for k in kernel * 2])
+    # With a mask of several channels onnxruntime reads beside it.
+    c.feed(tame(c, 1, c.rng.randint(1, 4), *spatial))
+    c.feed(c.bits.integers(0, 2, (1, 1, *spatial)).astype(np.int32))
+
+
+@draws("com.microsoft.ScaledSiLU")
+def scaled_silu(c):
+    shape = [c.rng.randint(1, 4), c.dim() or 1]
+    c.attr(alpha=c.pick(None, 1.0, 0.5, -2.0))
+    c.feed(tame(c, *shape))
+    if c.chance(0.5):
+        c.feed(tame(c, *c.pick([1], [shape[-1]], shape)))
+    c.scale = 16.0
+
+
+@draws("com.microsoft.Tokenizer")
+def tokenizer(c):
+    from text import words
+    n = c.rng.randint(1, 5)
+    c.attr(mark=c.pick(0, 1), mincharnum=c.pick(1, 2), pad_value="#")
+    if c.chance(0.7):
+        c.attr(separators=c.pick([" "], [","], [" ", ","], [""], ["a", "b"]))
+    else:
+        c.attr(tokenexp=c.pick(".", "[a-z]+", "\\w+", "a|ab"))
+    c.feed(words(c, c.pick([n], [1, n], [2, n])), False)
+
+
+@draws("com.microsoft.UnfoldTensor")
+def unfold(c):
+    shape = [c.rng.randint(1, 9) for _ in range(c.rng.randint(1, 4))]
+    dim = c.rng.randrange(-len(shape), len(shape))
+    c.attr(dim=c.axis(len(shape)) if c.bad() else dim,
+           size=shape[dim] + 1 if c.bad() else c.rng.randint(1, shape[dim]),
+           step=c.pick(None, 1, 2, 3))
+    c.feed(c.values(np.dtype(c.pick("float32", "int64", "float64", "int8")),
+                    shape))

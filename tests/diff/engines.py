@@ -137,6 +137,7 @@ def taken(slot):
 LACKING = ["NOT_IMPLEMENTED", "under development", "_inlfunc_",
            "can't be converted to MLDataType", "is not supported with",
            "No corresponding Numpy type", "layout_ == 0 was false",
+           "Unsupported data type: N11onnxruntime",
            "Currently do not support dims higher than 2",
            "does not support double yet", "Tensor type mismatch. T !="]
 

@@ -218,10 +218,15 @@ class Tally:
 # Operators that have no cases of their own, and why.
 UNDRAWN = {
     "ai.onnx.preview.FlexAttentionScores": "modeld's own, a part of "
-                                           "FlexAttention with graphs",
+    "FlexAttention with graphs",
     "ai.onnx.preview.FlexAttentionValues": "the other part",
+    "ai.onnx.preview.training.Gradient": "which nobody else runs; "
+    "tests/unit/engine/test_gradient.c beside differences",
+    "modeld.ConvIntegerToFloat": "ConvInteger and what scales its sums",
+    "modeld.PoolSpread": "a part of Gradient",
+    "modeld.SumToShape": "another",
     "modeld.QkvAttention": "what is left of com.microsoft.Attention and "
-                           "QAttention once they are projected",
+    "QAttention once they are projected",
     "modeld.QkvPackedAttention": "the same of PackedAttention"}
 
 

@@ -142,6 +142,8 @@ RULES = [
      lambda case, got, no, want, theirs: theirs
      and re.search("No attribute with|must be provided", str(theirs))),
     (None, "an epsilon below 0", theirs_refused("epsilon_ >= 0 was false")),
+    (("com.microsoft.UnfoldTensor",), "a step beyond everything",
+     theirs_refused("SafeIntOnOverflow")),
     (("LRN",), "of other ranks than 4",
      theirs_refused("X_shape.NumDimensions() == 4 was false")),
     (("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), "a picture of "
@@ -208,7 +210,8 @@ RULES = [
               "com.microsoft.QLinearAveragePool"),
      "a window that does not fit gives an extent below 1: refused; the others "
      "round it to 0 or 1", refused("does not fit into the padded")),
-    (("ConvTranspose",), "pads that leave nothing: an empty result, others "
+    (("ConvTranspose", "com.microsoft.ConvTransposeWithDynamicPads"),
+     "pads that leave nothing: an empty result, others "
      "refuse", empty),
     (("MaxPool",), "a window of padding alone: the lowest of all, -inf; the "
      "reference gives 0, onnxruntime the lowest finite number", padding_alone),

@@ -49,6 +49,8 @@ def test_rows_are_sorted_and_used():
     rows = rows_of()
     names = [name for _, name, _, _ in rows]
     assert names == sorted(names)
+    general = [name for op, name, _, _ in rows if not op]
+    assert len(general) == len(set(general))
     used = {name for s in schemas() for name in s.attributes}
     # Those of com.microsoft and of previews: whoever reads one names it.
     code = "".join(p.read_text() for p in LIST.parents[1].rglob("*.c"))
