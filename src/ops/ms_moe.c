@@ -46,6 +46,7 @@ const md_op md_op_ms_moe = {
     .in_max = 8,
     .out_min = 1,
     .out_max = 1,
+    .may_lack = 1u << 3,
     .infer = infer,
     .run = run,
 };

@@ -229,6 +229,7 @@ const md_op md_op_ms_qmoe = {
     .in_max = 21,
     .out_min = 1,
     .out_max = 1,
+    .may_lack = 1u << 3 | 1u << 4 | 1u << 6,
     .infer = infer,
     .run = run,
 };

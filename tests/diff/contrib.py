@@ -683,3 +683,46 @@ def unfold(c):
            step=c.pick(None, 1, 2, 3))
     c.feed(c.values(np.dtype(c.pick("float32", "int64", "float64", "int8")),
                     shape))
+
+
+def experts(c):
+    """Rows, hidden and inner sizes, experts; and what chooses among them."""
+    n, hidden, inner, count = (c.rng.randint(1, k) for k in (5, 9, 9, 4))
+    c.attr(k=c.rng.randint(1, count) + (count if c.bad() else 0),
+           activation_type="tanh" if c.bad() else
+           c.pick(None, "relu", "gelu", "silu", "identity"),
+           normalize_routing_weights=c.pick(None, 0, 1))
+    return n, hidden, inner, count
+
+
+def routed(c, n, hidden, count):
+    """What goes in, and probabilities of which no two are the same."""
+    c.feed(tame(c, n, hidden))
+    order = np.stack([c.bits.permutation(count) for _ in range(n)])
+    c.feed((order * 0.7 - 1).astype(F32))
+
+
+@draws("com.microsoft.MoE")
+def moe(c):
+    n, hidden, inner, count = experts(c)
+    routed(c, n, hidden, count)
+    c.feed(tame(c, count, inner, off(c, hidden)))
+    maybe(c, 0.5, lambda: tame(c, count, inner))
+    c.feed(tame(c, count, hidden, inner))
+    maybe(c, 0.5, lambda: tame(c, count, hidden))
+    c.scale = 64.0 * hidden * inner
+
+
+@draws("com.microsoft.QMoE")
+def q_moe(c):
+    bits = c.pick(4, 8)
+    per = 8 // bits
+    n, hidden, inner, count = experts(c)
+    hidden, inner = per * hidden, per * inner
+    c.attr(expert_weight_bits=bits)
+    routed(c, n, hidden, count)
+    for rows, columns in ((inner, hidden), (hidden, inner)):
+        c.feed(c.values(U8, [count, off(c, rows), columns // per]), True)
+        c.feed(c.bits.uniform(0.01, 0.1, [count, rows]).astype(F32), True)
+        maybe(c, 0.5, lambda: tame(c, count, rows))
+    c.scale = 64.0 * hidden * inner

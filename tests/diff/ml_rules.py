@@ -1,4 +1,6 @@
 """Differences of ai.onnx.ml that are explained; rows as in rules.py."""
+import re
+
 import numpy as np
 
 ML = "ai.onnx.ml."
@@ -66,7 +68,18 @@ def half(case, *_):
     return case.tensors[0][1].dtype == np.float16
 
 
+def lists_apart(case, got, no, want, theirs):
+    """Lists that belong together, one of them changed."""
+    return no and case.changed == "attribute" and re.search(
+        r"has \d+ elements, .* expected|^.*: both of ", str(no))
+
+
 ML_RULES = [
+    (None, "lists of attributes that are not of one length, or two of which "
+     "one excludes the other; the others read what there is", lists_apart),
+    ((ML + "Scaler",), "one number may stand for all in one list only",
+     lambda case, got, no, want, theirs: theirs
+     and "scale_.size() == offset_.size()" in str(theirs)),
     ((ML + "TreeEnsemble",), "of float16 there is the reference only, which "
      "takes sets of members as its walk meets them", half),
     ((ML + "TreeEnsemble",), "post_transform by the standard's numbers; "

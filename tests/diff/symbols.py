@@ -44,7 +44,7 @@ class Net:
     def add(self, op, inputs, **attrs):
         self.n += 1
         name = f"v{self.n}"
-        self.c.nodes.append(helper.make_node(op, inputs, [name], **attrs))
+        self.c.nodes.append(helper.make_node(op, inputs, [name], name, **attrs))
         return name
 
     def keep_ints(self, name, values):
