@@ -115,9 +115,9 @@ static md_status compute(trial *t, const md_node *n, md_error *err)
 {
     md_tensor *out = t->computed + t->n_computed;
 
+    t->n_computed += n->n_out; /* some of it may be there on failure */
     MD_TRY(md_known__compute(t->g, n, t->types, t->cdata, out,
                              t->g->model->alloc, &t->arena, err));
-    t->n_computed += n->n_out;
     for (uint32_t i = 0; i < n->n_out; i++) {
         if (n->out[i] != MD_VALUE_NONE)
             t->cdata[n->out[i]] = &out[i];
@@ -345,43 +345,63 @@ size_t md_body__memory(const md_run *r)
     return size;
 }
 
-/* A run for the shapes of what was given. */
+/* The run of the last trip for other shapes; it is gone when this fails. */
+static md_status plan_again(md_body_state *b, md_error *err)
+{
+    md_run *r = b->run;
+
+    b->run = NULL;
+    md_run__drop_values(r);
+    md_body__release_runs(r);
+    r->heap = &r->recycle;
+    MD_TRY(md_run__again(r, b->shapes, err));
+    b->run = r;
+    return MD_OK;
+}
+
+/* A run for the shapes of what was given.  Where sizes say all, it is that of
+ * the last trip, and what the plan above knows does not matter. */
 static md_status use_run(md_run *r, md_body_state *b, md_error *err)
 {
-    if (b->run && md_run__fits(b->run, b->shapes, b->contents))
+    md_session *s = session_of(b->graph);
+    const md_tensor *const *contents = s->form ? NULL : b->contents;
+
+    if (b->run && md_run__fits(b->run, b->shapes, contents))
         return MD_OK;
-    let_go(b);
-    MD_TRY(md_run__acquire(&b->run, session_of(b->graph), b->shapes,
-                           b->contents, err));
+    if (b->run && s->form) {
+        MD_TRY(plan_again(b, err));
+    } else {
+        let_go(b);
+        MD_TRY(md_run__acquire(&b->run, s, b->shapes, contents, err));
+    }
     b->run->heap = r->heap;
     b->run->above = r;
     return MD_OK;
 }
 
-/* What is small is copied: a new address means that all steps are told. */
 static void bind_input(md_run *r, uint32_t i, const md_tensor *t)
 {
-    enum {
-        SMALL = 16 << 10
-    };
-    md_tensor *own = md_run_input(r, i);
-    size_t size;
+    md_value_id id = r->s->graph->inputs[i];
 
-    if (t->kind != MD_KIND_TENSOR) {
+    if (t->kind != MD_KIND_TENSOR)
         md_run_bind_container(r, i, t);
-        return;
-    }
-    if (r->s->graph->values[r->s->graph->inputs[i]].cdata ||
-        (r->contents && r->contents[i]))
-        return;
-    size = md_tensor_size(t);
-    if (size > SMALL) {
+    else if (!r->cdata[id] && md_tensor_n(t) > 0)
         md_run_bind_input(r, i, t->data);
-        return;
+}
+
+/* Have outputs written where the operator gets them. */
+static md_status bind_outputs(md_run *r, md_tensor *out, const md_alloc *alloc,
+                              md_error *err)
+{
+    for (uint32_t i = 0; i < r->s->graph->n_outputs; i++) {
+        const md_tensor *t = md_run_output(r, i);
+
+        if (!md_run_bind_output(r, i, NULL))
+            continue;
+        MD_TRY(md_tensor_alloc_unset(&out[i], t->dtype, &t->shape, alloc, err));
+        (void)md_run_bind_output(r, i, out[i].data);
     }
-    md_run_bind_input(r, i, NULL);
-    if (size > 0)
-        memcpy(own->data, t->data, size);
+    return MD_OK;
 }
 
 static md_status take_output(md_run *r, uint32_t i, md_tensor *out,
@@ -389,12 +409,10 @@ static md_status take_output(md_run *r, uint32_t i, md_tensor *out,
 {
     const md_tensor *t = md_run_output(r, i);
 
-    if (t->kind != MD_KIND_TENSOR)
-        return md_run__steal_output(r, i, out)
-                   ? MD_OK
-                   : md_container_clone(out, t, alloc, err);
-    if (md_run__steal_output(r, i, out))
+    if (out->owner || md_run__steal_output(r, i, out))
         return MD_OK;
+    if (t->kind != MD_KIND_TENSOR)
+        return md_container_clone(out, t, alloc, err);
     return md_tensor_copy(out, t, alloc, err);
 }
 
@@ -433,13 +451,31 @@ static md_status gather(md_body_state *b, const md_exec *x,
     return MD_OK;
 }
 
+/* Run b's subgraph on what it was given. */
+static md_status run_given(md_body_call *call, md_body_state *b,
+                           const md_alloc *alloc, md_tensor *out, md_error *err)
+{
+    uint32_t n_out = b->graph->n_outputs;
+
+    MD_TRY(use_run(call->r, b, err));
+    for (uint32_t i = 0; i < b->graph->n_inputs; i++)
+        bind_input(b->run, i, b->given[i]);
+    MD_TRY(bind_outputs(b->run, out, alloc, err));
+    MD_TRY(md_run_execute(b->run, call->r->width, err));
+    if (!md_add_i64(&call->r->body_macs, call->r->body_macs,
+                    md_run_macs(b->run)))
+        call->r->body_macs = INT64_MAX;
+    for (uint32_t i = 0; i < n_out; i++)
+        MD_TRY(take_output(b->run, i, &out[i], alloc, err));
+    return MD_OK;
+}
+
 static md_status run_body(void *ctx, md_exec *x, const md_graph *body,
                           const md_tensor *const *in, md_tensor *out,
                           md_error *err)
 {
-    const md_body_call *call = ctx;
+    md_body_call *call = ctx;
     md_body_state *b = call->st->bodies;
-    uint32_t done = 0;
     md_status s;
 
     while (b->graph != body)
@@ -451,14 +487,10 @@ static md_status run_body(void *ctx, md_exec *x, const md_graph *body,
     }
     MD_TRY(count_trip(call->r, err));
     MD_TRY(gather(b, x, in, err));
-    MD_TRY(use_run(call->r, b, err));
-    for (uint32_t i = 0; i < body->n_inputs; i++)
-        bind_input(b->run, i, b->given[i]);
-    MD_TRY(md_run_execute(b->run, call->r->width, err));
-    call->r->body_macs += md_run_macs(b->run);
-    for (s = MD_OK; done < body->n_outputs && s == MD_OK; done++)
-        s = take_output(b->run, done, &out[done], x->alloc, err);
-    for (uint32_t i = 0; i < done && s != MD_OK; i++)
+    for (uint32_t i = 0; i < body->n_outputs; i++)
+        out[i] = (md_tensor)MD_TENSOR_INIT;
+    s = run_given(call, b, x->alloc, out, err);
+    for (uint32_t i = 0; i < body->n_outputs && s != MD_OK; i++)
         md_tensor_release(&out[i]);
     return s;
 }

@@ -365,7 +365,9 @@ static md_status fill_known(md_run *r, md_error *err)
     return MD_OK;
 }
 
-/* Memory for the plan: what an earlier one left, if it is of use. */
+/* Memory for the plan: what an earlier one left, if it is of use.  Where that
+ * was too small there may be more to come: a loop whose values grow does not
+ * ask for memory in each trip. */
 static md_status take_memory(md_run *r, md_error *err)
 {
     const md_alloc *a = r->s->run_alloc;
@@ -373,6 +375,8 @@ static md_status take_memory(md_run *r, md_error *err)
 
     if (is_of_use(r->memory_room, size))
         return MD_OK;
+    if (r->memory && r->memory_room < size && size < ROOM_KEPT)
+        size += size / 2;
     md_free(a, r->memory);
     r->memory = NULL;
     r->memory_room = 0;
@@ -420,6 +424,7 @@ static md_status find_ends(md_run *r, md_error *err)
         r->inputs[i] = md_run__header(r, sl);
         r->inputs[i].kind = r->s->inputs[i].type.kind;
         r->ends[i].own = r->inputs[i].data;
+        r->ends[i].moved = true; /* steps look there, not at what is bound */
     }
     for (uint32_t i = 0; i < g->n_outputs; i++) {
         uint32_t sl = r->s->slot_of[MD_LAYOUT_ROW][g->outputs[i]];
@@ -565,6 +570,7 @@ static md_status plan_kernels(md_run *r, md_error *err)
 md_status md_run__fit(md_run *r, md_error *err)
 {
     md_arena_reset(&r->fit);
+    r->macs = -1;
     MD_TRY(find_shapes(r, err));
     MD_TRY(fill_known(r, err));
     MD_TRY(pack_block(r, err));

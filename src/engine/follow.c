@@ -159,6 +159,9 @@ bool md_session__solve(const md_session *s, const md_shape *shapes, md_sym *sym)
     for (uint32_t i = 0; i < g->n_inputs; i++) {
         const md_type *t = &g->values[g->inputs[i]].type;
 
+        if (t->kind == MD_KIND_TENSOR &&
+            (!t->has_rank || t->rank != shapes[i].rank))
+            return false; /* a subgraph is given what there is */
         for (int d = 0; t->kind == MD_KIND_TENSOR && d < t->rank; d++) {
             md_sym *v = &sym[t->dim[d].sym];
 

@@ -132,11 +132,8 @@ md_tensor md_run__header(const md_run *r, uint32_t slot_id)
 /* Put numbers for the symbols. */
 static void solve(md_run *r, const md_shape *shapes)
 {
-    md_session *s = r->s;
-
-    memset(r->sym, 0, s->model->n_symbols * sizeof(*r->sym));
-    /* What subgraphs are given may change from trip to trip. */
-    r->solved = !s->graph->parent && md_session__solve(s, shapes, r->sym);
+    memset(r->sym, 0, r->s->model->n_symbols * sizeof(*r->sym));
+    r->solved = md_session__solve(r->s, shapes, r->sym);
 }
 
 /* Only where something has to be inferred are there types. */
@@ -286,6 +283,9 @@ static md_status take_contents(md_run *r, const md_tensor *const *contents,
             return s;
         }
         r->contents[i] = r->cdata[g->inputs[i]];
+        MD_TRY(need_types(r, err));
+        r->types[g->inputs[i]] = md_type_of_tensor(copy.dtype, &copy.shape);
+        r->inferred[g->inputs[i]] = true; /* and so what is made of it */
     }
     return MD_OK;
 }
@@ -507,15 +507,25 @@ static void forget_plan(md_run *r)
     r->heap = &r->recycle;
 }
 
+/* Put numbers for these shapes into the session's form; not done where it has
+ * none, or sizes do not go together. */
+static md_status fit_again(bool *done, md_run *r, const md_shape *shapes,
+                           md_error *err)
+{
+    *done = false;
+    if (!r->s->form || r->form != r->s->form)
+        return MD_OK;
+    set_key(r, shapes);
+    *done = r->solved;
+    return r->solved ? md_run__fit(r, err) : MD_OK;
+}
+
 md_status md_run__again(md_run *r, const md_shape *shapes, md_error *err)
 {
-    md_status s;
+    bool done;
+    md_status s = fit_again(&done, r, shapes, err);
 
-    if (r->s->form && r->form == r->s->form)
-        set_key(r, shapes);
-    if (r->s->form && r->form == r->s->form && r->solved) {
-        s = md_run__fit(r, err);
-    } else {
+    if (s == MD_OK && !done) {
         forget_plan(r);
         s = plan(r, shapes, NULL, err);
     }

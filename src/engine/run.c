@@ -211,7 +211,7 @@ static int64_t macs_of(const md_run_step *st)
     return inst->op->macs(inst->node, in, out);
 }
 
-int64_t md_run_macs(const md_run *r)
+static int64_t count_macs(const md_run *r)
 {
     int64_t sum = 0;
 
@@ -221,5 +221,14 @@ int64_t md_run_macs(const md_run *r)
         if (!md_add_i64(&sum, sum, n))
             return INT64_MAX;
     }
-    return sum + r->body_macs;
+    return sum;
+}
+
+int64_t md_run_macs(md_run *r)
+{
+    int64_t sum;
+
+    if (r->macs < 0)
+        r->macs = count_macs(r);
+    return md_add_i64(&sum, r->macs, r->body_macs) ? sum : INT64_MAX;
 }

@@ -103,6 +103,7 @@ struct md_run {
     md_run_end *ends;    /* of the inputs, then of the outputs */
     bool moved;          /* an end has */
     uint32_t n_inferred; /* nodes that were inferred for this plan */
+    int64_t macs;        /* of the steps that are planned; -1: not counted */
     int64_t body_macs;   /* of the subgraphs that the last execution ran */
     int width;           /* threads of this execution */
     md_recycle recycle;  /* memory of dynamic values, scratch of definitions */

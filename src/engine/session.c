@@ -113,6 +113,7 @@ static void free_bodies(md_session *root)
 
         root->bodies = s->next_body;
         md_session__drop_runs(s);
+        md_session__unlower(s); /* its node may not have come so far */
         md_arena_release(&s->arena);
         pthread_mutex_destroy(&s->lock);
         md_free(s->alloc, s);

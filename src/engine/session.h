@@ -132,7 +132,7 @@ void md_session_sample(const md_session *s, uint32_t i, uint32_t seed,
 
 /* Multiply-accumulates of one execution; those in subgraphs count as often as
  * the last execution ran them. */
-int64_t md_run_macs(const md_run *r);
+int64_t md_run_macs(md_run *r);
 
 /* Acquire, execute, release: inputs are read and outputs written where they
  * are.  The latter own their data (allocated with `alloc`) and are the

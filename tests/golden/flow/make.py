@@ -163,6 +163,61 @@ g (string[2] x, int64 m) => (string[N] y, string[T, 2] all) {
     kept = Identity (x)
   }>
 }""", [[np.array(["alpha", "\u00df"], object), I(3)]]),
+    # As text is generated: all that came before is kept and looked at.
+    "cache": (17, """
+g (float[1, 8] x, float[P, 8] k0, float[P, 8] v0, int64 m)
+  => (float[1, 8] y, float[K, 8] k, float[V, 8] v, float[T, 1, 8] all) {
+  zero = Constant <value = int64 {0}> ()
+  one = Constant <value = int64 {1}> ()
+  tenth = Constant <value = float[1] {0.1}> ()
+  shape = Constant <value = int64[2] {8, 8}> ()
+  full = Expand (tenth, shape)
+  eye = EyeLike (full)
+  w = Add (full, eye)
+  y, k, v, all = Loop (m, , x, k0, v0)
+    <body = b (int64 i, bool c, float[1, 8] h, float[A, 8] ka, float[B, 8] va)
+    => (bool again, float[1, 8] next, float[C, 8] kb, float[D, 8] vb,
+        float[1, 8] out) {
+    again = Identity (c)
+    q = MatMul (h, w)
+    kb = Concat <axis = 0> (ka, q)
+    turned = Tanh (q)
+    vb = Concat <axis = 0> (va, turned)
+    flipped = Transpose <perm = [1, 0]> (kb)
+    scores = MatMul (h, flipped)
+    p = Softmax <axis = 1> (scores)
+    mixed = MatMul (p, vb)
+    next = Add (mixed, turned)
+    size = Shape (vb)
+    n = Gather <axis = 0> (size, zero)
+    rows = Range (zero, n, one)
+    sum = ReduceSum <keepdims = 0> (rows)
+    f = Cast <to = 1> (sum)
+    out = Mul (next, f)
+  }>
+}""", [[normal(1, 8), normal(2, 8), normal(2, 8), I(6)],
+       [normal(1, 8), normal(0, 8), normal(0, 8), I(3)]]),
+    # What is left over becomes fewer in each trip, by what it is.
+    "fewer": (17, """
+g (float[N, 2] x, float limit) => (float[M, 2] rest, float[T, 1, 2] best) {
+  zero = Constant <value = int64[1] {0}> ()
+  one = Constant <value = int64[1] {1}> ()
+  two = Constant <value = int64[1] {2}> ()
+  rest, best = Loop (, , x) <body = b (int64 i, bool c, float[A, 2] h)
+    => (bool again, float[B, 2] next, float[1, 2] first) {
+    first = Slice (h, zero, one)
+    d = Sub (h, first)
+    e = Abs (d)
+    far = ReduceSum <keepdims = 0> (e, one)
+    keep = Less (limit, far)
+    some = Compress <axis = 0> (h, keep)
+    next = Neg (some)
+    size = Shape (next)
+    n = Slice (size, zero, one)
+    more = Less (two, n)
+    again = Squeeze (more)
+  }>
+}""", [[normal(24, 2), F(0.2)], [normal(3, 2), F(9)]]),
 }
 
 
