@@ -30,12 +30,12 @@ static md_status infer(const md_infer *c, md_error *err)
         }
         t.dim[t.rank - 1] = MD_DIM(axes);
         if (theta->has_rank) {
-            MD_TRY(md_infer__same_dim(theta->dim[0], t.dim[0],
-                                      "axis 0 of theta", err));
-            MD_TRY(md_infer__same_dim(theta->dim[1], MD_DIM(axes),
-                                      "axis 1 of theta", err));
-            MD_TRY(md_infer__same_dim(theta->dim[2], MD_DIM(axes + 1),
-                                      "axis 2 of theta", err));
+            MD_TRY(md_infer__must_equal(c, theta->dim[0], t.dim[0],
+                                        "axis 0 of theta", err));
+            MD_TRY(md_infer__must_equal(c, theta->dim[1], MD_DIM(axes),
+                                        "axis 1 of theta", err));
+            MD_TRY(md_infer__must_equal(c, theta->dim[2], MD_DIM(axes + 1),
+                                        "axis 2 of theta", err));
         }
     }
     md_infer__give(c, 0, &t);

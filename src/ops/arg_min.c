@@ -21,6 +21,7 @@ const md_op md_op_arg_min = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = md_arg__infer,
     .run = run,
     .fast = &md_fast_arg,

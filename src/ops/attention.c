@@ -136,16 +136,16 @@ static md_status check_mask(const md_infer *c, const md_type *scores,
 static md_status relate(const md_infer *c, const md_type *q, md_type *k,
                         md_type *v, md_error *err)
 {
-    MD_TRY(md_infer__same_dim(k->dim[BATCH], q->dim[BATCH], "the keys' batch",
-                              err));
-    MD_TRY(md_infer__same_dim(v->dim[BATCH], q->dim[BATCH], "the values' batch",
-                              err));
-    MD_TRY(md_infer__same_dim(k->dim[SIZE], q->dim[SIZE], "the keys' head size",
-                              err));
-    MD_TRY(md_infer__same_dim(v->dim[HEADS], k->dim[HEADS],
-                              "the number of the values' heads", err));
-    MD_TRY(md_infer__same_dim(v->dim[LENGTH], k->dim[LENGTH],
-                              "the number of values", err));
+    MD_TRY(md_infer__must_equal(c, k->dim[BATCH], q->dim[BATCH],
+                                "the keys' batch", err));
+    MD_TRY(md_infer__must_equal(c, v->dim[BATCH], q->dim[BATCH],
+                                "the values' batch", err));
+    MD_TRY(md_infer__must_equal(c, k->dim[SIZE], q->dim[SIZE],
+                                "the keys' head size", err));
+    MD_TRY(md_infer__must_equal(c, v->dim[HEADS], k->dim[HEADS],
+                                "the number of the values' heads", err));
+    MD_TRY(md_infer__must_equal(c, v->dim[LENGTH], k->dim[LENGTH],
+                                "the number of values", err));
     if (md_dim_is_const(q->dim[HEADS]) && md_dim_is_const(k->dim[HEADS]) &&
         (k->dim[HEADS].k == 0 || q->dim[HEADS].k % k->dim[HEADS].k))
         return md_fail(err, MD_INVALID,
@@ -164,14 +164,14 @@ static md_status relate(const md_infer *c, const md_type *q, md_type *k,
         }
         for (int d = 0; d < 4; d++) {
             if (d != LENGTH)
-                MD_TRY(md_infer__same_dim(past->dim[d], now->dim[d],
-                                          "a dimension of the past", err));
+                MD_TRY(md_infer__must_equal(c, past->dim[d], now->dim[d],
+                                            "a dimension of the past", err));
         }
         MD_TRY(md_dim__add(c, &now->dim[LENGTH], now->dim[LENGTH],
                            past->dim[LENGTH], err));
     }
-    return md_infer__same_dim(v->dim[LENGTH], k->dim[LENGTH],
-                              "the number of values with the past", err);
+    return md_infer__must_equal(c, v->dim[LENGTH], k->dim[LENGTH],
+                                "the number of values with the past", err);
 }
 
 /* q, k and v as relate leaves them. */
@@ -200,7 +200,7 @@ static md_status infer(const md_infer *c, md_error *err)
     scores.dim[SIZE] = k.dim[LENGTH];
     MD_TRY(check_mask(c, &scores, err));
     if (md_infer_has(c, IN_LENGTHS))
-        MD_TRY(md_infer__length(c->in[IN_LENGTHS], q.dim[BATCH],
+        MD_TRY(md_infer__length(c, c->in[IN_LENGTHS], q.dim[BATCH],
                                 "nonpad_kv_seqlen", err));
     y.dim[SIZE] = v.dim[SIZE];
     if (c->in[IN_Q]->rank == 3) {

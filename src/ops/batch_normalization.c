@@ -49,7 +49,7 @@ static md_status check_parameter(const md_infer *c, uint32_t i, md_error *err)
     if (x->rank > 1)
         channels = x->dim[1];
     if (is_spatial(c->node, c->opset) || x->rank < 2)
-        return md_infer__must_length(c, i, channels, what[i], err);
+        return md_infer__length(c, c->in[i], channels, what[i], err);
     MD_TRY(md_infer__rank(c, i, x->rank - 1, x->rank - 1, err));
     for (int d = 0; t->has_rank && d < t->rank; d++)
         MD_TRY(md_infer__must_equal(c, t->dim[d], x->dim[d + 1], what[i], err));

@@ -64,14 +64,14 @@ static md_status infer(const md_infer *c, md_error *err)
         state.dim[0] = x->dim[0];
         state.dim[1] = x->dim[1];
         if (md_infer_has(c, IN_BIAS))
-            MD_TRY(md_infer__length(c->in[IN_BIAS], x->dim[1], "bias", err));
+            MD_TRY(md_infer__length(c, c->in[IN_BIAS], x->dim[1], "bias", err));
     }
     if (c->in[IN_W]->has_rank)
         MD_TRY(check_weight(c->in[IN_W], &state, err));
     for (int d = 0; d < 3 && md_infer_has(c, IN_PAST); d++) {
         if (c->in[IN_PAST]->has_rank)
-            MD_TRY(md_infer__same_dim(c->in[IN_PAST]->dim[d], state.dim[d],
-                                      "a dimension of the past", err));
+            MD_TRY(md_infer__must_equal(c, c->in[IN_PAST]->dim[d], state.dim[d],
+                                        "a dimension of the past", err));
     }
     md_infer__give(c, 0, x);
     md_infer__give(c, 1, &state);

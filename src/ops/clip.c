@@ -17,7 +17,7 @@ static md_status infer(const md_infer *c, md_error *err)
         MD_TRY(md_infer__may(c, i, MD_TYPES_NUMBER, err));
         MD_TRY(md_infer__same_dtype(c, 0, i, err));
         if (md_infer_has(c, i))
-            MD_TRY(md_infer__must_length(c, i, MD_DIM(1), "a limit", err));
+            MD_TRY(md_infer__length(c, c->in[i], MD_DIM(1), "a limit", err));
     }
     md_infer__give(c, 0, c->in[0]);
     return MD_OK;

@@ -71,8 +71,8 @@ static md_status count_blocks(const md_infer *c, blocks *b, md_dim *channels,
     }
     if (!c->in[0]->has_rank)
         return MD_OK;
-    MD_TRY(md_infer__same_dim(c->in[0]->dim[2], MD_DIM(all),
-                              "the number of columns", err));
+    MD_TRY(md_infer__must_equal(c, c->in[0]->dim[2], MD_DIM(all),
+                                "the number of columns", err));
     if (!md_dim_is_const(c->in[0]->dim[1]))
         return MD_OK;
     if (c->in[0]->dim[1].k % size)

@@ -113,7 +113,8 @@ md_status md_compose_row(const md_compose *m, uint32_t i, uint32_t row,
         return md_fail(err, MD_UNSUPPORTED, "the size of a row is not known");
     if (!t->has_rank || t->rank == 0)
         return MD_OK;
-    return md_infer__length(&m->part[m->in[row]].type, t->dim[t->rank - 1],
+    return md_infer__length(&(md_infer){ .model = m->model },
+                            &m->part[m->in[row]].type, t->dim[t->rank - 1],
                             what, err);
 }
 
@@ -130,7 +131,8 @@ md_status md_compose_alike(const md_compose *m, md_part a, md_part b,
                        y->rank, x->rank);
     snprintf(dim, sizeof(dim), "a dimension of %s", what);
     for (int d = 0; d < x->rank; d++)
-        MD_TRY(md_infer__same_dim(y->dim[d], x->dim[d], dim, err));
+        MD_TRY(md_infer__must_equal(&(md_infer){ .model = m->model }, y->dim[d],
+                                    x->dim[d], dim, err));
     return MD_OK;
 }
 
@@ -161,6 +163,7 @@ md_status md_compose_within(const md_compose *m, uint32_t j, uint32_t i,
 
         if (!md_dim_is_const(a) || a.k != 1)
             MD_TRY(md_infer__same_dim(a, b, dim, err));
+        MD_TRY(md_infer__spreads(&(md_infer){ .model = m->model }, a, b, err));
     }
     return MD_OK;
 }

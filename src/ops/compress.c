@@ -121,6 +121,7 @@ const md_op md_op_compress = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .grad = md_grad_moved,

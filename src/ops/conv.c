@@ -10,7 +10,7 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__same_dtype(c, 0, 1, err));
     MD_TRY(md_infer__same_dtype(c, 0, 2, err));
     if (md_infer_has(c, 2) && c->in[1]->has_rank && c->in[1]->rank > 0)
-        MD_TRY(md_infer__must_length(c, 2, c->in[1]->dim[0], "bias", err));
+        MD_TRY(md_infer__length(c, c->in[2], c->in[1]->dim[0], "bias", err));
     return md_convolve__infer(c, 0, 1, c->in[0]->dtype, err);
 }
 

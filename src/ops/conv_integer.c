@@ -28,6 +28,6 @@ const md_op md_op_conv_integer = {
     .infer = infer,
     .run = run,
     .macs = md_integer_conv__macs,
-    .flags = MD_OP_WEIGHTS,
+    .flags = MD_OP_WEIGHTS | MD_OP_SYMBOLIC,
     .fast = &md_fast_conv_integer,
 };

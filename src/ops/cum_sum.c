@@ -45,6 +45,7 @@ const md_op md_op_cum_sum = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .grad = grad,

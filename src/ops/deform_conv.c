@@ -47,16 +47,16 @@ static md_status check_field(const md_infer *c, uint32_t i, int64_t each,
         return MD_OK;
     for (int d = 2; w->has_rank && d < w->rank; d++)
         MD_TRY(md_dim__mul(c, &n, n, w->dim[d], err));
-    MD_TRY(md_infer__same_dim(
-        t->dim[0], out->dim[0],
+    MD_TRY(md_infer__must_equal(
+        c, t->dim[0], out->dim[0],
         i == IN_MASK ? "the mask's batch" : "the offset's batch", err));
     if (w->has_rank)
-        MD_TRY(md_infer__same_dim(
-            t->dim[1], n,
+        MD_TRY(md_infer__must_equal(
+            c, t->dim[1], n,
             i == IN_MASK ? "axis 1 of the mask" : "axis 1 of the offset", err));
     for (int d = 2; d < out->rank; d++)
-        MD_TRY(md_infer__same_dim(
-            t->dim[d], out->dim[d],
+        MD_TRY(md_infer__must_equal(
+            c, t->dim[d], out->dim[d],
             i == IN_MASK ? "a size of the mask" : "a size of the offset", err));
     return MD_OK;
 }
@@ -89,8 +89,8 @@ static md_status infer(const md_infer *c, md_error *err)
         MD_TRY(check_field(c, IN_OFFSET, out.rank - 2, &out, err));
         MD_TRY(check_field(c, IN_MASK, 1, &out, err));
         if (md_infer_has(c, IN_BIAS))
-            MD_TRY(
-                md_infer__length(c->in[IN_BIAS], out.dim[1], "the bias", err));
+            MD_TRY(md_infer__length(c, c->in[IN_BIAS], out.dim[1], "the bias",
+                                    err));
     }
     md_infer__give(c, 0, &out);
     return MD_OK;

@@ -85,6 +85,7 @@ const md_op md_op_depth_to_space = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .grad = grad,

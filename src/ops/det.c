@@ -12,8 +12,8 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__rank(c, 0, 2, MD_RANK_MAX, err));
     t = *c->in[0];
     if (t.has_rank) {
-        MD_TRY(md_infer__same_dim(t.dim[t.rank - 1], t.dim[t.rank - 2],
-                                  "number of a matrix's columns", err));
+        MD_TRY(md_infer__must_equal(c, t.dim[t.rank - 1], t.dim[t.rank - 2],
+                                    "number of a matrix's columns", err));
         t.rank -= 2;
     }
     md_infer__give(c, 0, &t);

@@ -19,7 +19,7 @@ static md_status find_axis(const md_infer *c, int *out, md_error *err)
         axis.v[0] = md_node_attr_i(c->node, "axis", 1);
     MD_TRY(md_infer__may(c, IN_AXIS, MD_T(I64), err));
     if (md_infer_has(c, IN_AXIS)) {
-        MD_TRY(md_infer__length(c->in[IN_AXIS], MD_DIM(1), "axis", err));
+        MD_TRY(md_infer__length(c, c->in[IN_AXIS], MD_DIM(1), "axis", err));
         MD_TRY(md_infer__input_ints(c, IN_AXIS, &axis, err));
     }
     if (!axis.known || !c->in[IN_X]->has_rank)

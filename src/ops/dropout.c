@@ -22,10 +22,10 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__may(c, IN_RATIO, MD_TYPES_FLOAT | MD_TYPES_F8, err));
     MD_TRY(md_infer__may(c, IN_TRAINING, MD_T(BOOL), err));
     if (md_infer_has(c, IN_RATIO))
-        MD_TRY(md_infer__length(c->in[IN_RATIO], MD_DIM(1), "ratio", err));
+        MD_TRY(md_infer__length(c, c->in[IN_RATIO], MD_DIM(1), "ratio", err));
     if (md_infer_has(c, IN_TRAINING))
-        MD_TRY(md_infer__length(c->in[IN_TRAINING], MD_DIM(1), "training_mode",
-                                err));
+        MD_TRY(md_infer__length(c, c->in[IN_TRAINING], MD_DIM(1),
+                                "training_mode", err));
     md_infer__give(c, 0, c->in[IN_X]);
     md_infer__like(c, 1, 0, c->opset < 10 ? c->in[IN_X]->dtype : MD_DTYPE_BOOL);
     return MD_OK;
@@ -121,6 +121,7 @@ const md_op md_op_dropout = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 2,
+    .flags = MD_OP_SYMBOLIC,
     .flags_of = flags_of,
     .infer = infer,
     .run = run,

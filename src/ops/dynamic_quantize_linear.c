@@ -59,6 +59,7 @@ const md_op md_op_dynamic_quantize_linear = {
     .in_max = 1,
     .out_min = 3,
     .out_max = 3,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .fast = &md_fast_dynamic_quantize,

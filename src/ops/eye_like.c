@@ -49,6 +49,7 @@ const md_op md_op_eye_like = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .grad = md_grad_zero,

@@ -18,13 +18,13 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__same_dtype(c, IN_P, IN_SCORES, err));
     MD_TRY(md_infer__fresh_type(c, &t, v->dtype, 4, err));
     for (int i = 0; p->has_rank && s->has_rank && i < 4; i++)
-        MD_TRY(md_infer__same_dim(p->dim[i], s->dim[i],
-                                  "a dimension of what score_mod or prob_mod "
-                                  "gives",
-                                  err));
+        MD_TRY(md_infer__must_equal(c, p->dim[i], s->dim[i],
+                                    "a dimension of what score_mod or prob_mod "
+                                    "gives",
+                                    err));
     if (p->has_rank && v->has_rank)
-        MD_TRY(md_infer__same_dim(v->dim[2], p->dim[3], "the number of values",
-                                  err));
+        MD_TRY(md_infer__must_equal(c, v->dim[2], p->dim[3],
+                                    "the number of values", err));
     for (int i = 0; p->has_rank && i < 3; i++)
         t.dim[i] = p->dim[i];
     if (v->has_rank)

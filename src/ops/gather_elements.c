@@ -28,6 +28,8 @@ static md_status infer(const md_infer *c, md_error *err)
             return md_fail(err, MD_INVALID,
                            "indices reach %lld along axis %d of %lld",
                            (long long)a.k, i, (long long)b.k);
+        if (i != axis)
+            MD_TRY(md_infer__at_least(c, b, a, err));
     }
     md_infer__give(c, 0, &t);
     return MD_OK;
@@ -184,6 +186,7 @@ const md_op md_op_gather_elements = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .data = md_data__moves_0,

@@ -12,8 +12,8 @@ static md_status shape_of(const md_infer *c, md_type *t, int batch,
     if (batch < 0 || batch >= in->rank || batch >= at->rank)
         return md_fail(err, MD_INVALID, "batch_dims is %d", batch);
     for (int i = 0; i < batch; i++)
-        MD_TRY(md_infer__same_dim(at->dim[i], in->dim[i], "a batch dimension",
-                                  err));
+        MD_TRY(md_infer__must_equal(c, at->dim[i], in->dim[i],
+                                    "a batch dimension", err));
     if (!md_dim_is_const(tuple))
         return MD_OK;
     if (tuple.k < 1 || tuple.k > in->rank - batch)
@@ -146,6 +146,7 @@ const md_op md_op_gather_nd = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .data = md_data__moves_0,

@@ -73,11 +73,11 @@ static md_status infer(const md_infer *c, md_error *err)
         t.dim[0] = x->dim[0];
         t.dim[1] = x->dim[1];
         if (grid->has_rank) {
-            MD_TRY(md_infer__same_dim(grid->dim[0], x->dim[0],
-                                      "the grid's batch", err));
-            MD_TRY(md_infer__same_dim(grid->dim[x->rank - 1],
-                                      MD_DIM(x->rank - 2),
-                                      "the grid's last axis", err));
+            MD_TRY(md_infer__must_equal(c, grid->dim[0], x->dim[0],
+                                        "the grid's batch", err));
+            MD_TRY(md_infer__must_equal(c, grid->dim[x->rank - 1],
+                                        MD_DIM(x->rank - 2),
+                                        "the grid's last axis", err));
             for (int i = 2; i < x->rank; i++)
                 t.dim[i] = grid->dim[i - 1];
         }
@@ -417,6 +417,7 @@ const md_op md_op_grid_sample = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
 };

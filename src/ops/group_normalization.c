@@ -4,7 +4,7 @@
 
 static md_status infer(const md_infer *c, md_error *err)
 {
-    md_dim n = MD_DIM(0);
+    md_dim n = MD_DIM(0), per;
     int64_t groups = md_node_attr_i(c->node, "num_groups", 0);
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT, err));
@@ -18,13 +18,15 @@ static md_status infer(const md_infer *c, md_error *err)
         return md_fail(err, MD_INVALID,
                        "%lld channels do not divide into %lld groups",
                        (long long)n.k, (long long)groups);
+    if (c->in[0]->has_rank)
+        MD_TRY(md_dim__derive(c, &per, MD_EXPR_EXACT, n, MD_DIM(groups), err));
     if (c->opset < 21)
         n = MD_DIM(groups);
     for (uint32_t i = 1; i < 3; i++) {
         MD_TRY(md_infer__need(c, i, MD_TYPES_FLOAT, err));
         MD_TRY(md_infer__same_dtype(c, 0, i, err));
         if (c->in[0]->has_rank)
-            MD_TRY(md_infer__length(c->in[i], n, "scale or bias", err));
+            MD_TRY(md_infer__length(c, c->in[i], n, "scale or bias", err));
     }
     md_infer__give(c, 0, c->in[0]);
     return MD_OK;
@@ -75,6 +77,7 @@ const md_op md_op_group_normalization = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .fast = &md_fast_groupnorm,

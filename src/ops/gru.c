@@ -45,6 +45,6 @@ const md_op md_op_gru = {
     .out_max = 2,
     .infer = infer,
     .run = run,
-    .flags = MD_OP_WEIGHTS,
+    .flags = MD_OP_WEIGHTS | MD_OP_SYMBOLIC,
     .fast = &md_fast_recurrent,
 };

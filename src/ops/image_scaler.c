@@ -10,8 +10,8 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__rank(c, 0, 4, 4, err));
     (void)md_node_attr_fs(c->node, "bias", &n);
     if (c->in[0]->has_rank && md_node_attr(c->node, "bias"))
-        MD_TRY(md_infer__same_dim(MD_DIM(n), c->in[0]->dim[1],
-                                  "the length of bias", err));
+        MD_TRY(md_infer__must_equal(c, MD_DIM(n), c->in[0]->dim[1],
+                                    "the length of bias", err));
     md_infer__give(c, 0, c->in[0]);
     return MD_OK;
 }

@@ -14,7 +14,7 @@ static md_status infer(const md_infer *c, md_error *err)
         MD_TRY(md_infer__need(c, i, MD_TYPES_FLOAT, err));
         MD_TRY(md_infer__same_dtype(c, 0, i, err));
         if (c->in[0]->has_rank)
-            MD_TRY(md_infer__length(c->in[i], n, "scale or bias", err));
+            MD_TRY(md_infer__length(c, c->in[i], n, "scale or bias", err));
     }
     md_infer__give(c, 0, c->in[0]);
     return MD_OK;
@@ -93,6 +93,7 @@ const md_op md_op_instance_normalization = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .fast = &md_fast_instancenorm,

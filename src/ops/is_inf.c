@@ -60,6 +60,7 @@ const md_op md_op_is_inf = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
 };

@@ -103,7 +103,8 @@ static md_status find_sizes(const md_infer *c, sizes *s, md_error *err)
     MD_TRY(head_size(c, IN_Q, s->q_heads, &s->key, err));
     MD_TRY(head_size(c, IN_K, s->kv_heads, &key, err));
     MD_TRY(head_size(c, IN_V, s->kv_heads, &s->value, err));
-    return md_infer__same_dim(key, s->key, "the size of the keys' heads", err);
+    return md_infer__must_equal(c, key, s->key, "the size of the keys' heads",
+                                err);
 }
 
 /* decay: [batch, length, heads] or with a row for each key; beta: [batch,
@@ -134,8 +135,8 @@ static md_status check_past(const md_infer *c, const md_type *state,
     const md_type *past = md_infer_has(c, IN_PAST) ? c->in[IN_PAST] : NULL;
 
     for (int i = 0; past && past->has_rank && i < 4; i++)
-        MD_TRY(md_infer__same_dim(past->dim[i], state->dim[i],
-                                  "a dimension of past_state", err));
+        MD_TRY(md_infer__must_equal(c, past->dim[i], state->dim[i],
+                                    "a dimension of past_state", err));
     return MD_OK;
 }
 
@@ -154,10 +155,10 @@ static md_status check_inputs(const md_infer *c, md_error *err)
         if (i == IN_PAST || !md_infer_has(c, i) || !c->in[i]->has_rank ||
             !c->in[IN_Q]->has_rank)
             continue;
-        MD_TRY(md_infer__same_dim(c->in[i]->dim[0], c->in[IN_Q]->dim[0],
-                                  "an input's batch", err));
-        MD_TRY(md_infer__same_dim(c->in[i]->dim[1], c->in[IN_Q]->dim[1],
-                                  "an input's length", err));
+        MD_TRY(md_infer__must_equal(c, c->in[i]->dim[0], c->in[IN_Q]->dim[0],
+                                    "an input's batch", err));
+        MD_TRY(md_infer__must_equal(c, c->in[i]->dim[1], c->in[IN_Q]->dim[1],
+                                    "an input's length", err));
     }
     return MD_OK;
 }

@@ -26,6 +26,6 @@ const md_op md_op_lstm = {
     .out_max = 3,
     .infer = infer,
     .run = run,
-    .flags = MD_OP_WEIGHTS,
+    .flags = MD_OP_WEIGHTS | MD_OP_SYMBOLIC,
     .fast = &md_fast_recurrent,
 };

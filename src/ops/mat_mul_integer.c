@@ -47,6 +47,6 @@ const md_op md_op_mat_mul_integer = {
     .infer = infer,
     .run = run,
     .macs = macs,
-    .flags = MD_OP_WEIGHTS,
+    .flags = MD_OP_WEIGHTS | MD_OP_SYMBOLIC,
     .fast = &md_fast_matmul_integer,
 };

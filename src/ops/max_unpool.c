@@ -67,8 +67,8 @@ static md_status infer(const md_infer *c, md_error *err)
     if (x->has_rank) {
         MD_TRY(md_infer__rank(c, IN_INDICES, x->rank, x->rank, err));
         for (int i = 0; at->has_rank && i < x->rank; i++)
-            MD_TRY(md_infer__same_dim(at->dim[i], x->dim[i],
-                                      "a dimension of the indices", err));
+            MD_TRY(md_infer__must_equal(c, at->dim[i], x->dim[i],
+                                        "a dimension of the indices", err));
         MD_TRY(find_size(c, &t, err));
     }
     MD_TRY(md_infer__shape_input(c, IN_SHAPE, &dims, err));

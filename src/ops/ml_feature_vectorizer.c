@@ -39,8 +39,8 @@ static md_status infer(const md_infer *c, md_error *err)
         MD_TRY(md_infer__same_dtype(c, 0, i, err));
         MD_TRY(md_ml__table(c, i, &rows, &cols, err));
         if (i)
-            MD_TRY(md_infer__same_dim(rows, t.dim[0],
-                                      "the number of rows of an input", err));
+            MD_TRY(md_infer__must_equal(c, rows, t.dim[0],
+                                        "the number of rows of an input", err));
         if (i == 0 || md_dim_is_const(rows))
             t.dim[0] = rows;
         MD_TRY(md_dim__add(c, &t.dim[1], t.dim[1], width(c, i, cols), err));

@@ -16,8 +16,8 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_labels__of(&labels, c->node, "classlabels_int64s",
                          "classlabels_strings", err));
     MD_TRY(md_ml__table(c, 0, &rows, &cols, err));
-    MD_TRY(md_infer__same_dim(cols, MD_DIM(labels.n), "the number of columns",
-                              err));
+    MD_TRY(md_infer__must_equal(c, cols, MD_DIM(labels.n),
+                                "the number of columns", err));
     t.key = labels.list.dtype;
     md_infer__give(c, 0, &t);
     return MD_OK;

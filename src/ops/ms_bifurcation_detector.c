@@ -38,8 +38,8 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__rank(c, IN_SOURCE, 1, 1, err));
     MD_TRY(md_infer__rank(c, IN_TOKENS, 1, 1, err));
     MD_TRY(md_infer__rank(c, IN_PREDICTED, 1, 1, err));
-    MD_TRY(md_infer__length(c->in[IN_PLACE], MD_DIM(1), "prev_suffix_match_idx",
-                            err));
+    MD_TRY(md_infer__length(c, c->in[IN_PLACE], MD_DIM(1),
+                            "prev_suffix_match_idx", err));
     MD_TRY(find_sizes(c->node, &min, &max, err));
     MD_TRY(md_infer__fresh(c, &t.dim[0], err));
     md_infer__give(c, 0, &t);

@@ -27,8 +27,8 @@ static md_status infer(const md_infer *c, md_error *err)
     if (b->has_rank)
         t.dim[1] = b->dim[0];
     if (a->has_rank && b->has_rank)
-        MD_TRY(
-            md_infer__same_dim(b->dim[1], a->dim[1], "a row of input 1", err));
+        MD_TRY(md_infer__must_equal(c, b->dim[1], a->dim[1], "a row of input 1",
+                                    err));
     md_infer__give(c, 0, &t);
     return MD_OK;
 }

@@ -28,7 +28,7 @@ static md_status check(const md_infer *c, md_error *err)
     MD_TRY(md_infer__need(c, IN_SIZE, MD_T(I32), err));
     MD_TRY(md_infer__rank(c, IN_X, 4, 4, err));
     MD_TRY(md_infer__rank(c, IN_BOXES, 2, 2, err));
-    return md_infer__length(c->in[IN_SIZE], MD_DIM(2), "crop_size", err);
+    return md_infer__length(c, c->in[IN_SIZE], MD_DIM(2), "crop_size", err);
 }
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -40,10 +40,10 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(check(c, err));
     MD_TRY(md_infer__fresh_type(c, &y, x->dtype, 4, err));
     if (boxes->has_rank) {
-        MD_TRY(md_infer__same_dim(boxes->dim[1], MD_DIM(4), "the size of a box",
-                                  err));
-        MD_TRY(md_infer__length(c->in[IN_BATCH], boxes->dim[0], "batch_indices",
-                                err));
+        MD_TRY(md_infer__must_equal(c, boxes->dim[1], MD_DIM(4),
+                                    "the size of a box", err));
+        MD_TRY(md_infer__length(c, c->in[IN_BATCH], boxes->dim[0],
+                                "batch_indices", err));
         y.dim[0] = boxes->dim[0];
     }
     if (x->has_rank)

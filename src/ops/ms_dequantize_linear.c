@@ -11,6 +11,7 @@ const md_op md_op_ms_dequantize_linear = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = md_dequantize_linear__infer,
     .run = md_dequantize_linear__run,
     .fast = &md_fast_dequantize,

@@ -65,9 +65,9 @@ static md_status check_scale(const md_infer *c, uint32_t scale, uint32_t like,
         MD_TRY(md_infer__rank(c, i, 1, 2, err));
         for (int d = 0; c->in[i]->has_rank && w->has_rank && d < c->in[i]->rank;
              d++)
-            MD_TRY(md_infer__same_dim(c->in[i]->dim[d], w->dim[d ? 2 : 0],
-                                      "a dimension of a scale or zero point",
-                                      err));
+            MD_TRY(md_infer__must_equal(c, c->in[i]->dim[d], w->dim[d ? 2 : 0],
+                                        "a dimension of a scale or zero point",
+                                        err));
     }
     return MD_OK;
 }

@@ -26,7 +26,7 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_integer_product__check(c, IN_B_ZERO, IN_B, false,
                                      "zero point of b", err));
     if (md_infer_has(c, IN_BIAS) && b->has_rank && b->rank > 0)
-        MD_TRY(md_infer__length(c->in[IN_BIAS],
+        MD_TRY(md_infer__length(c, c->in[IN_BIAS],
                                 b->rank > 1 ? b->dim[b->rank - 1] : MD_DIM(1),
                                 "bias", err));
     return md_matmul__infer(c, IN_A, IN_B, MD_DTYPE_F32, err);
@@ -79,6 +79,6 @@ const md_op md_op_ms_dynamic_quantize_mat_mul = {
     .infer = infer,
     .run = run,
     .macs = macs,
-    .flags = MD_OP_WEIGHTS,
+    .flags = MD_OP_WEIGHTS | MD_OP_SYMBOLIC,
     .fast = &md_fast_matmul_integer,
 };

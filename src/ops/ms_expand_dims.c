@@ -10,7 +10,7 @@ static md_status infer(const md_infer *c, md_error *err)
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
     MD_TRY(md_infer__need(c, 1, MD_T(I32), err));
-    MD_TRY(md_infer__length(c->in[1], MD_DIM(1), "axis", err));
+    MD_TRY(md_infer__length(c, c->in[1], MD_DIM(1), "axis", err));
     MD_TRY(md_infer__rank(c, 0, 0, MD_RANK_MAX - 1, err));
     if (x->has_rank)
         MD_TRY(md_infer__fresh_type(c, &y, x->dtype, x->rank + 1, err));

@@ -35,6 +35,7 @@ const md_op md_op_ms_fast_gelu = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .compose = recipe,

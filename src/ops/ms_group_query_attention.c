@@ -164,11 +164,11 @@ static md_status check_new(const md_infer *c, const sizes *s, md_error *err)
         if (!t->has_rank)
             continue;
         MD_TRY(md_dim__mul(c, &row, s->size, MD_DIM(s->kv_heads), err));
-        MD_TRY(md_infer__same_dim(t->dim[0], s->batch, "a batch", err));
-        MD_TRY(md_infer__same_dim(t->dim[1], s->n_q,
-                                  "the number of keys or values", err));
-        MD_TRY(
-            md_infer__same_dim(t->dim[2], row, "a row of keys or values", err));
+        MD_TRY(md_infer__must_equal(c, t->dim[0], s->batch, "a batch", err));
+        MD_TRY(md_infer__must_equal(c, t->dim[1], s->n_q,
+                                    "the number of keys or values", err));
+        MD_TRY(md_infer__must_equal(c, t->dim[2], row,
+                                    "a row of keys or values", err));
     }
     return MD_OK;
 }
@@ -178,8 +178,8 @@ static md_status find_lengths(const md_infer *c, sizes *s, md_error *err)
 {
     const md_tensor *total = c->cin[IN_TOTAL];
 
-    MD_TRY(md_infer__length(c->in[IN_TOTAL], MD_DIM(1), "total_sequence_length",
-                            err));
+    MD_TRY(md_infer__length(c, c->in[IN_TOTAL], MD_DIM(1),
+                            "total_sequence_length", err));
     MD_TRY(md_infer__fresh(c, &s->total, err));
     MD_TRY(md_infer__fresh(c, &s->n_present, err));
     s->n_past = MD_DIM(0);
@@ -194,15 +194,15 @@ static md_status find_lengths(const md_infer *c, sizes *s, md_error *err)
 
         if (!t->has_rank)
             return md_infer__fresh(c, &s->n_past, err);
-        MD_TRY(
-            md_infer__same_dim(t->dim[0], s->batch, "the past's batch", err));
-        MD_TRY(md_infer__same_dim(t->dim[1], MD_DIM(s->kv_heads),
-                                  "the number of the past's heads", err));
-        MD_TRY(md_infer__same_dim(t->dim[3], s->size, "the past's head size",
-                                  err));
+        MD_TRY(md_infer__must_equal(c, t->dim[0], s->batch, "the past's batch",
+                                    err));
+        MD_TRY(md_infer__must_equal(c, t->dim[1], MD_DIM(s->kv_heads),
+                                    "the number of the past's heads", err));
+        MD_TRY(md_infer__must_equal(c, t->dim[3], s->size,
+                                    "the past's head size", err));
         if (i == IN_PAST_V)
-            MD_TRY(md_infer__same_dim(t->dim[2], s->n_past,
-                                      "the number of past values", err));
+            MD_TRY(md_infer__must_equal(c, t->dim[2], s->n_past,
+                                        "the number of past values", err));
         s->n_past = t->dim[2];
     }
     if (md_dim_is_const(s->n_past) && md_dim_is_const(s->total))
@@ -226,15 +226,15 @@ static md_status check_rest(const md_infer *c, const sizes *s, md_error *err)
     const md_type *pos =
         md_infer_has(c, IN_POSITIONS) ? c->in[IN_POSITIONS] : NULL;
 
-    MD_TRY(md_infer__length(c->in[IN_LENGTHS], s->batch, "seqlens_k", err));
+    MD_TRY(md_infer__length(c, c->in[IN_LENGTHS], s->batch, "seqlens_k", err));
     if (md_infer_has(c, IN_QUERIES))
-        MD_TRY(md_infer__length(c->in[IN_QUERIES], s->batch, "query_seqlens",
+        MD_TRY(md_infer__length(c, c->in[IN_QUERIES], s->batch, "query_seqlens",
                                 err));
     if (md_infer_has(c, IN_SINK))
-        MD_TRY(md_infer__length(c->in[IN_SINK], MD_DIM(s->heads), "head_sink",
-                                err));
+        MD_TRY(md_infer__length(c, c->in[IN_SINK], MD_DIM(s->heads),
+                                "head_sink", err));
     for (uint32_t i = IN_Q_NORM; i <= IN_K_NORM && md_infer_has(c, i); i++)
-        MD_TRY(md_infer__length(c->in[i], s->size, "a norm weight", err));
+        MD_TRY(md_infer__length(c, c->in[i], s->size, "a norm weight", err));
     MD_TRY(md_mask_index__check_bias(c, IN_BIAS, s->batch, s->heads, s->n_q,
                                      s->total, err));
     if (md_infer_has(c, IN_COS)) {
@@ -250,10 +250,10 @@ static md_status check_rest(const md_infer *c, const sizes *s, md_error *err)
     }
     if (!pos || !pos->has_rank)
         return MD_OK;
-    MD_TRY(md_infer__same_dim(pos->dim[0], s->batch, "axis 0 of position_ids",
-                              err));
-    return md_infer__same_dim(pos->dim[1], s->n_q, "axis 1 of position_ids",
-                              err);
+    MD_TRY(md_infer__must_equal(c, pos->dim[0], s->batch,
+                                "axis 0 of position_ids", err));
+    return md_infer__must_equal(c, pos->dim[1], s->n_q,
+                                "axis 1 of position_ids", err);
 }
 
 static md_status infer(const md_infer *c, md_error *err)

@@ -13,8 +13,8 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__need(c, 0, TYPES, err));
     MD_TRY(md_infer__rank(c, 0, 2, MD_RANK_MAX, err));
     if (t->has_rank)
-        MD_TRY(md_infer__same_dim(t->dim[t->rank - 1], t->dim[t->rank - 2],
-                                  "the number of columns", err));
+        MD_TRY(md_infer__must_equal(c, t->dim[t->rank - 1], t->dim[t->rank - 2],
+                                    "the number of columns", err));
     md_infer__give(c, 0, t);
     return MD_OK;
 }

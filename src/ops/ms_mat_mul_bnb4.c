@@ -68,13 +68,14 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__rank(c, IN_A, 1, MD_RANK_MAX, err));
     MD_TRY(find_weight(&w, c->node, err));
     all = w.n * w.k;
-    MD_TRY(md_infer__length(c->in[IN_B], MD_DIM(md_div_up(all, 2)), "B", err));
-    MD_TRY(md_infer__length(c->in[IN_ABSMAX], MD_DIM(md_div_up(all, w.block)),
-                            "absmax", err));
+    MD_TRY(
+        md_infer__length(c, c->in[IN_B], MD_DIM(md_div_up(all, 2)), "B", err));
+    MD_TRY(md_infer__length(c, c->in[IN_ABSMAX],
+                            MD_DIM(md_div_up(all, w.block)), "absmax", err));
     if (t.has_rank) {
-        MD_TRY(md_infer__same_dim(t.dim[t.rank - 1],
-                                  MD_DIM(w.trans ? w.k : w.n),
-                                  "the last dimension of A", err));
+        MD_TRY(md_infer__must_equal(c, t.dim[t.rank - 1],
+                                    MD_DIM(w.trans ? w.k : w.n),
+                                    "the last dimension of A", err));
         t.dim[t.rank - 1] = MD_DIM(w.trans ? w.n : w.k);
     }
     md_infer__give(c, 0, &t);

@@ -73,10 +73,10 @@ static md_status check_matrix(const md_infer *c, uint32_t i, int64_t rows,
     if (!t->has_rank)
         return MD_OK;
     if (t->rank == 1)
-        return md_infer__length(t, MD_DIM(rows * columns), what, err);
+        return md_infer__length(c, t, MD_DIM(rows * columns), what, err);
     snprintf(dim, sizeof(dim), "a dimension of %s", what);
-    MD_TRY(md_infer__same_dim(t->dim[0], MD_DIM(rows), dim, err));
-    return md_infer__same_dim(t->dim[1], MD_DIM(columns), dim, err);
+    MD_TRY(md_infer__must_equal(c, t->dim[0], MD_DIM(rows), dim, err));
+    return md_infer__must_equal(c, t->dim[1], MD_DIM(columns), dim, err);
 }
 
 /* The weight's codes are [n, n_blocks, blob]; a dimension of 0 stands for a
@@ -93,8 +93,8 @@ static md_status check_codes(const md_infer *c, const weight *w, bool *whole,
         if (!md_dim_is_const(b->dim[i]) || b->dim[i].k == 0)
             *whole = false;
         else
-            MD_TRY(md_infer__same_dim(b->dim[i], MD_DIM(want[i]),
-                                      "a dimension of B", err));
+            MD_TRY(md_infer__must_equal(c, b->dim[i], MD_DIM(want[i]),
+                                        "a dimension of B", err));
     }
     return MD_OK;
 }
@@ -110,9 +110,10 @@ static md_status check_parameters(const md_infer *c, const weight *w,
                                 : w->n_blocks,
                             "zero_points", err));
     if (md_infer_has(c, IN_GROUPS) &&
-        md_infer__length(c->in[IN_GROUPS], MD_DIM(w->n_blocks * w->block), "",
-                         NULL) != MD_OK)
-        MD_TRY(md_infer__length(c->in[IN_GROUPS], MD_DIM(w->k), "g_idx", err));
+        md_infer__length(c, c->in[IN_GROUPS], MD_DIM(w->n_blocks * w->block),
+                         "", NULL) != MD_OK)
+        MD_TRY(
+            md_infer__length(c, c->in[IN_GROUPS], MD_DIM(w->k), "g_idx", err));
     return MD_OK;
 }
 
@@ -143,11 +144,11 @@ static md_status infer(const md_infer *c, md_error *err)
     if (whole)
         MD_TRY(check_parameters(c, &w, err));
     if (md_infer_has(c, IN_BIAS))
-        MD_TRY(md_infer__length(c->in[IN_BIAS], MD_DIM(w.n), "bias", err));
+        MD_TRY(md_infer__length(c, c->in[IN_BIAS], MD_DIM(w.n), "bias", err));
     t = *c->in[IN_A];
     if (t.has_rank) {
-        MD_TRY(md_infer__same_dim(t.dim[t.rank - 1], MD_DIM(w.k),
-                                  "the last dimension of A", err));
+        MD_TRY(md_infer__must_equal(c, t.dim[t.rank - 1], MD_DIM(w.k),
+                                    "the last dimension of A", err));
         t.dim[t.rank - 1] = MD_DIM(w.n);
     }
     md_infer__give(c, 0, &t);

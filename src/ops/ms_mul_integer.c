@@ -18,7 +18,7 @@ static md_status infer(const md_infer *c, md_error *err)
     for (uint32_t i = IN_A_ZERO; i <= IN_B_ZERO; i += 2) {
         MD_TRY(md_infer__same_dtype(c, i, IN_A, err));
         if (md_infer_has(c, i))
-            MD_TRY(md_infer__length(c->in[i], MD_DIM(1), "zero point", err));
+            MD_TRY(md_infer__length(c, c->in[i], MD_DIM(1), "zero point", err));
     }
     MD_TRY(md_infer__broadcast(c, &t, c->in[IN_A], c->in[IN_B], err));
     md_infer__give(c, 0, &t);

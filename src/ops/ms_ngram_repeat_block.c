@@ -17,8 +17,8 @@ static md_status infer(const md_infer *c, md_error *err)
         return md_fail(err, MD_INVALID,
                        "ngram_size is %lld, at least 1 expected", (long long)n);
     if (ids->has_rank && scores->has_rank)
-        MD_TRY(md_infer__same_dim(scores->dim[0], ids->dim[0],
-                                  "the batch of the scores", err));
+        MD_TRY(md_infer__must_equal(c, scores->dim[0], ids->dim[0],
+                                    "the batch of the scores", err));
     md_infer__give(c, 0, scores);
     return MD_OK;
 }

@@ -51,10 +51,10 @@ static md_status find_sizes(const md_infer *c, sizes *s, md_error *err)
                        "key and value go with a query of rank 2, none with one "
                        "of rank 4");
     if (s->packed) {
-        MD_TRY(md_infer__same_dim(q->dim[1], MD_DIM(s->heads),
-                                  "axis 1 of the query", err));
-        MD_TRY(md_infer__same_dim(q->dim[2], MD_DIM(3), "axis 2 of the query",
-                                  err));
+        MD_TRY(md_infer__must_equal(c, q->dim[1], MD_DIM(s->heads),
+                                    "axis 1 of the query", err));
+        MD_TRY(md_infer__must_equal(c, q->dim[2], MD_DIM(3),
+                                    "axis 2 of the query", err));
         s->size = s->v_size = q->dim[3];
         return MD_OK;
     }
@@ -62,12 +62,12 @@ static md_status find_sizes(const md_infer *c, sizes *s, md_error *err)
     k = c->in[IN_K];
     v = c->in[IN_V];
     for (int d = 0; d < 2 && k->has_rank; d++)
-        MD_TRY(md_infer__same_dim(k->dim[d], q->dim[d],
-                                  "a dimension of the key", err));
+        MD_TRY(md_infer__must_equal(c, k->dim[d], q->dim[d],
+                                    "a dimension of the key", err));
     if (!v->has_rank)
         return md_infer__fresh(c, &s->v_size, err);
-    MD_TRY(
-        md_infer__same_dim(v->dim[0], q->dim[0], "the number of values", err));
+    MD_TRY(md_infer__must_equal(c, v->dim[0], q->dim[0], "the number of values",
+                                err));
     return head_size(c, v->dim[1], s->heads, &s->v_size, err);
 }
 
@@ -94,7 +94,7 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_packed__check(c, &places, s.heads, err));
     if (md_infer_has(c, IN_BIAS) && md_dim_is_const(s.size) &&
         md_dim_is_const(s.v_size))
-        MD_TRY(md_infer__length(c->in[IN_BIAS],
+        MD_TRY(md_infer__length(c, c->in[IN_BIAS],
                                 MD_DIM(s.heads * (2 * s.size.k + s.v_size.k)),
                                 "bias", err));
     y.has_rank = true;

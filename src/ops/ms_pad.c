@@ -40,6 +40,7 @@ const md_op md_op_ms_pad = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .compose = recipe,

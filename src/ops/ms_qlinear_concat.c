@@ -28,8 +28,8 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_qlinear__check(c, IN_SCALE, IN_ZERO, IN_FIRST, err));
     for (uint32_t i = 0; i < n; i++) {
         if ((i < IN_FIRST || (i - IN_FIRST) % STEP) && md_infer_has(c, i))
-            MD_TRY(md_infer__length(c->in[i], MD_DIM(1), "scale or zero point",
-                                    err));
+            MD_TRY(md_infer__length(c, c->in[i], MD_DIM(1),
+                                    "scale or zero point", err));
     }
     if (!md_node_attr(c->node, "axis"))
         return md_fail(err, MD_INVALID, "QLinearConcat lacks axis");
@@ -76,6 +76,7 @@ const md_op md_op_ms_qlinear_concat = {
     .in_max = -1,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
 };

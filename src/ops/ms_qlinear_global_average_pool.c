@@ -66,6 +66,7 @@ const md_op md_op_ms_qlinear_global_average_pool = {
     .in_max = 5,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .fast = &md_fast_qlinear_global_pool,

@@ -31,6 +31,7 @@ const md_op md_op_ms_qlinear_mul = {
     .out_min = 1,
     .out_max = 1,
     .may_lack = 1u << 2 | 1u << 5,
+    .flags = MD_OP_SYMBOLIC,
     .infer = md_qlinear__infer_binary,
     .run = run,
     .fast = &md_fast_qlinear_binary,

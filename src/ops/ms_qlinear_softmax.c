@@ -61,6 +61,7 @@ const md_op md_op_ms_qlinear_softmax = {
     .out_min = 1,
     .out_max = 1,
     .may_lack = 1u << 2,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
 };

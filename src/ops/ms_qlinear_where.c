@@ -23,8 +23,8 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_qlinear__check(c, IN_Z_SCALE, IN_Z_ZERO, IN_X, err));
     for (uint32_t i = 1; i < c->node->n_in; i++) {
         if (i != IN_X && i != IN_Y && md_infer_has(c, i))
-            MD_TRY(md_infer__length(c->in[i], MD_DIM(1), "scale or zero point",
-                                    err));
+            MD_TRY(md_infer__length(c, c->in[i], MD_DIM(1),
+                                    "scale or zero point", err));
     }
     MD_TRY(md_infer__broadcast(c, &t, c->in[IN_COND], c->in[IN_X], err));
     MD_TRY(md_infer__broadcast(c, &t, &t, c->in[IN_Y], err));

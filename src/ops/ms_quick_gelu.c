@@ -30,6 +30,7 @@ const md_op md_op_ms_quick_gelu = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .compose = recipe,

@@ -17,7 +17,7 @@ static md_status lengths(const md_infer *c, md_dim out[2], md_error *err)
         int64_t n;
 
         MD_TRY(md_infer__need(c, i, MD_T(I64), err));
-        MD_TRY(md_infer__length(c->in[i], MD_DIM(1), "a length", err));
+        MD_TRY(md_infer__length(c, c->in[i], MD_DIM(1), "a length", err));
         MD_TRY(md_infer__fresh(c, &out[i - 1], err));
         if (!t || md_tensor_n(t) != 1)
             continue;

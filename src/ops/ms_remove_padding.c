@@ -16,7 +16,7 @@ static md_status check(const md_infer *c, md_error *err)
     MD_TRY(md_infer__need(c, 1, MD_T(I32), err));
     MD_TRY(md_infer__rank(c, 0, 3, 3, err));
     if (c->in[0]->has_rank)
-        MD_TRY(md_infer__length(c->in[1], c->in[0]->dim[0],
+        MD_TRY(md_infer__length(c, c->in[1], c->in[0]->dim[0],
                                 "sequence_token_count", err));
     return MD_OK;
 }

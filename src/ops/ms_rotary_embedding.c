@@ -75,11 +75,11 @@ static md_status check_positions(const md_infer *c, md_error *err)
     if (!p->has_rank)
         return MD_OK;
     if (p->rank < 2)
-        return md_infer__length(p, MD_DIM(1), "position_ids", err);
-    MD_TRY(md_infer__same_dim(p->dim[0], x->dim[0], "axis 0 of position_ids",
-                              err));
-    return md_infer__same_dim(p->dim[1], x->dim[x->rank == 4 ? 2 : 1],
-                              "axis 1 of position_ids", err);
+        return md_infer__length(c, p, MD_DIM(1), "position_ids", err);
+    MD_TRY(md_infer__must_equal(c, p->dim[0], x->dim[0],
+                                "axis 0 of position_ids", err));
+    return md_infer__must_equal(c, p->dim[1], x->dim[x->rank == 4 ? 2 : 1],
+                                "axis 1 of position_ids", err);
 }
 
 static md_status infer(const md_infer *c, md_error *err)

@@ -23,6 +23,7 @@ const md_op md_op_ms_skip_layer_normalization = {
     .in_max = 5,
     .out_min = 1,
     .out_max = 4,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .fast = &md_fast_skip_norm,

@@ -28,8 +28,8 @@ static md_status check_scalars(const md_infer *c, md_error *err)
     for (uint32_t i = IN_MOST; i <= IN_SCORE; i++) {
         MD_TRY(md_infer__may(c, i, i == IN_MOST ? MD_T(I64) : MD_T(F32), err));
         if (md_infer_has(c, i))
-            MD_TRY(
-                md_infer__length(c->in[i], MD_DIM(1), what[i - IN_MOST], err));
+            MD_TRY(md_infer__length(c, c->in[i], MD_DIM(1), what[i - IN_MOST],
+                                    err));
     }
     if (md_infer_has(c, IN_IOU) && c->cin[IN_IOU]) {
         double v = md_tensor_get_f64(c->cin[IN_IOU], 0);
@@ -51,13 +51,13 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__rank(c, IN_BOXES, 3, 3, err));
     MD_TRY(md_infer__rank(c, IN_SCORES, 3, 3, err));
     if (boxes->has_rank)
-        MD_TRY(md_infer__same_dim(boxes->dim[2], MD_DIM(4),
-                                  "the boxes' last axis", err));
+        MD_TRY(md_infer__must_equal(c, boxes->dim[2], MD_DIM(4),
+                                    "the boxes' last axis", err));
     if (boxes->has_rank && scores->has_rank) {
-        MD_TRY(md_infer__same_dim(scores->dim[0], boxes->dim[0],
-                                  "the scores' batch", err));
-        MD_TRY(md_infer__same_dim(scores->dim[2], boxes->dim[1],
-                                  "the number of scores", err));
+        MD_TRY(md_infer__must_equal(c, scores->dim[0], boxes->dim[0],
+                                    "the scores' batch", err));
+        MD_TRY(md_infer__must_equal(c, scores->dim[2], boxes->dim[1],
+                                    "the number of scores", err));
     }
     MD_TRY(check_scalars(c, err));
     MD_TRY(md_infer__fresh(c, &t.dim[0], err));
@@ -275,6 +275,7 @@ const md_op md_op_non_max_suppression = {
     .in_max = 5,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
 };

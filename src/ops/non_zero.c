@@ -112,6 +112,7 @@ const md_op md_op_non_zero = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
 };

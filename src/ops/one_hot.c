@@ -26,9 +26,9 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__need(c, 0, MD_TYPES_NUMBER, err));
     MD_TRY(md_infer__need(c, 1, MD_TYPES_NUMBER, err));
     MD_TRY(md_infer__need(c, 2, MD_TYPES_ANY, err));
-    MD_TRY(md_infer__length(c->in[1], MD_DIM(1), "depth", err));
+    MD_TRY(md_infer__length(c, c->in[1], MD_DIM(1), "depth", err));
     MD_TRY(md_infer__rank(c, 2, 1, 1, err));
-    MD_TRY(md_infer__length(c->in[2], MD_DIM(2), "values", err));
+    MD_TRY(md_infer__length(c, c->in[2], MD_DIM(2), "values", err));
     MD_TRY(find_depth(c, &depth, err));
     if (at->has_rank) {
         if (at->rank == MD_RANK_MAX)
@@ -91,6 +91,7 @@ const md_op md_op_one_hot = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
 };

@@ -122,7 +122,7 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__need(c, 0, MD_TYPES_ANY, err));
     MD_TRY(md_infer__same_dtype(c, 0, 2, err));
     if (md_infer_has(c, 2))
-        MD_TRY(md_infer__must_length(c, 2, MD_DIM(1), "value", err));
+        MD_TRY(md_infer__length(c, c->in[2], MD_DIM(1), "value", err));
     t = *in;
     if (in->has_rank)
         MD_TRY(read_pads(&p, c, in->rank, err));

@@ -9,8 +9,8 @@ static const md_binary binary = {
 };
 
 /* The slope spreads over the input, never the input over the slope. */
-static md_status check_slope(const md_type *in, const md_type *slope,
-                             md_error *err)
+static md_status check_slope(const md_infer *c, const md_type *in,
+                             const md_type *slope, md_error *err)
 {
     if (!in->has_rank || !slope->has_rank)
         return MD_OK;
@@ -25,6 +25,7 @@ static md_status check_slope(const md_type *in, const md_type *slope,
             return md_fail(err, MD_INVALID,
                            "the slope has %lld elements along an axis of %lld",
                            (long long)b.k, (long long)a.k);
+        MD_TRY(md_infer__spreads(c, b, a, err));
     }
     return MD_OK;
 }
@@ -34,7 +35,7 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_binary__infer(c, &binary, err));
     if (c->opset < 7)
         return MD_OK;
-    return check_slope(c->in[0], c->in[1], err);
+    return check_slope(c, c->in[0], c->in[1], err);
 }
 
 static md_status run(md_exec *x, md_error *err)
@@ -66,7 +67,7 @@ const md_op md_op_prelu = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
-    .flags = MD_OP_INPLACE,
+    .flags = MD_OP_INPLACE | MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .fast = &md_fast_binary,

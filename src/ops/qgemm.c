@@ -26,7 +26,7 @@ static md_status check_types(const md_infer *c, md_error *err)
     MD_TRY(md_infer__rank(c, 3, 2, 2, err));
     for (size_t i = 0; i < MD_COUNT(single); i++) {
         if (md_infer_has(c, single[i].input))
-            MD_TRY(md_infer__length(c->in[single[i].input], MD_DIM(1),
+            MD_TRY(md_infer__length(c, c->in[single[i].input], MD_DIM(1),
                                     single[i].what, err));
     }
     return MD_OK;
@@ -41,17 +41,18 @@ static md_status check_columns(const md_infer *c, const md_type *t,
     md_type whole = { 0 };
 
     if (s->rank == 1 && !(md_dim_is_const(s->dim[0]) && s->dim[0].k == 1))
-        MD_TRY(md_infer__length(s, t->dim[1], "scale of b", err));
+        MD_TRY(md_infer__length(c, s, t->dim[1], "scale of b", err));
     if (md_infer_has(c, 5) &&
-        md_infer__length(c->in[5], MD_DIM(1), "", NULL) != MD_OK)
-        MD_TRY(md_infer__length(c->in[5], t->dim[1], "zero point of b", err));
+        md_infer__length(c, c->in[5], MD_DIM(1), "", NULL) != MD_OK)
+        MD_TRY(
+            md_infer__length(c, c->in[5], t->dim[1], "zero point of b", err));
     if (!md_infer_has(c, 6))
         return MD_OK;
     MD_TRY(md_infer__rank(c, 6, 0, 2, err));
     MD_TRY(md_infer__broadcast(c, &whole, t, c->in[6], err));
     for (int i = 0; whole.has_rank && i < 2; i++)
-        MD_TRY(md_infer__same_dim(whole.dim[i], t->dim[i],
-                                  "c broadcasts to what", err));
+        MD_TRY(md_infer__must_equal(c, whole.dim[i], t->dim[i],
+                                    "c broadcasts to what", err));
     return MD_OK;
 }
 
@@ -74,8 +75,8 @@ static md_status infer(const md_infer *c, md_error *err)
     if (b->has_rank)
         t.dim[1] = b->dim[!tb];
     if (a->has_rank && b->has_rank)
-        MD_TRY(md_infer__same_dim(b->dim[tb], a->dim[!ta],
-                                  "inner dimension of input 3", err));
+        MD_TRY(md_infer__must_equal(c, b->dim[tb], a->dim[!ta],
+                                    "inner dimension of input 3", err));
     MD_TRY(check_columns(c, &t, err));
     md_infer__give(c, 0, &t);
     return MD_OK;
@@ -160,6 +161,7 @@ const md_op md_op_qgemm = {
     .in_max = 9,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .macs = macs,

@@ -101,8 +101,8 @@ static md_status find_lengths(const md_infer *c, const widths *w, md_dim *all,
         return MD_OK;
     for (int d = 0; d < 5; d++) {
         if (d != 3 && (d != 4 || w->q >= 0))
-            MD_TRY(md_infer__same_dim(past->dim[d], want[d],
-                                      "a dimension of the past", err));
+            MD_TRY(md_infer__must_equal(c, past->dim[d], want[d],
+                                        "a dimension of the past", err));
     }
     *present = past->dim[3];
     if (shares(c))

@@ -13,12 +13,12 @@ static md_status check_channels(const md_infer *c, md_error *err)
         return MD_OK;
     oc = c->in[3]->dim[0];
     if (s->rank == 1 && !(md_dim_is_const(s->dim[0]) && s->dim[0].k == 1))
-        MD_TRY(md_infer__length(s, oc, "scale of w", err));
+        MD_TRY(md_infer__length(c, s, oc, "scale of w", err));
     if (md_infer_has(c, 5) &&
-        md_infer__length(c->in[5], MD_DIM(1), "", NULL) != MD_OK)
-        MD_TRY(md_infer__length(c->in[5], oc, "zero point of w", err));
+        md_infer__length(c, c->in[5], MD_DIM(1), "", NULL) != MD_OK)
+        MD_TRY(md_infer__length(c, c->in[5], oc, "zero point of w", err));
     if (md_infer_has(c, 8))
-        MD_TRY(md_infer__length(c->in[8], oc, "bias", err));
+        MD_TRY(md_infer__length(c, c->in[8], oc, "bias", err));
     return MD_OK;
 }
 
@@ -33,7 +33,7 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__may(c, 8, MD_T(I32), err));
     for (uint32_t i = 1; i < 8; i++) {
         if (i != 3 && i != 4 && i != 5 && md_infer_has(c, i))
-            MD_TRY(md_infer__length(c->in[i], MD_DIM(1),
+            MD_TRY(md_infer__length(c, c->in[i], MD_DIM(1),
                                     "scale or zero point of x or y", err));
     }
     MD_TRY(check_channels(c, err));
@@ -101,6 +101,7 @@ const md_op md_op_qlinear_conv = {
     .in_max = 9,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .macs = macs,

@@ -23,10 +23,11 @@ static md_status infer(const md_infer *c, md_error *err)
         many = (i == 4 || i == 5) && s->has_rank && s->rank == 1 &&
                !(md_dim_is_const(s->dim[0]) && s->dim[0].k == 1);
         if (!many)
-            MD_TRY(md_infer__length(s, MD_DIM(1), "scale or zero point", err));
+            MD_TRY(
+                md_infer__length(c, s, MD_DIM(1), "scale or zero point", err));
         else if (b->has_rank && b->rank > 0)
             MD_TRY(md_infer__length(
-                s, b->rank > 1 ? b->dim[b->rank - 1] : MD_DIM(1),
+                c, s, b->rank > 1 ? b->dim[b->rank - 1] : MD_DIM(1),
                 "scale or zero point of b", err));
     }
     return md_matmul__infer(c, 0, 3, c->in[7]->dtype, err);
@@ -82,6 +83,7 @@ const md_op md_op_qlinear_mat_mul = {
     .in_max = 8,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .macs = macs,

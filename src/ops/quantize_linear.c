@@ -129,6 +129,7 @@ const md_op md_op_quantize_linear = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = md_quantize_linear__infer,
     .run = md_quantize_linear__run,
     .fast = &md_fast_quantize,

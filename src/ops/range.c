@@ -81,7 +81,7 @@ static md_status infer(const md_infer *c, md_error *err)
     for (uint32_t i = 0; i < 3; i++) {
         MD_TRY(md_infer__need(c, i, TYPES, err));
         MD_TRY(md_infer__same_dtype(c, 0, i, err));
-        MD_TRY(md_infer__must_length(c, i, MD_DIM(1), "a limit", err));
+        MD_TRY(md_infer__length(c, c->in[i], MD_DIM(1), "a limit", err));
     }
     t.dtype = c->in[0]->dtype;
     if (c->cin[0] && c->cin[1] && c->cin[2]) {

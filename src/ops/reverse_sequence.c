@@ -17,8 +17,8 @@ static md_status infer(const md_infer *c, md_error *err)
                        "and 0 expected",
                        (long long)batch, (long long)time);
     if (c->in[0]->has_rank)
-        MD_TRY(md_infer__length(c->in[1], c->in[0]->dim[batch], "sequence_lens",
-                                err));
+        MD_TRY(md_infer__length(c, c->in[1], c->in[0]->dim[batch],
+                                "sequence_lens", err));
     md_infer__give(c, 0, c->in[0]);
     return MD_OK;
 }
@@ -68,6 +68,7 @@ const md_op md_op_reverse_sequence = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .grad = md_grad_moved,

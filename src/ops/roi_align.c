@@ -75,8 +75,8 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__rank(c, 2, 1, 1, err));
     MD_TRY(md_roi__infer(c, 4, s.height, s.width, err));
     if (c->in[1]->has_rank && c->in[2]->has_rank)
-        MD_TRY(md_infer__same_dim(c->in[2]->dim[0], c->in[1]->dim[0],
-                                  "the length of batch_indices", err));
+        MD_TRY(md_infer__must_equal(c, c->in[2]->dim[0], c->in[1]->dim[0],
+                                    "the length of batch_indices", err));
     return MD_OK;
 }
 
@@ -676,6 +676,7 @@ const md_op md_op_roi_align = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
 };

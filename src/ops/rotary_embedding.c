@@ -82,22 +82,22 @@ static md_status check_caches(const md_infer *c, const sizes *s, md_error *err)
 
         if (!t->has_rank)
             continue;
-        MD_TRY(md_infer__same_dim(t->dim[t->rank - 1], half,
-                                  "the last axis of a cache", err));
+        MD_TRY(md_infer__must_equal(c, t->dim[t->rank - 1], half,
+                                    "the last axis of a cache", err));
         if (has_positions)
             continue;
-        MD_TRY(md_infer__same_dim(t->dim[0], s->batch, "the batch of a cache",
-                                  err));
-        MD_TRY(md_infer__same_dim(t->dim[1], s->length, "the length of a cache",
-                                  err));
+        MD_TRY(md_infer__must_equal(c, t->dim[0], s->batch,
+                                    "the batch of a cache", err));
+        MD_TRY(md_infer__must_equal(c, t->dim[1], s->length,
+                                    "the length of a cache", err));
     }
     if (has_positions && c->in[IN_POSITIONS]->has_rank) {
         const md_type *t = c->in[IN_POSITIONS];
 
-        MD_TRY(md_infer__same_dim(t->dim[0], s->batch,
-                                  "the batch of position_ids", err));
-        MD_TRY(md_infer__same_dim(t->dim[1], s->length,
-                                  "the length of position_ids", err));
+        MD_TRY(md_infer__must_equal(c, t->dim[0], s->batch,
+                                    "the batch of position_ids", err));
+        MD_TRY(md_infer__must_equal(c, t->dim[1], s->length,
+                                    "the length of position_ids", err));
     }
     return MD_OK;
 }
@@ -116,8 +116,9 @@ static md_status infer(const md_infer *c, md_error *err)
         MD_TRY(md_infer__rank(c, i, rank, rank, err));
     }
     if (c->in[IN_COS]->has_rank && c->in[IN_SIN]->has_rank)
-        MD_TRY(md_infer__same_dim(c->in[IN_SIN]->dim[0], c->in[IN_COS]->dim[0],
-                                  "the length of sin_cache", err));
+        MD_TRY(md_infer__must_equal(c, c->in[IN_SIN]->dim[0],
+                                    c->in[IN_COS]->dim[0],
+                                    "the length of sin_cache", err));
     MD_TRY(md_infer__may(c, IN_POSITIONS, MD_T(I64), err));
     MD_TRY(md_infer__rank(c, IN_POSITIONS, 2, 2, err));
     if (c->in[IN_X]->has_rank) {

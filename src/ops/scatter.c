@@ -20,6 +20,7 @@ const md_op md_op_scatter = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .until = 10,
     .infer = infer,
     .run = run,

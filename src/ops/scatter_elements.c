@@ -48,6 +48,7 @@ const md_op md_op_scatter_elements = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .data = md_data__moves_0_2,

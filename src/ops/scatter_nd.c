@@ -27,11 +27,20 @@ static md_status check_dims(const md_infer *c, md_error *err)
     for (int i = 0; i < rank; i++) {
         int k = i - (at->rank - 1);
 
-        MD_TRY(md_infer__same_dim(
-            up->dim[i], k < 0 ? at->dim[i] : in->dim[(int)tuple.k + k],
+        MD_TRY(md_infer__must_equal(
+            c, up->dim[i], k < 0 ? at->dim[i] : in->dim[(int)tuple.k + k],
             "a dimension of updates", err));
     }
     return MD_OK;
+}
+
+/* Is it known how the shapes go together? */
+static bool is_checked(const md_infer *c)
+{
+    const md_type *at = c->in[1];
+
+    return at->has_rank && at->rank > 0 &&
+           md_dim_is_const(at->dim[at->rank - 1]) && c->in[2]->has_rank;
 }
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -47,6 +56,9 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_scatter__how(&how, c->node, c->opset, c->in[0]->dtype, err));
     if (c->in[0]->has_rank && c->in[1]->has_rank)
         MD_TRY(check_dims(c, err));
+    if (c->in[0]->has_rank && !is_checked(c)) /* sizes do not tell yet */
+        return md_infer__fresh_type(c, &c->out[0], c->in[0]->dtype,
+                                    c->in[0]->rank, err);
     md_infer__give(c, 0, c->in[0]);
     return MD_OK;
 }
@@ -116,6 +128,7 @@ const md_op md_op_scatter_nd = {
     .in_max = 3,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .data = md_data__moves_0_2,

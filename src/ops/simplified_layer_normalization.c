@@ -41,6 +41,7 @@ const md_op md_op_simplified_layer_normalization = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 2,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .fast = &md_fast_layernorm,

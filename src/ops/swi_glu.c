@@ -20,8 +20,8 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__rank(c, 1, t.has_rank ? t.rank : 0,
                           t.has_rank ? t.rank : MD_RANK_MAX, err));
     for (int i = 0; c->in[1]->has_rank && i < t.rank; i++) {
-        MD_TRY(md_infer__same_dim(c->in[1]->dim[i], t.dim[i],
-                                  "a dimension of input 1", err));
+        MD_TRY(md_infer__must_equal(c, c->in[1]->dim[i], t.dim[i],
+                                    "a dimension of input 1", err));
         if (md_dim_is_const(c->in[1]->dim[i]))
             t.dim[i] = c->in[1]->dim[i];
     }
@@ -114,7 +114,7 @@ const md_op md_op_swi_glu = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
-    .flags = MD_OP_INPLACE,
+    .flags = MD_OP_INPLACE | MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
 };

@@ -40,7 +40,7 @@ static md_status check_dims(const md_infer *c, md_error *err)
         md_dim u = update->dim[i], p = past->dim[i];
 
         if (i != axis)
-            MD_TRY(md_infer__same_dim(u, p, "a dimension of update", err));
+            MD_TRY(md_infer__must_equal(c, u, p, "a dimension of update", err));
         else if (md_dim_is_const(u) && md_dim_is_const(p) && u.k > p.k)
             return md_fail(err, MD_INVALID,
                            "update has %lld elements along axis %d, at most "
@@ -48,8 +48,8 @@ static md_status check_dims(const md_infer *c, md_error *err)
                            (long long)u.k, axis, (long long)p.k);
     }
     if (md_infer_has(c, IN_WHERE))
-        MD_TRY(md_infer__length(c->in[IN_WHERE], past->dim[0], "write_indices",
-                                err));
+        MD_TRY(md_infer__length(c, c->in[IN_WHERE], past->dim[0],
+                                "write_indices", err));
     return MD_OK;
 }
 

@@ -11,8 +11,8 @@ static md_status old_repeats(const md_infer *c, md_ints *out, md_error *err)
     *out = (md_ints){ .n = -1 };
     for (uint32_t i = 1; i < 3; i++) {
         MD_TRY(md_infer__need(c, i, MD_TYPES_NUMBER, err));
-        MD_TRY(md_infer__length(c->in[i], MD_DIM(1), i == 1 ? "tiles" : "axis",
-                                err));
+        MD_TRY(md_infer__length(c, c->in[i], MD_DIM(1),
+                                i == 1 ? "tiles" : "axis", err));
     }
     if (!c->cin[1] || !c->cin[2] || !c->in[0]->has_rank)
         return MD_OK;

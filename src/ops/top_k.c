@@ -14,7 +14,7 @@ static md_status read_k(const md_infer *c, md_dims *k, md_error *err)
     if (c->opset >= 10) {
         MD_TRY(md_infer__need(c, 1, MD_T(I64), err));
         MD_TRY(md_infer__input_dims(c, 1, k, err));
-        MD_TRY(md_infer__must_length(c, 1, MD_DIM(1), "k", err));
+        MD_TRY(md_infer__length(c, c->in[1], MD_DIM(1), "k", err));
     }
     if (k->known && md_dim_is_const(k->v[0]) && k->v[0].k < 0)
         return md_fail(err, MD_INVALID, "k is %lld", (long long)k->v[0].k);

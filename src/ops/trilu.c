@@ -9,7 +9,7 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__may(c, 1, MD_T(I64), err));
     MD_TRY(md_infer__rank(c, 0, 2, MD_RANK_MAX, err));
     if (md_infer_has(c, 1))
-        MD_TRY(md_infer__length(c->in[1], MD_DIM(1), "k", err));
+        MD_TRY(md_infer__length(c, c->in[1], MD_DIM(1), "k", err));
     md_infer__give(c, 0, c->in[0]);
     return MD_OK;
 }
@@ -94,6 +94,7 @@ const md_op md_op_trilu = {
     .in_max = 2,
     .out_min = 1,
     .out_max = 1,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
     .grad = grad,

@@ -369,6 +369,7 @@ const md_op md_op_unique = {
     .in_max = 1,
     .out_min = 1,
     .out_max = 4,
+    .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
 };

@@ -18,6 +18,7 @@ md_status md_arg__infer(const md_infer *c, md_error *err)
                                  in->rank, err));
         if (md_dim_is_const(in->dim[axis]) && in->dim[axis].k == 0)
             return md_fail(err, MD_INVALID, "axis %d has no elements", axis);
+        MD_TRY(md_infer__at_least(c, in->dim[axis], MD_DIM(1), err));
         t.has_rank = true;
         for (int i = 0; i < in->rank; i++) {
             if (i != axis)

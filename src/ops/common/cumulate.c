@@ -11,7 +11,7 @@ md_status md_cumulate__infer(const md_infer *c, const md_cumulate *how,
 
     MD_TRY(md_infer__need(c, 0, how->types, err));
     MD_TRY(md_infer__need(c, 1, MD_TYPES_INDEX, err));
-    MD_TRY(md_infer__length(c->in[1], MD_DIM(1), "axis", err));
+    MD_TRY(md_infer__length(c, c->in[1], MD_DIM(1), "axis", err));
     in = c->in[0];
     if (in->has_rank && c->cin[1])
         MD_TRY(md_axis_normalize(&axis, md_tensor_get_i64(c->cin[1], 0),

@@ -70,7 +70,7 @@ static md_status check(const md_infer *c, int64_t group, md_error *err)
                        (long long)channels.k, (long long)group);
     MD_TRY(md_dim__mul(c, &oc, w->dim[1], MD_DIM(group), err));
     if (md_infer_has(c, 2))
-        MD_TRY(md_infer__must_length(c, 2, oc, "bias", err));
+        MD_TRY(md_infer__length(c, c->in[2], oc, "bias", err));
     return MD_OK;
 }
 

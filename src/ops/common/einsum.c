@@ -89,6 +89,7 @@ static md_status meet(const md_infer *c, reader *e, int label, md_dim d,
                            "equation: index '%c' is %lld and %lld",
                            label < 26 ? 'A' + label : 'a' + label - 26,
                            (long long)have->k, (long long)d.k);
+        MD_TRY(md_infer__must_equal(c, *have, d, "an index", err));
         *have = md_dim_is_const(d) ? d : *have;
         return MD_OK;
     }
@@ -100,10 +101,8 @@ static md_status meet(const md_infer *c, reader *e, int label, md_dim d,
         return md_fail(err, MD_INVALID,
                        "dimensions %lld and %lld do not broadcast",
                        (long long)have->k, (long long)d.k);
-    else if (md_dim_is_const(d))
-        *have = d;
-    else if (!md_dim_is_const(*have))
-        return md_infer__fresh(c, have, err);
+    else
+        return md_dim__derive(c, have, MD_EXPR_BROADCAST, *have, d, err);
     return MD_OK;
 }
 

@@ -20,8 +20,8 @@ static md_status check_ids(const md_infer *c, uint32_t i, bool may_be_one,
         if (d == 0 && may_be_one && md_dim_is_const(t->dim[0]) &&
             t->dim[0].k == 1)
             continue;
-        MD_TRY(md_infer__same_dim(t->dim[d], ids->dim[d],
-                                  "a dimension of ids or mask", err));
+        MD_TRY(md_infer__must_equal(c, t->dim[d], ids->dim[d],
+                                    "a dimension of ids or mask", err));
     }
     return MD_OK;
 }
@@ -45,7 +45,7 @@ static md_status check_tables(const md_infer *c, const md_embed *f,
         if (!c->in[i]->has_rank)
             continue;
         d = c->in[i]->dim[vector ? 0 : 1];
-        MD_TRY(md_infer__same_dim(d, *width, "the width of a table", err));
+        MD_TRY(md_infer__must_equal(c, d, *width, "the width of a table", err));
         if (md_dim_is_const(d) || i == MD_EMBED_WORDS)
             *width = d;
     }
@@ -68,9 +68,9 @@ static md_status check_scales(const md_infer *c, md_error *err)
         MD_TRY(md_infer__need(c, MD_EMBED_ZEROS + k, MD_TYPES_Q8, err));
         MD_TRY(
             md_infer__same_dtype(c, MD_EMBED_WORDS, MD_EMBED_ZEROS + k, err));
-        MD_TRY(md_infer__length(c->in[MD_EMBED_SCALES + k], MD_DIM(1),
+        MD_TRY(md_infer__length(c, c->in[MD_EMBED_SCALES + k], MD_DIM(1),
                                 "a scale", err));
-        MD_TRY(md_infer__length(c->in[MD_EMBED_ZEROS + k], MD_DIM(1),
+        MD_TRY(md_infer__length(c, c->in[MD_EMBED_ZEROS + k], MD_DIM(1),
                                 "a zero point", err));
     }
     return MD_OK;

@@ -22,11 +22,11 @@ md_status md_flex__check(const md_infer *c, uint32_t i, uint32_t j, bool last,
     k = c->in[j];
     if (!q->has_rank || !k->has_rank)
         return MD_OK;
-    MD_TRY(md_infer__same_dim(k->dim[BATCH], q->dim[BATCH],
-                              "the batch of keys or values", err));
+    MD_TRY(md_infer__must_equal(c, k->dim[BATCH], q->dim[BATCH],
+                                "the batch of keys or values", err));
     if (last)
-        MD_TRY(md_infer__same_dim(k->dim[SIZE], q->dim[SIZE],
-                                  "the keys' head size", err));
+        MD_TRY(md_infer__must_equal(c, k->dim[SIZE], q->dim[SIZE],
+                                    "the keys' head size", err));
     if (md_dim_is_const(q->dim[HEADS]) && md_dim_is_const(k->dim[HEADS]) &&
         (k->dim[HEADS].k == 0 || q->dim[HEADS].k % k->dim[HEADS].k))
         return md_fail(err, MD_INVALID,

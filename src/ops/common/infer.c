@@ -86,10 +86,30 @@ md_status md_infer__must_equal(const md_infer *c, md_dim a, md_dim b,
     return md_dim__derive(c, &unused, MD_EXPR_EQUAL, a, b, err);
 }
 
-md_status md_infer__length(const md_type *t, md_dim n, const char *what,
-                           md_error *err)
+md_status md_infer__at_least(const md_infer *c, md_dim a, md_dim b,
+                             md_error *err)
 {
-    md_dim len = MD_DIM(1);
+    md_dim unused;
+
+    return md_dim__derive(c, &unused, MD_EXPR_AT_LEAST, a, b, err);
+}
+
+md_status md_infer__spreads(const md_infer *c, md_dim part, md_dim whole,
+                            md_error *err)
+{
+    md_dim unused, most;
+
+    if (md_dim_equal(part, MD_DIM(1)) || md_dim_equal(part, whole))
+        return MD_OK;
+    MD_TRY(md_dim__derive(c, &unused, MD_EXPR_BROADCAST, part, whole, err));
+    MD_TRY(md_dim__derive(c, &most, MD_EXPR_MAX, whole, MD_DIM(1), err));
+    return md_infer__at_least(c, most, part, err);
+}
+
+md_status md_infer__length(const md_infer *c, const md_type *t, md_dim n,
+                           const char *what, md_error *err)
+{
+    md_dim len = MD_DIM(1), unused;
 
     if (!t->has_rank)
         return MD_OK;
@@ -101,19 +121,7 @@ md_status md_infer__length(const md_type *t, md_dim n, const char *what,
     if (md_dim_is_const(len) && md_dim_is_const(n) && len.k != n.k)
         return md_fail(err, MD_INVALID, "%s has %lld elements, %lld expected",
                        what, (long long)len.k, (long long)n.k);
-    return MD_OK;
-}
-
-md_status md_infer__must_length(const md_infer *c, uint32_t i, md_dim n,
-                                const char *what, md_error *err)
-{
-    const md_type *t = c->in[i];
-
-    MD_TRY(md_infer__length(t, n, what, err));
-    if (!t->has_rank)
-        return MD_OK;
-    return md_infer__must_equal(c, t->rank == 1 ? t->dim[0] : MD_DIM(1), n,
-                                what, err);
+    return md_dim__derive(c, &unused, MD_EXPR_EQUAL, len, n, err);
 }
 
 void md_infer__give(const md_infer *c, uint32_t o, const md_type *t)

@@ -4,8 +4,9 @@
 
 /* One for each row or column of every matrix of the batch: like t, but 1 on
  * the axis that is summed over. */
-static md_status check_batch(const md_type *p, const md_type *t, int summed,
-                             const char *what, md_error *err)
+static md_status check_batch(const md_infer *c, const md_type *p,
+                             const md_type *t, int summed, const char *what,
+                             md_error *err)
 {
     char dim[48];
 
@@ -14,8 +15,8 @@ static md_status check_batch(const md_type *p, const md_type *t, int summed,
                        what, p->rank, t->rank);
     snprintf(dim, sizeof(dim), "a dimension of %s", what);
     for (int i = 0; i < t->rank; i++)
-        MD_TRY(md_infer__same_dim(
-            p->dim[i], i == summed ? MD_DIM(1) : t->dim[i], dim, err));
+        MD_TRY(md_infer__must_equal(
+            c, p->dim[i], i == summed ? MD_DIM(1) : t->dim[i], dim, err));
     return MD_OK;
 }
 
@@ -32,12 +33,14 @@ md_status md_integer_product__check(const md_infer *c, uint32_t param,
     if (!p->has_rank || !t->has_rank || t->rank == 0)
         return MD_OK;
     if (p->rank > 1)
-        return check_batch(p, t, t->rank - (left ? 1 : 2), what, err);
-    if (md_infer__length(p, n, what, NULL) == MD_OK)
+        return check_batch(c, p, t, t->rank - (left ? 1 : 2), what, err);
+    if (p->rank == 0 || md_dim_equal(p->dim[0], n))
         return MD_OK;
     if (t->rank > 1) /* a vector is one row, or one column */
         n = t->dim[t->rank - (left ? 2 : 1)];
-    return md_infer__length(p, n, what, err);
+    if (md_dim_is_const(p->dim[0]))
+        return md_infer__length(c, p, n, what, err);
+    return md_infer__spreads(c, p->dim[0], n, err);
 }
 
 /* All elements of q minus their zero points. */

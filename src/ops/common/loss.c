@@ -32,8 +32,8 @@ static md_status check_labels(const md_infer *c, md_error *err)
         return MD_OK;
     MD_TRY(md_infer__rank(c, 1, x->rank - 1, x->rank - 1, err));
     for (int i = 0; i < labels->rank; i++)
-        MD_TRY(md_infer__same_dim(labels->dim[i], x->dim[i + (i > 0)],
-                                  "labels and scores", err));
+        MD_TRY(md_infer__must_equal(c, labels->dim[i], x->dim[i + (i > 0)],
+                                    "labels and scores", err));
     return MD_OK;
 }
 
@@ -51,8 +51,8 @@ md_status md_loss__infer(const md_infer *c, md_error *err)
         MD_TRY(md_infer__same_dtype(c, 0, 2, err));
         MD_TRY(md_infer__rank(c, 2, 1, 1, err));
         if (c->in[0]->has_rank)
-            MD_TRY(
-                md_infer__length(c->in[2], c->in[0]->dim[1], "weights", err));
+            MD_TRY(md_infer__length(c, c->in[2], c->in[0]->dim[1], "weights",
+                                    err));
     }
     MD_TRY(find_reduction(&how, c->node, err));
     t.dtype = c->in[0]->dtype;

@@ -70,8 +70,8 @@ md_status md_mask_index__check_bias(const md_infer *c, uint32_t i, md_dim b,
         md_dim has = c->in[i]->dim[d];
 
         if (d > 1 || !md_dim_is_const(has) || has.k != 1)
-            MD_TRY(md_infer__same_dim(
-                has, want[d], "a dimension of the attention bias", err));
+            MD_TRY(md_infer__must_equal(
+                c, has, want[d], "a dimension of the attention bias", err));
     }
     return MD_OK;
 }

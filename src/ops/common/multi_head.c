@@ -225,7 +225,7 @@ static md_status check_bias(const md_infer *c, const md_multi_head *at,
     if (!md_dim_is_const(s->size) || !md_dim_is_const(s->v_size))
         return md_infer__rank(c, at->bias, 1, 1, err);
     n = MD_DIM(s->heads * (2 * s->size.k + s->v_size.k));
-    return md_infer__length(c->in[at->bias], n, "bias", err);
+    return md_infer__length(c, c->in[at->bias], n, "bias", err);
 }
 
 static md_status give(const md_infer *c, const md_multi_head_sizes *s,

@@ -12,7 +12,7 @@ md_status md_packed__check(const md_infer *c, const md_packed *at,
     if (!offsets->has_rank)
         return MD_OK;
     MD_TRY(md_dim__affine(&batch, offsets->dim[0], 1, 1, err));
-    MD_TRY(md_infer__length(c->in[at->sums], batch,
+    MD_TRY(md_infer__length(c, c->in[at->sums], batch,
                             "cumulative_sequence_length", err));
     return md_mask_index__check_bias(c, at->bias, offsets->dim[0], heads,
                                      offsets->dim[1], offsets->dim[1], err);

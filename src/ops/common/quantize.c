@@ -9,11 +9,20 @@
 #include "ops/common/elementwise.h"
 #include "tensor/float.h"
 
+/* ceil(d / block) */
+static md_status n_blocks(const md_infer *c, md_dim *d, int64_t block,
+                          md_error *err)
+{
+    MD_TRY(md_dim__affine(d, *d, 1, block - 1, err));
+    return md_dim__derive(c, d, MD_EXPR_DIV, *d, MD_DIM(block), err);
+}
+
 /* Scale or zero point `s` of a blocked axis: like x but for ceil(n / block) on
  * the axis. */
-static md_status check_blocks(const md_type *x, const md_type *s, int axis,
+static md_status check_blocks(const md_infer *c, const md_type *s, int axis,
                               int64_t block, const char *what, md_error *err)
 {
+    const md_type *x = c->in[0];
     char dim[48];
 
     if (!s->has_rank)
@@ -25,13 +34,27 @@ static md_status check_blocks(const md_type *x, const md_type *s, int axis,
     for (int i = 0; i < x->rank; i++) {
         md_dim want = x->dim[i];
 
-        if (!md_dim_is_const(want))
-            continue;
         if (i == axis)
-            want.k = md_div_up(want.k, block);
-        MD_TRY(md_infer__same_dim(s->dim[i], want, dim, err));
+            MD_TRY(n_blocks(c, &want, block, err));
+        MD_TRY(md_infer__must_equal(c, s->dim[i], want, dim, err));
     }
     return MD_OK;
+}
+
+/* One scale for all, or, where the length is not known, one for each element of
+ * the axis. */
+static md_status may_be_one(const md_infer *c, md_error *err)
+{
+    int64_t axis = md_node_attr_i(c->node, "axis", 1);
+    const md_type *x = c->in[0];
+    md_dim n = c->in[1]->dim[0];
+
+    axis += axis < 0 ? x->rank : 0;
+    if (axis >= 0 && axis < x->rank)
+        MD_TRY(md_infer__spreads(c, n, x->dim[axis], err));
+    if (!md_infer_has(c, 2) || md_dim_is_const(n))
+        return MD_OK; /* of constants, running them tells */
+    return md_infer__length(c, c->in[2], n, "zero point", err);
 }
 
 md_status md_qmap__infer(const md_infer *c, md_error *err)
@@ -46,20 +69,20 @@ md_status md_qmap__infer(const md_infer *c, md_error *err)
         return MD_OK;
     if (s->rank == 1 && block == 0 &&
         (!md_dim_is_const(s->dim[0]) || s->dim[0].k == 1))
-        return MD_OK; /* one scale for all, or it may be */
+        return may_be_one(c, err);
     MD_TRY(md_axis_normalize(&axis, md_node_attr_i(c->node, "axis", 1), x->rank,
                              err));
     if (block < 0 || block > INT32_MAX)
         return md_fail(err, MD_INVALID, "block_size is %lld", (long long)block);
     if (block) {
-        MD_TRY(check_blocks(x, s, axis, block, "scale", err));
+        MD_TRY(check_blocks(c, s, axis, block, "scale", err));
         if (md_infer_has(c, 2))
-            MD_TRY(check_blocks(x, c->in[2], axis, block, "zero point", err));
+            MD_TRY(check_blocks(c, c->in[2], axis, block, "zero point", err));
         return MD_OK;
     }
-    MD_TRY(md_infer__length(s, x->dim[axis], "scale", err));
+    MD_TRY(md_infer__length(c, s, x->dim[axis], "scale", err));
     if (md_infer_has(c, 2))
-        MD_TRY(md_infer__length(c->in[2], x->dim[axis], "zero point", err));
+        MD_TRY(md_infer__length(c, c->in[2], x->dim[axis], "zero point", err));
     return MD_OK;
 }
 
@@ -237,8 +260,8 @@ static md_status check_scalars(const md_infer *c, uint32_t other, md_error *err)
 {
     for (uint32_t i = 1; i < c->node->n_in; i++) {
         if (i != other && md_infer_has(c, i))
-            MD_TRY(md_infer__length(c->in[i], MD_DIM(1), "scale or zero point",
-                                    err));
+            MD_TRY(md_infer__length(c, c->in[i], MD_DIM(1),
+                                    "scale or zero point", err));
     }
     return MD_OK;
 }

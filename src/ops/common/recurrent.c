@@ -241,7 +241,7 @@ static md_status check_shape(const md_infer *c, uint32_t i, int rank,
         return MD_OK;
     for (int d = 0; d < rank; d++) {
         snprintf(what, sizeof(what), "axis %d of input %u", d, (unsigned)i);
-        MD_TRY(md_infer__same_dim(c->in[i]->dim[d], dim[d], what, err));
+        MD_TRY(md_infer__must_equal(c, c->in[i]->dim[d], dim[d], what, err));
     }
     return MD_OK;
 }
@@ -272,9 +272,9 @@ static md_status find_hidden(const md_infer *c, md_dim *out, md_error *err)
     if (r->has_rank && md_dim_is_const(r->dim[2])) {
         *out = r->dim[2];
         if (given)
-            return md_infer__same_dim(*out, MD_DIM(given),
-                                      "axis 2 of input 2, the hidden size,",
-                                      err);
+            return md_infer__must_equal(c, *out, MD_DIM(given),
+                                        "axis 2 of input 2, the hidden size,",
+                                        err);
         return MD_OK;
     }
     *out = MD_DIM(given);

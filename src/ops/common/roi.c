@@ -14,8 +14,8 @@ md_status md_roi__infer(const md_infer *c, int columns, int64_t height,
     MD_TRY(md_infer__rank(c, 1, 2, 2, err));
     MD_TRY(md_infer__fresh_type(c, &t, c->in[0]->dtype, 4, err));
     if (c->in[1]->has_rank) {
-        MD_TRY(md_infer__same_dim(c->in[1]->dim[1], MD_DIM(columns),
-                                  "the rois' last axis", err));
+        MD_TRY(md_infer__must_equal(c, c->in[1]->dim[1], MD_DIM(columns),
+                                    "the rois' last axis", err));
         t.dim[0] = c->in[1]->dim[0];
     }
     if (c->in[0]->has_rank)

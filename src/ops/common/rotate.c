@@ -12,13 +12,14 @@ md_status md_rotate__check_caches(const md_infer *c, uint32_t icos,
     const md_type *a = c->in[icos], *b = c->in[isin];
 
     if (a->has_rank && turn >= 0)
-        MD_TRY(md_infer__same_dim(a->dim[1], MD_DIM(turn / 2),
-                                  "axis 1 of the cosines", err));
+        MD_TRY(md_infer__must_equal(c, a->dim[1], MD_DIM(turn / 2),
+                                    "axis 1 of the cosines", err));
     if (!a->has_rank || !b->has_rank)
         return MD_OK;
-    MD_TRY(
-        md_infer__same_dim(b->dim[0], a->dim[0], "the number of sines", err));
-    return md_infer__same_dim(b->dim[1], a->dim[1], "axis 1 of the sines", err);
+    MD_TRY(md_infer__must_equal(c, b->dim[0], a->dim[0], "the number of sines",
+                                err));
+    return md_infer__must_equal(c, b->dim[1], a->dim[1], "axis 1 of the sines",
+                                err);
 }
 
 md_status md_rotate__begin(md_rotate *r, md_arena *ar, md_error *err)

@@ -172,8 +172,8 @@ static md_status check_dims(const md_infer *c, md_error *err)
     if (at->has_rank && up->has_rank) {
         MD_TRY(md_infer__rank(c, 2, at->rank, at->rank, err));
         for (int i = 0; i < at->rank; i++)
-            MD_TRY(md_infer__same_dim(up->dim[i], at->dim[i],
-                                      "a dimension of updates", err));
+            MD_TRY(md_infer__must_equal(c, up->dim[i], at->dim[i],
+                                        "a dimension of updates", err));
     }
     if (!in->has_rank)
         return MD_OK;
@@ -187,6 +187,8 @@ static md_status check_dims(const md_infer *c, md_error *err)
             return md_fail(err, MD_INVALID,
                            "indices reach %lld along axis %d of %lld",
                            (long long)a.k, i, (long long)b.k);
+        if (i != axis)
+            MD_TRY(md_infer__at_least(c, b, a, err));
     }
     return MD_OK;
 }

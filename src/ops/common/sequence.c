@@ -57,7 +57,7 @@ md_status md_sequence__check_position(const md_infer *c, uint32_t i,
 {
     MD_TRY(md_infer__may(c, i, MD_TYPES_INDEX, err));
     if (md_infer_has(c, i))
-        MD_TRY(md_infer__length(c->in[i], MD_DIM(1), "the position", err));
+        MD_TRY(md_infer__length(c, c->in[i], MD_DIM(1), "the position", err));
     return MD_OK;
 }
 

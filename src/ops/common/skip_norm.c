@@ -32,8 +32,8 @@ static md_status check_skip(const md_infer *c, md_error *err)
 
         if (i == 0 && s->rank == 3 && md_dim_is_const(d) && d.k == 1)
             continue;
-        MD_TRY(md_infer__same_dim(d, x->dim[x->rank - s->rank + i],
-                                  "a dimension of the skip", err));
+        MD_TRY(md_infer__must_equal(c, d, x->dim[x->rank - s->rank + i],
+                                    "a dimension of the skip", err));
     }
     return MD_OK;
 }
@@ -53,7 +53,7 @@ static md_status check_rows(const md_infer *c, const md_skip_norm *f,
         MD_TRY(md_infer__same_dtype(c, IN_X, rows[i], err));
         MD_TRY(md_infer__rank(c, rows[i], 1, 1, err));
         if (x->has_rank)
-            MD_TRY(md_infer__length(c->in[rows[i]], x->dim[x->rank - 1],
+            MD_TRY(md_infer__length(c, c->in[rows[i]], x->dim[x->rank - 1],
                                     names[i], err));
     }
     return md_infer__need(c, IN_GAMMA, MD_TYPES_FLOAT, err);

@@ -6,7 +6,7 @@ md_status md_spectrum__length(const md_infer *c, uint32_t i, const char *what,
     if (!md_infer_has(c, i))
         return MD_OK;
     MD_TRY(md_infer__need(c, i, MD_TYPES_INDEX, err));
-    MD_TRY(md_infer__length(c->in[i], MD_DIM(1), what, err));
+    MD_TRY(md_infer__length(c, c->in[i], MD_DIM(1), what, err));
     if (!c->cin[i])
         return MD_OK;
     *out = md_tensor_get_i64(c->cin[i], 0);

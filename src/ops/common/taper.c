@@ -8,7 +8,7 @@ md_status md_taper__infer(const md_infer *c, md_error *err)
     md_type t = { .has_rank = true, .rank = 1 };
 
     MD_TRY(md_infer__need(c, 0, MD_TYPES_INDEX, err));
-    MD_TRY(md_infer__length(c->in[0], MD_DIM(1), "size", err));
+    MD_TRY(md_infer__length(c, c->in[0], MD_DIM(1), "size", err));
     if (dtype < 0 || dtype >= MD_DTYPE_N || !(MD_TYPES_NUMBER >> dtype & 1))
         return md_fail(err, MD_INVALID,
                        "output_datatype is %lld, a number type expected",

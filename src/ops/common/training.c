@@ -13,8 +13,8 @@ md_status md_training__infer(const md_infer *c, uint32_t n_kept, md_error *err)
 
     MD_TRY(md_infer__need(c, IN_RATE, types, err));
     MD_TRY(md_infer__need(c, IN_STEP, MD_T(I64), err));
-    MD_TRY(md_infer__length(c->in[IN_RATE], MD_DIM(1), "R", err));
-    MD_TRY(md_infer__length(c->in[IN_STEP], MD_DIM(1), "T", err));
+    MD_TRY(md_infer__length(c, c->in[IN_RATE], MD_DIM(1), "R", err));
+    MD_TRY(md_infer__length(c, c->in[IN_STEP], MD_DIM(1), "T", err));
     if ((c->node->n_in - IN_FIRST) % lists)
         return md_fail(err, MD_INVALID,
                        "%u inputs after R and T, a multiple of %u expected",
@@ -29,8 +29,8 @@ md_status md_training__infer(const md_infer *c, uint32_t n_kept, md_error *err)
         if (t->has_rank)
             MD_TRY(md_infer__rank(c, i, t->rank, t->rank, err));
         for (int d = 0; t->has_rank && c->in[i]->has_rank && d < t->rank; d++)
-            MD_TRY(md_infer__same_dim(c->in[i]->dim[d], t->dim[d],
-                                      "a dimension", err));
+            MD_TRY(md_infer__must_equal(c, c->in[i]->dim[d], t->dim[d],
+                                        "a dimension", err));
         if (list != 1) /* all but the gradients */
             md_infer__give(c, (list ? list - 1 : 0) * n + x - IN_FIRST, t);
     }

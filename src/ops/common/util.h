@@ -67,10 +67,10 @@ md_status md_infer__same_dtype(const md_infer *c, uint32_t i, uint32_t j,
 md_status md_infer__rank(const md_infer *c, uint32_t i, int lo, int hi,
                          md_error *err);
 
-/* The type is a vector or scalar of `n` elements where that is known;
- * `what` names it. */
-md_status md_infer__length(const md_type *t, md_dim n, const char *what,
-                           md_error *err);
+/* The type is a vector or scalar of `n` elements; that is noted where it
+ * depends on sizes not known yet.  `what` names it. */
+md_status md_infer__length(const md_infer *c, const md_type *t, md_dim n,
+                           const char *what, md_error *err);
 
 /* MD_INVALID when two dimensions are constants and differ. */
 md_status md_infer__same_dim(md_dim a, md_dim b, const char *what,
@@ -81,9 +81,15 @@ md_status md_infer__same_dim(md_dim a, md_dim b, const char *what,
 md_status md_infer__must_equal(const md_infer *c, md_dim a, md_dim b,
                                const char *what, md_error *err);
 
-/* md_infer__length in which a length not known yet is noted as well. */
-md_status md_infer__must_length(const md_infer *c, uint32_t i, md_dim n,
-                                const char *what, md_error *err);
+/* a >= b, which the caller has checked of constants; noted where it depends on
+ * sizes not known yet. */
+md_status md_infer__at_least(const md_infer *c, md_dim a, md_dim b,
+                             md_error *err);
+
+/* `part` elements spread over `whole`: as many, or one.  The caller has checked
+ * constants; noted where it depends on sizes not known yet. */
+md_status md_infer__spreads(const md_infer *c, md_dim part, md_dim whole,
+                            md_error *err);
 
 /* --- inference: results ------------------------------------------------ */
 
