@@ -420,14 +420,10 @@ bool md_form__is_dynamic(const md_form *f, const md_session *s,
 /* Is all that plans need known of every instruction that counts? */
 static bool all_follow(const md_session *s)
 {
-    for (uint32_t i = 0; i < s->graph->n_inputs; i++) {
-        if (s->inputs[i].type.kind != MD_KIND_TENSOR)
-            return false;
-    }
     for (uint32_t i = 0; i < s->n_insts; i++) {
         const md_inst *inst = &s->insts[i];
 
-        if (inst->node && !inst->idle && !inst->follows)
+        if (inst->node && !inst->idle && !inst->follows && !inst->waits)
             return false;
     }
     return true;
@@ -474,7 +470,7 @@ static void add_shape(shapes *x, md_value_id id)
     const md_type *t = &x->s->graph->values[id].type;
     uint32_t at;
 
-    if (x->f->like[id] != MD_VALUE_NONE)
+    if (x->f->like[id] != MD_VALUE_NONE || x->f->dynamic[id])
         return;
     at = find_place(x, t);
     if (x->table[at] == MD_VALUE_NONE) {
@@ -533,6 +529,15 @@ static md_status make_shapes(md_form *f, const md_session *s, md_error *err)
     return MD_OK;
 }
 
+/* What is known only while running. */
+static void find_dynamic(md_form *f, const md_session *s)
+{
+    for (uint32_t i = 0; i < s->graph->n_values; i++) {
+        f->dynamic[i] = s->open[i] && !s->constants[i];
+        f->any_dynamic |= f->dynamic[i];
+    }
+}
+
 /* What instruction i leaves known before running. */
 static void find_known(md_form *f, const md_session *s, uint32_t i)
 {
@@ -586,6 +591,7 @@ static md_status make_form(md_form *f, const md_session *s, md_arena *ar,
         return md_fail_nomem(err, n * sizeof(*f->like));
     for (uint32_t i = 0; i < s->graph->n_values; i++)
         f->known[i] = s->constants[i] != NULL;
+    find_dynamic(f, s);
     for (uint32_t i = 0; i < s->n_insts; i++)
         find_known(f, s, i);
     MD_TRY(make_shapes(f, s, err));

@@ -367,11 +367,12 @@ static md_status view_known(md_run *r, uint32_t i, md_error *err)
     return MD_OK;
 }
 
-/* Is everything that n reads known, some of it computed for this plan?  Then
- * so is n: what stands behind may take its shape from it. */
-static bool goes_on(const md_run *r, const md_node *n)
+/* Is everything that inst reads known, and it was computed for this plan, or is
+ * to be?  Then what stands behind may take its shape from the results. */
+static bool goes_on(const md_run *r, const md_inst *inst)
 {
-    bool computed = false;
+    const md_node *n = inst->node;
+    bool computed = inst->early;
 
     for (uint32_t i = 0; i < n->n_in; i++) {
         if (n->in[i] != MD_VALUE_NONE &&
@@ -395,7 +396,7 @@ static md_status infer_all(md_run *r, md_error *err)
                 MD_TRY(take_given(r, inst, err));
         } else if (!inst->node) { /* what is known is packed once */
             r->made.skip[i] = r->cdata[s->slots[inst->in[0]].value] != NULL;
-        } else if (!r->solved || !inst->follows || goes_on(r, inst->node)) {
+        } else if (!r->solved || !inst->follows || goes_on(r, inst)) {
             MD_TRY(infer_now(r, i, err));
         } else if (inst->kind == MD_INST_VIEW && r->cdata[inst->node->in[0]]) {
             MD_TRY(view_known(r, i, err));

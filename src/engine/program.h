@@ -40,6 +40,8 @@ typedef struct md_inst {
     /* Where the sizes of the inputs go together (follow.c): */
     bool follows; /* the types of its outputs follow from them */
     bool given;   /* and so do the elements */
+    bool waits;   /* they do not: what is in the inputs tells, while running */
+    bool early;   /* somebody may need the elements to know his types */
     bool idle;    /* nobody needs its outputs */
 } md_inst;
 
@@ -71,6 +73,7 @@ struct md_session {
                             * given: why not, else MD_OK */
     md_error why_broken;
     const md_tensor **constants; /* by value, as runs find them */
+    bool *open;                  /* by value: sizes do not tell its shape */
     bool *wanted; /* by value: an instruction that runs reads the elements */
     const struct md_form *form; /* of all plans; NULL: each makes its own */
     pthread_mutex_t lock;       /* guards the list of idle runs */

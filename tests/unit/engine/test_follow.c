@@ -277,6 +277,48 @@ static void test_follow__results_again(void **state)
     }
 }
 
+/* What depends on contents is left to runs; what does not has its place, for
+ * all sizes. */
+static void test_follow__contents_decide(void **state)
+{
+    static const struct {
+        const char *text;
+        bool form;
+        uint32_t n_dynamic; /* steps */
+    } nets[] = {
+        { "x f32[N,4]; i = NonZero(x); t = Transpose(i) perm=[1,0];"
+          "y = Relu(x); z = Neg(t); -> y, z",
+          true, 3 },
+        { "x f32[N,4]; c bool[N]; y = Compress(x, c) axis=0; s = Shape(y);"
+          "z = ReduceSum(x) keepdims=0; -> s, z",
+          true, 2 },
+        /* numbers tell more than expressions: floats that are no sizes */
+        { "x f32[N,4]; s = Shape(x); f = Cast(s) to=1; r = Sqrt(f);"
+          "g = Cast(r) to=7; y = Expand(f32[1]{1}, g); -> y",
+          false, 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(nets); i++) {
+        md_session *s = net_open(nets[i].text, NULL);
+
+        if ((s->form != NULL) != nets[i].form)
+            fail_msg("%s: %s form", nets[i].text, s->form ? "a" : "no");
+        for (int64_t n = 1; n < 8; n += 3) {
+            md_run *r = plan(s, n, 4);
+            uint32_t n_dynamic = 0;
+
+            for (uint32_t k = 0; k < r->n_steps; k++)
+                n_dynamic += r->steps[k].dynamic;
+            assert_int_equal(n_dynamic, nets[i].n_dynamic);
+            assert_true(nets[i].form == (r->n_inferred == 0));
+            md_run__free(r);
+            net_check(nets[i].text, NULL, n, 1e-6, 0.0);
+        }
+        md_session_free(s);
+    }
+}
+
 static uint64_t count_allocs(void)
 {
     uint64_t n = 0;
@@ -325,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_follow__refuses),
         cmocka_unit_test(test_follow__same_plan),
         cmocka_unit_test(test_follow__results_again),
+        cmocka_unit_test(test_follow__contents_decide),
         cmocka_unit_test(test_follow__allocates_nothing),
     };
 
