@@ -22,7 +22,7 @@ enum {
 };
 
 #define ARCHIVE MD_SHARED_DIR "/data/onnx-backend-tests.tar.xz"
-#define UNPACKED "onnx-backend-tests" /* in the working directory */
+#define UNPACKED MD_BUILD_DIR "/onnx-backend-tests"
 #define DATA UNPACKED "/onnx/backend/test/data"
 #define NODES DATA "/node"
 
