@@ -542,15 +542,7 @@ static md_status compute(md_exec *x, md_tensor *const *out, md_arena *ar,
 
 static md_status run(md_exec *x, md_error *err)
 {
-    md_tensor *out[OUT_N];
-    md_arena ar;
-    md_status s;
-
-    MD_TRY(md_exec__outputs(x, infer, out, OUT_N, err));
-    md_arena_init(&ar, x->alloc, 0);
-    s = compute(x, out, &ar, err);
-    md_arena_release(&ar);
-    return s;
+    return md_exec__several(x, infer, OUT_N, compute, err);
 }
 
 const md_op md_op_ms_group_query_attention = {

@@ -248,15 +248,7 @@ static md_status compute(md_exec *x, md_tensor *const *out, md_arena *ar,
 
 static md_status run(md_exec *x, md_error *err)
 {
-    md_tensor *out[2];
-    md_arena ar;
-    md_status s;
-
-    MD_TRY(md_exec__outputs(x, infer, out, 2, err));
-    md_arena_init(&ar, x->alloc, 0);
-    s = compute(x, out, &ar, err);
-    md_arena_release(&ar);
-    return s;
+    return md_exec__several(x, infer, 2, compute, err);
 }
 
 const md_op md_op_qkv_attention = {

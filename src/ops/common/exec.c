@@ -1,4 +1,5 @@
 /* Outputs, scratch and typed access of reference executions. */
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -98,6 +99,21 @@ md_status md_exec__single(md_exec *x, md_infer_fn *infer,
     MD_TRY(md_exec__outputs(x, infer, &out, 1, err));
     if (!out || md_tensor_n(out) == 0)
         return MD_OK;
+    md_arena_init(&ar, x->alloc, 0);
+    s = compute(x, out, &ar, err);
+    md_arena_release(&ar);
+    return s;
+}
+
+md_status md_exec__several(md_exec *x, md_infer_fn *infer, uint32_t n_out,
+                           md_compute_all_fn *compute, md_error *err)
+{
+    md_tensor *out[MD_OUTPUTS_MAX] = { NULL };
+    md_arena ar;
+    md_status s;
+
+    assert(n_out <= MD_OUTPUTS_MAX);
+    MD_TRY(md_exec__outputs(x, infer, out, n_out, err));
     md_arena_init(&ar, x->alloc, 0);
     s = compute(x, out, &ar, err);
     md_arena_release(&ar);

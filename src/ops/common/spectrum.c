@@ -147,3 +147,49 @@ md_status md_spectrum__run(md_spectrum *s, int64_t n, md_pool *pool,
                 &j);
     return MD_OK;
 }
+
+md_status md_spectrum__check(md_compose *m, int pairs, int64_t *n, int *rank,
+                             md_error *err)
+{
+    const md_type *t = &m->part[md_compose_in(m, 0)].type;
+    md_dim last;
+
+    *n = md_node_attr_i(m->node, "signal_ndim", 1);
+    if (*n < 1 || *n > 3)
+        return md_fail(err, MD_INVALID, "signal_ndim is %lld, 1 to 3 expected",
+                       (long long)*n);
+    if (md_node_attr_i(m->node, "onesided", 1) != 1 ||
+        md_node_attr_i(m->node, "normalized", 0) != 0)
+        return md_fail(err, MD_INVALID, "onesided 1 and normalized 0 expected");
+    MD_TRY(md_compose_check(m, 0, MD_T(F32) | MD_T(F64) | MD_T(F16),
+                            (int)*n + pairs, MD_RANK_MAX - 1, err));
+    MD_TRY(md_compose_rank(m, md_compose_in(m, 0), rank, err));
+    last = t->dim[*rank - 1];
+    if (pairs && md_dim_is_const(last) && last.k != 2)
+        return md_fail(err, MD_INVALID,
+                       "the last axis has %lld elements, 2 expected",
+                       (long long)last.k);
+    last = t->dim[*rank - 1 - pairs];
+    if (md_dim_is_const(last) && (pairs ? last.k < 2 : last.k % 2 != 0))
+        return md_fail(
+            err, MD_INVALID, "the signal has %lld elements, %s expected",
+            (long long)last.k, pairs ? "2 or more" : "an even number");
+    return MD_OK;
+}
+
+md_status md_spectrum__transform(md_compose *m, md_part *y, int64_t axis,
+                                 bool inverse, bool onesided, md_error *err)
+{
+    md_part at;
+
+    MD_TRY(md_compose_scalar(m, MD_DTYPE_I64, (double)axis, &at, err));
+    return md_compose_emit(
+        m,
+        &(md_compose_step){ .op = "DFT",
+                            .in = { *y, MD_PART_NONE, at },
+                            .n_in = 3,
+                            .attr = { MD_GIVE_I("inverse", inverse),
+                                      MD_GIVE_I("onesided", onesided) },
+                            .n_attr = 2 },
+        y, err);
+}

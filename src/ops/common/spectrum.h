@@ -9,6 +9,7 @@
 #define MD_OPS_COMMON_SPECTRUM_H
 
 #include "ops/common/fft.h"
+#include "ops/compose.h"
 
 typedef struct md_spectrum {
     md_fft fft;
@@ -36,5 +37,16 @@ md_status md_spectrum__run(md_spectrum *s, int64_t n, md_pool *pool,
  * MD_INVALID below 1. */
 md_status md_spectrum__length(const md_infer *c, uint32_t i, const char *what,
                               int64_t *out, md_error *err);
+
+/*
+ * For com.microsoft's Rfft and Irfft: the attributes and input 0, behind whose
+ * signal_ndim (*n) axes lie `pairs` more; its rank is left in *rank.
+ */
+md_status md_spectrum__check(md_compose *m, int pairs, int64_t *n, int *rank,
+                             md_error *err);
+
+/* *y [..., 1 or 2] transformed along an axis; onesided: half of it is kept. */
+md_status md_spectrum__transform(md_compose *m, md_part *y, int64_t axis,
+                                 bool inverse, bool onesided, md_error *err);
 
 #endif

@@ -213,6 +213,16 @@ typedef md_status md_compute_fn(md_exec *x, md_tensor *out, md_arena *ar,
 md_status md_exec__single(md_exec *x, md_infer_fn *infer,
                           md_compute_fn *compute, md_error *err);
 
+/* The same for the node's first n_out outputs (at most MD_OUTPUTS_MAX), any of
+ * which may be absent (NULL), or empty. */
+enum {
+    MD_OUTPUTS_MAX = 8
+};
+typedef md_status md_compute_all_fn(md_exec *x, md_tensor *const *out,
+                                    md_arena *ar, md_error *err);
+md_status md_exec__several(md_exec *x, md_infer_fn *infer, uint32_t n_out,
+                           md_compute_all_fn *compute, md_error *err);
+
 /*
  * Call fn(ctx, from, to) for parts that cover [0, n), on the threads of the
  * execution; fn may write what belongs to its part and nothing else.  `cost`
