@@ -1,7 +1,9 @@
 /* Sums of products over the indices that an equation names. */
+#include <stdio.h>
 #include <string.h>
 
 #include "ops/common/einsum.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -150,6 +152,91 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+/* The labels of each operand and of the result, letters only. */
+typedef struct labels {
+    char of[MD_COMPOSE_INPUTS][MD_RANK_MAX + 1];
+    char result[MD_RANK_MAX + 1];
+} labels;
+
+static bool take(char *to, const char **p)
+{
+    size_t n = 0;
+
+    for (; **p && **p != ',' && **p != '-'; (*p)++) {
+        if (**p == ' ')
+            continue;
+        if (**p == '.' || n == MD_RANK_MAX || memchr(to, **p, n))
+            return false; /* the rest of the axes, or a diagonal */
+        to[n++] = **p;
+    }
+    to[n] = '\0';
+    return true;
+}
+
+static bool read_labels(labels *l, const md_node *n)
+{
+    const char *p = md_node_attr_s(n, "equation", "");
+
+    for (uint32_t i = 0; i < n->n_in; i++) {
+        if (i == MD_COMPOSE_INPUTS || !take(l->of[i], &p))
+            return false;
+        p += *p == ',';
+    }
+    if (p[0] != '-' || p[1] != '>')
+        return false;
+    p += 2;
+    return take(l->result, &p);
+}
+
+/* "ab,bc->ac" with the result in the place of operand i; false where an axis
+ * of it is in no other term. */
+static bool write_equation(char *to, size_t size, const labels *l, uint32_t n,
+                           uint32_t i)
+{
+    to[0] = '\0';
+    for (uint32_t k = 0; k < n; k++) {
+        size_t at = strlen(to);
+
+        snprintf(to + at, size - at, "%s%s", k ? "," : "",
+                 k == i ? l->result : l->of[k]);
+    }
+    for (const char *p = l->of[i]; *p; p++) {
+        if (!strchr(to, *p))
+            return false;
+    }
+    snprintf(to + strlen(to), size - strlen(to), "->%s", l->of[i]);
+    return true;
+}
+
+/* dx of one operand: dy times the others, summed over what is not its. */
+static void grad(md_grad *g)
+{
+    uint32_t n = g->m.node->n_in;
+    labels l;
+
+    if (!read_labels(&l, g->m.node)) {
+        md_grad_refuse(g, "an equation without ->, with ... or a diagonal");
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        char equation[MD_COMPOSE_INPUTS * (MD_RANK_MAX + 2)] = "";
+        md_compose_step s = { .op = "Einsum", .n_in = n };
+
+        if (!md_grad_wants(g, i))
+            continue;
+        if (!write_equation(equation, sizeof(equation), &l, n, i)) {
+            md_grad_refuse(g, "an axis that is summed in one operand only");
+            return;
+        }
+        for (uint32_t k = 0; k < n; k++)
+            s.in[k] = k == i ? md_grad_of(g, 0) : md_grad_in(g, k);
+        s.attr[s.n_attr++] = (md_attr){ .name = "equation",
+                                        .type = MD_ATTR_STRING,
+                                        .v.s = { equation, strlen(equation) } };
+        md_grad_give(g, i, md_grad_step(g, &s));
+    }
+}
+
 const md_op md_op_einsum = {
     .domain = "",
     .name = "Einsum",
@@ -162,4 +249,5 @@ const md_op md_op_einsum = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_einsum,
+    .grad = grad,
 };

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "ops/common/pool.h"
+#include "ops/grad.h"
 
 static md_status infer(const md_infer *c, md_error *err)
 {
@@ -40,6 +41,20 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+static void unfold(md_grad *g)
+{
+    double p = md_pool__p(g->m.node, g->m.opset);
+    md_part x = md_grad_in(g, 0), y;
+    int rank = md_grad_rank(g, x);
+    int64_t axes[MD_RANK_MAX] = { 0 };
+
+    for (int d = 2; d < rank; d++)
+        axes[d - 2] = d;
+    y = md_grad_2(g, "Pow", md_grad_1(g, "Abs", x), md_grad_num(g, x, p));
+    y = md_grad_reduce(g, "ReduceSum", y, axes, rank - 2, true);
+    md_grad_result(g, 0, md_grad_2(g, "Pow", y, md_grad_num(g, y, 1 / p)));
+}
+
 const md_op md_op_global_lp_pool = {
     .domain = "",
     .name = "GlobalLpPool",
@@ -51,4 +66,5 @@ const md_op md_op_global_lp_pool = {
     .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .unfold = unfold,
 };

@@ -1,5 +1,6 @@
 /* Before opset 21 scale and bias are per group, since then per channel. */
 #include "ops/common/normalize.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -69,6 +70,36 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+/* Groups of channels side by side, each by itself; scale and bias are those of
+ * the channels, before opset 21 of the groups. */
+static void unfold(md_grad *g)
+{
+    static const int64_t last = 2;
+    int64_t groups = md_node_attr_i(g->m.node, "num_groups", 0);
+    md_part x = md_grad_in(g, 0), scale = md_grad_in(g, 1), y;
+    md_part bias = md_grad_in(g, 2);
+    int rank = md_grad_rank(g, x);
+    int64_t behind[MD_RANK_MAX] = { 0 };
+    bool by_group = g->m.opset < 21;
+    md_grad_norm r = { .axes = &last,
+                       .n_axes = 1,
+                       .epsilon = md_node_attr_f(g->m.node, "epsilon", 1e-5f),
+                       .centered = true };
+
+    for (int d = 1; d < rank - 1; d++)
+        behind[d - 1] = d;
+    if (by_group)
+        behind[0] = 1;
+    y = md_grad_2(g, "Reshape", x,
+                  md_grad_ints(g, (const int64_t[]){ 0, groups, -1 }, 3));
+    md_grad_norm_begin(g, &r, y);
+    y = by_group ? r.n : md_grad_reshape(g, r.n, x);
+    scale = md_grad_unsqueeze(g, scale, behind, by_group ? 1 : rank - 2);
+    bias = md_grad_unsqueeze(g, bias, behind, by_group ? 1 : rank - 2);
+    y = md_grad_add(g, md_grad_mul(g, y, scale), bias);
+    md_grad_result(g, 0, md_grad_reshape(g, y, x));
+}
+
 const md_op md_op_group_normalization = {
     .domain = "",
     .name = "GroupNormalization",
@@ -81,4 +112,5 @@ const md_op md_op_group_normalization = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_groupnorm,
+    .unfold = unfold,
 };

@@ -4,6 +4,7 @@
 
 #include "base/size.h"
 #include "ops/common/util.h"
+#include "ops/grad.h"
 
 enum {
     BLOCK = 64 /* places computed at a time */
@@ -128,6 +129,39 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+/* x / (bias + alpha * the mean of squares in a window of channels)^beta, where
+ * what lies beside the channels counts as 0. */
+static void unfold(md_grad *g)
+{
+    static const int64_t front = 1;
+    const md_node *n = g->m.node;
+    int64_t size = md_node_attr_i(n, "size", 0);
+    md_part x = md_grad_in(g, 0), mean;
+    int rank = md_grad_rank(g, x), axes = rank - 1;
+    int64_t kernel[3] = { size, 1, 1 }, pads[6] = { 0 };
+
+    if (rank < 3 || rank > 4) {
+        md_grad_refuse(g, "rank %d", rank);
+        return;
+    }
+    pads[0] = (size - 1) / 2;
+    pads[axes] = size - 1 - pads[0];
+    mean = md_grad_unsqueeze(g, md_grad_mul(g, x, x), &front, 1);
+    mean = MD_GRAD_STEP(
+        g, .op = "AveragePool", .in = { mean }, .n_in = 1,
+        .attr = { MD_GIVE_IS("kernel_shape", kernel, (uint32_t)axes),
+                  MD_GIVE_IS("pads", pads, 2 * (uint32_t)axes),
+                  MD_GIVE_I("count_include_pad", 1) },
+        .n_attr = 3);
+    mean = md_grad_scale(g, md_grad_squeeze(g, mean, &front, 1),
+                         md_node_attr_f(n, "alpha", 0.0001f));
+    mean = md_grad_add(g, mean,
+                       md_grad_num(g, x, md_node_attr_f(n, "bias", 1.0f)));
+    mean = md_grad_2(g, "Pow", mean,
+                     md_grad_num(g, x, md_node_attr_f(n, "beta", 0.75f)));
+    md_grad_result(g, 0, md_grad_div(g, x, mean));
+}
+
 const md_op md_op_lrn = {
     .domain = "",
     .name = "LRN",
@@ -139,4 +173,5 @@ const md_op md_op_lrn = {
     .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .unfold = unfold,
 };

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "ops/common/util.h"
+#include "ops/grad.h"
 
 static md_status find_axes(const md_node *n, int rank, md_ints *axes,
                            md_error *err)
@@ -263,6 +264,26 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+static void unfold(md_grad *g)
+{
+    static const int64_t usual[] = { 0, 2, 3 };
+    uint32_t n;
+    const int64_t *axes = md_node_attr_is(g->m.node, "axes", &n);
+    md_part x = md_grad_in(g, 0), deviation;
+
+    if (!axes) {
+        axes = usual;
+        n = 3;
+    }
+    x = md_grad_sub(g, x,
+                    md_grad_reduce(g, "ReduceMean", x, axes, (int)n, true));
+    deviation = md_grad_1(g, "Sqrt",
+                          md_grad_reduce(g, "ReduceMean", md_grad_mul(g, x, x),
+                                         axes, (int)n, true));
+    deviation = md_grad_add(g, deviation, md_grad_num(g, x, 1e-9));
+    md_grad_result(g, 0, md_grad_div(g, x, deviation));
+}
+
 const md_op md_op_mean_variance_normalization = {
     .domain = "",
     .name = "MeanVarianceNormalization",
@@ -274,4 +295,5 @@ const md_op md_op_mean_variance_normalization = {
     .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .unfold = unfold,
 };

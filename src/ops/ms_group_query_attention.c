@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ops/common/kv_cache.h"
 #include "ops/common/mask_index.h"
 #include "ops/common/rotate.h"
 #include "ops/lower.h"
@@ -47,28 +48,18 @@ enum { /* outputs */
 typedef struct sizes {
     int64_t heads, kv_heads;
     md_dim batch, n_q, size, total, n_past, n_present;
+    md_dim row;  /* of the past and the present */
     bool packed; /* rows of q hold keys and values too */
+    md_kv_cache cache;
 } sizes;
 
 /* --- inference --------------------------------------------------------- */
 
-static md_status refuse_rare(const md_infer *c, md_error *err)
+static md_status find_cache(const md_infer *c, md_kv_cache *f, md_error *err)
 {
-    static const char *const quantized[] = { "k_quant_type", "v_quant_type" };
-    const md_node *n = c->node;
-
-    for (int i = 0; i < 2; i++) {
-        const char *how = md_node_attr_s(n, quantized[i], "NONE");
-
-        if (strcmp(how, "NONE") != 0)
-            return md_fail(err, MD_UNSUPPORTED, "%s is '%s', NONE expected",
-                           quantized[i], how);
-    }
-    if (md_infer_has(c, IN_K_SCALE) || md_infer_has(c, IN_V_SCALE))
-        return md_fail(err, MD_UNSUPPORTED, "a quantized past");
-    if (md_node_attr_i(n, "sliding_window_cache", 0))
+    if (md_node_attr_i(c->node, "sliding_window_cache", 0))
         return md_fail(err, MD_UNSUPPORTED, "sliding_window_cache");
-    return MD_OK;
+    return md_kv_cache__form(f, c->node, err);
 }
 
 static md_status check_types(const md_infer *c, md_error *err)
@@ -81,13 +72,20 @@ static md_status check_types(const md_infer *c, md_error *err)
                                          { IN_PAST_K, IN_PAST_V },
                                          { IN_COS, IN_SIN },
                                          { IN_Q_NORM, IN_K_NORM } };
+    md_kv_cache cache;
 
     MD_TRY(md_infer__need(c, IN_Q, TYPES, err));
     MD_TRY(md_infer__need(c, IN_LENGTHS, MD_T(I32), err));
     MD_TRY(md_infer__need(c, IN_TOTAL, MD_T(I32), err));
     MD_TRY(md_infer__may(c, IN_POSITIONS, MD_T(I64), err));
     MD_TRY(md_infer__may(c, IN_QUERIES, MD_T(I32), err));
+    MD_TRY(find_cache(c, &cache, err));
     for (size_t i = 0; i < MD_COUNT(floats); i++) {
+        if (cache.bits && (floats[i] == IN_PAST_K || floats[i] == IN_PAST_V)) {
+            MD_TRY(md_infer__may(
+                c, floats[i], UINT32_C(1) << md_kv_cache__type(&cache), err));
+            continue;
+        }
         MD_TRY(md_infer__may(c, floats[i], TYPES, err));
         MD_TRY(md_infer__same_dtype(c, IN_Q, floats[i], err));
     }
@@ -198,7 +196,7 @@ static md_status find_lengths(const md_infer *c, sizes *s, md_error *err)
                                     err));
         MD_TRY(md_infer__must_equal(c, t->dim[1], MD_DIM(s->kv_heads),
                                     "the number of the past's heads", err));
-        MD_TRY(md_infer__must_equal(c, t->dim[3], s->size,
+        MD_TRY(md_infer__must_equal(c, t->dim[3], s->row,
                                     "the past's head size", err));
         if (i == IN_PAST_V)
             MD_TRY(md_infer__must_equal(c, t->dim[2], s->n_past,
@@ -216,7 +214,9 @@ static md_status find_sizes(const md_infer *c, sizes *s, md_error *err)
     MD_TRY(check_attrs(c, s, err));
     s->batch = c->in[IN_Q]->dim[0];
     s->n_q = c->in[IN_Q]->dim[1];
+    MD_TRY(find_cache(c, &s->cache, err));
     MD_TRY(find_size(c, s, err));
+    MD_TRY(md_kv_cache__row(&s->cache, c, &s->row, s->size, err));
     MD_TRY(check_new(c, s, err));
     return find_lengths(c, s, err);
 }
@@ -227,6 +227,9 @@ static md_status check_rest(const md_infer *c, const sizes *s, md_error *err)
         md_infer_has(c, IN_POSITIONS) ? c->in[IN_POSITIONS] : NULL;
 
     MD_TRY(md_infer__length(c, c->in[IN_LENGTHS], s->batch, "seqlens_k", err));
+    for (uint32_t i = 0; i < 2; i++)
+        MD_TRY(md_kv_cache__check_scale(&s->cache, c, IN_K_SCALE + i, i == 1,
+                                        MD_DIM(s->kv_heads), s->size, err));
     if (md_infer_has(c, IN_QUERIES))
         MD_TRY(md_infer__length(c, c->in[IN_QUERIES], s->batch, "query_seqlens",
                                 err));
@@ -261,25 +264,32 @@ static md_status infer(const md_infer *c, md_error *err)
     md_type y, four;
     sizes s;
 
-    MD_TRY(refuse_rare(c, err));
     MD_TRY(check_types(c, err));
     MD_TRY(check_ranks(c, err));
+    MD_TRY(find_cache(c, &s.cache, err));
     for (uint32_t i = 0; i < c->node->n_out; i++)
-        c->out[i] = (md_type){ .dtype = md_infer__dtype(c, IN_Q) };
+        c->out[i] =
+            (md_type){ .dtype = s.cache.bits && (i == OUT_K || i == OUT_V)
+                                    ? md_kv_cache__type(&s.cache)
+                                    : md_infer__dtype(c, IN_Q) };
     if (!c->in[IN_Q]->has_rank)
         return check_attrs(c, &s, err);
     MD_TRY(find_sizes(c, &s, err));
     MD_TRY(check_rest(c, &s, err));
     y = *c->in[IN_Q];
     MD_TRY(md_dim__mul(c, &y.dim[2], s.size, MD_DIM(s.heads), err));
-    four = (md_type){ .dtype = y.dtype, .has_rank = true, .rank = 4 };
+    four = (md_type){ .dtype =
+                          s.cache.bits ? md_kv_cache__type(&s.cache) : y.dtype,
+                      .has_rank = true,
+                      .rank = 4 };
     four.dim[0] = s.batch;
     four.dim[1] = MD_DIM(s.kv_heads);
     four.dim[2] = s.n_present;
-    four.dim[3] = s.size;
+    four.dim[3] = s.row;
     md_infer__give(c, OUT_Y, &y);
     md_infer__give(c, OUT_K, &four);
     md_infer__give(c, OUT_V, &four);
+    four.dtype = y.dtype;
     four.dim[1] = MD_DIM(s.heads);
     four.dim[2] = s.n_q;
     four.dim[3] = s.total;
@@ -294,6 +304,7 @@ typedef struct plan {
     const md_exec *x;
     sizes s;
     md_attend_mask mask;
+    md_tensor past[2]; /* of quantized keys and values, as numbers */
 } plan;
 
 static const md_tensor *input(const md_exec *x, uint32_t i)
@@ -428,23 +439,51 @@ static void place_rows(plan *p)
     p->a.v.at = (p->s.heads + kv) * size;
 }
 
+/* Keys and values of the past as numbers, and new ones as what is left of them
+ * once they are quantized; `k` are the new keys where they were turned. */
+static md_status quantize(plan *p, float *k, md_arena *ar, md_error *err)
+{
+    const md_shape rows = {
+        4, { p->a.n_batch, p->s.kv_heads, p->s.n_q.k, p->s.size.k }
+    };
+    md_heads *past[2] = { &p->a.past_k, &p->a.past_v };
+    float *v[2] = { k, NULL };
+
+    if (!k)
+        MD_TRY(
+            gather(p, &p->a.k, p->s.kv_heads, UINT32_MAX, "", &v[0], ar, err));
+    MD_TRY(gather(p, &p->a.v, p->s.kv_heads, UINT32_MAX, "", &v[1], ar, err));
+    for (uint32_t i = 0; i < 2; i++) {
+        const md_tensor *scale = p->x->in[IN_K_SCALE + i];
+
+        md_kv_cache__round(&p->s.cache, v[i], &rows, scale, i == 1);
+        if (!past[i]->t)
+            continue;
+        MD_TRY(md_kv_cache__load(&p->s.cache, &p->past[i], past[i]->t, scale,
+                                 i == 1, p->s.size.k, ar, err));
+        past[i]->t = &p->past[i];
+    }
+    return MD_OK;
+}
+
 static md_status prepare_rows(plan *p, md_arena *ar, md_error *err)
 {
     bool turns = md_node_attr_i(p->x->node, "do_rotary", 0) != 0;
     bool norms = input(p->x, IN_Q_NORM) != NULL;
-    float *q, *k;
+    float *q, *k = NULL;
 
     place_rows(p);
     if (!turns && !norms)
-        return MD_OK;
+        return p->s.cache.bits ? quantize(p, NULL, ar, err) : MD_OK;
     MD_TRY(gather(p, &p->a.q, p->s.heads, IN_Q_NORM, "q_norm_epsilon", &q, ar,
                   err));
     MD_TRY(gather(p, &p->a.k, p->s.kv_heads, IN_K_NORM, "k_norm_epsilon", &k,
                   ar, err));
-    if (!turns)
-        return MD_OK;
-    MD_TRY(rotate(p, &p->a.q, p->s.heads, q, ar, err));
-    return rotate(p, &p->a.k, p->s.kv_heads, k, ar, err);
+    if (turns) {
+        MD_TRY(rotate(p, &p->a.q, p->s.heads, q, ar, err));
+        MD_TRY(rotate(p, &p->a.k, p->s.kv_heads, k, ar, err));
+    }
+    return p->s.cache.bits ? quantize(p, k, ar, err) : MD_OK;
 }
 
 /* What is computed, but for rows and lengths. */
@@ -524,6 +563,27 @@ md_status md_group_query_attention__attend(md_attend *a, md_attend_mask *mask,
     return MD_OK;
 }
 
+/* Numbers that were codes become the same codes. */
+static md_status store_present(const plan *p, md_tensor *const *out,
+                               md_arena *ar, md_error *err)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        md_tensor t = { .dtype = MD_DTYPE_F32 };
+        float *v;
+
+        if (!out[OUT_K + i])
+            continue;
+        t.shape = out[OUT_K + i]->shape;
+        t.shape.dim[3] = p->s.size.k;
+        MD_TRY(md_exec__scratch(&v, ar, md_shape_n(&t.shape), sizeof(*v), err));
+        t.data = v;
+        md_attend__present(&p->a, &t, 0, p->s.n_present.k, i == 1);
+        md_kv_cache__store(&p->s.cache, out[OUT_K + i], v, p->s.size.k,
+                           p->x->in[IN_K_SCALE + i], i == 1);
+    }
+    return MD_OK;
+}
+
 static md_status compute(md_exec *x, md_tensor *const *out, md_arena *ar,
                          md_error *err)
 {
@@ -535,6 +595,8 @@ static md_status compute(md_exec *x, md_tensor *const *out, md_arena *ar,
             md_exec__zero(out[i]);
     }
     MD_TRY(md_attend__run(&p.a, ar, err));
+    if (p.s.cache.bits)
+        return store_present(&p, out, ar, err);
     md_attend__present(&p.a, out[OUT_K], 0, p.s.n_present.k, false);
     md_attend__present(&p.a, out[OUT_V], 0, p.s.n_present.k, true);
     return MD_OK;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ops/common/resample.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 /* The index of s in names, MD_INVALID when it is none of them. */
@@ -254,6 +255,14 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+/* Where elements are only repeated or left out, they are followed. */
+static void grad(md_grad *g)
+{
+    if (strcmp(md_node_attr_s(g->m.node, "mode", "nearest"), "nearest") != 0)
+        md_grad_refuse(g, "mode is %s", md_node_attr_s(g->m.node, "mode", ""));
+    md_grad_moved(g);
+}
+
 const md_op md_op_resize = {
     .domain = "",
     .name = "Resize",
@@ -266,4 +275,5 @@ const md_op md_op_resize = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_resize,
+    .grad = grad,
 };

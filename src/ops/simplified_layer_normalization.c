@@ -1,6 +1,7 @@
 /* SimplifiedLayerNormalization, which onnxruntime writes into ai.onnx: what
  * became RMSNormalization, with the inverse deviation as an output. */
 #include "ops/common/normalize.h"
+#include "ops/grad.h"
 #include "ops/lower.h"
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -33,6 +34,11 @@ static md_status run(md_exec *x, md_error *err)
     return MD_OK;
 }
 
+static void grad(md_grad *g)
+{
+    md_normalize__grad(g, false);
+}
+
 const md_op md_op_simplified_layer_normalization = {
     .domain = "",
     .name = "SimplifiedLayerNormalization",
@@ -45,4 +51,5 @@ const md_op md_op_simplified_layer_normalization = {
     .infer = infer,
     .run = run,
     .fast = &md_fast_layernorm,
+    .grad = grad,
 };

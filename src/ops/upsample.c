@@ -4,6 +4,7 @@
 
 #include "base/size.h"
 #include "ops/common/resample.h"
+#include "ops/grad.h"
 
 /* Scale of axis i; *known is false when the input is not constant. */
 static md_status scale_of(const md_infer *c, int i, int rank, float *out,
@@ -92,6 +93,14 @@ static md_status run(md_exec *x, md_error *err)
     return md_exec__single(x, infer, compute, err);
 }
 
+/* Where elements are only repeated or left out, they are followed. */
+static void grad(md_grad *g)
+{
+    if (strcmp(md_node_attr_s(g->m.node, "mode", "nearest"), "nearest") != 0)
+        md_grad_refuse(g, "mode is %s", md_node_attr_s(g->m.node, "mode", ""));
+    md_grad_moved(g);
+}
+
 const md_op md_op_upsample = {
     .domain = "",
     .name = "Upsample",
@@ -104,4 +113,5 @@ const md_op md_op_upsample = {
     .flags = MD_OP_SYMBOLIC,
     .infer = infer,
     .run = run,
+    .grad = grad,
 };

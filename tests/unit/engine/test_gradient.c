@@ -175,6 +175,19 @@ static const char *const nets[] = {
     "x f64[2,5]; y = LogSoftmax(x)",
     "opset 11; x f64[2,2,3]; y = LogSoftmax(x) axis=2",
     "x f64[6]; a = Hardmax(x); y = Mul(x, a)",
+    "x f64[2,6,3]; s f64[6]; b f64[6]; y = GroupNormalization(x, s, b) num_groups=2",
+    "opset 18; x f64[N,6,2,2]; s f64[3]; b f64[3]; y = GroupNormalization(x, s, b) num_groups=3 epsilon=0.1",
+    "x f64[2,3,2,2]; y = MeanVarianceNormalization(x)",
+    "x f64[4,3]; y = MeanVarianceNormalization(x) axes=[0]",
+    "x f64[2,5,3]; y = LRN(x) size=3 alpha=0.5 beta=0.6 bias=1.5",
+    "x f64[1,5,2,2]; y = LRN(x) size=4 alpha=0.5",
+    "x f64[2,3,4]; s f64[4]; y = SimplifiedLayerNormalization(x, s)",
+    "a f64[2,3]; b f64[3,4]; y = Einsum(a, b) equation=\"ij,jk->ik\"",
+    "a f64[2,3,4]; b f64[2,5,4]; y = Einsum(a, b) equation=\"bij, bkj -> bik\"",
+    "a f64[3]; b f64[4]; c f64[3,4]; y = Einsum(a, b, c) equation=\"i,j,ij->j\"",
+    "x f64[1,2,3,4]; y = Resize(x, _, f32[4]{1 1 2 2}) mode=\"nearest\"",
+    "x f64[N,2,5]; y = Resize(x, _, _, i64[3]{3 2 3}) mode=\"nearest\"",
+    "x f64[2,3,4]; y = GlobalLpPool(x) p=3",
     /* losses */
     "x f64[3,5]; y = SoftmaxCrossEntropyLoss(x, i64[3]{1 4 0})",
     ("x f64[3,5]; y = SoftmaxCrossEntropyLoss(x, i32[3]{1 4 0}) "
@@ -623,6 +636,15 @@ static void test_gradient__refused(void **state)
           MD_INVALID, "at most 1 (xs) expected" },
         { "x f64[3]; y = Neg(x); a = G(x) xs=[\"x\"] y=\"a\"; -> a", MD_CORRUPT,
           "y depends on its own gradient" },
+        { "a f64[2,2]; y = Einsum(a) equation=\"ii->i\"; z = Neg(y); b = G(a) "
+          "xs=[\"a\"] y=\"z\"; -> b",
+          MD_UNSUPPORTED, "node 'y' (Einsum): an equation without" },
+        { "a f64[2,2]; y = Einsum(a) equation=\"ij->i\"; b = G(a) "
+          "xs=[\"a\"] y=\"y\"; -> b",
+          MD_UNSUPPORTED, "node 'y' (Einsum): an axis that is summed in one" },
+        { "x f64[1,1,4]; y = Resize(x, _, f32[3]{1 1 2}) mode=\"linear\"; "
+          "b = G(x) xs=[\"x\"] y=\"y\"; -> b",
+          MD_UNSUPPORTED, "node 'y' (Resize): mode is linear" },
         { "x f64[3]; u f64[2]; y = ScatterElements(x, i64[2]{0 1}, u) "
           "reduction=\"max\"; a = G(x, u) xs=[\"x\",\"u\"] y=\"y\"; -> a",
           MD_UNSUPPORTED, "node 'y' (ScatterElements): reduction is max" },
