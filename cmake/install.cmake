@@ -16,7 +16,8 @@ if(TARGET modeld)
   set(conf ${CMAKE_BINARY_DIR}/gen/modeld.conf)
   add_custom_command(OUTPUT ${page} ${conf}
     COMMAND mkshare man ${page}
-    COMMAND mkshare conf ${conf} VERBATIM)
+    COMMAND mkshare conf ${conf}
+    DEPENDS mkshare VERBATIM)
   add_custom_target(md_share ALL DEPENDS ${page} ${conf})
 
   add_dependencies(product modeld md_share)
