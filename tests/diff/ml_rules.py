@@ -79,7 +79,8 @@ ML_RULES = [
      "one excludes the other; the others read what there is", lists_apart),
     ((ML + "Scaler",), "one number may stand for all in one list only",
      lambda case, got, no, want, theirs: theirs
-     and "scale_.size() == offset_.size()" in str(theirs)),
+     and re.search(r"scale_.size\(\) == offset_.size|!scale_.empty",
+                   str(theirs))),
     ((ML + "TreeEnsemble",), "of float16 there is the reference only, which "
      "takes sets of members as its walk meets them", half),
     ((ML + "TreeEnsemble",), "post_transform by the standard's numbers; "

@@ -159,6 +159,16 @@ RULES = [
     (None, "an epsilon below 0", theirs_refused("epsilon_ >= 0 was false")),
     (("com.microsoft.UnfoldTensor",), "a step beyond everything",
      theirs_refused("SafeIntOnOverflow")),
+    (("MaxRoiPool",), "a scale of 0 or below",
+     theirs_refused("spatial_scale_ > 0 was false")),
+    (("ai.onnx.ml.TreeEnsemble",), "a vector is one row",
+     theirs_refused("expected to have rank 2 but has rank 1")),
+    (("com.microsoft.FusedMatMul",), "batches of other ranks broadcast, turned "
+     "or not", theirs_refused("Two inputs should have same rank")),
+    (("DequantizeLinear", "com.microsoft.DequantizeLinear"), "of int32 the "
+     "zero point is 0; what another one does beyond int32 is left open",
+     lambda case, *_: case.changed == "input_edge"
+     and input_of(case, 0).dtype == np.int32),
     (("LRN",), "of other ranks than 4",
      theirs_refused("X_shape.NumDimensions() == 4 was false")),
     (("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), "a picture of "
@@ -205,6 +215,8 @@ RULES = [
      "at load, is not run: nobody looks at its other sizes", only_its_shape),
 
     # Where modeld has a limit.
+    (("MelWeightMatrix",), "sample rates are int32",
+     refused("1 to 2147483647 expected")),
     (None, "tensors have 8 dimensions at most", refused("at most 8 expected")),
 
     # What it leaves open.
