@@ -203,6 +203,10 @@ RULES = [
          for v in case.attrs.values())),
     (("STFT",), "\"if the input or window tensors are complex, then onesided "
      "output is not possible\"", refused("the signal is complex")),
+    (("RoiAlign",), "a region of no pixels",
+     refused("output_height and output_width are")),
+    (("GroupNormalization",), "scale and bias are vectors; the others take "
+     "their elements from any shape", refused("scale or bias has rank")),
     (("PRelu",), "the slope broadcasts to x, x not to the slope",
      refused("the slope has rank")),
 
