@@ -1,0 +1,69 @@
+#include "ops/common/branches.h"
+
+#include "ops/common/util.h"
+
+/* The last axis as C branches. */
+static md_status split_last(md_compose *m, md_part x, int64_t branches,
+                            md_part *out, md_error *err)
+{
+    int64_t dims[MD_RANK_MAX + 1] = { 0 }; /* 0: as it is */
+    const md_type *t = &m->part[x].type;
+    int rank;
+
+    MD_TRY(md_compose_rank(m, x, &rank, err));
+    if (rank < 1 || rank == MD_RANK_MAX)
+        return md_fail(err, MD_INVALID, "rank %d of what has branches", rank);
+    if (md_dim_is_const(t->dim[rank - 1]) && t->dim[rank - 1].k % branches)
+        return md_fail(err, MD_INVALID,
+                       "rows of %lld elements do not divide into %lld branches",
+                       (long long)t->dim[rank - 1].k, (long long)branches);
+    dims[rank - 1] = branches;
+    dims[rank] = -1;
+    MD_TRY(md_compose_reshape(m, x, dims, rank + 1, out, err));
+    for (int d = 0; d < rank - 1; d++)
+        m->part[*out].type.dim[d] = t->dim[d];
+    return MD_OK;
+}
+
+md_status md_branches__split(md_compose *m, uint32_t i, md_part *out,
+                             md_error *err)
+{
+    int64_t n = md_node_attr_i(m->node, "num_branches", 0);
+
+    if (n < 0 || n > INT32_MAX)
+        return md_fail(err, MD_INVALID, "num_branches is %lld", (long long)n);
+    MD_TRY(md_compose_check(m, i, MD_BRANCHES_TYPES, n ? 1 : 2, MD_RANK_MAX - 1,
+                            err));
+    MD_TRY(md_compose_cast(m, md_compose_in(m, i), MD_DTYPE_F32, out, err));
+    return n ? split_last(m, *out, n, out, err) : MD_OK;
+}
+
+md_status md_branches__gates(md_compose *m, uint32_t i, md_part streams,
+                             md_part *out, md_error *err)
+{
+    static const int64_t last = -1;
+    md_part axes;
+    int rank, full;
+    md_dim end, c;
+
+    MD_TRY(md_compose_check(m, i, MD_BRANCHES_TYPES, 1, MD_RANK_MAX, err));
+    MD_TRY(md_compose_cast(m, md_compose_in(m, i), MD_DTYPE_F32, out, err));
+    MD_TRY(md_compose_rank(m, *out, &rank, err));
+    MD_TRY(md_compose_rank(m, streams, &full, err));
+    if (rank == full)
+        return MD_OK;
+    if (rank != full - 1)
+        return md_fail(err, MD_INVALID,
+                       "input %u has rank %d, %d or %d expected", i, rank,
+                       full - 1, full);
+    end = m->part[*out].type.dim[rank - 1];
+    c = m->part[streams].type.dim[full - 2];
+    if (!md_dim_is_const(end) || !md_dim_is_const(c)) {
+        m->open = true;
+        return md_fail(err, MD_UNSUPPORTED, "the number of gates is not known");
+    }
+    if (end.k != c.k)
+        return split_last(m, *out, c.k, out, err);
+    MD_TRY(md_compose_ints(m, &last, 1, &axes, err));
+    return md_compose_binary(m, "Unsqueeze", *out, axes, out, err);
+}

@@ -1,0 +1,59 @@
+/*
+ * com.microsoft's HyperConnectionPostMix: branches mixed by a matrix (or left as
+ * they are), and the result of a block added to each by its gate:
+ *
+ *   y[k] = sum of stream_mix[c][k] * streams[c], + post_mix[k] * block_output
+ */
+#include "ops/common/branches.h"
+
+static md_status mix(md_compose *m, md_part *x, md_error *err)
+{
+    md_part by = md_compose_in(m, 3);
+    int64_t perm[MD_RANK_MAX] = { 0 };
+    int rank;
+
+    if (by == MD_PART_NONE)
+        return MD_OK;
+    MD_TRY(md_compose_check(m, 3, MD_BRANCHES_TYPES, 2, MD_RANK_MAX, err));
+    MD_TRY(md_compose_cast(m, by, MD_DTYPE_F32, &by, err));
+    MD_TRY(md_compose_rank(m, by, &rank, err));
+    for (int d = 0; d < rank; d++)
+        perm[d] = d < rank - 2 ? d : 2 * rank - 3 - d;
+    MD_TRY(md_compose_transpose(m, by, perm, &by, err));
+    return md_compose_binary(m, "MatMul", by, *x, x, err);
+}
+
+static md_status recipe(md_compose *m, md_error *err)
+{
+    static const int64_t branch = -2;
+    md_part x, block, gates, axes, y, streams = md_compose_in(m, 0);
+
+    MD_TRY(md_branches__split(m, 0, &x, err));
+    MD_TRY(md_branches__gates(m, 2, x, &gates, err));
+    MD_TRY(md_compose_check(m, 1, MD_BRANCHES_TYPES, 1, MD_RANK_MAX - 1, err));
+    MD_TRY(md_compose_cast(m, md_compose_in(m, 1), MD_DTYPE_F32, &block, err));
+    MD_TRY(md_compose_ints(m, &branch, 1, &axes, err));
+    MD_TRY(md_compose_binary(m, "Unsqueeze", block, axes, &block, err));
+    MD_TRY(md_compose_binary(m, "Mul", gates, block, &block, err));
+    MD_TRY(mix(m, &x, err));
+    MD_TRY(md_compose_binary(m, "Add", x, block, &y, err));
+    MD_TRY(md_compose_reshape_like(m, y, streams, &y, err));
+    MD_TRY(md_compose_cast(m, y, m->part[streams].type.dtype, &y, err));
+    md_compose_give(m, 0, y);
+    return MD_OK;
+}
+
+MD_COMPOSE_FUNCTIONS
+
+const md_op md_op_ms_hyper_connection_post_mix = {
+    .domain = "com.microsoft",
+    .name = "HyperConnectionPostMix",
+    .since = 1,
+    .in_min = 3,
+    .in_max = 4,
+    .out_min = 1,
+    .out_max = 1,
+    .infer = infer,
+    .run = run,
+    .compose = recipe,
+};
