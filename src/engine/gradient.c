@@ -35,7 +35,8 @@ typedef struct state {
 typedef struct tape {
     md_graph *g;
     md_arena *ar;
-    state *of; /* by value */
+    md_arena *rule; /* of the rule at work */
+    state *of;      /* by value */
     uint32_t n_of;
     entry *entries;
     uint32_t n_entries, cap_entries;
@@ -183,14 +184,16 @@ static bool activate(tape *t, const md_node *n)
     return active && any_output(t, n, false);
 }
 
-/* An md_grad for n, whose steps go behind all that is there. */
+/* An md_grad for n, whose steps go behind all that is there; good until the
+ * next one. */
 static md_status begin(tape *t, md_steps *s, md_grad *gr, md_node *n,
                        md_error *err)
 {
     size_t parts = MD_GRAD_PARTS + 16 * ((size_t)n->n_in + n->n_out);
 
+    md_arena_reset(t->rule);
     *s = (md_steps){ t->g, t->g->n_nodes };
-    gr->m = (md_compose){ .arena = t->ar };
+    gr->m = (md_compose){ .arena = t->rule };
     MD_TRY(md_steps__begin(s, &gr->m, n, parts, err));
     return md_grad_begin(gr, err);
 }
@@ -200,6 +203,8 @@ static md_status lay(tape *t, md_node *n, int depth, md_error *err);
 /* Steps in n's place: the copies of its outputs are theirs. */
 static md_status unfold(tape *t, md_node *n, int depth, md_error *err)
 {
+    md_value_id made[MD_COMPOSE_OUTPUTS] = { MD_VALUE_NONE, MD_VALUE_NONE,
+                                             MD_VALUE_NONE, MD_VALUE_NONE };
     uint32_t from = t->g->n_nodes, to;
     md_steps s;
     md_grad gr;
@@ -209,15 +214,16 @@ static md_status unfold(tape *t, md_node *n, int depth, md_error *err)
     MD_TRY(begin(t, &s, &gr, n, err));
     MD_TRY(md_grad_unfold(&gr, n->impl, err));
     MD_TRY(grow(t, err));
+    for (uint32_t k = 0; k < MD_COMPOSE_OUTPUTS; k++) {
+        if (gr.m.out[k] != MD_PART_NONE)
+            made[k] = gr.m.part[gr.m.out[k]].id;
+    }
     to = t->g->n_nodes;
     for (uint32_t i = from; i < to; i++)
         MD_TRY(lay(t, t->g->nodes[i], depth + 1, err));
     for (uint32_t k = 0; k < n->n_out && k < MD_COMPOSE_OUTPUTS; k++) {
-        md_part p = gr.m.out[k];
-
-        if (n->out[k] != MD_VALUE_NONE && p != MD_PART_NONE)
-            MD_TRY(
-                add_entry(t, (entry){ NULL, n->out[k], gr.m.part[p].id }, err));
+        if (n->out[k] != MD_VALUE_NONE && made[k] != MD_VALUE_NONE)
+            MD_TRY(add_entry(t, (entry){ NULL, n->out[k], made[k] }, err));
     }
     return MD_OK;
 }
@@ -413,16 +419,18 @@ static md_status walk(tape *t, const md_gradient_spec *spec, md_value_id *dx,
 md_status md_gradient_append(md_value_id *dx, md_graph *g,
                              const md_gradient_spec *spec, md_error *err)
 {
-    md_arena ar;
+    md_arena ar, rule;
     md_status s;
-    tape t = { .g = g, .ar = &ar };
+    tape t = { .g = g, .ar = &ar, .rule = &rule };
 
     md_arena_init(&ar, g->model->alloc, 0);
+    md_arena_init(&rule, g->model->alloc, 0);
     s = infer_graph(g, &ar, err);
     if (s == MD_OK)
         s = walk(&t, spec, dx, err);
     if (s == MD_OK)
         s = md_graph_sort(g, err);
+    md_arena_release(&rule);
     md_arena_release(&ar);
     return s;
 }

@@ -153,6 +153,8 @@ md_part md_grad_ints(md_grad *g, const int64_t *v, int n)
 {
     md_part p = MD_PART_NONE;
 
+    if (n < 0)
+        md_grad_refuse(g, "a rank is too small");
     if (g->status == MD_OK)
         g->status = md_compose_ints(&g->m, v, n, &p, &g->why);
     return g->status == MD_OK ? p : MD_PART_NONE;

@@ -75,8 +75,13 @@ static void grad(md_grad *g)
         md_grad_give(g, 0, md_grad_1(g, "Transpose", dy));
         return;
     }
-    for (uint32_t i = 0; i < n; i++)
-        back[perm[i] < 0 ? perm[i] + n : perm[i]] = i;
+    for (uint32_t i = 0; i < n; i++) {
+        if (perm[i] < 0 || perm[i] >= n) { /* of a rank that is not known */
+            md_grad_refuse(g, "perm has the value %lld", (long long)perm[i]);
+            return;
+        }
+        back[perm[i]] = i;
+    }
     md_grad_give(g, 0, md_grad_transpose(g, dy, back, (int)n));
 }
 

@@ -645,6 +645,12 @@ static void test_gradient__refused(void **state)
         { "x f64[1,1,4]; y = Resize(x, _, f32[3]{1 1 2}) mode=\"linear\"; "
           "b = G(x) xs=[\"x\"] y=\"y\"; -> b",
           MD_UNSUPPORTED, "node 'y' (Resize): mode is linear" },
+        { "x f64[4]; s i64[N]; r = Reshape(x, s); y = Transpose(r) "
+          "perm=[99,0]; a = G(x) xs=[\"x\"] y=\"y\"; -> a",
+          MD_UNSUPPORTED, "node 'y' (Transpose): perm has the value 99" },
+        { "x f64[4]; s i64[N]; r = Reshape(x, s); w f64[2,2]; "
+          "y = MatMul(r, w); a = G(x) xs=[\"x\"] y=\"y\"; -> a",
+          MD_UNSUPPORTED, "node 'y' (MatMul): a rank is not known" },
         { "x f64[3]; u f64[2]; y = ScatterElements(x, i64[2]{0 1}, u) "
           "reduction=\"max\"; a = G(x, u) xs=[\"x\",\"u\"] y=\"y\"; -> a",
           MD_UNSUPPORTED, "node 'y' (ScatterElements): reduction is max" },
