@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/attr.h"
 #include "kernels/quantize.h"
 #include "support/guard.h"
 
@@ -106,6 +107,55 @@ static void test_quantize__divides(void **state)
     }
 }
 
+static float float_of(uint32_t bits)
+{
+    float f;
+
+    memcpy(&f, &bits, sizeof(f));
+    return f;
+}
+
+/* Some ulp around each half of a scale: a quotient that is not the rounded
+ * one becomes another code.  Scales of all magnitudes, and with significands
+ * of nearly no and nearly all ones. */
+static void test_quantize__halves(void **state)
+{
+    enum {
+        N = 16
+    };
+    static const uint32_t ends[] = { 0, 1, 0x7fffff, 0x7ffffe, 0x400000 };
+    uint32_t seed = 1;
+
+    (void)state;
+    for (uint32_t i = 0; i < 20000; i++) {
+        const uint32_t exponent = i % 3 ? 100 + i % 50 : 1 + i % 250;
+        const uint32_t part = i % 4 ? md_guard_random(&seed) & 0x7fffff
+                                    : ends[i / 4 % MD_COUNT(ends)];
+        const md_qparam p = { float_of(exponent << 23 | part),
+                              (int32_t)(i % 256), 0, 255 };
+        float x[N];
+        uint8_t want[N], got[N];
+
+        for (int j = 0; j < N; j++) {
+            const int half = (int)(md_guard_random(&seed) % 512) - 256;
+            float at = ((float)half + 0.5f) * p.scale;
+            uint32_t bits;
+
+            memcpy(&bits, &at, sizeof(bits));
+            x[j] = float_of(bits + md_guard_random(&seed) % 7 - 3);
+        }
+        md_quantize_select(0)->quantize(want, x, N, &p);
+        for (const md_quantize_kernel *k = md_quantize_kernels; k->quantize;
+             k++) {
+            if (k->required & ~md_cpu_flags())
+                continue;
+            k->quantize(got, x, N, &p);
+            if (memcmp(want, got, N) != 0)
+                fail_msg("%s: scale %a", k->name, (double)p.scale);
+        }
+    }
+}
+
 static void test_quantize__per_axis(void **state)
 {
     const float scale[] = { 1, 2, 4 }, x[] = { 8, 8, 8, 8, 8, 8 };
@@ -159,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_quantize__rows_equal_ref),
         cmocka_unit_test(test_quantize__definition),
         cmocka_unit_test(test_quantize__divides),
+        cmocka_unit_test(test_quantize__halves),
         cmocka_unit_test(test_quantize__per_axis),
         cmocka_unit_test(test_quantize__table_in_place),
     };

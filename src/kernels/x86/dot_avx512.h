@@ -1,6 +1,7 @@
 /*
  * One md_dot_tile with an instruction that multiplies 64 bytes by 64 bytes
- * into 16 sums; whoever includes this defines AVX512_DOT, its name.  Tiles are
+ * into 16 sums; whoever includes this defines AVX512_DOT, its name, and
+ * AVX512_EXACT if sums may be taken in any order.  Tiles are
  * 12 rows x 32 columns (24 accumulators, so that the two units always have an
  * independent sum to work on) or 6 x 64 for few rows.
  *
@@ -81,10 +82,62 @@ static MD_ALWAYS_INLINE void tile(const md_dot_tile *t, const int rows,
                                 acc[r][c]);
 }
 
+/* One row: its few sums would wait for each other, so every second quad has
+ * sums of its own.  Only for sums that may be taken in any order. */
+#if defined(AVX512_EXACT)
+static MD_ALWAYS_INLINE void row_tile(const md_dot_tile *t, const int blocks)
+{
+    __m512i acc[2][MD_DOT_BLOCKS];
+    const int8_t *b = t->b;
+
+#pragma GCC unroll 4
+    for (int c = 0; c < blocks; c++) {
+        acc[0][c] = _mm512_loadu_si512((const int32_t *)t->start + c * LANES);
+        acc[1][c] = _mm512_setzero_si512();
+    }
+    for (int64_t k = 0; k < t->n_taps; k++) {
+        const uint8_t *a = t->a + t->taps[k];
+        int64_t i = 0;
+
+        for (; i + 2 <= t->n_quads; i += 2, a += 8, b += 128) {
+            const __m512i v = quad(a), w = quad(a + 4);
+
+#pragma GCC unroll 4
+            for (int c = 0; c < blocks; c++) {
+                const int8_t *at = b + c * t->b_stride;
+
+                acc[0][c] = dp(acc[0][c], v, _mm512_loadu_si512(at));
+                acc[1][c] = dp(acc[1][c], w, _mm512_loadu_si512(at + 64));
+            }
+        }
+        for (; i < t->n_quads; i++, b += 64) {
+            const __m512i v = quad(a);
+
+#pragma GCC unroll 4
+            for (int c = 0; c < blocks; c++)
+                acc[0][c] =
+                    dp(acc[0][c], v, _mm512_loadu_si512(b + c * t->b_stride));
+        }
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < blocks; c++)
+        _mm512_storeu_si512((int32_t *)t->acc + c * LANES,
+                            _mm512_add_epi32(acc[0][c], acc[1][c]));
+}
+#else
+static MD_ALWAYS_INLINE void row_tile(const md_dot_tile *t, const int blocks)
+{
+    tile(t, 1, blocks);
+}
+#endif
+
 #define TILE(rows, blocks)                                                     \
     static void tile_##rows##x##blocks(const md_dot_tile *t)                   \
     {                                                                          \
-        tile(t, rows, blocks);                                                 \
+        if (rows == 1)                                                         \
+            row_tile(t, blocks);                                               \
+        else                                                                   \
+            tile(t, rows, blocks);                                             \
     }
 #define TILES_12(X, blocks)                                                    \
     X(1, blocks)                                                               \

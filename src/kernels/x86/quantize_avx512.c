@@ -1,30 +1,78 @@
 #include "kernels/quantize.h"
 
 #include <immintrin.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/attr.h"
 
 static __mmask16 lanes(size_t left)
 {
     return left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
 }
 
-void md_quantize__avx512(uint8_t *q, const float *x, size_t n,
-                         const md_qparam *p)
+/*
+ * x / scale, rounded once, without dividing: the product with the reciprocal r
+ * is corrected twice by its remainder, which a fused multiply-add gives
+ * exactly (Markstein, IBM J. Res. Dev. 34(1), 1990).  That needs r to be the
+ * rounded reciprocal, so no significand of ones only, a remainder that is no
+ * subnormal where it can tell how the quotient is rounded to an integer
+ * (|x / scale| > 1/4), and nothing infinite: x is clamped before.
+ */
+static bool has_reciprocal(float scale)
 {
-    const __m512 lo = _mm512_set1_ps((float)(p->q_min - p->zero));
-    const __m512 hi = _mm512_set1_ps((float)(p->q_max - p->zero));
+    uint32_t bits;
+
+    memcpy(&bits, &scale, sizeof(bits));
+    return scale >= 0x1p-60f && scale <= 0x1p60f &&
+           (bits & 0x7fffff) != 0x7fffff;
+}
+
+static MD_ALWAYS_INLINE __m512 quotient(__m512 x, __m512 scale, __m512 r)
+{
+    __m512 q = _mm512_mul_ps(x, r);
+
+    q = _mm512_fmadd_ps(_mm512_fnmadd_ps(q, scale, x), r, q);
+    return _mm512_fmadd_ps(_mm512_fnmadd_ps(q, scale, x), r, q);
+}
+
+/* maxps gives its second operand for NaN, as the definition does. */
+static MD_ALWAYS_INLINE __m512 clamp(__m512 v, __m512 lo, __m512 hi)
+{
+    return _mm512_min_ps(_mm512_max_ps(v, lo), hi);
+}
+
+/* by_r is a constant wherever this is inlined.  With it x is clamped: to
+ * lo * scale and hi * scale rounded, whose quotients round to lo and hi. */
+static MD_ALWAYS_INLINE void quantize(uint8_t *q, const float *x, size_t n,
+                                      const md_qparam *p, const bool by_r)
+{
+    const float f = by_r ? p->scale : 1.0f;
+    const __m512 lo = _mm512_set1_ps((float)(p->q_min - p->zero) * f);
+    const __m512 hi = _mm512_set1_ps((float)(p->q_max - p->zero) * f);
     const __m512 scale = _mm512_set1_ps(p->scale);
+    const __m512 r = _mm512_set1_ps(1.0f / p->scale);
     const __m512i zero = _mm512_set1_epi32(p->zero);
 
     for (size_t i = 0; i < n; i += 16) {
         const __mmask16 m = lanes(n - i);
-        __m512 t = _mm512_div_ps(_mm512_maskz_loadu_ps(m, x + i), scale);
+        const __m512 v = _mm512_maskz_loadu_ps(m, x + i);
+        const __m512 t = by_r ? quotient(clamp(v, lo, hi), scale, r)
+                              : clamp(_mm512_div_ps(v, scale), lo, hi);
 
-        /* maxps gives its second operand for NaN, as the definition does. */
-        t = _mm512_min_ps(_mm512_max_ps(t, lo), hi);
         _mm_mask_storeu_epi8(q + i, m,
                              _mm512_cvtepi32_epi8(_mm512_add_epi32(
                                  _mm512_cvtps_epi32(t), zero)));
     }
+}
+
+void md_quantize__avx512(uint8_t *q, const float *x, size_t n,
+                         const md_qparam *p)
+{
+    if (has_reciprocal(p->scale))
+        quantize(q, x, n, p, true);
+    else
+        quantize(q, x, n, p, false);
 }
 
 static __m512i widen(const void *q, size_t i, __mmask16 m, md_qtype type)

@@ -16,7 +16,8 @@ enum {
     /* Vectors of columns added up at once: their sums fill half of the
      * registers, and as many cache lines are read from each row. */
     WIDE = VF_LANES == 16 ? 8 : 4,
-    COLUMNS = WIDE * VF_LANES
+    COLUMNS = WIDE * VF_LANES,
+    PEAKS = 4 /* of a row, so that they wait for each other less */
 };
 
 static size_t lanes_at(int64_t n, int64_t i)
@@ -183,19 +184,22 @@ static MD_ALWAYS_INLINE float peak_row(const md_reduce op,
                                        const float *x)
 {
     const vf none = vf_set(neutral(op));
-    vf p = none, q = none;
+    vf p[PEAKS] = { none, none, none, none };
 
     for (int64_t j = 0; j < a->m; j++, x += a->m_stride) {
         int64_t i = 0;
 
-        for (; i + 2 * VF_LANES <= a->n; i += (int64_t)2 * VF_LANES) {
-            p = beyond(op, p, vf_load(x + i, VF_LANES));
-            q = beyond(op, q, vf_load(x + i + VF_LANES, VF_LANES));
+        for (; i + PEAKS * VF_LANES <= a->n; i += (int64_t)PEAKS * VF_LANES) {
+            MD_UNROLL(4)
+            for (int k = 0; k < PEAKS; k++)
+                p[k] =
+                    beyond(op, p[k], vf_load(x + i + k * VF_LANES, VF_LANES));
         }
         for (; i < a->n; i += VF_LANES)
-            p = beyond(op, p, vf_load_or(x + i, lanes_at(a->n, i), none));
+            p[0] = beyond(op, p[0], vf_load_or(x + i, lanes_at(a->n, i), none));
     }
-    return peak_lane(op, beyond(op, p, q));
+    return peak_lane(
+        op, beyond(op, beyond(op, p[0], p[1]), beyond(op, p[2], p[3])));
 }
 
 static MD_ALWAYS_INLINE void peak_columns(const md_reduce op,

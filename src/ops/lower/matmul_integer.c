@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/attr.h"
 #include "base/size.h"
 #include "ops/common/product.h"
 #include "ops/lower/codes.h"
@@ -386,14 +387,6 @@ static void a_params(const md_step *st, float *scale, int32_t *zero)
     *zero = zero_per_row(st) ? 0 : zero_at(st, s->at->a_zero, 0);
 }
 
-static float scale_at(const md_step *st, int64_t j)
-{
-    const state *s = st->state;
-    const float *v = input(st, s->at->b_scale);
-
-    return v[md_shape_n(&st->in_shape[s->at->b_scale]) == 1 ? 0 : j];
-}
-
 static const float *bias_of(const md_step *st)
 {
     const state *s = st->state;
@@ -402,14 +395,54 @@ static const float *bias_of(const md_step *st)
     return own || !st->fused ? own : st->fused->bias;
 }
 
-/* The zero point of column j of B, as packed. */
-static int32_t b_zero(const md_step *st, int64_t j)
+/* Start values that take the zero point of A from the products. */
+static void set_start(const state *s, int32_t *start, const int32_t *columns,
+                      int32_t zero, int64_t width)
+{
+    const uint32_t shift = (uint32_t)zero + (s->a_signed ? 128 : 0);
+
+    MD_SIMD
+    for (int64_t j = 0; j < width; j++)
+        start[j] = (int32_t) - (shift * (uint32_t)columns[j]);
+}
+
+/* Zero points of B, as packed. */
+static void set_zeros(const md_step *st, int32_t *zeros)
 {
     const state *s = st->state;
+    const args *a = st->args;
     const void *z = input(st, s->at->b_zero);
+    const int64_t n = z ? md_shape_n(&st->in_shape[s->at->b_zero]) : 1;
 
-    return md_codes__zero(z, z ? md_shape_n(&st->in_shape[s->at->b_zero]) : 1,
-                          s->b_signed, j);
+    for (int64_t j = 0; j < a->width; j++)
+        zeros[j] = j < a->mm.one.n ? md_codes__zero(z, n, s->b_signed, j) : 0;
+}
+
+/* Scales of the sums, and the bias. */
+static void set_scales(const md_step *st, float scale)
+{
+    const state *s = st->state;
+    const args *a = st->args;
+    const int64_t n = a->mm.one.n;
+    const size_t rest = (size_t)(a->width - n) * sizeof(float);
+    const float *b_scale = input(st, s->at->b_scale), *given = bias_of(st);
+    const bool one = md_shape_n(&st->in_shape[s->at->b_scale]) == 1;
+    const float both = scale * b_scale[0];
+    float *mult = part_of(st, a->at.mult), *bias = part_of(st, a->at.bias);
+
+    MD_SIMD
+    for (int64_t j = 0; j < n; j++)
+        mult[j] = both;
+    if (!one) {
+        MD_SIMD
+        for (int64_t j = 0; j < n; j++)
+            mult[j] = scale * b_scale[j];
+    }
+    memset(mult + n, 0, rest);
+    if (!given)
+        return;
+    memcpy(bias, given, (size_t)n * sizeof(*bias));
+    memset(bias + n, 0, rest);
 }
 
 /* What the products read beside the matrices. */
@@ -417,25 +450,16 @@ static void set_columns(const md_step *st)
 {
     const state *s = st->state;
     const args *a = st->args;
-    float *mult = part_of(st, a->at.mult), *bias = part_of(st, a->at.bias);
-    int32_t *start = part_of(st, a->at.start);
-    int32_t *zeros = part_of(st, a->at.zero);
-    const float *given = bias_of(st);
     float scale;
     int32_t zero;
 
     a_params(st, &scale, &zero);
-    for (int64_t j = 0; j < a->width && s->has_b_zero; j++)
-        zeros[j] = j < a->mm.one.n ? b_zero(st, j) : 0;
-    for (int64_t j = 0; j < a->width && s->packed; j++)
-        start[j] = (int32_t) - (((uint32_t)zero + (s->a_signed ? 128 : 0)) *
-                                (uint32_t)s->columns[j]);
-    for (int64_t j = 0; j < a->width && s->scales; j++) {
-        const bool inside = j < a->mm.one.n;
-
-        mult[j] = inside ? scale * scale_at(st, j) : 0;
-        bias[j] = inside && given ? given[j] : 0;
-    }
+    if (s->has_b_zero)
+        set_zeros(st, part_of(st, a->at.zero));
+    if (s->packed)
+        set_start(s, part_of(st, a->at.start), s->columns, zero, a->width);
+    if (s->scales)
+        set_scales(st, scale);
 }
 
 static const int32_t *columns_of(const md_step *st, int64_t b)
@@ -466,9 +490,7 @@ static void pack_matrix(const md_step *st, int64_t b)
     a_params(st, &scale, &zero);
     pack(s, packed, columns, (const uint8_t *)st->in[1] + b * k * n, flipped, k,
          n);
-    for (int64_t j = 0; j < a->width; j++)
-        start[j] = (int32_t) - (((uint32_t)zero + (s->a_signed ? 128 : 0)) *
-                                (uint32_t)columns[j]);
+    set_start(s, start, columns, zero, a->width);
 }
 
 static void prepare(const md_step *st, int64_t chunk)

@@ -6,6 +6,10 @@
 #include "ops/common/quantize.h"
 #include "ops/lower/common.h"
 
+enum {
+    NEAR = 4096 /* elements that both searches find in the first cache */
+};
+
 int64_t md_range__n_parts(int64_t n, int width)
 {
     return md_step__chunks(n / 4, md_max_i64(1, n), width);
@@ -40,9 +44,13 @@ void md_range__find(const md_reduce_f32_kernel *kernel, md_range *ranges,
     const int64_t count = begin(n, n_parts, part + 1) - from;
     md_range r = { 0, 0 };
 
-    if (count > 0) {
-        r.lo = extreme(kernel, x + from, count, MD_REDUCE_MIN);
-        r.hi = extreme(kernel, x + from, count, MD_REDUCE_MAX);
+    for (int64_t i = 0; i < count; i += NEAR) {
+        const int64_t some = md_min_i64(NEAR, count - i);
+        const float lo = extreme(kernel, x + from + i, some, MD_REDUCE_MIN);
+        const float hi = extreme(kernel, x + from + i, some, MD_REDUCE_MAX);
+
+        r.lo = lo < r.lo || isnan(lo) ? lo : r.lo; /* which NaN stays */
+        r.hi = hi > r.hi || isnan(hi) ? hi : r.hi;
     }
     if (isnan(r.lo) || isnan(r.hi))
         md_quantize__limits(&r.lo, &r.hi, x + from, count);
