@@ -240,9 +240,12 @@ void md_codes__multiply(const md_codes *c, const md_codes_product *p,
         .ep = { .residual = p->residual },
     };
 
+    int64_t n_chunks;
+
     g.c = p->c;
     for (int64_t i = 0; i < p->m; i++)
         quantize_row(c, p, &t, i);
-    for (int64_t i = 0; i < md_gemm_s8_n_chunks(&g); i++)
+    n_chunks = md_gemm_s8_n_chunks(&g);
+    for (int64_t i = 0; i < n_chunks; i++)
         md_gemm_s8_run(&g, i, NULL);
 }
