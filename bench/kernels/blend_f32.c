@@ -1,7 +1,9 @@
-/* Bilinear interpolation of rows of channels; a FLOP is a value read. */
+/* Bilinear interpolation of rows of channels, and rows turned in pairs; a FLOP
+ * is a value read. */
 #include "kernels/blend_f32.h"
 #include "base/attr.h"
 #include "kernels/bench.h"
+#include "kernels/rotate_f32.h"
 
 enum {
     PLACES = 64,
@@ -19,6 +21,39 @@ static void run(void *ctx)
     const job *j = ctx;
 
     j->kernel->run(&j->a);
+}
+
+typedef struct turn_job {
+    const md_rotate_f32_kernel *kernel;
+    md_rotate_f32_args a;
+} turn_job;
+
+static void run_turn(void *ctx)
+{
+    const turn_job *j = ctx;
+
+    j->kernel->run(&j->a);
+}
+
+static void bench_turn(float *y, const float *x, const float *angles)
+{
+    turn_job j = { .a = { .y = y,
+                          .x = x,
+                          .c = angles,
+                          .s = angles + 32,
+                          .rows = 16,
+                          .step = 64,
+                          .half = 32 } };
+
+    for (j.kernel = md_rotate_f32_kernels; j.kernel->run; j.kernel++) {
+        for (int pairs = 0; pairs < 2; pairs++) {
+            j.a.pairs = pairs;
+            if (md_bench_wanted(j.kernel->name, j.kernel->required))
+                md_bench_time(&(md_bench_case){
+                    j.kernel->name, pairs ? "16 x 64 pairs" : "16 x 64 halves",
+                    j.a.rows * j.a.step, run_turn, &j });
+        }
+    }
 }
 
 void md_bench_blend_f32(md_arena *arena)
@@ -62,4 +97,5 @@ void md_bench_blend_f32(md_arena *arena)
                                                 run, &j });
         }
     }
+    bench_turn(y, x, w);
 }

@@ -1,7 +1,7 @@
 /*
  * y[i] = f(x[i]) on floats: activations (md_act) and the functions of
- * unary.def.  y may be x; any alignment.  Against `ref`: EXP, ERF and the
- * smooth activations within 4 ulp or 3e-7, whichever is larger (polynomials
+ * unary.def.  y may be x; any alignment.  Against `ref`: EXP, ERF, SWISH and
+ * the smooth activations within 4 ulp or 3e-7, whichever is larger (polynomials
  * instead of libm); functions computed in double (LOG to MISH) within 1 ulp, as
  * they are rounded once; everything else is equal to the bit.
  */

@@ -1,4 +1,5 @@
 /* Columns of blocks added into the image that they overlap in. */
+#include "kernels/binary_f32.h"
 #include "ops/common/util.h"
 
 typedef struct blocks {
@@ -108,32 +109,30 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
-enum {
-    LANES = 16 /* elements added together: a constant, for vectors */
-};
-
-static void add_row_f32(float *restrict to, const float *v, int64_t n)
-{
-    int64_t i = 0;
-
-    for (; i + LANES <= n; i += LANES) {
-        for (int k = 0; k < LANES; k++)
-            to[i + k] += v[i + k];
-    }
-    for (; i < n; i++)
-        to[i] += v[i];
-}
+typedef struct job {
+    const blocks *b;
+    md_tensor *out;
+    const md_tensor *in;
+    const md_binary_f32_kernel *kernel;
+    int64_t plane; /* elements of an image */
+    int64_t taps;  /* elements of a block */
+    int64_t columns;
+} job;
 
 /* out[at + i * step] += in[from + i] for i in [0, n). */
-static void add_elements(md_tensor *out, int64_t at, int64_t step,
-                         const md_tensor *in, int64_t from, int64_t n)
+static void add_elements(const job *j, int64_t at, int64_t step, int64_t from,
+                         int64_t n)
 {
+    static const md_binary_op add = { .op = MD_BINARY_ADD };
+    const md_tensor *in = j->in;
+    md_tensor *out = j->out;
+
     if (out->dtype == MD_DTYPE_F32) {
         float *to = (float *)out->data + at;
         const float *v = (const float *)in->data + from;
 
         if (step == 1)
-            add_row_f32(to, v, n);
+            j->kernel->run(to, to, v, (size_t)n, 1, 1, &add);
         for (int64_t i = 0; step != 1 && i < n; i++)
             to[i * step] += v[i];
         return;
@@ -166,9 +165,10 @@ static void find_range(const blocks *b, int i, int64_t tap, int64_t *lo,
 }
 
 /* Add row `row` (a place in the block) of all columns to one plane. */
-static void add_row(const blocks *b, md_tensor *out, int64_t plane,
-                    const md_tensor *in, int64_t from, const int64_t *tap)
+static void add_row(const job *j, int64_t plane, int64_t from,
+                    const int64_t *tap)
 {
+    const blocks *b = j->b;
     int64_t index[MD_RANK_MAX] = { 0 }, lo, hi, first;
     int last = b->n - 1;
 
@@ -185,36 +185,54 @@ static void add_row(const blocks *b, md_tensor *out, int64_t plane,
             at = at * b->image.v[i] + p;
         }
         if (inside)
-            add_elements(out,
+            add_elements(j,
                          plane + at * b->image.v[last] + first +
                              lo * b->stride.v[last],
-                         b->stride.v[last], in, from + lo, hi - lo);
+                         b->stride.v[last], from + lo, hi - lo);
         from += b->count[last];
     } while (md_step_index(index, b->count, last));
+}
+
+/* Images [first, end). */
+static void add_images(void *ctx, int64_t first, int64_t end)
+{
+    const job *j = ctx;
+    for (int64_t i = first; i < end; i++) {
+        int64_t tap[MD_RANK_MAX] = { 0 }, from = i * j->taps * j->columns;
+
+        do {
+            add_row(j, i * j->plane, from, tap);
+            from += j->columns;
+        } while (md_step_index(tap, j->b->block.v, j->b->n));
+    }
 }
 
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    int64_t size = md_shape_span(&out->shape, 2, out->shape.rank);
-    int64_t columns = x->in[0]->shape.dim[2], from = 0;
+    int64_t n = out->shape.dim[0] * out->shape.dim[1];
     md_dim channels;
     md_infer c;
     blocks b;
+    job j = { .b = &b,
+              .out = out,
+              .in = x->in[0],
+              .kernel = md_binary_f32_select(x->cpu),
+              .plane = md_shape_span(&out->shape, 2, out->shape.rank),
+              .taps = x->in[0]->shape.dim[1] / out->shape.dim[1],
+              .columns = x->in[0]->shape.dim[2] };
     bool known;
 
     MD_TRY(md_exec__infer_view(x, &c, ar, err));
     MD_TRY(read_blocks(&c, &b, &known, err));
     MD_TRY(count_blocks(&c, &b, &channels, err));
     md_exec__zero(out);
-    for (int64_t i = 0; i < out->shape.dim[0] * out->shape.dim[1]; i++) {
-        int64_t tap[MD_RANK_MAX] = { 0 };
-
-        do {
-            add_row(&b, out, i * size, x->in[0], from, tap);
-            from += columns;
-        } while (md_step_index(tap, b.block.v, b.n));
-    }
+    if (md_dtype_bits(out->dtype) < 8) /* images share bytes */
+        add_images(&j, 0, n);
+    else
+        md_exec__share(x, n,
+                       10.0 + 0.4 * (double)md_tensor_n(x->in[0]) / (double)n,
+                       add_images, &j);
     return MD_OK;
 }
 

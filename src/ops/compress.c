@@ -1,5 +1,7 @@
 /* The slices (or, without axis, the elements) where the condition holds; a
  * condition that is too short says nothing of the rest. */
+#include <string.h>
+
 #include "ops/common/util.h"
 #include "ops/grad.h"
 
@@ -56,10 +58,23 @@ typedef struct job {
 static void copy_part(void *ctx, int64_t from, int64_t to)
 {
     const job *j = ctx;
+    const size_t row = (size_t)j->inner * md_dtype_bits(j->out->dtype) / 8;
+
+    for (int64_t i = from; i < to; i++) {
+        const int64_t at = i / j->n * j->size + j->at[i % j->n];
+
+        memcpy((char *)j->out->data + (size_t)i * row,
+               (const char *)j->in->data + (size_t)at * row, row);
+    }
+}
+
+/* The same of elements that share bytes: n rows. */
+static void copy_packed(const job *j, int64_t n)
+{
     md_place y = { .t = j->out, .stride = { 1 } };
     md_place x = { .t = (md_tensor *)j->in, .stride = { 1 } };
 
-    for (int64_t i = from; i < to; i++) {
+    for (int64_t i = 0; i < n; i++) {
         y.at = i * j->inner;
         x.at = (i / j->n * j->size + j->at[i % j->n]) * j->inner;
         md_move(&y, &x, &(md_shape){ 1, { j->inner } });
@@ -100,8 +115,8 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
         j.inner = md_shape_span(s, axis + 1, s->rank);
     }
     MD_TRY(find_kept(&j, x->in[1], j.size, ar, err));
-    if (bits < 8) /* rows share bytes */
-        copy_part(&j, 0, outer * j.n);
+    if (bits < 8)
+        copy_packed(&j, outer * j.n);
     else
         md_exec__share(x, outer * j.n, 8.0 + (double)(j.inner * bits) / 64.0,
                        copy_part, &j);

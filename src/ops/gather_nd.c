@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "ops/common/data.h"
 #include "ops/common/gather.h"
 #include "ops/grad.h"
@@ -57,18 +59,22 @@ static md_status find_slices(int64_t **out, const md_exec *x, int64_t n,
     int64_t tuple = is->dim[is->rank - 1];
     int64_t per = n / md_shape_span(is, 0, batch);
     int64_t block = md_shape_span(in, batch, in->rank);
-    int64_t stride[MD_RANK_MAX], *at;
+    int64_t stride[MD_RANK_MAX], *at, v[MD_CHUNK], loaded = 0;
+    const int64_t whole = MD_CHUNK / tuple; /* tuples loaded at a time */
 
     md_shape_strides(stride, in);
     MD_TRY(md_exec__scratch(&at, ar, n, sizeof(*at), err));
     for (int64_t i = 0; i < n; i++) {
-        at[i] = i / per * block;
-        for (int64_t k = 0; k < tuple; k++) {
-            int64_t v = 0;
+        int64_t *of = v + i % whole * tuple;
 
-            MD_TRY(md_gather__index(&v, x->in[1], i * tuple + k,
-                                    in->dim[batch + k], err));
-            at[i] += v * stride[batch + k];
+        if (i == loaded) {
+            loaded = md_min_i64(n, i + whole);
+            md_load_i64(v, x->in[1], i * tuple, (loaded - i) * tuple);
+        }
+        at[i] = batch > 0 ? i / per * block : 0;
+        for (int64_t k = 0; k < tuple; k++) {
+            MD_TRY(md_gather__wrap(&of[k], in->dim[batch + k], err));
+            at[i] += of[k] * stride[batch + k];
         }
     }
     *out = at;
@@ -86,10 +92,21 @@ typedef struct job {
 static void gather_part(void *ctx, int64_t from, int64_t to)
 {
     const job *j = ctx;
+    const size_t size = md_dtype_bits(j->out->dtype) / 8;
+    const size_t row = (size_t)j->row.dim[0] * size;
+
+    for (int64_t i = from; i < to; i++)
+        memcpy((char *)j->out->data + (size_t)i * row,
+               (const char *)j->in->data + (size_t)j->at[i] * size, row);
+}
+
+/* The same of elements that share bytes. */
+static void gather_packed(const job *j, int64_t n)
+{
     md_place y = { .t = j->out, .stride = { 1 } };
     md_place x = { .t = (md_tensor *)j->in, .stride = { 1 } };
 
-    for (int64_t i = from; i < to; i++) {
+    for (int64_t i = 0; i < n; i++) {
         y.at = i * j->row.dim[0];
         x.at = j->at[i];
         md_move(&y, &x, &j->row);
@@ -109,10 +126,10 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     MD_TRY(find_slices(&at, x, n, ar, err));
     j.at = at;
     j.row.dim[0] = md_shape_span(in, batch + (int)tuple, in->rank);
-    if (bits < 8) /* slices share bytes */
-        gather_part(&j, 0, n);
+    if (bits < 8)
+        gather_packed(&j, n);
     else
-        md_exec__share(x, n, 10.0 + (double)(j.row.dim[0] * bits) / 64.0,
+        md_exec__share(x, n, 3.0 + (double)(j.row.dim[0] * bits) / 64.0,
                        gather_part, &j);
     return MD_OK;
 }

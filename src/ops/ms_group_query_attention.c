@@ -396,7 +396,8 @@ static md_status rotate(const plan *p, md_heads *h, int64_t heads, float *v,
     const md_tensor *pos = input(p->x, IN_POSITIONS);
     int64_t n_q = p->s.n_q.k;
     md_tensor t = { .dtype = MD_DTYPE_F32 };
-    md_rotate r = { .cos = p->x->in[IN_COS],
+    md_rotate r = { .kernel = md_rotate_f32_select(p->x->cpu),
+                    .cos = p->x->in[IN_COS],
                     .sin = p->x->in[IN_SIN],
                     .interleaved = md_node_attr_i(p->x->node,
                                                   "rotary_interleaved", 0) != 0,

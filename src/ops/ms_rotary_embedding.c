@@ -146,6 +146,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                      .sin = x->in[IN_SIN],
                      .interleaved =
                          md_node_attr_i(x->node, "interleaved", 0) != 0,
+                     .kernel = md_rotate_f32_select(x->cpu),
                      .scale = md_node_attr_f(x->node, "scale", 1.0f) },
               .positions = p,
               .n = n,

@@ -138,6 +138,7 @@ typedef struct rotation {
     int64_t heads, length, size, half, n_rows;
     bool packed; /* heads of one position lie behind one another */
     bool interleaved;
+    const md_rotate_f32_kernel *kernel;
     float *buffers; /* 2 * size for each thread */
 } rotation;
 
@@ -167,8 +168,15 @@ static void turn_rows(void *ctx, int64_t chunk, int worker)
         } else {
             md_load_f32(in, w->x, r * w->size, w->size);
         }
-        md_rotate__turn(to, from, w->cos + at, w->sin + at, w->half, w->size,
-                        w->interleaved);
+        md_rotate__turn(w->kernel,
+                        &(md_rotate_f32_args){ .y = to,
+                                               .x = from,
+                                               .c = w->cos + at,
+                                               .s = w->sin + at,
+                                               .rows = 1,
+                                               .half = w->half,
+                                               .pairs = w->interleaved },
+                        w->size);
         if (w->x->dtype != MD_DTYPE_F32)
             md_store_f32(w->out, r * w->size, out, w->size);
     }
@@ -198,6 +206,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                    .out = out,
                    .half = caches->dim[caches->rank - 1],
                    .packed = out->shape.rank == 3,
+                   .kernel = md_rotate_f32_select(x->cpu),
                    .interleaved =
                        md_node_attr_i(x->node, "interleaved", 0) != 0 };
     sizes s;

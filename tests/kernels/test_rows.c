@@ -37,6 +37,7 @@
 #include "kernels/quantize.h"
 #include "kernels/reduce_f32.h"
 #include "kernels/requant_s8.h"
+#include "kernels/rotate_f32.h"
 #include "kernels/softmax_f32.h"
 #include "kernels/tree_f32.h"
 #include "kernels/turn.h"

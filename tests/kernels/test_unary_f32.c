@@ -36,6 +36,7 @@ static int is_exact(md_unary op)
     case MD_UNARY_SELU:
     case MD_UNARY_CELU:
     case MD_UNARY_MISH:
+    case MD_UNARY_SWISH:
         return 0;
     default:
         return 1;

@@ -50,6 +50,7 @@ static long double softplus(long double x)
     U(CELU, 2, x < 0 ? a * expm1l(x / a) : x)                                  \
     U(MISH, 1, x *tanhl(softplus(x)))                                          \
     U(THRESHOLDED_RELU, 0, x > a ? x : 0)                                      \
+    U(SWISH, 1, isinf(x) && x < 0 ? 0 : x / (1 + expl(-a * x)))                \
     U(SHRINK, 1, x<-a ? x + b : x> a ? x - b : 0)
 
 typedef struct bound {
@@ -97,7 +98,8 @@ static void check_unary(const md_unary_f32_kernel *k, md_unary op,
 {
     const float a = 0.7f, b = 1.3f;
     const bool loose =
-        k->required && (op == MD_UNARY_EXP || op == MD_UNARY_ERF);
+        k->required &&
+        (op == MD_UNARY_EXP || op == MD_UNARY_ERF || op == MD_UNARY_SWISH);
 
     k->run(y, x, REAL_SWEEP, op, a, b);
     for (uint32_t i = 0; i < REAL_SWEEP; i++) {

@@ -1,6 +1,8 @@
 #ifndef MD_KERNELS_X86_UNARY_F32_VEC_H
 #define MD_KERNELS_X86_UNARY_F32_VEC_H
 
+#include <float.h>
+
 #include "base/attr.h"
 #include "kernels/unary_f32.h"
 #include "kernels/x86/wide.h"
@@ -89,6 +91,16 @@ static void run_loop(float *y, const float *x, size_t n, md_unary op, float a,
     }
 }
 
+/* x * sigmoid(a * x).  Where the sigmoid is 0, so is the result, of an infinite
+ * x too, which counts as the largest number. */
+static inline vf swish(vf a, vf x, bool rises)
+{
+    const vf e = vf_exp(vf_neg(vf_mul(a, x)));
+
+    x = rises ? vf_max(vf_set(-FLT_MAX), x) : vf_min(vf_set(FLT_MAX), x);
+    return vf_div(x, vf_add(vf_set(1.0f), e));
+}
+
 /* y = value for every vector v of x; the switch stays outside the loop. */
 #define EACH(value)                                                            \
     for (size_t i = 0; i < n; i += VF_LANES) {                                 \
@@ -121,6 +133,8 @@ void VF(md_unary_f32)(float *y, const float *x, size_t n, md_unary op, float a,
         EACH(vf_ceil(v));
     case MD_UNARY_ROUND:
         EACH(vf_round(v));
+    case MD_UNARY_SWISH:
+        EACH(swish(vf_set(a), v, a > 0));
     default:
         run_loop(y, x, n, op, a, b);
         break;

@@ -120,6 +120,25 @@ static inline vf vf_every(const float *p, int32_t stride)
         p, _mm256_mullo_epi32(lane, _mm256_set1_epi32(stride)), 4);
 }
 
+/* Lanes 0 0 1 1 2 2 ... */
+static inline vf vf_twice(vf x)
+{
+    return _mm256_permutevar8x32_ps(x,
+                                    _mm256_set_epi32(3, 3, 2, 2, 1, 1, 0, 0));
+}
+
+/* Lanes 1 0 3 2 5 4 ... */
+static inline vf vf_swap(vf x)
+{
+    return _mm256_permute_ps(x, 0xb1);
+}
+
+/* a - b in even lanes, a + b in odd ones. */
+static inline vf vf_sub_add(vf a, vf b)
+{
+    return _mm256_addsub_ps(a, b);
+}
+
 /* Doubles: half as many lanes. */
 typedef __m256d vd;
 

@@ -107,6 +107,27 @@ static inline vf vf_every(const float *p, int32_t stride)
         _mm512_mullo_epi32(lane, _mm512_set1_epi32(stride)), p, 4);
 }
 
+/* Lanes 0 0 1 1 2 2 ... */
+static inline vf vf_twice(vf x)
+{
+    const __m512i at =
+        _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
+
+    return _mm512_permutexvar_ps(at, x);
+}
+
+/* Lanes 1 0 3 2 5 4 ... */
+static inline vf vf_swap(vf x)
+{
+    return _mm512_permute_ps(x, 0xb1);
+}
+
+/* a - b in even lanes, a + b in odd ones. */
+static inline vf vf_sub_add(vf a, vf b)
+{
+    return _mm512_mask_sub_ps(_mm512_add_ps(a, b), 0x5555, a, b);
+}
+
 /* Doubles: half as many lanes. */
 typedef __m512d vd;
 

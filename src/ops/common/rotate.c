@@ -2,10 +2,6 @@
 
 #include <string.h>
 
-enum {
-    LANES = 8 /* pairs turned together */
-};
-
 md_status md_rotate__check_caches(const md_infer *c, uint32_t icos,
                                   uint32_t isin, int64_t turn, md_error *err)
 {
@@ -29,63 +25,15 @@ md_status md_rotate__begin(md_rotate *r, md_arena *ar, md_error *err)
     return md_exec__scratch(&r->s, ar, r->turn / 2, sizeof(double), err);
 }
 
-/* LANES pairs at a time: a constant, for vectors. */
-static void turn_halves(float *restrict y, const float *x, const float *c,
-                        const float *s, int64_t half)
+void md_rotate__turn(const md_rotate_f32_kernel *k, const md_rotate_f32_args *a,
+                     int64_t size)
 {
-    int64_t i = 0;
+    const int64_t turned = 2 * a->half;
 
-    for (; i + LANES <= half; i += LANES) {
-        float near[LANES], far[LANES];
-
-        for (int k = 0; k < LANES; k++) {
-            float a = x[i + k], b = x[half + i + k];
-
-            near[k] = c[i + k] * a - s[i + k] * b;
-            far[k] = s[i + k] * a + c[i + k] * b;
-        }
-        memcpy(y + i, near, sizeof(near));
-        memcpy(y + half + i, far, sizeof(far));
-    }
-    for (; i < half; i++) {
-        float a = x[i], b = x[half + i];
-
-        y[i] = c[i] * a - s[i] * b;
-        y[half + i] = s[i] * a + c[i] * b;
-    }
-}
-
-static void turn_pairs(float *restrict y, const float *x, const float *c,
-                       const float *s, int64_t half)
-{
-    int64_t i = 0;
-
-    for (; i + LANES <= half; i += LANES) {
-        for (int k = 0; k < LANES; k++) {
-            float a = x[2 * (i + k)], b = x[2 * (i + k) + 1];
-
-            y[2 * (i + k)] = c[i + k] * a - s[i + k] * b;
-            y[2 * (i + k) + 1] = s[i + k] * a + c[i + k] * b;
-        }
-    }
-    for (; i < half; i++) {
-        float a = x[2 * i], b = x[2 * i + 1];
-
-        y[2 * i] = c[i] * a - s[i] * b;
-        y[2 * i + 1] = s[i] * a + c[i] * b;
-    }
-}
-
-void md_rotate__turn(float *restrict y, const float *x, const float *c,
-                     const float *s, int64_t half, int64_t size,
-                     bool interleaved)
-{
-    if (interleaved)
-        turn_pairs(y, x, c, s, half);
-    else
-        turn_halves(y, x, c, s, half);
-    for (int64_t i = 2 * half; i < size; i++)
-        y[i] = x[i];
+    k->run(a);
+    for (int64_t r = 0; r < a->rows && turned < size; r++)
+        memcpy(a->y + r * a->step + turned, a->x + r * a->step + turned,
+               (size_t)(size - turned) * sizeof(float));
 }
 
 static void turn(const md_rotate *r, double *v)
@@ -113,16 +61,27 @@ static void turn_plain(const md_rotate *r, int64_t heads, int64_t b, int64_t i,
                        const float *c, const float *s)
 {
     const md_heads *in = &r->in, *out = &r->out;
+    const bool alike = in->head == out->head;
+    md_rotate_f32_args a = { .c = c,
+                             .s = s,
+                             .rows = alike ? heads : 1,
+                             .step = in->head,
+                             .half = r->turn / 2,
+                             .pairs = r->interleaved };
 
-    for (int64_t h = 0; h < heads; h++) {
-        const float *x = (const float *)in->t->data + in->at + b * in->batch +
-                         h * in->head + i * in->row;
-        float *y = (float *)out->t->data + out->at + b * out->batch +
-                   h * out->head + i * out->row;
+    for (int64_t h = 0; h < heads; h += a.rows) {
+        a.x = (const float *)in->t->data + in->at + b * in->batch +
+              h * in->head + i * in->row;
+        a.y = (float *)out->t->data + out->at + b * out->batch + h * out->head +
+              i * out->row;
+        md_rotate__turn(r->kernel, &a, in->size);
+        if (r->scale == 1.0)
+            continue;
+        for (int64_t k = 0; k < a.rows * r->turn; k++) {
+            float *y = a.y + k / r->turn * a.step + k % r->turn;
 
-        md_rotate__turn(y, x, c, s, r->turn / 2, in->size, r->interleaved);
-        for (int64_t k = 0; k < r->turn && r->scale != 1.0; k++)
-            y[k] = (float)(y[k] * r->scale);
+            *y = (float)(*y * r->scale);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 #ifndef MD_OPS_COMMON_ROTATE_H
 #define MD_OPS_COMMON_ROTATE_H
 
+#include "kernels/rotate_f32.h"
 #include "ops/common/attend.h"
 
 typedef struct md_rotate {
@@ -11,6 +12,7 @@ typedef struct md_rotate {
     bool interleaved; /* pairs are neighbours, not half a turn apart */
     double scale;     /* of what is turned */
     md_heads in, out;
+    const md_rotate_f32_kernel *kernel;
     double *row, *c, *s; /* scratch: set by begin */
 } md_rotate;
 
@@ -29,11 +31,10 @@ md_status md_rotate__check_position(const md_rotate *r, int64_t position,
  * so that threads may share r. */
 bool md_rotate__is_plain(const md_rotate *r);
 
-/* A row of `size` elements, the first 2 * half of them turned by the angles
- * whose cosines and sines, `half` of each, are c and s. */
-void md_rotate__turn(float *restrict y, const float *x, const float *c,
-                     const float *s, int64_t half, int64_t size,
-                     bool interleaved);
+/* The rows of a, `size` elements each: what lies behind the turned ones is
+ * copied. */
+void md_rotate__turn(const md_rotate_f32_kernel *k, const md_rotate_f32_args *a,
+                     int64_t size);
 
 /* Row i of each head of element b, which is at `position`: MD_INVALID where
  * the caches do not have it. */

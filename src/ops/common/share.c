@@ -4,7 +4,7 @@
 #include "ops/common/util.h"
 
 enum {
-    PART_NS = 30000 /* starting and joining a part takes about a microsecond */
+    PART_NS = 10000 /* starting and joining a part takes about a microsecond */
 };
 
 typedef struct share {

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/size.h"
-#include "kernels/binary_f32.h"
 #include "kernels/unary_f32.h"
 #include "kernels/vcast.h"
 #include "ops/lower/common.h"
@@ -14,9 +13,7 @@
 
 typedef struct state {
     const md_unary_f32_kernel *kernel;
-    const md_binary_f32_kernel *binary; /* of `scaled` */
     bool is_act;
-    bool scaled; /* SILU with a factor before its sigmoid */
     md_act act;
     md_unary op;
     float a, b;
@@ -66,14 +63,14 @@ static bool find_act(const md_lower *lo, state *s)
     for (size_t i = 0; i < MD_COUNT(rows); i++) {
         if (strcmp(n->op, rows[i].op) != 0)
             continue;
-        s->is_act = true;
         s->act = rows[i].act;
         s->a = md_node_attr_f(n, "alpha", rows[i].alpha);
         s->b = md_node_attr_f(n, "beta", rows[i].beta);
         if (s->act == MD_ACT_GELU_ERF &&
             strcmp(md_node_attr_s(n, "approximate", "none"), "tanh") == 0)
             s->act = MD_ACT_GELU_TANH;
-        s->scaled = s->act == MD_ACT_SILU && s->a != 1.0f;
+        if (s->act == MD_ACT_SILU && s->a != 1.0f)
+            break; /* a function of the same name */
         return s->act != MD_ACT_CLIP || clip_bounds(lo, &s->a, &s->b);
     }
     return false;
@@ -109,9 +106,8 @@ static bool find_function(const md_lower *lo, state *s)
 static bool keeps_padding(const md_lower *lo, const state *s)
 {
     int64_t c = md_lower__dim(lo, 0, 1);
-    float zero = s->scaled   ? 0.0f
-                 : s->is_act ? md_act_apply(s->act, s->a, s->b, 0.0f)
-                             : md_unary_apply(s->op, s->a, s->b, 0.0f);
+    float zero = s->is_act ? md_act_apply(s->act, s->a, s->b, 0.0f)
+                           : md_unary_apply(s->op, s->a, s->b, 0.0f);
 
     return zero == 0.0f || (c > 0 && c % MD_BLOCK == 0);
 }
@@ -129,10 +125,10 @@ static md_status lower(md_lower *lo, md_error *err)
         s->widen = cast(MD_DTYPE_F32, type);
         s->narrow = cast(type, MD_DTYPE_F32);
     }
-    if (!find_act(lo, s) && !find_function(lo, s))
+    s->is_act = find_act(lo, s);
+    if (!s->is_act && !find_function(lo, s))
         return md_fail(err, MD_UNSUPPORTED, "no kernel for these parameters");
     s->kernel = md_unary_f32_select(lo->cpu);
-    s->binary = md_binary_f32_select(lo->cpu);
     lo->kernel = s->kernel->name;
     if (lo->have[0] == MD_LAYOUT_NC16 && keeps_padding(lo, s))
         s->layout = lo->want[0] = lo->give[0] = MD_LAYOUT_NC16;
@@ -162,34 +158,9 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     return MD_OK;
 }
 
-/* x * sigmoid(a * x), a piece at a time.  Where the sigmoid is 0, so is the
- * result, of an infinite x too: that counts as the largest number. */
-static void run_scaled(const state *s, float *y, const float *x, int64_t n)
-{
-    enum {
-        PIECE = 512
-    };
-    const md_binary_op mul = { MD_BINARY_MUL, MD_ACT_NONE, 0, 0 };
-    const md_binary_op cut = { s->a > 0 ? MD_BINARY_MAX : MD_BINARY_MIN,
-                               MD_ACT_NONE, 0, 0 };
-    const float most = s->a > 0 ? -FLT_MAX : FLT_MAX;
-    float gate[PIECE];
-
-    for (int64_t at = 0; at < n; at += PIECE) {
-        size_t m = (size_t)md_min_i64(PIECE, n - at);
-
-        s->binary->run(gate, x + at, &s->a, m, 1, 0, &mul);
-        s->kernel->act(gate, gate, m, MD_ACT_SIGMOID, 0, 0);
-        s->binary->run(y + at, x + at, &most, m, 1, 0, &cut);
-        s->binary->run(y + at, y + at, gate, m, 1, 1, &mul);
-    }
-}
-
 static void apply(const state *s, float *y, const float *x, int64_t n)
 {
-    if (s->scaled)
-        run_scaled(s, y, x, n);
-    else if (s->is_act)
+    if (s->is_act)
         s->kernel->act(y, x, (size_t)n, s->act, s->a, s->b);
     else
         s->kernel->run(y, x, (size_t)n, s->op, s->a, s->b);
