@@ -4,12 +4,17 @@
 
 #include "base/size.h"
 
-bool md_lower__is(const md_lower *lo, uint32_t i, md_dtype dtype, int rank)
+bool md_lower__may_be(const md_lower *lo, uint32_t i, md_dtype dtype, int rank)
 {
     const md_type *t = i < lo->node->n_in ? lo->in[i] : NULL;
 
-    return t && t->kind == MD_KIND_TENSOR && t->dtype == dtype && t->has_rank &&
-           (rank < 0 || t->rank == rank);
+    return t && t->kind == MD_KIND_TENSOR && t->dtype == dtype &&
+           (rank < 0 || !t->has_rank || t->rank == rank);
+}
+
+bool md_lower__is(const md_lower *lo, uint32_t i, md_dtype dtype, int rank)
+{
+    return md_lower__may_be(lo, i, dtype, rank) && lo->in[i]->has_rank;
 }
 
 const md_tensor *md_lower__const(const md_lower *lo, uint32_t i, md_dtype dtype)

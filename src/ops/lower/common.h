@@ -9,6 +9,11 @@
 /* Input i is there, a tensor of this type and rank (-1: any rank). */
 bool md_lower__is(const md_lower *lo, uint32_t i, md_dtype dtype, int rank);
 
+/* The same where the rank may not be known yet, as behind an If whose branches
+ * differ: for who does not ask for it until there are numbers, and whose
+ * inference then checks it. */
+bool md_lower__may_be(const md_lower *lo, uint32_t i, md_dtype dtype, int rank);
+
 /* The constant contents of input i when it has this type, else NULL. */
 const md_tensor *md_lower__const(const md_lower *lo, uint32_t i,
                                  md_dtype dtype);

@@ -40,11 +40,16 @@ static bool whole_blocks(const md_type *const *parts, uint32_t n)
 static md_status lower(md_lower *lo, int64_t axis, const md_type *whole,
                        state **out, md_error *err)
 {
-    if (!whole || !whole->has_rank || whole->rank == 0 ||
+    if (!whole || whole->dtype == MD_DTYPE_NONE ||
         md_dtype_bits(whole->dtype) % 8 != 0 || whole->dtype == MD_DTYPE_STRING)
         return md_fail(err, MD_UNSUPPORTED, "needs elements of whole bytes");
+    if (whole->has_rank ? whole->rank == 0 : axis < 0)
+        return md_fail(err, MD_UNSUPPORTED, "needs an axis");
     MD_TRY(md_lower__state(lo, (void *)out, sizeof(**out), err));
     lo->kernel = "copy_rows";
+    (*out)->axis = (int)axis; /* in whatever rank; inference checks it */
+    if (!whole->has_rank)
+        return MD_OK;
     return md_axis_normalize(&(*out)->axis, axis, whole->rank, err);
 }
 

@@ -85,7 +85,7 @@ static md_status lower(md_lower *lo, md_error *err)
 {
     state *s;
 
-    if (!md_lower__is(lo, 0, MD_DTYPE_F32, -1) ||
+    if (!md_lower__may_be(lo, 0, MD_DTYPE_F32, -1) ||
         !md_lower__is(lo, 1, MD_DTYPE_F32, -1))
         return md_fail(err, MD_UNSUPPORTED, "needs float32");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));

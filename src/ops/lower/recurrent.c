@@ -448,7 +448,7 @@ static md_status lower(md_lower *lo, md_error *err)
     int64_t n_in, n_hidden;
     state *s;
 
-    if (!md_lower__is(lo, MD_RECURRENT_X, MD_DTYPE_F32, 3) ||
+    if (!md_lower__may_be(lo, MD_RECURRENT_X, MD_DTYPE_F32, 3) ||
         (!quantized && (!md_lower__is(lo, MD_RECURRENT_W, MD_DTYPE_F32, 3) ||
                         !md_lower__is(lo, MD_RECURRENT_R, MD_DTYPE_F32, 3))))
         return md_fail(err, MD_UNSUPPORTED, "needs float32");

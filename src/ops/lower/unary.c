@@ -118,7 +118,7 @@ static md_status lower(md_lower *lo, md_error *err)
     md_dtype type = lo->in[0] ? lo->in[0]->dtype : MD_DTYPE_NONE;
     state *s;
 
-    if (!(FLOATS >> type & 1) || !md_lower__is(lo, 0, type, -1))
+    if (!(FLOATS >> type & 1) || !md_lower__may_be(lo, 0, type, -1))
         return md_fail(err, MD_UNSUPPORTED, "needs float32, float16, bfloat16");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     if (type != MD_DTYPE_F32) {

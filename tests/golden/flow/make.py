@@ -218,6 +218,40 @@ g (float[N, 2] x, float limit) => (float[M, 2] rest, float[T, 1, 2] best) {
     again = Squeeze (more)
   }>
 }""", [[normal(24, 2), F(0.2)], [normal(3, 2), F(9)]]),
+    # A rank that sizes decide, in front of what takes but one.
+    "squeezed": (16, """
+g (float[N, C, T] x) => (float[T1, D, N1, H] y, float[A, B, E] z) {
+  zero = Constant <value = int64[1] {0}> ()
+  one = Constant <value = int64 {1}> ()
+  two = Constant <value = int64[1] {2}> ()
+  tenth = Constant <value = float[1] {0.1}> ()
+  sizes_w = Constant <value = int64[3] {1, 8, 3}> ()
+  sizes_r = Constant <value = int64[3] {1, 8, 2}> ()
+  sizes_k = Constant <value = int64[3] {2, 3, 1}> ()
+  w = Expand (tenth, sizes_w)
+  r = Expand (tenth, sizes_r)
+  k = Expand (tenth, sizes_k)
+  shape = Shape (x)
+  last = Gather <axis = 0> (shape, two)
+  single = Equal (last, one)
+  flat = If (single) <then_branch = t () => (t1) { t1 = Squeeze (x, two) },
+    else_branch = e () => (e1) { e1 = Identity (x) }>
+  rank = Shape (flat)
+  n = Size (rank)
+  axis = Constant <value = int64 {2}> ()
+  dropped = Equal (n, axis)
+  s = If (dropped) <then_branch = a () => (a1) { a1 = Unsqueeze (flat, zero) },
+    else_branch = b () => (b1) { b1 = Transpose <perm = [2, 0, 1]> (flat) }>
+  c = Relu (s)
+  d = Concat <axis = 0> (c, s)
+  y, h = LSTM <hidden_size = 2> (d, w, r)
+  turned = Transpose <perm = [1, 2, 0]> (x)
+  back = If (single) <then_branch = f () => (f1) {
+    f0 = Squeeze (x, two)
+    f1 = Unsqueeze (f0, two)
+  }, else_branch = g1 () => (g2) { g2 = Neg (x) }>
+  z = Conv (back, k)
+}""", [[normal(2, 3, 1)], [normal(2, 3, 4)]]),
 }
 
 

@@ -330,6 +330,26 @@ static void test_body__known_branches_are_inlined(void **state)
     md_session_free(sc.s);
 }
 
+/* Behind branches of different ranks, kernels are chosen all the same. */
+static void test_body__kernels_behind_ranks(void **state)
+{
+    md_session_opts opts = MD_SESSION_OPTS_INIT;
+    md_error err = MD_ERROR_INIT;
+    scene sc = { 0 };
+
+    (void)state;
+    assert_md_ok(open_scene(&sc, "squeezed", &opts, &err), &err);
+    for (uint32_t i = 0; i < sc.s->n_insts; i++) {
+        const md_inst *inst = &sc.s->insts[i];
+        const char *op = inst->node ? inst->node->op : "";
+
+        if (strcmp(op, "LSTM") == 0 || strcmp(op, "Relu") == 0 ||
+            strcmp(op, "Concat") == 0 || strcmp(op, "Conv") == 0)
+            assert_int_equal(inst->kind, MD_INST_FAST);
+    }
+    md_session_free(sc.s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_body__one_run_for_all_trips),
         cmocka_unit_test(test_body__out_of_memory),
         cmocka_unit_test(test_body__known_branches_are_inlined),
+        cmocka_unit_test(test_body__kernels_behind_ranks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
