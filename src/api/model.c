@@ -60,7 +60,8 @@ static md_status load(md_model **out, const source *from, md_error *err)
     const md_alloc *alloc = md_alloc_tagged(MD_MEM_graph);
 
     if (from->path)
-        return md_convert_load(out, from->path, MD_LOAD_TO_RUN, alloc, err);
+        return md_convert_load(out, from->path, MD_LOAD_TO_RUN, NULL, alloc,
+                               err);
     return md_convert_load_bytes(out, from->bytes, from->size,
                                  "model in memory", alloc, err);
 }

@@ -65,6 +65,11 @@ md_status md_cmd_fail_unknown(const char *name, md_error *err);
     {                                                                          \
         .name = "json", .type = MD_OPT_BOOL, .help = "print JSON"              \
     }
+#define MD_FLAG_SIGNATURE                                                      \
+    {                                                                          \
+        .name = "signature", .type = MD_OPT_TEXT, .arg = "NAME",               \
+        .help = "which function of a file that has several"                    \
+    }
 #define MD_FLAG_THREADS                                                        \
     {                                                                          \
         .name = "threads", .letter = 't', .type = MD_OPT_INT, .arg = "N",      \

@@ -269,6 +269,7 @@ static const md_flag flags[] = {
       .help = "first dim of the inputs (1)" },
     MD_FLAG_SHAPE,
     MD_FLAG_PRECISION,
+    MD_FLAG_SIGNATURE,
     { .name = "seconds",
       .letter = 's',
       .type = MD_OPT_REAL,

@@ -22,6 +22,7 @@ static md_status convert(result *r, const md_args *a, const char *dst,
     md_status s;
 
     opts.labels = md_args_text(a, "labels", NULL);
+    opts.signature = md_args_text(a, "signature", NULL);
     md_progress_begin(&p, a->cli->err, "converting");
     s = md_convert(&m, a->pos[0], &opts, &r->report,
                    md_alloc_tagged(MD_MEM_graph), err);
@@ -37,10 +38,18 @@ static md_status check(result *r, const md_args *a, const char *dst,
                        md_error *err)
 {
     const char *dir = md_args_text(a, "check", NULL);
+    md_model *m = NULL;
+    md_status s;
 
     if (!dir)
         return MD_OK;
-    MD_TRY(md_cli_session_open(&r->session, dst, a, err));
+    MD_TRY(md_convert_load(&m, dst, MD_LOAD_TO_RUN, NULL,
+                           md_alloc_tagged(MD_MEM_graph), err));
+    s = md_cli_session_take(&r->session, m, a, err);
+    if (s != MD_OK) {
+        md_model_free(m);
+        return s;
+    }
     MD_TRY(md_vectors_run(&r->vectors, &r->session, dir, 1e-5, 1e-4, a, err));
     r->checked = true;
     return MD_OK;
@@ -119,15 +128,17 @@ static const md_flag flags[] = {
       .help = "names of the classes, one per line, to store in it" },
     MD_FLAG_THREADS,
     MD_FLAG_PRECISION,
+    MD_FLAG_SIGNATURE,
     MD_FLAG_JSON,
 };
 
 const md_cmd md_cmd_convert = {
-    .usage = "SRC -o DST.onnx [--check DIR] [--labels FILE] [--json]",
-    .text = "Converts a model of another framework (Keras .keras or .h5) to "
-            "ONNX and runs what\ncame of it: on made-up inputs, and on the "
-            "vectors of --check.  A file that misses those is kept, to be\n"
-            "looked into; the exit status tells.",
+    .usage = "SRC -o DST.onnx [--check DIR] [--labels FILE] [--signature NAME]",
+    .text =
+        "Converts a model of another framework (Keras .keras or .h5, "
+        "TensorFlow Lite) to\nONNX and runs what came of it: on made-up inputs, and on the "
+        "vectors of --check.  A file that misses those is kept, to be\n"
+        "looked into; the exit status tells.",
     .example = "modeld convert net.keras -o net.onnx --check net.vectors",
     .flags = flags,
     .n_flags = MD_COUNT(flags),

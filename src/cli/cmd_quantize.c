@@ -160,6 +160,7 @@ static const md_flag flags[] = {
       .choices = "percentile|minmax|mse",
       .help = "how ranges are taken: percentile (default), minmax, mse" },
     MD_FLAG_THREADS,
+    MD_FLAG_SIGNATURE,
     MD_FLAG_JSON,
 };
 

@@ -228,6 +228,7 @@ static md_status run(const md_args *a, md_error *err)
 }
 
 static const md_flag flags[] = {
+    MD_FLAG_SIGNATURE,
     { .name = "config",
       .type = MD_OPT_TEXT,
       .arg = "FILE",

@@ -14,7 +14,8 @@ md_status md_cli_model_load(md_model **out, const char *path, md_load use,
     md_status s;
 
     md_progress_begin(&p, a->cli->err, "loading");
-    s = md_convert_load(out, path, use, md_alloc_tagged(MD_MEM_graph), err);
+    s = md_convert_load(out, path, use, md_args_text(a, "signature", NULL),
+                        md_alloc_tagged(MD_MEM_graph), err);
     md_progress_end(&p);
     return s;
 }

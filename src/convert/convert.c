@@ -93,33 +93,59 @@ static md_status fail_no_converter(const char *name, md_error *err)
                    titles);
 }
 
-md_status md_convert_bytes(md_model **out, const void *bytes, size_t size,
-                           const char *name, const md_convert_opts *opts,
-                           md_convert_report *report, const md_alloc *alloc,
-                           md_error *err)
+/* map is NULL for bytes that are no file, else the model keeps it. */
+static md_status convert(md_model **out, md_convert_source *src, md_map *map,
+                         const char *name, const md_convert_opts *opts,
+                         md_convert_report *report, const md_alloc *alloc,
+                         md_error *err)
 {
     static const md_convert_opts defaults = MD_CONVERT_OPTS_INIT;
-    const md_converter *c = md_converter_find(bytes, size);
+    const md_converter *c = md_converter_find(src->bytes, src->size);
     md_convert_report mine;
     md_model *model = NULL;
     md_status s;
 
     if (!report)
         report = &mine;
+    if (!opts)
+        opts = &defaults;
     memset(report, 0, sizeof(*report));
     if (!c)
         return fail_no_converter(name, err);
     report->format = c->name;
+    src->signature = opts->signature;
+    src->stays = map != NULL;
     MD_TRY(md_model_new(&model, alloc, 0, err));
-    s = c->convert(model, report, bytes, size, err);
-    if (s == MD_OK)
-        s = finish(model, opts ? opts : &defaults, report, err);
-    if (s != MD_OK) {
-        md_model_free(model);
-        return md_wrap(err, s, "'%s': ", name);
-    }
+    if (map)
+        MD_GOTO(md_model_keep_map(model, map, err));
+    MD_GOTO(c->convert(model, report, src, err));
+    MD_GOTO(finish(model, opts, report, err));
     *out = model;
     return MD_OK;
+
+out:
+    md_model_free(model);
+    return md_wrap(err, s, "'%s': ", name);
+}
+
+md_status md_convert_bytes(md_model **out, const void *bytes, size_t size,
+                           const char *name, const md_convert_opts *opts,
+                           md_convert_report *report, const md_alloc *alloc,
+                           md_error *err)
+{
+    md_convert_source src = { .bytes = bytes, .size = size };
+
+    return convert(out, &src, NULL, name, opts, report, alloc, err);
+}
+
+static md_status convert_map(md_model **out, md_map *map, const char *name,
+                             const md_convert_opts *opts,
+                             md_convert_report *report, const md_alloc *alloc,
+                             md_error *err)
+{
+    md_convert_source src = { .bytes = map->data, .size = map->size };
+
+    return convert(out, &src, map, name, opts, report, alloc, err);
 }
 
 md_status md_convert(md_model **out, const char *path,
@@ -130,8 +156,7 @@ md_status md_convert(md_model **out, const char *path,
     md_status s;
 
     MD_TRY(md_map_open(&map, path, err));
-    s = md_convert_bytes(out, map.data, map.size, path, opts, report, alloc,
-                         err);
+    s = convert_map(out, &map, path, opts, report, alloc, err);
     md_map_release(&map);
     return s;
 }
@@ -154,28 +179,34 @@ static const md_convert_opts unchecked = { .no_self_check = true };
 
 /* The file's bytes decide; what no converter takes is left for formats. */
 static md_status load_foreign(md_model **out, const char *path,
-                              const md_alloc *alloc, md_error *err)
+                              const char *signature, const md_alloc *alloc,
+                              md_error *err)
 {
+    md_convert_opts opts = unchecked;
     md_status s = MD_OK;
     md_map map;
 
     *out = NULL;
+    opts.signature = signature;
     MD_TRY(md_map_open(&map, path, err));
     if (md_converter_find(map.data, map.size))
-        s = md_convert_bytes(out, map.data, map.size, path, &unchecked, NULL,
-                             alloc, err);
+        s = convert_map(out, &map, path, &opts, NULL, alloc, err);
     md_map_release(&map);
     return s;
 }
 
 md_status md_convert_load(md_model **out, const char *path, md_load use,
-                          const md_alloc *alloc, md_error *err)
+                          const char *signature, const md_alloc *alloc,
+                          md_error *err)
 {
     const md_format *f = NULL;
 
-    MD_TRY(load_foreign(out, path, alloc, err));
+    MD_TRY(load_foreign(out, path, signature, alloc, err));
     if (*out)
         return MD_OK;
+    if (signature)
+        return md_fail(err, MD_INVALID, "'%s': ONNX has no signature '%.80s'",
+                       path, signature);
     if (md_format_detect(&f, path, NULL) == MD_UNSUPPORTED)
         return fail_unknown(path, err);
     return md_format_load_model(out, path, use, alloc, err);

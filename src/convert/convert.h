@@ -26,14 +26,25 @@ typedef struct md_convert_report {
     char self_check[MD_CONVERT_TEXT];
 } md_convert_report;
 
+/* What is converted. */
+typedef struct md_convert_source {
+    const void *bytes;
+    size_t size;
+    bool stays; /* bytes are a mapped file that lives as long as the model:
+                 * constants may point into it */
+    bool plain; /* as the file has it, with no layout but its own: what the
+                 * result is compared with */
+    const char *signature; /* of several; NULL: the usual one */
+} md_convert_source;
+
 typedef struct md_converter {
     const char *name; /* row of converters.def */
     const char *title;
     /* True when this converter reads bytes like these. */
     bool (*probe)(const void *bytes, size_t size);
-    /* Fill the new, empty model; bytes need not outlive the call. */
+    /* Fill the new, empty model. */
     md_status (*convert)(md_model *model, md_convert_report *report,
-                         const void *bytes, size_t size, md_error *err);
+                         const md_convert_source *src, md_error *err);
 } md_converter;
 
 #define CONVERTER(id) extern const md_converter md_converter_##id;
@@ -50,12 +61,15 @@ typedef struct md_convert_opts {
     /* A text file with one class name per line, recorded as metadata
      * "modeld.labels"; NULL: none. */
     const char *labels;
+    /* Of the file's functions, where it has several; NULL: "serving_default",
+     * or the first. */
+    const char *signature;
     bool no_self_check;
 } md_convert_opts;
 
 #define MD_CONVERT_OPTS_INIT                                                   \
     {                                                                          \
-        .labels = NULL, .no_self_check = false                                 \
+        .labels = NULL, .signature = NULL, .no_self_check = false              \
     }
 
 /*
@@ -83,9 +97,12 @@ md_status md_convert_bytes(md_model **out, const void *bytes, size_t size,
  * Read any model: a file or bytes that a converter takes, converted without
  * the self-check, or ONNX.  The new model is the caller's.  MD_UNSUPPORTED
  * names what can be read; external data is looked for beside a file only.
+ * `signature` chooses among the functions of a file that has several (NULL: as
+ * in md_convert_opts); MD_INVALID for one of ONNX, which has none.
  */
 md_status md_convert_load(md_model **out, const char *path, md_load use,
-                          const md_alloc *alloc, md_error *err);
+                          const char *signature, const md_alloc *alloc,
+                          md_error *err);
 md_status md_convert_load_bytes(md_model **out, const void *bytes, size_t size,
                                 const char *name, const md_alloc *alloc,
                                 md_error *err);

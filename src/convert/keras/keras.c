@@ -393,7 +393,7 @@ static md_status build(md_keras_build *b, md_keras_net *net,
 }
 
 static md_status convert(md_model *model, md_convert_report *report,
-                         const void *bytes, size_t size, md_error *err)
+                         const md_convert_source *src, md_error *err)
 {
     md_keras_build b = { .model = model, .g = model->graph };
     md_keras_net *net = NULL;
@@ -401,7 +401,8 @@ static md_status convert(md_model *model, md_convert_report *report,
     md_arena arena;
     md_status s;
 
-    MD_TRY(md_keras_file_open(&f, bytes, size, NULL, model->alloc, err));
+    MD_TRY(
+        md_keras_file_open(&f, src->bytes, src->size, NULL, model->alloc, err));
     md_arena_init(&arena, model->alloc, ARENA_SIZE);
     b.arena = &arena;
     b.major = f.major;

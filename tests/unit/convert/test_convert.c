@@ -26,7 +26,8 @@ static const char *write_file(fixture *f, const char *name, const void *bytes,
 
 static md_status load(md_model **out, const char *path, md_error *err)
 {
-    return md_convert_load(out, path, MD_LOAD_TO_READ, md_alloc_default(), err);
+    return md_convert_load(out, path, MD_LOAD_TO_READ, NULL, md_alloc_default(),
+                           err);
 }
 
 /* The same model, whichever of the two ways it came. */

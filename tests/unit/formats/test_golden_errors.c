@@ -65,7 +65,7 @@ static md_status open_picture(const char *path, md_error *err)
     return s;
 }
 
-static md_status open_keras(const char *path, md_error *err)
+static md_status open_foreign(const char *path, md_error *err)
 {
     md_model *m = NULL;
     md_status s = md_convert(&m, path, NULL, NULL, md_alloc_default(), err);
@@ -79,9 +79,10 @@ static const struct {
     const char *ending;
     md_status (*open)(const char *path, md_error *err);
 } kinds[] = {
-    { ".onnx", open_onnx },   { ".npy", open_npy },     { ".npz", open_npz },
-    { ".png", open_picture }, { ".jpg", open_picture }, { ".h5", open_keras },
-    { ".keras", open_keras },
+    { ".onnx", open_onnx },     { ".npy", open_npy },
+    { ".npz", open_npz },       { ".png", open_picture },
+    { ".jpg", open_picture },   { ".h5", open_foreign },
+    { ".keras", open_foreign }, { ".tflite", open_foreign },
 };
 
 /* Opens the file as its ending says; MD_OK for what is no case. */

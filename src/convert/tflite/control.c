@@ -1,0 +1,565 @@
+/* Subgraphs and variables: IF, WHILE, CALL_ONCE, VAR_HANDLE and so on. */
+#include <string.h>
+
+#include "convert/tflite/build.h"
+
+struct md_tfl_variable {
+    const char *name;
+    md_value_id start, now; /* MD_VALUE_NONE: not known */
+    md_value_id input;      /* of the graph, when it changes */
+    bool is_assigned;       /* by the main graph */
+};
+
+static bool check_graph(md_tfl_build *b, int32_t graph, uint32_t n_in,
+                        uint32_t n_out)
+{
+    const md_tflite_graph *g;
+
+    if (graph < 1 || (uint32_t)graph >= b->m->n_graphs) {
+        md_tfl_fail(b, MD_CORRUPT, "subgraph %d of %u", (int)graph,
+                    b->m->n_graphs);
+        return false;
+    }
+    g = &b->m->graphs[graph];
+    if (g->n_inputs != n_in || g->n_outputs != n_out) {
+        md_tfl_fail(b, MD_CORRUPT,
+                    "subgraph %d has %u inputs and %u outputs, %u and %u "
+                    "expected",
+                    (int)graph, g->n_inputs, g->n_outputs, n_in, n_out);
+        return false;
+    }
+    return b->status == MD_OK;
+}
+
+/* Let a tensor of the scope now be what `from` is in the scope `outer`. */
+static void bind(md_tfl_build *b, md_tfl_value *v, md_tfl_scope *outer,
+                 md_tfl_value *from)
+{
+    md_tfl_scope *inner = b->s;
+    md_value_id id;
+
+    if (from->c && !from->same) {
+        v->c = from->c;
+        return;
+    }
+    b->s = outer;
+    id = md_tfl_code(b, from, MD_TFL_LAST);
+    b->s = inner;
+    id = md_tfl_capture(b, outer, id);
+    md_tfl_put(b, v, id, true, MD_TFL_LAST);
+}
+
+/* A new body; the scope is b's until leave. */
+static md_graph *enter(md_tfl_build *b, int32_t graph)
+{
+    md_graph *g = NULL;
+    md_tfl_scope *s;
+
+    if (!md_tfl_ok(b, md_graph_new(&g, b->model, b->s->g,
+                                   b->m->graphs[graph].name, b->err)))
+        return NULL;
+    s = md_tfl_scope_new(b, g, (uint32_t)graph);
+    if (!s)
+        return NULL;
+    b->s = s;
+    return g;
+}
+
+static void leave(md_tfl_build *b, md_tfl_scope *outer)
+{
+    if (b->status == MD_OK)
+        md_tfl_finish(b);
+    b->s = outer;
+}
+
+/* --- IF --- */
+
+static md_graph *branch(md_tfl_build *b, int32_t graph)
+{
+    const md_tflite_op *op = b->op;
+    md_tfl_scope *outer = b->s;
+    md_graph *g = enter(b, graph);
+
+    if (!g)
+        return NULL;
+    for (uint32_t i = 0; i < b->s->tg->n_inputs && b->status == MD_OK; i++) {
+        b->op = NULL;
+        if (op->in[i + 1] < 0)
+            md_tfl_fail(b, MD_CORRUPT, "an input is missing");
+        else
+            bind(b, &b->s->values[b->s->tg->inputs[i]], outer,
+                 &outer->values[op->in[i + 1]]);
+    }
+    b->op = op;
+    md_tfl_emit_ops(b);
+    b->op = NULL;
+    for (uint32_t i = 0; i < b->s->tg->n_outputs; i++)
+        md_tfl_add_output(b, md_tfl_pass(b, (uint32_t)b->s->tg->outputs[i]),
+                          NULL);
+    leave(b, outer);
+    b->op = op;
+    return b->status == MD_OK ? g : NULL;
+}
+
+/* Where two types differ nothing is known. */
+static void join(md_tfl_build *b, md_type *t, const md_type *other)
+{
+    if (!t->has_rank || !other->has_rank || t->rank != other->rank) {
+        t->has_rank = false;
+        t->rank = 0;
+        return;
+    }
+    for (int i = 0; i < t->rank; i++) {
+        if (md_dim_equal(t->dim[i], other->dim[i]))
+            continue;
+        t->dim[i] = (md_dim){ .scale = 1 };
+        md_tfl_ok(b, md_model_symbol(&t->dim[i].sym, b->model, NULL, b->err));
+    }
+}
+
+static const md_type *output_type(const md_graph *g, uint32_t i)
+{
+    return &md_graph_value(g, g->outputs[i])->type;
+}
+
+/* then 0, else 1 */
+void md_tfl_emit_if(md_tfl_build *b)
+{
+    int32_t then = md_fb_i32(&b->op->options, 0, 0);
+    int32_t otherwise = md_fb_i32(&b->op->options, 1, 0);
+    uint32_t n_in = b->op->n_in - 1;
+    uint32_t n_out = b->op->n_out;
+    md_value_id *out = md_tfl_alloc(b, n_out, sizeof(*out));
+    md_graph *g[2];
+    md_value_id c = md_tfl_x(b, 0);
+
+    if (!out || n_out == 0) {
+        md_tfl_fail(b, MD_UNSUPPORTED, "branches without a result");
+        return;
+    }
+    if (!check_graph(b, then, n_in, n_out) ||
+        !check_graph(b, otherwise, n_in, n_out))
+        return;
+    c = md_tfl_reshape(b, c, NULL, 0);
+    g[0] = branch(b, then);
+    g[1] = g[0] ? branch(b, otherwise) : NULL;
+    if (!g[1])
+        return;
+    md_tfl_op_n(
+        b, out, n_out, "If", &c, 1,
+        TFL_ATTRS(TFL_G("then_branch", g[0]), TFL_G("else_branch", g[1])));
+    for (uint32_t i = 0; i < n_out && b->status == MD_OK; i++) {
+        md_type *t = &md_graph_value(b->s->g, out[i])->type;
+
+        *t = *output_type(g[0], i);
+        join(b, t, output_type(g[1], i));
+        md_tfl_set_code(b, i, out[i], MD_TFL_LAST);
+    }
+}
+
+/* --- WHILE --- */
+
+/* What goes round in a loop. */
+typedef struct round {
+    uint32_t n;        /* of the operator */
+    bool *fixed;       /* the body leaves it as it is */
+    md_type *types;    /* of what comes in */
+    md_value_id *from; /* before the loop */
+    md_value_id *to;   /* after it */
+} round;
+
+/* The condition's graph, put into the graph in scope: values[i] is state i. */
+static md_value_id condition(md_tfl_build *b, int32_t graph,
+                             md_tfl_value *const *state)
+{
+    const md_tflite_op *op = b->op;
+    const md_tflite_graph *tg = b->s->tg;
+    md_tfl_value *values = b->s->values;
+    md_tfl_scope *made = md_tfl_scope_new(b, b->s->g, (uint32_t)graph);
+    md_value_id id = MD_VALUE_NONE;
+
+    if (!made)
+        return id;
+    for (uint32_t i = 0; i < made->tg->n_inputs && b->status == MD_OK; i++) {
+        md_tfl_value *v = &made->values[made->tg->inputs[i]];
+
+        if (state[i]->c && !state[i]->same)
+            v->c = state[i]->c;
+        else
+            md_tfl_put(b, v, md_tfl_code(b, state[i], MD_TFL_LAST), true,
+                       MD_TFL_LAST);
+    }
+    b->s->tg = made->tg;
+    b->s->values = made->values;
+    md_tfl_emit_ops(b);
+    b->op = NULL;
+    if (b->status == MD_OK)
+        id = md_tfl_pass(b, (uint32_t)made->tg->outputs[0]);
+    id = md_tfl_reshape(b, id, NULL, 0);
+    b->s->tg = tg;
+    b->s->values = values;
+    b->op = op;
+    return id;
+}
+
+static md_value_id body_input(md_tfl_build *b, const md_type *t,
+                              const char *name)
+{
+    md_value_id id = MD_VALUE_NONE;
+
+    if (b->status != MD_OK ||
+        !md_tfl_ok(b, md_graph_add_value(&id, b->s->g, NULL, b->err)))
+        return id;
+    md_graph_value(b->s->g, id)->type = *t;
+    md_tfl_name(b, id, name);
+    md_tfl_ok(b, md_graph_add_input(b->s->g, id, b->err));
+    return id;
+}
+
+/* Inputs of the body: the trip, the condition, and what changes. */
+static void body_inputs(md_tfl_build *b, const round *r, md_tfl_scope *outer,
+                        const md_tflite_op *op)
+{
+    static const md_type trip = { .dtype = MD_DTYPE_I64, .has_rank = true };
+    static const md_type cond = { .dtype = MD_DTYPE_BOOL, .has_rank = true };
+
+    (void)body_input(b, &trip, "trip");
+    (void)body_input(b, &cond, "go_on");
+    for (uint32_t i = 0; i < r->n && b->status == MD_OK; i++) {
+        md_tfl_value *v = &b->s->values[b->s->tg->inputs[i]];
+
+        if (r->fixed[i])
+            bind(b, v, outer, &outer->values[op->in[i]]);
+        else
+            md_tfl_put(b, v, body_input(b, &r->types[i], v->t->name), true,
+                       MD_TFL_LAST);
+    }
+}
+
+static md_graph *loop_body(md_tfl_build *b, const round *r, int32_t cond,
+                           int32_t body)
+{
+    const md_tflite_op *op = b->op;
+    md_tfl_scope *outer = b->s;
+    md_graph *g = enter(b, body);
+    md_tfl_value **state = md_tfl_alloc(b, r->n, sizeof(*state));
+    const md_tflite_graph *tg;
+
+    if (!g || !state)
+        return NULL;
+    tg = b->s->tg;
+    b->op = NULL;
+    body_inputs(b, r, outer, op);
+    b->op = op;
+    md_tfl_emit_ops(b);
+    for (uint32_t i = 0; i < r->n; i++)
+        state[i] = &b->s->values[tg->outputs[i]];
+    b->op = NULL;
+    md_tfl_add_output(b, condition(b, cond, state), NULL);
+    for (uint32_t i = 0; i < r->n && b->status == MD_OK; i++) {
+        if (!r->fixed[i])
+            md_tfl_add_output(b, md_tfl_pass(b, (uint32_t)tg->outputs[i]),
+                              NULL);
+    }
+    leave(b, outer);
+    b->op = op;
+    return b->status == MD_OK ? g : NULL;
+}
+
+/* Sizes that the body changes become free; true when there were such. */
+static bool loosen(md_tfl_build *b, round *r, const md_graph *g)
+{
+    bool any = false;
+    uint32_t at = 1;
+
+    for (uint32_t i = 0; i < r->n; i++) {
+        md_type *t = &r->types[i];
+        const md_type *out;
+
+        if (r->fixed[i])
+            continue;
+        out = output_type(g, at++);
+        if (!out->has_rank || !t->has_rank || out->rank != t->rank) {
+            md_tfl_fail(b, MD_UNSUPPORTED, "a state whose rank changes");
+            return false;
+        }
+        for (int k = 0; k < t->rank; k++)
+            any = any || !md_dim_equal(t->dim[k], out->dim[k]);
+        join(b, t, out);
+    }
+    return any;
+}
+
+static bool begin_round(md_tfl_build *b, round *r, const md_tflite_graph *tg)
+{
+    uint32_t n = b->op->n_in;
+
+    r->n = n;
+    r->fixed = md_tfl_alloc(b, n, sizeof(*r->fixed));
+    r->types = md_tfl_alloc(b, n, sizeof(*r->types));
+    r->from = md_tfl_alloc(b, n + 2, sizeof(*r->from));
+    r->to = md_tfl_alloc(b, n, sizeof(*r->to));
+    for (uint32_t i = 0; i < n && b->status == MD_OK; i++) {
+        if (!md_tfl_in(b, i)) {
+            md_tfl_fail(b, MD_CORRUPT, "an input is missing");
+            return false;
+        }
+        r->fixed[i] = tg->inputs[i] == tg->outputs[i];
+        if (!r->fixed[i])
+            r->types[i] =
+                *md_tfl_type(b, md_tfl_code(b, md_tfl_in(b, i), MD_TFL_LAST));
+    }
+    return b->status == MD_OK;
+}
+
+/* The body; made anew when it turns out to change sizes. */
+static md_graph *make_body(md_tfl_build *b, round *r, int32_t cond,
+                           int32_t body)
+{
+    uint32_t n_transposes = b->n_transposes;
+    md_graph *g = loop_body(b, r, cond, body);
+
+    for (int again = 0; again < MD_RANK_MAX && g && loosen(b, r, g); again++) {
+        b->n_transposes = n_transposes;
+        g = loop_body(b, r, cond, body);
+    }
+    return b->status == MD_OK ? g : NULL;
+}
+
+/* cond 0, body 1 */
+void md_tfl_emit_while(md_tfl_build *b)
+{
+    int32_t cond = md_fb_i32(&b->op->options, 0, 0);
+    int32_t body = md_fb_i32(&b->op->options, 1, 0);
+    uint32_t n = b->op->n_in;
+    md_tfl_value **state = md_tfl_alloc(b, n, sizeof(*state));
+    uint32_t m = 2;
+    md_graph *g;
+    round r;
+
+    if (!state || !check_graph(b, body, n, n) || !check_graph(b, cond, n, 1))
+        return;
+    if (b->op->n_out != n) {
+        md_tfl_fail(b, MD_CORRUPT, "%u inputs, %u outputs", n, b->op->n_out);
+        return;
+    }
+    if (!begin_round(b, &r, &b->m->graphs[body]))
+        return;
+    for (uint32_t i = 0; i < n; i++)
+        state[i] = md_tfl_in(b, i);
+    r.from[0] = MD_VALUE_NONE;
+    r.from[1] = condition(b, cond, state);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!r.fixed[i])
+            r.from[m++] = md_tfl_code(b, state[i], MD_TFL_LAST);
+    }
+    g = make_body(b, &r, cond, body);
+    if (!g)
+        return;
+    md_tfl_op_n(b, r.to, m - 2, "Loop", r.from, m, TFL_ATTRS(TFL_G("body", g)));
+    m = 0;
+    for (uint32_t i = 0; i < n && b->status == MD_OK; i++) {
+        if (r.fixed[i]) {
+            md_tfl_set_code(b, i, md_tfl_code(b, state[i], MD_TFL_LAST),
+                            MD_TFL_LAST);
+            continue;
+        }
+        md_graph_value(b->s->g, r.to[m])->type = r.types[i];
+        md_tfl_set_code(b, i, r.to[m++], MD_TFL_LAST);
+    }
+}
+
+/* --- variables --- */
+
+static md_tfl_variable *find_variable(md_tfl_build *b, const char *name)
+{
+    md_tfl_variable *v;
+
+    for (uint32_t i = 0; i < b->n_variables; i++) {
+        if (strcmp(b->variables[i].name, name) == 0)
+            return &b->variables[i];
+    }
+    if (!md_tfl_ok(b, md_arena_grow(b->arena, &b->variables, &b->cap_variables,
+                                    b->n_variables, sizeof(*b->variables),
+                                    b->err)))
+        return NULL;
+    v = &b->variables[b->n_variables++];
+    *v = (md_tfl_variable){ name, MD_VALUE_NONE, MD_VALUE_NONE, MD_VALUE_NONE,
+                            false };
+    return v;
+}
+
+/* Name of the variable that tensor t of the graph is a handle of; NULL. */
+static const char *handle_name(const md_tflite_graph *g, int32_t t)
+{
+    enum {
+        VAR_HANDLE = 142
+    };
+
+    for (uint32_t i = 0; i < g->n_ops; i++) {
+        const md_tflite_op *op = &g->ops[i];
+
+        if (op->code == VAR_HANDLE && op->n_out == 1 && op->out[0] == t)
+            return md_fb_text(&op->options, 1);
+    }
+    return NULL;
+}
+
+/* The variable of input 0. */
+static md_tfl_variable *variable(md_tfl_build *b)
+{
+    const char *name = handle_name(b->s->tg, b->op->in[0]);
+
+    if (!name || b->s->parent) {
+        md_tfl_fail(b, MD_UNSUPPORTED, "a variable that comes from elsewhere");
+        return NULL;
+    }
+    return find_variable(b, name);
+}
+
+/* Does the main graph assign it? */
+static bool is_assigned(const md_tflite_graph *g, const char *name)
+{
+    enum {
+        ASSIGN_VARIABLE = 144
+    };
+
+    for (uint32_t i = 0; i < g->n_ops; i++) {
+        const md_tflite_op *op = &g->ops[i];
+        const char *of = op->code == ASSIGN_VARIABLE && op->n_in == 2
+                             ? handle_name(g, op->in[0])
+                             : NULL;
+
+        if (of && strcmp(of, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+void md_tfl_emit_var_handle(md_tfl_build *b)
+{
+    (void)b; /* who uses the handle looks for its name */
+}
+
+/* A variable that changes is an input of the graph, and an output. */
+static void make_input(md_tfl_build *b, md_tfl_variable *var,
+                       const md_tfl_value *y)
+{
+    md_type t = { .dtype = y->t->dtype, .has_rank = true, .rank = y->t->rank };
+
+    if (var->start != MD_VALUE_NONE)
+        t = *md_tfl_type(b, var->start);
+    for (int i = 0; var->start == MD_VALUE_NONE && i < t.rank; i++)
+        t.dim[i] = MD_DIM(y->t->dim[i] < 0 ? 1 : y->t->dim[i]);
+    var->input = body_input(b, &t, var->name[0] ? var->name : "state");
+    var->now = var->input;
+}
+
+void md_tfl_emit_read_variable(md_tfl_build *b)
+{
+    md_tfl_variable *var = variable(b);
+    const md_tfl_value *y = md_tfl_out(b, 0);
+
+    if (!var || !y || b->status != MD_OK)
+        return;
+    if (var->now == MD_VALUE_NONE && is_assigned(b->s->tg, var->name))
+        make_input(b, var, y);
+    if (var->now == MD_VALUE_NONE)
+        var->now = var->start;
+    if (var->now == MD_VALUE_NONE) {
+        md_tfl_fail(b, MD_UNSUPPORTED, "variable '%.60s' is never set",
+                    var->name);
+        return;
+    }
+    md_tfl_set_code(b, 0, var->now, MD_TFL_LAST);
+}
+
+void md_tfl_emit_assign_variable(md_tfl_build *b)
+{
+    md_tfl_variable *var = variable(b);
+    md_value_id id = md_tfl_code(b, md_tfl_in(b, 1), MD_TFL_LAST);
+
+    if (!var || b->status != MD_OK)
+        return;
+    if (b->depth > 1) { /* of CALL_ONCE */
+        var->start = id;
+        if (!md_tfl_cdata(b, id))
+            md_tfl_fail(b, MD_UNSUPPORTED, "a computed start of '%.60s'",
+                        var->name);
+        return;
+    }
+    var->now = id;
+    var->is_assigned = true;
+}
+
+void md_tfl_emit_call_once(md_tfl_build *b)
+{
+    int32_t graph = md_fb_i32(&b->op->options, 0, 0);
+    const md_tflite_op *op = b->op;
+    const md_tflite_graph *tg = b->s->tg;
+    md_tfl_value *values = b->s->values;
+    md_tfl_scope *made;
+
+    if (!check_graph(b, graph, 0, 0))
+        return;
+    made = md_tfl_scope_new(b, b->s->g, (uint32_t)graph);
+    if (!made)
+        return;
+    b->s->tg = made->tg;
+    b->s->values = made->values;
+    md_tfl_emit_ops(b);
+    b->s->tg = tg;
+    b->s->values = values;
+    b->op = op;
+}
+
+md_value_id md_tfl_state(md_tfl_build *b, uint32_t i)
+{
+    md_tfl_value *v = md_tfl_in(b, i);
+    md_type t;
+    md_value_id id;
+
+    if (!v || !v->t->is_variable || b->s->parent || b->depth > 1) {
+        md_tfl_fail(b, MD_UNSUPPORTED, "a state that is no variable");
+        return MD_VALUE_NONE;
+    }
+    if (v->code[0] == MD_VALUE_NONE && v->real[0] == MD_VALUE_NONE) {
+        t = (md_type){ .dtype = v->t->dtype,
+                       .has_rank = true,
+                       .rank = v->t->rank };
+        for (int k = 0; k < t.rank; k++)
+            t.dim[k] = MD_DIM(v->t->dim[k] < 0 ? 1 : v->t->dim[k]);
+        id = body_input(b, &t, v->t->name);
+        md_tfl_put(b, v, id, true, MD_TFL_LAST);
+    }
+    return md_tfl_real(b, v, MD_TFL_LAST);
+}
+
+void md_tfl_keep_state(md_tfl_build *b, uint32_t i, md_value_id id)
+{
+    md_tfl_value *v = md_tfl_in(b, i);
+    md_tfl_variable *var = v ? find_variable(b, v->t->name) : NULL;
+
+    if (!var || b->status != MD_OK)
+        return;
+    md_tfl_put(b, v, id, false, MD_TFL_LAST);
+    var->now = md_tfl_code(b, v, MD_TFL_LAST);
+    var->is_assigned = true;
+}
+
+void md_tfl_finish_variables(md_tfl_build *b)
+{
+    for (uint32_t i = 0; i < b->n_variables && b->status == MD_OK; i++) {
+        md_tfl_variable *v = &b->variables[i];
+        const char *name;
+
+        if (!v->is_assigned)
+            continue;
+        name = md_arena_printf(b->arena, "%.400s/out",
+                               v->name[0] ? v->name : "state");
+        if (!name)
+            b->status = md_fail_nomem(b->err, 1);
+        else
+            md_tfl_add_output(b, v->now, name);
+    }
+}

@@ -1,0 +1,169 @@
+"""TensorFlow Lite files against what its interpreter answered: those in
+tests/golden/tflite, whose make.py tells how, those of
+../shared/data/tf-models.tar.xz within the tolerances of its manifest, and
+basic-pitch's of real-models.tar.xz.
+
+A clone without the archives skips theirs.
+"""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tarfile
+
+import pytest
+
+np = pytest.importorskip("numpy")
+
+MODELD = os.environ.get("MODELD", "build/modeld")
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "tflite"
+DATA = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data"
+ARCHIVES = {"tf": DATA / "tf-models.tar.xz", "real": DATA / "real-models.tar.xz"}
+
+# Functions as they are given and not as float32 tables of the interpreter:
+# measured 2e-6 of the largest element of an output.
+TOLERANCE = 1e-5
+# The interpreter rounds a product of integers twice, at 31 bits and at the
+# result; its own kernels differ by as much from each other.
+STEPS = 2
+
+
+def file_of(name):
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name) + ".npy"
+
+
+def predict(model, inputs, to, *more):
+    command = [MODELD, "predict", str(model), "--output", str(to), *more]
+    for name, path in inputs.items():
+        command += ["--input", f"{name}={path}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return {p.name: np.load(p) for p in to.glob("*.npy")}
+
+
+def golden():
+    return sorted(p for p in GOLDEN.glob("*.tflite")
+                  if p.with_suffix(".npz").exists())
+
+
+@pytest.mark.parametrize("path", golden(), ids=lambda p: p.stem)
+def test_golden(path, tmp_path):
+    known = dict(np.load(path.with_suffix(".npz")))
+    given = {}
+    for name, x in known.items():
+        if name.startswith("in:"):
+            given[name[3:]] = tmp_path / file_of(name)
+            np.save(given[name[3:]], x)
+    (tmp_path / "out").mkdir()
+    got = predict(path, given, tmp_path / "out")
+    missed = {}
+    for name, y in known.items():
+        if not name.startswith("out:"):
+            continue
+        mine = got[file_of(name[4:])]
+        assert mine.shape == y.shape and mine.dtype == y.dtype, name
+        error = np.abs(mine.astype(float) - y.astype(float)).max(initial=0)
+        limit = (TOLERANCE * max(1, np.abs(y).max(initial=0))
+                 if y.dtype == np.float32 else STEPS if y.dtype == np.int8 else 0)
+        if "16x8" in path.stem:
+            limit = STEPS / 32768
+        if not error <= limit:
+            missed[name] = error
+    assert not missed
+
+
+def test_signatures(tmp_path):
+    model = GOLDEN / "counter.tflite"
+    np.save(tmp_path / "y.npy", np.float32([1, -2]))
+    done = subprocess.run([MODELD, "inspect", str(model), "--signature", "double",
+                           "--json"], capture_output=True, text=True, check=True)
+    io = json.loads(done.stdout)
+    got = predict(model, {io["inputs"][0]["name"]: tmp_path / "y.npy"}, tmp_path,
+                  "--signature", "double")
+    assert (got[file_of(io["outputs"][0]["name"])] == [2, -4]).all()
+
+
+def test_variables_become_inputs_and_outputs(tmp_path):
+    model = GOLDEN / "counter.tflite"
+    done = subprocess.run([MODELD, "inspect", str(model), "--signature", "add",
+                           "--json"], capture_output=True, text=True, check=True)
+    io = json.loads(done.stdout)
+    assert len(io["inputs"]) == 2 and len(io["outputs"]) == 2
+    np.save(tmp_path / "x.npy", np.float32([1, 2, 3]))
+    np.save(tmp_path / "s.npy", np.float32([10, 20, 30]))
+    names = [i["name"] for i in io["inputs"]]
+    (tmp_path / "out").mkdir()
+    got = predict(model, {names[0]: tmp_path / "x.npy",
+                          names[1]: tmp_path / "s.npy"}, tmp_path / "out",
+                  "--signature", "add")
+    assert len(got) == 2
+    for y in got.values():
+        assert (y == [11, 22, 33]).all()
+
+
+def entries(which):
+    if not ARCHIVES[which].exists():
+        return None
+    with tarfile.open(ARCHIVES[which]) as tar:
+        name = next(n for n in tar.getnames() if n.endswith("manifest.json"))
+        listed = json.load(tar.extractfile(name))
+    return [e for e in listed.get("files", []) + listed.get("other", [])
+            if e.get("file", "").endswith(".tflite")]
+
+
+def cases(which):
+    listed = entries(which)
+    if listed is None:
+        return [pytest.param(None, None, id=f"no-{which}-archive",
+                             marks=pytest.mark.skip(
+                                 reason=f"{ARCHIVES[which]} is not there"))]
+    return [pytest.param(e, v, id=f"{pathlib.Path(e['file']).stem}-{v['case']}")
+            for e in listed for v in e["vectors"]]
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory):
+    made = {}
+
+    def get(which):
+        if which not in made:
+            made[which] = tmp_path_factory.mktemp(which)
+            with tarfile.open(ARCHIVES[which]) as tar:
+                tar.extractall(made[which], filter="data")
+        return made[which]
+
+    return get
+
+
+def allowed(limits, want):
+    if "steps" not in limits:
+        a = limits.get("abs", limits.get("atol"))
+        return a + limits.get("rel", limits.get("rtol")) * np.abs(want)
+    if want.dtype.kind != "f":
+        return limits["steps"]
+    # Multiples of the output's scale, which is their smallest distance.
+    values = np.unique(want)
+    step = np.diff(values).min() if len(values) > 1 else 1
+    return limits["steps"] * step * (1 + 1e-4)
+
+
+def run_case(which, entry, case, unpacked, tmp_path):
+    root = unpacked(which)
+    got = predict(root / entry["file"],
+                  {k: root / v for k, v in case["inputs"].items()}, tmp_path)
+    for name, path in case["outputs"].items():
+        want, mine = np.load(root / path), got[file_of(name)]
+        assert mine.shape == want.shape and mine.dtype == want.dtype, name
+        error = np.abs(mine.astype(float) - want.astype(float))
+        assert (error <= allowed(entry["tolerance"], want)).all(), name
+
+
+@pytest.mark.parametrize("entry, case", cases("tf"))
+def test_archive(entry, case, unpacked, tmp_path):
+    run_case("tf", entry, case, unpacked, tmp_path)
+
+
+@pytest.mark.parametrize("entry, case", cases("real"))
+def test_real(entry, case, unpacked, tmp_path):
+    run_case("real", entry, case, unpacked, tmp_path)
