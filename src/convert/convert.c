@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "convert/check.h"
 #include "formats/format.h"
 #include "formats/onnx.h"
 
@@ -55,8 +56,56 @@ static md_status add_labels(md_model *model, const char *path, md_error *err)
     return s;
 }
 
-static md_status finish(md_model *model, const md_convert_opts *opts,
-                        md_convert_report *report, md_error *err)
+/* A session of the source, converted once more: it takes its model over. */
+static md_status make_session(md_session **out, const md_converter *c,
+                              const md_convert_source *src,
+                              const md_alloc *alloc, md_error *err)
+{
+    md_session_opts opts = MD_SESSION_OPTS_INIT;
+    md_convert_report unused;
+    md_model *m = NULL;
+    md_status s;
+
+    opts.alloc = alloc;
+    MD_TRY(md_model_new(&m, alloc, 0, err));
+    s = c->convert(m, &unused, src, err);
+    if (s == MD_OK)
+        s = md_session_new(out, m, &opts, err);
+    if (s != MD_OK)
+        md_model_free(m);
+    return s;
+}
+
+/* The result against the import form, or by itself where there is none. */
+static md_status self_check(const md_model *model, const md_converter *c,
+                            const md_convert_source *src,
+                            md_convert_report *report, md_error *err)
+{
+    md_convert_source as_it_is = *src;
+    md_session *session = NULL;
+    md_convert_report unused;
+    md_model *plain = NULL;
+    md_status s;
+
+    if (!c->has_plain || !md_check__is_repeatable(model))
+        return md_convert_self_check(model, &report->ran, report->self_check,
+                                     err);
+    as_it_is.plain = true;
+    MD_TRY(md_model_new(&plain, model->alloc, 0, err));
+    MD_GOTO(c->convert(plain, &unused, &as_it_is, err));
+    MD_GOTO(make_session(&session, c, src, model->alloc, err));
+    s = md_check__compare(session, plain, &report->ran, report->self_check,
+                          err);
+out:
+    md_session_free(session);
+    md_model_free(plain);
+    return s;
+}
+
+static md_status finish(md_model *model, const md_converter *c,
+                        const md_convert_source *src,
+                        const md_convert_opts *opts, md_convert_report *report,
+                        md_error *err)
 {
     report->n_nodes = model->graph->n_nodes;
     if (opts->labels)
@@ -66,7 +115,7 @@ static md_status finish(md_model *model, const md_convert_opts *opts,
                  "not asked for");
         return MD_OK;
     }
-    return md_convert_self_check(model, &report->ran, report->self_check, err);
+    return self_check(model, c, src, report, err);
 }
 
 /* Append a title to the list of them in text. */
@@ -119,7 +168,7 @@ static md_status convert(md_model **out, md_convert_source *src, md_map *map,
     if (map)
         MD_GOTO(md_model_keep_map(model, map, err));
     MD_GOTO(c->convert(model, report, src, err));
-    MD_GOTO(finish(model, opts, report, err));
+    MD_GOTO(finish(model, c, src, opts, report, err));
     *out = model;
     return MD_OK;
 

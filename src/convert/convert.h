@@ -42,6 +42,8 @@ typedef struct md_converter {
     const char *title;
     /* True when this converter reads bytes like these. */
     bool (*probe)(const void *bytes, size_t size);
+    /* convert knows md_convert_source.plain: the self-check compares. */
+    bool has_plain;
     /* Fill the new, empty model. */
     md_status (*convert)(md_model *model, md_convert_report *report,
                          const md_convert_source *src, md_error *err);
@@ -76,10 +78,11 @@ typedef struct md_convert_opts {
  * Convert the file at `path`.  The new model is the caller's.  opts and report
  * may be NULL.
  *
- * The result is then run on made-up inputs: every output must come out, in
- * the promised shape, finite (MD_MISMATCH).  That tells a sound graph from a
- * broken one, not a right one from a wrong one: for that, compare with what
- * the source framework gave.
+ * The result is then run on made-up inputs (MD_MISMATCH).  Where the converter
+ * gives an import form, the engine's outputs must be those that the operators'
+ * definitions give for it; else every output must come out, in the promised
+ * shape, finite.  Neither tells whether the framework means the same by an
+ * operator: for that, compare with what it gave.
  *
  * MD_UNSUPPORTED when no converter reads the file, or what the converter says.
  */

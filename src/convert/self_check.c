@@ -1,14 +1,15 @@
 /*
  * A run of the new model on made-up inputs.
  *
- * There is no second implementation of the source framework here to compare
- * with; what this finds is a graph that cannot run, gives another shape than
+ * For converters that give no import form to compare with (compare.c); what
+ * this finds is a graph that cannot run, gives another shape than
  * the source promises, or numbers that are not finite.
  */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "convert/check.h"
 #include "convert/convert.h"
 #include "ops/eval.h"
 
@@ -18,9 +19,8 @@ enum {
 };
 
 /* Uniform in [0, 1): images, and indices that truncate to 0. */
-static void fill(md_tensor *t)
+static void fill(md_tensor *t, uint32_t state)
 {
-    uint32_t state = 1;
     int64_t n = md_tensor_n(t);
 
     for (int64_t i = 0; i < n; i++) {
@@ -29,18 +29,18 @@ static void fill(md_tensor *t)
     }
 }
 
-static md_status make_input(md_tensor *out, const md_type *t,
-                            const md_alloc *alloc, md_error *err)
+md_status md_check__input(md_tensor *out, const md_type *t, int64_t batch,
+                          uint32_t seed, const md_alloc *alloc, md_error *err)
 {
     md_shape shape = { t->rank, { 0 } };
 
     for (int i = 0; i < t->rank; i++) {
         shape.dim[i] = md_dim_is_const(t->dim[i]) ? t->dim[i].k
-                       : i == 0                   ? BATCH
+                       : i == 0                   ? batch
                                                   : FREE_SIZE;
     }
     MD_TRY(md_tensor_alloc(out, t->dtype, &shape, alloc, err));
-    fill(out);
+    fill(out, seed);
     return MD_OK;
 }
 
@@ -78,8 +78,8 @@ static md_status run(const md_graph *g, md_tensor *in, md_tensor *out,
     md_status s;
 
     for (uint32_t i = 0; i < g->n_inputs; i++) {
-        MD_TRY(make_input(&in[i], &md_graph_value(g, g->inputs[i])->type, alloc,
-                          err));
+        MD_TRY(md_check__input(&in[i], &md_graph_value(g, g->inputs[i])->type,
+                               BATCH, 1, alloc, err));
         in_ptr[i] = &in[i];
     }
     s = md_graph_eval(out, g, in_ptr, alloc, NULL, &why);

@@ -10,6 +10,16 @@ enum {
     SHOWN_MAX = 8      /* refusals in one message */
 };
 
+/* Constants without elements have no contents either. */
+static bool is_empty(const md_tflite_tensor *t)
+{
+    for (int i = 0; i < t->rank; i++) {
+        if (t->dim[i] == 0)
+            return t->dtype != MD_DTYPE_NONE && t->dtype != MD_DTYPE_STRING;
+    }
+    return false;
+}
+
 md_tfl_scope *md_tfl_scope_new(md_tfl_build *b, md_graph *g, uint32_t graph)
 {
     md_tfl_scope *s = md_tfl_alloc(b, 1, sizeof(*s));
@@ -30,7 +40,7 @@ md_tfl_scope *md_tfl_scope_new(md_tfl_build *b, md_graph *g, uint32_t graph)
         md_tfl_value *v = &s->values[i];
 
         v->t = &tg->tensors[i];
-        v->c = v->t->data ? v->t : NULL;
+        v->c = v->t->data || is_empty(v->t) ? v->t : NULL;
         v->made = MD_VALUE_NONE;
         v->real[0] = v->real[1] = v->code[0] = v->code[1] = MD_VALUE_NONE;
     }

@@ -214,4 +214,5 @@ out:
 const md_converter md_converter_tflite = { .name = "tflite",
                                            .title = "TensorFlow Lite",
                                            .probe = md_tflite_probe,
+                                           .has_plain = true,
                                            .convert = convert };

@@ -186,7 +186,7 @@ static bool load_plain(md_tensor *out, md_tfl_build *b,
         return md_tfl_ok(b, md_tflite_strings(c, out, alloc, b->err));
     for (int i = 0; i < c->rank; i++)
         t.shape.dim[i] = c->dim[i] < 0 ? 1 : c->dim[i];
-    if (!c->sparsity.fb) {
+    if (!c->sparsity.fb && c->data) {
         memcpy(&t.data, &c->data, sizeof(t.data)); /* nobody writes to it */
         if (md_tensor_is_aligned(&t) && (b->stays || !keep)) {
             *out = t;
@@ -197,7 +197,8 @@ static bool load_plain(md_tensor *out, md_tfl_build *b,
         return false;
     if (c->sparsity.fb)
         return md_tfl_ok(b, md_tflite_densify(c, out, b->err));
-    memcpy(out->data, c->data, md_tensor_size(out));
+    if (md_tensor_size(out) > 0)
+        memcpy(out->data, c->data, md_tensor_size(out));
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "convert/check.h"
 #include "convert/convert.h"
 #include "convert/tflite/build.h"
 #include "support/fail_alloc.h"
@@ -140,6 +141,55 @@ static void test_tflite__chooses_a_signature(void **state)
                     MD_NOT_FOUND, &err, "tflite: no signature 'nothing'");
 }
 
+static md_model *convert_as(const char *path, bool plain)
+{
+    md_convert_report r;
+    md_error err = MD_ERROR_INIT;
+    md_model *m = NULL;
+    md_map map;
+
+    assert_md_ok(md_map_open(&map, path, &err), &err);
+    md_convert_source src = { .bytes = map.data,
+                              .size = map.size,
+                              .plain = plain };
+    assert_md_ok(md_model_new(&m, md_alloc_default(), 0, &err), &err);
+    assert_md_ok(md_converter_tflite.convert(m, &r, &src, &err), &err);
+    md_map_release(&map);
+    return m;
+}
+
+/* The import form turns pictures around each operator; another net's numbers
+ * are not its numbers. */
+static void test_tflite__self_check_tells_nets_apart(void **state)
+{
+    md_model *plain = convert_as(FOLDER "flatten.tflite", true);
+    md_session_opts opts = MD_SESSION_OPTS_INIT;
+    static const char *const files[] = { FOLDER "flatten.tflite",
+                                         FOLDER "flatten_float16.tflite" };
+
+    (void)state;
+    assert_true(count(plain->graph, "Transpose") > 2);
+    for (size_t i = 0; i < MD_COUNT(files); i++) {
+        md_model *m = convert_as(files[i], false);
+        md_error err = MD_ERROR_INIT;
+        md_session *s = NULL;
+        char text[MD_CONVERT_TEXT];
+        bool ran = false;
+
+        assert_md_ok(md_session_new(&s, m, &opts, &err), &err);
+        if (i == 0) {
+            assert_md_ok(md_check__compare(s, plain, &ran, text, &err), &err);
+            assert_non_null(strstr(text, "argmax the same"));
+        } else {
+            assert_md_fails(md_check__compare(s, plain, &ran, text, &err),
+                            MD_MISMATCH, &err, "self-check: not as");
+        }
+        assert_true(ran);
+        md_session_free(s);
+    }
+    md_model_free(plain);
+}
+
 /* The list goes by code and has each operator once. */
 static void test_tflite__list_is_whole(void **state)
 {
@@ -172,6 +222,7 @@ int main(void)
         cmocka_unit_test(test_tflite__out_of_memory),
         cmocka_unit_test(test_tflite__from_bytes),
         cmocka_unit_test(test_tflite__chooses_a_signature),
+        cmocka_unit_test(test_tflite__self_check_tells_nets_apart),
         cmocka_unit_test(test_tflite__list_is_whole),
     };
 

@@ -1,0 +1,21 @@
+/* Parts of the self-check, for convert/ only. */
+#ifndef MD_CONVERT_CHECK_H
+#define MD_CONVERT_CHECK_H
+
+#include "convert/convert.h"
+#include "engine/session.h"
+
+/* An input of that type, free sizes chosen (the first one `batch`), filled with
+ * numbers from 0 to 1 that depend on seed. */
+md_status md_check__input(md_tensor *out, const md_type *t, int64_t batch,
+                          uint32_t seed, const md_alloc *alloc, md_error *err);
+
+/* Run the session and the import form on the same inputs.  MD_MISMATCH when
+ * they part; text tells how far apart they are. */
+md_status md_check__compare(md_session *s, const md_model *plain, bool *ran,
+                            char text[MD_CONVERT_TEXT], md_error *err);
+
+/* Does it give the same each time? */
+bool md_check__is_repeatable(const md_model *m);
+
+#endif
