@@ -23,6 +23,7 @@ static md_status convert(result *r, const md_args *a, const char *dst,
 
     opts.labels = md_args_text(a, "labels", NULL);
     opts.signature = md_args_text(a, "signature", NULL);
+    opts.no_self_check = md_args_has(a, "no-self-check");
     md_progress_begin(&p, a->cli->err, "converting");
     s = md_convert(&m, a->pos[0], &opts, &r->report,
                    md_alloc_tagged(MD_MEM_graph), err);
@@ -126,6 +127,9 @@ static const md_flag flags[] = {
       .type = MD_OPT_TEXT,
       .arg = "FILE",
       .help = "names of the classes, one per line, to store in it" },
+    { .name = "no-self-check",
+      .type = MD_OPT_BOOL,
+      .help = "do not run what came of it on made-up inputs" },
     MD_FLAG_THREADS,
     MD_FLAG_PRECISION,
     MD_FLAG_SIGNATURE,
