@@ -153,6 +153,15 @@ static bool is_random(const md_graph *g)
     return false;
 }
 
+static bool has_bodies(const md_graph *g)
+{
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        if (md_node_graph(g->nodes[i], 0))
+            return true;
+    }
+    return false;
+}
+
 static bool is_comparable(const md_graph *g)
 {
     if (is_random(g))
@@ -194,6 +203,7 @@ typedef struct scene {
     uint32_t n_in, n_out;
     md_status defined; /* what the definitions said */
     bool comparable;
+    bool bodies; /* graphs in nodes, which may not run at all */
 } scene;
 
 static void release(md_tensor *t, uint32_t n)
@@ -215,15 +225,19 @@ static bool prepare(scene *sc, const md_graph *g)
         in[sc->n_in] = &sc->in[sc->n_in];
     }
     sc->comparable = is_comparable(g);
+    sc->bodies = has_bodies(g);
     sc->defined = md_graph_eval(sc->want, g, in, &capped, NULL, NULL);
     if (sc->defined == MD_OK)
         sc->n_out = g->n_outputs;
     return true;
 }
 
-/* Limits and what is openly missing are no faults. */
+/* Limits and what is openly missing are no faults; nor is it that the engine
+ * looks into a body that the definitions do not come to. */
 static bool is_fault(const scene *sc, md_status s)
 {
+    if (sc->bodies && (s == MD_INVALID || s == MD_CORRUPT))
+        return false;
     return sc->defined == MD_OK && s != MD_OK && s != MD_NOMEM &&
            s != MD_UNSUPPORTED && s != MD_TOO_LARGE;
 }
@@ -244,8 +258,12 @@ static void run(scene *sc, md_model *m)
     if (is_fault(sc, st))
         die("the definitions can, the engine cannot", &err);
     if (st == MD_OK) {
-        for (uint32_t i = 0; sc->comparable && i < sc->n_out; i++)
+        for (uint32_t i = 0; sc->comparable && i < sc->n_out; i++) {
+            /* Of no trips there is only what the body declares to go by. */
+            if (sc->bodies && md_tensor_n(&sc->want[i]) == 0)
+                continue;
             compare(&sc->got[i], &sc->want[i]);
+        }
         release(sc->got, md_session_n_outputs(s));
     }
     md_session_free(s);
