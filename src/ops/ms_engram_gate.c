@@ -38,6 +38,19 @@ static md_status normalize(md_compose *m, md_part x, uint32_t i, md_part *out,
     return md_compose_binary(m, "Mul", *out, scale, out, err);
 }
 
+/* The value is one for all branches, and is not stretched over them. */
+static md_status check_value(const md_compose *m, md_error *err)
+{
+    const md_type *key = &m->part[md_compose_in(m, 0)].type;
+    const md_type *value = &m->part[md_compose_in(m, 2)].type;
+    static const int like[] = { 0, 1, 3 };
+
+    for (int i = 0; key->has_rank && value->has_rank && i < 3; i++)
+        MD_TRY(md_infer__same_dim(value->dim[i], key->dim[like[i]],
+                                  "a dimension of the value", err));
+    return MD_OK;
+}
+
 static md_status check(const md_compose *m, md_error *err)
 {
     for (uint32_t i = 0; i < 6; i++) {
@@ -45,6 +58,7 @@ static md_status check(const md_compose *m, md_error *err)
 
         MD_TRY(md_compose_check(m, i, TYPES, rank, rank, err));
     }
+    MD_TRY(check_value(m, err));
     if (md_compose_wants(m, 1) && md_compose_in(m, 5) == MD_PART_NONE)
         return md_fail(err, MD_INVALID, "gated_value_normed without its scale");
     return md_compose_same(m, 0, 1, err);

@@ -211,8 +211,8 @@ static void pad_row(const job *j, char *y, const char *x, size_t size)
     put(y, edge, j->edge, j->value, j->begin, size);
     memcpy(y + (size_t)j->begin * size, x + (j->begin - lo) * (int64_t)size,
            (size_t)body * size);
-    put(y + (size_t)j->end * size, edge, j->edge + j->begin, j->value,
-        n_out - j->end, size);
+    put(y + (size_t)j->end * size, edge, j->edge ? j->edge + j->begin : NULL,
+        j->value, n_out - j->end, size);
 }
 
 /* Rows [from, to) of the result. */

@@ -726,3 +726,73 @@ def q_moe(c):
         c.feed(c.bits.uniform(0.01, 0.1, [count, rows]).astype(F32), True)
         maybe(c, 0.5, lambda: tame(c, count, rows))
     c.scale = 64.0 * hidden * inner
+
+
+@draws("com.microsoft.EngramGate")
+def engram(c):
+    batch, length, branches, n = (c.rng.randint(1, k) for k in (2, 3, 3, 9))
+    c.attr(epsilon=c.pick(None, 1e-3))
+    for _ in range(2):
+        c.feed(tame(c, batch, length, branches, n))
+    c.feed(tame(c, batch, length, off(c, n)))
+    both = c.chance(0.5)
+    for _ in range(3 if both else 2):
+        c.feed(tame(c, branches, n))
+    c.scale = 256.0
+    return 2 if both else 1
+
+
+@draws("com.microsoft.GatedDeltaNet")
+def delta_net(c):
+    sizes = [c.rng.randint(1, 4) for _ in range(c.rng.randint(1, 3))]
+    total, heads, group, k, v = sum(sizes), c.rng.randint(1, 2), c.rng.randint(
+        1, 2), c.rng.randint(1, 5), c.rng.randint(1, 5)
+    rule = c.pick("linear", "gated", "delta", "gated_delta")
+    c.attr(update_rule=rule, scale=c.pick(None, 0.5))
+
+    def small(*shape):
+        return (tame(c, *shape) / 8).astype(F32)
+    for _ in range(2):
+        c.feed(small(total, heads, k))
+    c.feed(small(total, heads * group, v))
+    c.feed(np.cumsum([0, *sizes]).astype(np.int32))
+    c.feed(-abs(small(total, heads * group)) if "gated" in rule else None)
+    c.feed(abs(small(total, heads * group)) if "delta" in rule else None)
+    c.feed(small(len(sizes), heads * group, v, k))
+    c.scale = 16.0
+    return 2
+
+
+@draws("com.microsoft.HyperConnectionPostMix")
+def post_mix(c):
+    rows, n, width = c.rng.randint(1, 4), c.rng.randint(1, 4), c.rng.randint(
+        1, 9)
+    c.feed(tame(c, rows, n, width))
+    c.feed(tame(c, rows, off(c, width)))
+    c.feed(tame(c, rows, n))
+    if c.chance(0.6):
+        c.feed(tame(c, rows, n, n))
+    c.scale = 64.0
+
+
+@draws("com.microsoft.HyperConnectionPreMix")
+def pre_mix(c):
+    rows, n = c.rng.randint(1, 4), c.rng.randint(1, 4)
+    c.attr(reduction_scale=c.pick(None, 0.5))
+    c.feed(tame(c, rows, n, c.rng.randint(1, 9)))
+    c.feed(tame(c, rows, off(c, n)))
+    c.scale = 64.0
+
+
+@draws("com.microsoft.Rfft", "com.microsoft.Irfft")
+def real_fourier(c):
+    axes = c.rng.randint(1, 2)
+    shape = [c.rng.randint(1, 3) for _ in range(c.rng.randint(0, 1))] + [
+        c.rng.randint(1, 6) for _ in range(axes - 1)]
+    c.attr(signal_ndim=axes, onesided=1, normalized=0)
+    x = tame(c, *shape, 2 * c.rng.randint(1, 8))
+    if c.name == "Irfft":  # of what is symmetric; else it is left open
+        y = np.fft.rfftn(x, axes=range(-axes, 0))
+        x = np.stack([y.real, y.imag], -1).astype(F32)
+    c.feed(x)
+    c.scale = 256.0

@@ -410,3 +410,19 @@ def adam(rate, t, x, g, v, h, norm_coefficient=0.0, norm_coefficient_post=0.0,
         rate *= math.sqrt(1 - beta**t) / (1 - alpha**t)
     x = x - rate * v / (np.sqrt(h) + epsilon)
     return (1 - norm_coefficient_post) * x, v, h
+
+
+# Fourier transforms, which onnxruntime has for GPUs.
+
+@defined("Rfft")
+def rfft(x, signal_ndim, onesided=1, normalized=0):
+    assert (onesided, normalized) == (1, 0) and x.ndim >= signal_ndim > 0
+    y = np.fft.rfftn(wide(x), axes=range(-signal_ndim, 0))
+    return np.stack([y.real, y.imag], -1).astype(x.dtype)
+
+
+@defined("Irfft")
+def irfft(x, signal_ndim, onesided=1, normalized=0):
+    assert (onesided, normalized) == (1, 0) and x.ndim > signal_ndim > 0
+    y = wide(x[..., 0]) + 1j * wide(x[..., 1])
+    return np.fft.irfftn(y, axes=range(-signal_ndim, 0)).astype(x.dtype)
