@@ -296,6 +296,18 @@ static void test_follow__contents_decide(void **state)
         { "x f32[N,4]; s = Shape(x); f = Cast(s) to=1; r = Sqrt(f);"
           "g = Cast(r) to=7; y = Expand(f32[1]{1}, g); -> y",
           false, 0 },
+        /* half of a picture, as interpolate is written; its plan is all that
+         * has to be computed */
+        { "x f32[N,3,4,5]; s = Shape(x); hw = Slice(s, i64[1]{2}, i64[1]{4});"
+          "f = Cast(hw) to=1; h = Mul(f, f32[1]{0.5}); r = Floor(h);"
+          "g = Cast(r) to=7; nc = Slice(s, i64[1]{0}, i64[1]{2});"
+          "sizes = Concat(nc, g) axis=0; y = Resize(x, _, _, sizes); -> y",
+          true, 0 },
+        { "x f32[1,3,H,W]; s = Shape(x); hw = Slice(s, i64[1]{2}, i64[1]{4});"
+          "f = Cast(hw) to=1; h = Mul(f, f32[1]{1.5}); r = Floor(h);"
+          "g = Cast(r) to=7; nc = Slice(s, i64[1]{0}, i64[1]{2});"
+          "sizes = Concat(nc, g) axis=0; y = Resize(x, _, _, sizes); -> y",
+          false, 0 },
     };
 
     (void)state;
