@@ -230,6 +230,9 @@ bool md_tfl_is_const(const md_tfl_build *b, const md_tfl_value *v);
  * that one. */
 bool md_tfl_is_first(const md_tfl_value *v);
 
+/* The flattened picture that v is, channels first; NULL when it is none. */
+const md_tfl_value *md_tfl_flat(const md_tfl_value *v);
+
 /* Rank, and size of an axis counted as in the file; MD_DIM(-1) when nothing
  * is known of it. */
 int md_tfl_rank(const md_tfl_build *b, const md_tfl_value *v);

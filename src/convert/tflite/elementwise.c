@@ -125,11 +125,49 @@ void md_tfl_emit_bitcast(md_tfl_build *b)
     md_tfl_set_code(b, 0, md_tfl_cast(b, x, y->t->dtype), MD_TFL_LAST);
 }
 
+/* One number for each row. */
+static bool is_one_per_row(const md_tfl_build *b, const md_tfl_value *v)
+{
+    int rank = md_tfl_rank(b, v);
+
+    return rank == 0 || md_tfl_size(b, v, rank - 1) == 1;
+}
+
+/* Flattened pictures with each other, or with what is the same for a row, as
+ * they lie: so does the result. */
+static bool pair_flat(md_tfl_build *b, md_value_id x[2])
+{
+    md_tfl_value *in[] = { md_tfl_in(b, 0), md_tfl_in(b, 1) };
+    md_tfl_value *y = md_tfl_out(b, 0);
+    const md_tfl_value *flat = NULL;
+
+    if (!in[0] || !in[1] || !y)
+        return false;
+    flat = md_tfl_flat(in[0]) ? md_tfl_flat(in[0]) : md_tfl_flat(in[1]);
+    for (int i = 0; flat && i < 2; i++) {
+        const md_tfl_value *f = md_tfl_flat(in[i]);
+
+        if (f ? f->flat_c != flat->flat_c || f->flat_hw != flat->flat_hw
+              : md_tfl_rank(b, in[i]) > 2 || !is_one_per_row(b, in[i]))
+            return false;
+    }
+    for (int i = 0; flat && i < 2; i++)
+        x[i] = md_tfl_real(b, in[i], MD_TFL_FIRST);
+    if (flat) {
+        y->flat_c = flat->flat_c;
+        y->flat_hw = flat->flat_hw;
+    }
+    return flat != NULL;
+}
+
 /* Inputs 0 and 1 so that they broadcast as in the file. */
 static md_tfl_layout pair(md_tfl_build *b, md_value_id x[2])
 {
     md_tfl_layout l = md_tfl_pick(b, 0, 2);
     int rank = 0;
+
+    if (pair_flat(b, x))
+        return MD_TFL_FIRST;
 
     for (uint32_t i = 0; i < 2; i++) {
         int r = md_tfl_in(b, i) ? md_tfl_rank(b, md_tfl_in(b, i)) : 0;

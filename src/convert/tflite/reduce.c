@@ -38,6 +38,9 @@ void md_tfl_emit_reduce(md_tfl_build *b)
         l = MD_TFL_LAST;
     if (l == MD_TFL_FIRST && (keep || (!gone[rank - 1] && left > 0)))
         to = MD_TFL_FIRST;
+    /* Of a whole flattened picture no order matters. */
+    if (n == 1 && axes[0] == 1 && md_tfl_flat(md_tfl_in(b, 0)))
+        l = MD_TFL_FIRST;
     x = md_tfl_real(b, md_tfl_in(b, 0), l);
     for (uint32_t i = 0; i < n; i++)
         axes[i] = md_tfl_axis(l, rank, (int)axes[i]);

@@ -79,6 +79,13 @@ bool md_tfl_is_first(const md_tfl_value *v)
            v->code[MD_TFL_FIRST] != MD_VALUE_NONE;
 }
 
+const md_tfl_value *md_tfl_flat(const md_tfl_value *v)
+{
+    while (v && v->same)
+        v = v->same;
+    return v && v->flat_c > 0 ? v : NULL;
+}
+
 int md_tfl_axis(md_tfl_layout l, int rank, int axis)
 {
     if (l == MD_TFL_LAST || axis == 0 || rank < 3)

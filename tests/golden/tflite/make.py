@@ -87,7 +87,7 @@ def move(x, i):
             tf.gather(x, i, axis=1, batch_dims=1), tf.gather_nd(x, [[0, 1], [1, 2]]),
             tf.scatter_nd([[1], [3], [1]], x[0, :3, 0], [5, 4]),
             tf.broadcast_to(x[:, :1], tf.shape(x)), tf.shape(x), tf.rank(x),
-            tf.fill([2, 3], 4.0), tf.range(0, b * 3, 2), tf.reverse(x, [1, 3]),
+            tf.fill([2, 3], 4.0), tf.range(0, b * 3, 2), tf.reverse(x, [1, 2]), tf.reverse(x, [3]),
             tf.one_hot(i, 4, 2.0, -1.0), tf.one_hot(i, 4, axis=1), tf.expand_dims(x, 2),
             tf.squeeze(x[:, :1, :, :1], [1, 3]), tf.nn.space_to_depth(x, 2),
             tf.nn.depth_to_space(x, 2), tf.space_to_batch(x, [2, 2], [[0, 0], [1, 1]]),
