@@ -148,6 +148,19 @@ def allowed(limits, want):
     return limits["steps"] * step * (1 + 1e-4)
 
 
+@pytest.mark.parametrize("which", ["tf", "real"])
+def test_self_checks(which, unpacked, tmp_path):
+    """Every file of the archives converts and is found to be itself."""
+    if entries(which) is None:
+        pytest.skip(f"{ARCHIVES[which]} is not there")
+    for e in entries(which):
+        done = subprocess.run([MODELD, "convert", unpacked(which) / e["file"],
+                               "-o", tmp_path / "x.onnx"], text=True,
+                              capture_output=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        assert "self-check: as the file's own graph" in done.stdout, e["file"]
+
+
 def run_case(which, entry, case, unpacked, tmp_path):
     root = unpacked(which)
     got = predict(root / entry["file"],

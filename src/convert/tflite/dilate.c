@@ -140,7 +140,7 @@ bool md_tfl_dilated_begin(md_tfl_build *b)
     int rank = md_tfl_in(b, 0) ? md_tfl_rank(b, md_tfl_in(b, 0)) : 0;
     int at = -1;
 
-    if (!op || b->plain)
+    if (!op)
         return false;
     if (rank == 3 && op->code == EXPAND_DIMS && op->n_in == 2) {
         at = sequence_axis(b, op);

@@ -204,7 +204,7 @@ static bool load_plain(md_tensor *out, md_tfl_build *b,
         return false;
     if (c->sparsity.fb)
         return md_tfl_ok(b, md_tflite_densify(c, out, b->err));
-    if (md_tensor_size(out) > 0)
+    if (c->data && md_tensor_size(out) > 0)
         memcpy(out->data, c->data, md_tensor_size(out));
     return true;
 }
@@ -447,6 +447,31 @@ md_value_id md_tfl_x(md_tfl_build *b, uint32_t i)
     return md_tfl_real(b, md_tfl_in(b, i), MD_TFL_LAST);
 }
 
+/* A constant with axes of size 1 in front, up to rank. */
+static md_tfl_value *stretch(md_tfl_build *b, const md_tfl_value *v, int rank)
+{
+    md_tflite_tensor *t = md_tfl_alloc(b, 2, sizeof(*t));
+    md_tfl_value *made = md_tfl_alloc(b, 1, sizeof(*made));
+    int by = rank - v->c->rank;
+
+    if (!t || !made)
+        return NULL;
+    t[0] = *v->t;
+    t[1] = *v->c;
+    for (int i = 0; i < 2; i++) {
+        t[i].rank = rank;
+        t[i].axis += by;
+        for (int k = rank - 1; k >= 0; k--)
+            t[i].dim[k] = k < by ? 1 : t[i].dim[k - by];
+    }
+    *made = (md_tfl_value){ .t = &t[0],
+                            .c = &t[1],
+                            .real = { MD_VALUE_NONE, MD_VALUE_NONE },
+                            .code = { MD_VALUE_NONE, MD_VALUE_NONE },
+                            .made = MD_VALUE_NONE };
+    return made;
+}
+
 md_value_id md_tfl_spread(md_tfl_build *b, md_tfl_value *v, md_tfl_layout l,
                           int rank)
 {
@@ -457,6 +482,8 @@ md_value_id md_tfl_spread(md_tfl_build *b, md_tfl_value *v, md_tfl_layout l,
     if (own == rank || l == MD_TFL_LAST || own == 0)
         return md_tfl_real(b, v, own == rank ? l : MD_TFL_LAST);
     /* [c] beside [n, h, w, c] is [1, c, 1, 1] beside [n, c, h, w]. */
+    if (source(v)->c && !source(v)->c->sparsity.fb)
+        return md_tfl_real(b, stretch(b, source(v), rank), l);
     x = md_tfl_real(b, v, MD_TFL_LAST);
     for (int i = 0; i < rank - own; i++)
         axes[i] = i;
