@@ -27,12 +27,32 @@ static md_status infer(const md_infer *c, md_error *err)
 PRESET(preset_f32, float)
 PRESET(preset_f64, double)
 
-static void compute_f64(const md_exec *x, const md_convolve *v, md_tensor *out)
+static void add_bias(double *y, const double *bias, int64_t n, int64_t oc,
+                     int64_t plane)
 {
+    for (int64_t i = 0; i < n * oc; i++) {
+        for (int64_t j = 0; j < plane; j++)
+            y[i * plane + j] += bias[i % oc];
+    }
+}
+
+/* As products where vectors pay: not for groups of one channel each. */
+static md_status compute_f64(const md_exec *x, const md_convolve *v,
+                             md_tensor *out, md_arena *ar, md_error *err)
+{
+    const double *bias = md_exec_has(x, 2) ? x->in[2]->data : NULL;
+    int64_t plane = v->out[0] * v->out[1] * v->out[2];
+
+    if (x->cpu && v->oc > v->group && md_tensor_n(out) > 0) {
+        MD_TRY(md_convolve__product_f64(x, v, out->data, ar, err));
+        if (bias)
+            add_bias(out->data, bias, v->n, v->oc, plane);
+        return MD_OK;
+    }
     md_exec__zero(out);
-    preset_f64(out->data, md_exec_has(x, 2) ? x->in[2]->data : NULL, v->n,
-               v->oc, v->out[0] * v->out[1] * v->out[2]);
+    preset_f64(out->data, bias, v->n, v->oc, plane);
     md_convolve__f64(v, out->data, x->in[0]->data, x->in[1]->data);
+    return MD_OK;
 }
 
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
@@ -44,10 +64,8 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
 
     MD_TRY(md_convolve__sizes(&v, x->node, &x->in[0]->shape, &x->in[1]->shape,
                               err));
-    if (out->dtype == MD_DTYPE_F64) {
-        compute_f64(x, &v, out);
-        return MD_OK;
-    }
+    if (out->dtype == MD_DTYPE_F64)
+        return compute_f64(x, &v, out, ar, err);
     MD_TRY(md_exec__as_f32(&in, x->in[0], ar, err));
     MD_TRY(md_exec__as_f32(&w, x->in[1], ar, err));
     if (md_exec_has(x, 2))

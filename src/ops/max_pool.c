@@ -26,37 +26,103 @@ static int64_t column_major(const md_pool_plan *p, int64_t at)
     return r;
 }
 
+typedef struct job {
+    const md_pool_plan *p;
+    const md_tensor *in;
+    md_tensor *const *out;
+    double lowest;
+    bool columns; /* the place is counted with the last axis slowest */
+} job;
+
+/* The largest so far and where, in the plane; -1: there was none. */
+typedef struct best {
+    double v;
+    int64_t at;
+} best;
+
+/* n <= MD_CHUNK elements of a row of the window, `step` apart. */
+static void look_at(const job *j, best *b, int64_t base, int64_t at, int64_t n,
+                    int64_t step)
+{
+    double room[MD_CHUNK];
+    const double *v = room;
+
+    if (j->in->dtype == MD_DTYPE_F64 && step == 1)
+        v = (const double *)j->in->data + base + at;
+    else if (step == 1)
+        md_load_f64(room, j->in, base + at, n);
+    for (int64_t i = 0; i < n && step != 1; i++)
+        md_load_f64(room + i, j->in, base + at + i * step, 1);
+    for (int64_t i = 0; i < n; i++) {
+        if (b->at < 0 || v[i] > b->v || isnan(v[i])) {
+            b->v = v[i];
+            b->at = at + i * step;
+        }
+    }
+}
+
+/* The largest of the window of output o of the plane at `base`. */
+static best search(const job *j, int64_t base, int64_t o)
+{
+    enum {
+        LAST = MD_SPATIAL_MAX - 1
+    };
+    const md_pool_plan *p = j->p;
+    const int64_t *step = p->w.dilation;
+    best b = { j->lowest, -1 };
+    md_span s[MD_SPATIAL_MAX];
+
+    md_pool__spans(s, p, o);
+    for (int64_t k = s[0].lo; k < s[0].hi; k++) {
+        int64_t slice = (s[0].first + k * step[0]) * p->in[1];
+
+        for (int64_t l = s[1].lo; l < s[1].hi; l++) {
+            int64_t row =
+                (slice + s[1].first + l * step[1]) * p->in[2] + s[2].first;
+
+            for (int64_t m = s[2].lo; m < s[2].hi; m += MD_CHUNK)
+                look_at(j, &b, base, row + m * step[LAST],
+                        md_min_i64(MD_CHUNK, s[2].hi - m), step[LAST]);
+        }
+    }
+    return b;
+}
+
+/* Outputs [from, to). */
+static void pool_part(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    const md_pool_plan *p = j->p;
+
+    for (int64_t i = from; i < to; i++) {
+        int64_t base = i / p->out_size * p->in_size;
+        best b = search(j, base, i % p->out_size);
+
+        if (j->out[0])
+            md_store_f64(j->out[0], i, &b.v, 1);
+        if (j->columns && b.at >= 0)
+            b.at = column_major(p, b.at);
+        if (j->out[1])
+            ((int64_t *)j->out[1]->data)[i] = b.at < 0 ? -1 : base + b.at;
+    }
+}
+
 static void pool(const md_exec *x, const md_pool_plan *p, md_tensor **out)
 {
-    bool columns = md_node_attr_i(x->node, "storage_order", 0) != 0;
-    bool real = md_dtype_is_float(x->in[0]->dtype);
-    double lowest =
-        real ? -INFINITY : (double)md_dtype_int_min(x->in[0]->dtype);
+    md_dtype type = x->in[0]->dtype;
+    double window = 1.0;
 
-    for (int64_t i = 0; i < p->n_planes * p->out_size; i++) {
-        int64_t base = i / p->out_size * p->in_size;
-        int64_t k[MD_SPATIAL_MAX], at, best_at = -1;
-        md_span s[MD_SPATIAL_MAX];
-        bool started = false;
-        double best = lowest;
-
-        md_pool__spans(s, p, i % p->out_size);
-        while (md_pool__next(p, s, k, &at, &started)) {
-            double v;
-
-            md_load_f64(&v, x->in[0], base + at, 1);
-            if (best_at < 0 || v > best || isnan(v)) {
-                best = v;
-                best_at = at;
-            }
-        }
-        if (out[0])
-            md_store_f64(out[0], i, &best, 1);
-        if (columns && best_at >= 0)
-            best_at = column_major(p, best_at);
-        if (out[1])
-            ((int64_t *)out[1]->data)[i] = best_at < 0 ? -1 : base + best_at;
-    }
+    for (int i = 0; i < MD_SPATIAL_MAX; i++)
+        window *= (double)p->w.kernel[i];
+    md_exec__share(
+        x, p->n_planes * p->out_size, 20.0 + 2.0 * window, pool_part,
+        &(job){ .p = p,
+                .in = x->in[0],
+                .out = out,
+                .lowest = md_dtype_is_float(type)
+                              ? -INFINITY
+                              : (double)md_dtype_int_min(type),
+                .columns = md_node_attr_i(x->node, "storage_order", 0) != 0 });
 }
 
 static md_status run(md_exec *x, md_error *err)

@@ -34,6 +34,11 @@ void md_convolve__f64(const md_convolve *v, double *y, const double *x,
 void md_convolve__i32(const md_convolve *v, int32_t *y, const int32_t *x,
                       const int32_t *w);
 
+/* y = w * x of the node's inputs 0 and 1, as products of matrices
+ * (convolve_f64.c). */
+md_status md_convolve__product_f64(const md_exec *x, const md_convolve *v,
+                                   double *y, md_arena *ar, md_error *err);
+
 /* Multiply-accumulates. */
 int64_t md_convolve__macs(const md_shape *w, const md_shape *out);
 

@@ -73,6 +73,12 @@ md_status md_pool__plan(md_pool_plan *p, const md_node *node,
     return MD_OK;
 }
 
+/* n / d, rounded down, n >= 0; nearly always d is 1. */
+static int64_t divide(int64_t n, int64_t d)
+{
+    return d == 1 ? n : n / d;
+}
+
 void md_pool__spans(md_span out[MD_SPATIAL_MAX], const md_pool_plan *p,
                     int64_t o)
 {
@@ -82,10 +88,10 @@ void md_pool__spans(md_span out[MD_SPATIAL_MAX], const md_pool_plan *p,
         int64_t end = p->in[i] + p->w.hi[i];
         md_span s = { .first = first };
 
-        s.lo = first < 0 ? (-first + d - 1) / d : 0;
-        s.hi = first < p->in[i] ? (p->in[i] - 1 - first) / d + 1 : 0;
+        s.lo = first < 0 ? divide(-first + d - 1, d) : 0;
+        s.hi = first < p->in[i] ? divide(p->in[i] - 1 - first, d) + 1 : 0;
         s.hi = md_min_i64(s.hi, p->w.kernel[i]);
-        s.padded = first < end ? (end - 1 - first) / d + 1 : 0;
+        s.padded = first < end ? divide(end - 1 - first, d) + 1 : 0;
         s.padded = md_min_i64(s.padded, p->w.kernel[i]);
         out[i] = s;
     }

@@ -12,6 +12,7 @@
 #include "base/cpu.h"
 #include "base/pool.h"
 #include "support/net.h"
+#include "tensor/compare.h"
 
 /* Not one falls back to the definition. */
 static const char *const nets[] = {
@@ -291,6 +292,109 @@ static void test_products__same_with_threads(void **state)
     md_pool_free(pool);
 }
 
+/* What float64 has vectors for in the definitions. */
+static const char *const doubles[] = {
+    "x f64[N,4,9]; y = Conv(x, f64[6,4,3]~1); -> y",
+    "x f64[N,4,60]; y = Conv(x, f64[7,4,3]~1, f64[7]~1) pads=[1,2]; -> y",
+    "x f64[N,4,61]; y = Conv(x, f64[7,4,5]~1) strides=[3] dilations=[2] "
+    "auto_pad=\"SAME_LOWER\"; -> y",
+    "x f64[N,6,21]; y = Conv(x, f64[6,1,5]~1, f64[6]~1) group=6 pads=[2,2]; "
+    "-> y",
+    "x f64[N,3,4,5,6]; y = Conv(x, f64[5,3,3,2,3]~1, f64[5]~1) "
+    "pads=[1,0,1,0,1,2]; -> y",
+    "x f64[N,4,5,6,7]; y = Conv(x, f64[6,2,2,2,3]~1) group=2 "
+    "strides=[1,2,2] dilations=[2,1,3]; -> y",
+    "x f64[1,60,50,70]; y = Conv(x, f64[9,60,3,3]~0.1, f64[9]~1) "
+    "pads=[1,1,1,1] strides=[1,2]; -> y",
+    "x f64[N,4,3,3]; y = Conv(x, f64[5,4,3,3]~1) pads=[4,5,6,7]; -> y",
+    "x f64[N,3,9,8]; y = MaxPool(x) kernel_shape=[3,2] strides=[2,1] "
+    "pads=[1,1,0,1]; -> y",
+    "x f64[N,3,9,8]; y, i = MaxPool(x) kernel_shape=[2,3] dilations=[1,2] "
+    "storage_order=1; -> y, i",
+    "x f64[N,3,9]; y = BatchNormalization(x, f64[3]~1, f64[3]~1, f64[3]~1, "
+    "f64[3]{1 2 3}); -> y",
+    "x f64[N,3,70]; y = Softmax(x); -> y",
+    "x f64[N,3,7]; y = Softmax(x) axis=1; -> y",
+    "x f64[N,3,70]; y = LogSoftmax(x); -> y",
+    "x f64[N,3,70]; y = LayerNormalization(x, f64[70]~1, f64[70]~1); -> y",
+    "x f64[N,3,70]; y = LayerNormalization(x, f64[3,70]~1) axis=1; -> y",
+    "x f64[N,3,70]; y, m, v = LayerNormalization(x, f64[70]~1); -> y, m, v",
+    "opset 23; x f64[N,3,70]; y = RMSNormalization(x, f64[70]~1); -> y",
+    "x f64[N,3,70]; a = Abs(x); b = Sqrt(a); c = Neg(b); d = Exp(c); "
+    "e = Relu(x); f = Tanh(x); -> d, e, f",
+    "x f64[N,3,70]; y = Pow(x, f64[]{2}); z = Pow(x, f64[1,1,1,1]{2}); "
+    "a = Abs(x); w = Pow(a, f64[]{0.5}); -> y, z, w",
+    "x f64[N,70]; v, i = TopK(x, i64[1]{9}); -> v, i",
+    "x f64[N,70]; v, i = TopK(x, i64[1]{9}) largest=0; -> v, i",
+#define REDUCTIONS(op)                                                         \
+    "x f64[N,5,6,70]; a = " op "(x, i64[1]{3}); b = " op                       \
+    "(x, i64[1]{0}); c = " op "(x, i64[2]{0 3}); d = " op                      \
+    "(x, i64[2]{1 2}); e = " op "(x); f = " op                                 \
+    "(x, i64[1]{2}) keepdims=0; g = " op "(x, i64[2]{0 2}); "                  \
+    "-> a, b, c, d, e, f, g"
+    REDUCTIONS("ReduceSum"),
+    REDUCTIONS("ReduceMean"),
+    REDUCTIONS("ReduceMax"),
+    REDUCTIONS("ReduceMin"),
+    REDUCTIONS("ReduceL1"),
+    REDUCTIONS("ReduceL2"),
+    REDUCTIONS("ReduceSumSquare"),
+    REDUCTIONS("ReduceLogSumExp"),
+    "x f64[N,9,1]; y = ReduceProd(x, i64[1]{1}); z = ReduceProd(x, i64[1]{2}); "
+    "-> y, z",
+    "x f64[N,0,3]; y = ReduceSum(x, i64[1]{1}); z = ReduceMax(x, i64[1]{1}); "
+    "-> y, z",
+};
+
+/* As by the definitions without vectors. */
+static void check_doubles(const char *text, uint32_t mask)
+{
+    md_tensor in[NET_IO_MAX], want[NET_IO_MAX] = { 0 };
+    md_tensor got[NET_IO_MAX] = { 0 };
+    md_error err = MD_ERROR_INIT;
+    uint32_t n_in, n_out;
+    md_session *s;
+
+    md_cpu_set_mask(mask);
+    s = net_open(text, NULL);
+    n_in = md_session_n_inputs(s);
+    n_out = md_session_n_outputs(s);
+    net_inputs(in, md_session_model(s)->graph, BATCH, 7);
+    run(s, in, got);
+    md_cpu_set_mask(MD_CPU_NONE);
+    net_expect(want, text, in);
+    md_cpu_set_mask(MD_CPU_ALL);
+    for (uint32_t i = 0; i < n_out; i++) {
+        bool whole = !md_dtype_is_float(want[i].dtype);
+
+        /* sums of up to some thousand numbers, in another order */
+        if (md_tensor_compare(NULL, &got[i], &want[i], whole ? 0 : 1e-12,
+                              whole ? 0 : 1e-12, &err) != MD_OK)
+            fail_msg("output %u: %s\nof\n%s", (unsigned)i, err.msg, text);
+    }
+    net_release(in, n_in);
+    net_release(want, n_out);
+    net_release(got, n_out);
+    md_session_free(s);
+}
+
+static void test_products__doubles(void **state)
+{
+    static const uint32_t masks[] = { MD_CPU_NONE, MD_CPU_AVX2, MD_CPU_ALL };
+    md_error err = MD_ERROR_INIT;
+    md_pool *pool = NULL;
+
+    (void)state;
+    assert_md_ok(md_pool_new(&pool, 3, md_alloc_default(), &err), &err);
+    for (size_t i = 0; i < MD_COUNT(masks) * MD_COUNT(doubles); i++) {
+        const char *text = doubles[i / MD_COUNT(masks)];
+
+        check_doubles(text, masks[i % MD_COUNT(masks)]);
+        check_threads(text, pool);
+    }
+    md_pool_free(pool);
+}
+
 /* What the values of an input make wrong is told before anything runs. */
 static void test_products__refuses_lengths(void **state)
 {
@@ -404,6 +508,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_products__as_defined),
         cmocka_unit_test(test_products__same_with_threads),
+        cmocka_unit_test(test_products__doubles),
         cmocka_unit_test(test_products__refuses_lengths),
         cmocka_unit_test(test_products__looks_up),
         cmocka_unit_test(test_products__refuses_missing_rows),
