@@ -247,6 +247,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
         r.start[w.axes.v[i]] = md_tensor_get_f64(w.roi, i);
         r.end[w.axes.v[i]] = md_tensor_get_f64(w.roi, w.axes.n + i);
     }
+    r.cpu = x->cpu;
     return md_resample__run(&r, out, x->in[0], x->pool, ar, err);
 }
 

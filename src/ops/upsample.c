@@ -85,6 +85,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
         MD_TRY(scale_of(&c, i, out->shape.rank, &scale, &known, err));
         r.scale[i] = scale;
     }
+    r.cpu = x->cpu;
     return md_resample__run(&r, out, x->in[0], x->pool, ar, err);
 }
 

@@ -174,6 +174,35 @@ static void test_reorder__resize_nearest(void **state)
     assert_memory_equal(y, want, sizeof(want));
 }
 
+/* Each pixel twice: of 4 bytes that is another way. */
+static void test_reorder__resize_doubled(void **state)
+{
+    enum {
+        WIDTH = 21
+    };
+    static const int32_t h[] = { 0, 0, 1, 1 };
+    int32_t w[2 * WIDTH];
+    uint32_t x[2 * WIDTH], y[4 * 2 * WIDTH];
+    const md_resize_args a = { .planes = 1,
+                               .ih = 2,
+                               .iw = WIDTH,
+                               .oh = 4,
+                               .ow = 2 * (int64_t)WIDTH,
+                               .map_h = h,
+                               .map_w = w,
+                               .pixel_size = 4 };
+
+    (void)state;
+    for (int i = 0; i < 2 * WIDTH; i++) {
+        w[i] = i / 2;
+        x[i] = (uint32_t)i + 1;
+    }
+    md_resize_nearest(y, x, &a);
+    for (int i = 0; i < 4 * 2 * WIDTH; i++)
+        assert_int_equal(y[i],
+                         x[i / (2 * WIDTH) / 2 * WIDTH + i % (2 * WIDTH) / 2]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +211,7 @@ int main(void)
         cmocka_unit_test(test_reorder__transpose_odd_cases),
         cmocka_unit_test(test_reorder__copy_rows),
         cmocka_unit_test(test_reorder__resize_nearest),
+        cmocka_unit_test(test_reorder__resize_doubled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,10 +4,11 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "kernels/blend_f32.h"
 
 enum {
     LANES = 16,     /* elements summed together: a constant, for vectors */
-    CHUNK = 1 << 16 /* products that one thread computes at a time */
+    CHUNK = 1 << 14 /* products that one thread computes at a time */
 };
 
 md_status md_resample__size(int64_t *out, int64_t n, float scale, md_error *err)
@@ -188,6 +189,8 @@ typedef struct sums {
     int64_t outer, in, out, inner;
     double outside;
     bool is_f32;
+    const md_blend_f32_kernel *blend;
+    const int64_t *rows; /* where rows of float32 begin, by tap */
     const void *from;
     void *to;
     int64_t step; /* rows (of inner, or of out when that is 1) of a chunk */
@@ -218,37 +221,33 @@ typedef struct sums {
 GATHER(gather_f32, float, narrow)
 GATHER(gather_f64, double, weight)
 
-/* A row of what lies behind the axis: all of it has the same taps, and LANES
- * elements at a time become vectors. */
-#define COMBINE(name, T, W)                                                    \
-    static void name(const sums *s, int64_t o, T *restrict to, const T *from)  \
-    {                                                                          \
-        const int64_t *at = s->t.at + o * s->t.n, n = s->inner;                \
-        const T *w = s->t.W + o * s->t.n;                                      \
-        int64_t j = 0;                                                         \
-                                                                               \
-        for (; j + LANES <= n; j += LANES) {                                   \
-            T sum[LANES] = { 0 };                                              \
-                                                                               \
-            for (int64_t k = 0; k < s->t.n; k++) {                             \
-                const T *row = from + at[k] * n + j, f = w[k];                 \
-                                                                               \
-                for (int i = 0; i < LANES; i++)                                \
-                    sum[i] += f * row[i];                                      \
-            }                                                                  \
-            for (int i = 0; i < LANES; i++)                                    \
-                to[j + i] = sum[i];                                            \
-        }                                                                      \
-        for (; j < n; j++) {                                                   \
-            T sum = 0;                                                         \
-                                                                               \
-            for (int64_t k = 0; k < s->t.n; k++)                               \
-                sum += w[k] * from[at[k] * n + j];                             \
-            to[j] = sum;                                                       \
-        }                                                                      \
+/* A row of what lies behind the axis: all of it has the same taps. */
+static void combine_f64(const sums *s, int64_t o, double *to,
+                        const double *from)
+{
+    const int64_t *at = s->t.at + o * s->t.n, n = s->inner;
+    const double *w = s->t.weight + o * s->t.n;
+
+    for (int64_t j = 0; j < n; j++)
+        to[j] = 0.0;
+    for (int64_t k = 0; k < s->t.n; k++) {
+        for (int64_t j = 0; j < n; j++)
+            to[j] += w[k] * from[at[k] * n + j];
     }
-COMBINE(combine_f32, float, narrow)
-COMBINE(combine_f64, double, weight)
+}
+
+static void combine_f32(const sums *s, int64_t o, float *to, const float *from)
+{
+    s->blend->run(&(md_blend_f32_args){ .y = to,
+                                        .x = from,
+                                        .at = s->rows + o * s->t.n,
+                                        .w = s->t.narrow + o * s->t.n,
+                                        .places = 1,
+                                        .looks = s->t.n,
+                                        .stride = s->t.n,
+                                        .n = s->inner,
+                                        .y_stride = s->inner });
+}
 
 /* Row `row` of [outer][out] rows of `inner`. */
 static void sum_row(const sums *s, int64_t row)
@@ -301,6 +300,20 @@ static void run_sums(void *ctx, int64_t chunk, int worker)
         else
             sum_row(s, row);
     }
+}
+
+/* Where the rows of the taps begin. */
+static md_status find_rows(sums *s, md_arena *ar, md_error *err)
+{
+    int64_t n = s->t.n * s->out, *rows;
+
+    if (!s->is_f32 || s->inner == 1)
+        return MD_OK;
+    MD_TRY(md_exec__scratch(&rows, ar, n, sizeof(*rows), err));
+    for (int64_t i = 0; i < n; i++)
+        rows[i] = s->t.at[i] * s->inner;
+    s->rows = rows;
+    return MD_OK;
 }
 
 static void apply(sums *s, md_pool *pool)
@@ -450,25 +463,36 @@ static md_status find_memory(void **out, bool is_f32, int64_t n, md_arena *ar,
                             err);
 }
 
-/* The first axis that changes, -1 for none: the last to be computed. */
-static int first_changed(const md_resample *r, const md_shape *in,
-                         const md_shape *out)
+/* The axes to resize, in the order in which that is least work; how many.
+ * Along the last one elements are picked one by one, so it comes when the
+ * others are short: before those that grow, behind those that shrink. */
+static int order_axes(int *axes, const md_resample *r, const md_shape *in,
+                      const md_shape *out)
 {
-    int d = 0;
+    const int last = in->rank - 1;
+    int n = 0;
 
-    while (d < in->rank && is_kept(r, d, in->dim[d], out->dim[d]))
-        d++;
-    return d < in->rank ? d : -1;
+    for (int d = in->rank; d-- > 0;) {
+        if (!is_kept(r, d, in->dim[d], out->dim[d]))
+            axes[n++] = d;
+    }
+    if (n > 1 && axes[0] == last &&
+        md_shape_span(out, 0, last) < md_shape_span(in, 0, last)) {
+        memmove(axes, axes + 1, (size_t)(n - 1) * sizeof(*axes));
+        axes[n - 1] = last;
+    }
+    return n;
 }
 
 md_status md_resample__run(const md_resample *r, md_tensor *out,
                            const md_tensor *in, md_pool *pool, md_arena *ar,
                            md_error *err)
 {
-    int first = first_changed(r, &in->shape, &out->shape);
     md_shape now = in->shape;
+    int axes[MD_RANK_MAX], n_axes;
     sums s = { .outside = r->outside,
                .is_f32 = fits_f32(in->dtype),
+               .blend = md_blend_f32_select(r->cpu),
                .from = in->data };
     void *memory = NULL;
 
@@ -476,7 +500,8 @@ md_status md_resample__run(const md_resample *r, md_tensor *out,
         return md_fail(err, MD_INVALID, "nothing to resize");
     if (r->mode == MD_RESAMPLE_NEAREST)
         return pick_nearest(r, out, in, pool, ar, err);
-    if (first < 0) {
+    n_axes = order_axes(axes, r, &in->shape, &out->shape);
+    if (n_axes == 0) {
         md_move_all(out, in);
         return MD_OK;
     }
@@ -488,22 +513,22 @@ md_status md_resample__run(const md_resample *r, md_tensor *out,
             md_load_f64(memory, in, 0, md_tensor_n(in));
         s.from = memory;
     }
-    for (int d = now.rank; d-- > first;) {
+    for (int i = 0; i < n_axes; i++) {
+        int d = axes[i];
         int64_t count;
 
         s.in = now.dim[d];
         s.out = out->shape.dim[d];
-        if (is_kept(r, d, s.in, s.out))
-            continue;
         MD_TRY(make_taps(&s.t, r, d, s.in, s.out, ar, err));
         now.dim[d] = s.out;
         MD_TRY(md_shape_count(&count, &now, err));
         memory = out->data;
-        if (d != first || in->dtype != MD_DTYPE_F32)
+        if (i + 1 < n_axes || in->dtype != MD_DTYPE_F32)
             MD_TRY(find_memory(&memory, s.is_f32, count, ar, err));
         s.to = memory;
         s.outer = md_shape_span(&now, 0, d);
         s.inner = md_shape_span(&now, d + 1, now.rank);
+        MD_TRY(find_rows(&s, ar, err));
         apply(&s, pool);
         s.from = s.to;
     }

@@ -36,6 +36,7 @@ typedef struct md_resample {
     md_nearest nearest;
     bool exclude_outside;
     bool antialias;
+    uint32_t cpu; /* enum md_cpu_flags that may be used */
     double cubic_a;
     double outside; /* value for tf_crop_and_resize */
     /* Per axis of the input: */
