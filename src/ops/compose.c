@@ -118,6 +118,13 @@ md_status md_compose_row(const md_compose *m, uint32_t i, uint32_t row,
                             what, err);
 }
 
+md_status md_compose_equal(const md_compose *m, md_dim a, md_dim b,
+                           const char *what, md_error *err)
+{
+    return md_infer__must_equal(&(md_infer){ .model = m->model }, a, b, what,
+                                err);
+}
+
 md_status md_compose_alike(const md_compose *m, md_part a, md_part b,
                            const char *what, md_error *err)
 {
@@ -131,8 +138,7 @@ md_status md_compose_alike(const md_compose *m, md_part a, md_part b,
                        y->rank, x->rank);
     snprintf(dim, sizeof(dim), "a dimension of %s", what);
     for (int d = 0; d < x->rank; d++)
-        MD_TRY(md_infer__must_equal(&(md_infer){ .model = m->model }, y->dim[d],
-                                    x->dim[d], dim, err));
+        MD_TRY(md_compose_equal(m, y->dim[d], x->dim[d], dim, err));
     return MD_OK;
 }
 

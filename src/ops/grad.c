@@ -227,7 +227,7 @@ static const int64_t *known_ints(const md_grad *g, md_part p, int *n)
 md_part md_grad_join(md_grad *g, md_part a, md_part b)
 {
     int64_t both[2 * MD_RANK_MAX];
-    int n_a, n_b;
+    int n_a = 0, n_b = 0;
     const int64_t *x = known_ints(g, a, &n_a), *y = known_ints(g, b, &n_b);
 
     if (x && y && n_a + n_b <= 2 * MD_RANK_MAX) {
@@ -242,7 +242,7 @@ md_part md_grad_join(md_grad *g, md_part a, md_part b)
 md_part md_grad_sum_ints(md_grad *g, md_part a, md_part b)
 {
     int64_t sum[MD_RANK_MAX];
-    int n_a, n_b;
+    int n_a = 0, n_b = 0;
     const int64_t *x = known_ints(g, a, &n_a), *y = known_ints(g, b, &n_b);
 
     if (!x || !y || n_a != n_b || n_a > MD_RANK_MAX)

@@ -4,6 +4,7 @@
  * of key and query by their root mean squares, over the root of their size.
  */
 #include <math.h>
+#include <stdio.h>
 
 #include "ops/common/util.h"
 #include "ops/compose.h"
@@ -38,17 +39,35 @@ static md_status normalize(md_compose *m, md_part x, uint32_t i, md_part *out,
     return md_compose_binary(m, "Mul", *out, scale, out, err);
 }
 
-/* The value is one for all branches, and is not stretched over them. */
-static md_status check_value(const md_compose *m, md_error *err)
+/* For keys [B, S, C, H]: values [B, S, H], scales [C, H]. */
+static md_status check_sizes(const md_compose *m, uint32_t i, md_error *err)
 {
-    const md_type *key = &m->part[md_compose_in(m, 0)].type;
-    const md_type *value = &m->part[md_compose_in(m, 2)].type;
-    static const int like[] = { 0, 1, 3 };
+    static const int values[] = { 0, 1, 3 }, scales[] = { 2, 3 };
+    const int *of = i == 2 ? values : scales;
+    const md_type *key = &m->part[md_compose_in(m, 0)].type, *t;
+    char what[32];
 
-    for (int i = 0; key->has_rank && value->has_rank && i < 3; i++)
-        MD_TRY(md_infer__same_dim(value->dim[i], key->dim[like[i]],
-                                  "a dimension of the value", err));
+    if (md_compose_in(m, i) == MD_PART_NONE)
+        return MD_OK;
+    t = &m->part[md_compose_in(m, i)].type;
+    snprintf(what, sizeof(what), "a dimension of input %u", (unsigned)i);
+    for (int d = 0; key->has_rank && t->has_rank && d < t->rank; d++)
+        MD_TRY(md_compose_equal(m, t->dim[d], key->dim[of[d]], what, err));
     return MD_OK;
+}
+
+/* All inputs have one element type. */
+static md_status check_type(const md_compose *m, uint32_t i, md_error *err)
+{
+    md_part p = md_compose_in(m, i);
+    md_dtype first = m->part[md_compose_in(m, 0)].type.dtype;
+    md_dtype dtype = p == MD_PART_NONE ? MD_DTYPE_NONE : m->part[p].type.dtype;
+
+    if (dtype == MD_DTYPE_NONE || first == MD_DTYPE_NONE || dtype == first)
+        return MD_OK;
+    return md_fail(err, MD_INVALID,
+                   "inputs 0 and %u have element types %s and %s", (unsigned)i,
+                   md_dtype_name(first), md_dtype_name(dtype));
 }
 
 static md_status check(const md_compose *m, md_error *err)
@@ -57,8 +76,10 @@ static md_status check(const md_compose *m, md_error *err)
         int rank = i < 2 ? 4 : i == 2 ? 3 : 2;
 
         MD_TRY(md_compose_check(m, i, TYPES, rank, rank, err));
+        if (i >= 2)
+            MD_TRY(check_sizes(m, i, err));
+        MD_TRY(check_type(m, i, err));
     }
-    MD_TRY(check_value(m, err));
     if (md_compose_wants(m, 1) && md_compose_in(m, 5) == MD_PART_NONE)
         return md_fail(err, MD_INVALID, "gated_value_normed without its scale");
     return md_compose_same(m, 0, 1, err);

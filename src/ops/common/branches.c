@@ -1,5 +1,7 @@
 #include "ops/common/branches.h"
 
+#include <stdio.h>
+
 #include "ops/common/util.h"
 
 /* The last axis as C branches. */
@@ -38,6 +40,30 @@ md_status md_branches__split(md_compose *m, uint32_t i, md_part *out,
     return n ? split_last(m, *out, n, out, err) : MD_OK;
 }
 
+md_status md_branches__lead(const md_compose *m, md_part p, md_part streams,
+                            int n, const char *what, md_error *err)
+{
+    const md_type *a = &m->part[p].type, *b = &m->part[streams].type;
+
+    for (int d = 0; d < n; d++)
+        MD_TRY(md_compose_equal(m, a->dim[d], b->dim[d], what, err));
+    return MD_OK;
+}
+
+/* Gates of the rank of the streams: one for each branch, or for each element. */
+static md_status check_gates(const md_compose *m, md_part gates,
+                             md_part streams, int rank, const char *what,
+                             md_error *err)
+{
+    md_dim last = m->part[gates].type.dim[rank - 1];
+
+    MD_TRY(md_branches__lead(m, gates, streams, rank - 1, what, err));
+    if (md_dim_equal(last, MD_DIM(1)))
+        return MD_OK;
+    return md_compose_equal(m, last, m->part[streams].type.dim[rank - 1], what,
+                            err);
+}
+
 md_status md_branches__gates(md_compose *m, uint32_t i, md_part streams,
                              md_part *out, md_error *err)
 {
@@ -45,25 +71,30 @@ md_status md_branches__gates(md_compose *m, uint32_t i, md_part streams,
     md_part axes;
     int rank, full;
     md_dim end, c;
+    char what[32];
 
+    snprintf(what, sizeof(what), "a dimension of input %u", (unsigned)i);
     MD_TRY(md_compose_check(m, i, MD_BRANCHES_TYPES, 1, MD_RANK_MAX, err));
     MD_TRY(md_compose_cast(m, md_compose_in(m, i), MD_DTYPE_F32, out, err));
     MD_TRY(md_compose_rank(m, *out, &rank, err));
     MD_TRY(md_compose_rank(m, streams, &full, err));
     if (rank == full)
-        return MD_OK;
+        return check_gates(m, *out, streams, rank, what, err);
     if (rank != full - 1)
         return md_fail(err, MD_INVALID,
                        "input %u has rank %d, %d or %d expected", i, rank,
                        full - 1, full);
+    MD_TRY(md_branches__lead(m, *out, streams, rank - 1, what, err));
     end = m->part[*out].type.dim[rank - 1];
     c = m->part[streams].type.dim[full - 2];
     if (!md_dim_is_const(end) || !md_dim_is_const(c)) {
         m->open = true;
         return md_fail(err, MD_UNSUPPORTED, "the number of gates is not known");
     }
-    if (end.k != c.k)
-        return split_last(m, *out, c.k, out, err);
+    if (end.k != c.k) {
+        MD_TRY(split_last(m, *out, c.k, out, err));
+        return check_gates(m, *out, streams, full, what, err);
+    }
     MD_TRY(md_compose_ints(m, &last, 1, &axes, err));
     return md_compose_binary(m, "Unsqueeze", *out, axes, out, err);
 }

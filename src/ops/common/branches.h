@@ -19,4 +19,8 @@ md_status md_branches__split(md_compose *m, uint32_t i, md_part *out,
 md_status md_branches__gates(md_compose *m, uint32_t i, md_part streams,
                              md_part *out, md_error *err);
 
+/* Part p has the first n dimensions of `streams`; `what` is p. */
+md_status md_branches__lead(const md_compose *m, md_part p, md_part streams,
+                            int n, const char *what, md_error *err);
+
 #endif
