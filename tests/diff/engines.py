@@ -138,6 +138,7 @@ LACKING = ["NOT_IMPLEMENTED", "under development", "_inlfunc_",
            "can't be converted to MLDataType", "is not supported with",
            "No corresponding Numpy type", "layout_ == 0 was false",
            "Unsupported data type: N11onnxruntime",
+           "MatMulNBits on CPU does not support",
            "Currently do not support dims higher than 2",
            "does not support double yet", "Tensor type mismatch. T !="]
 
