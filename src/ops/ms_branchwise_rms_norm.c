@@ -39,11 +39,14 @@ static md_status scaled(md_compose *m, md_part *y, int64_t branches, int64_t h,
 {
     md_part scale = md_compose_in(m, 1);
     const md_type *t = scale == MD_PART_NONE ? NULL : &m->part[scale].type;
-    bool one;
+    bool one, known;
 
     if (!t)
         return MD_OK;
-    if (!t->has_rank || !md_dim_is_const(t->dim[t->rank - 1])) {
+    known = t->has_rank && t->rank > 0;
+    for (int i = 0; known && i < t->rank; i++)
+        known = md_dim_is_const(t->dim[i]);
+    if (!known) {
         m->open = true;
         return md_fail(err, MD_UNSUPPORTED, "the size of scale is not known");
     }
