@@ -94,7 +94,7 @@ def move(x, i):
             tf.batch_to_space(tf.tile(x, [4, 1, 1, 1]), [2, 2], [[0, 1], [1, 0]]),
             tf.where(i > 0), tf.linalg.diag(x[:, 0, 0]), tf.linalg.set_diag(x[:, 0], x[:, 1, 0]),
             tf.reverse_sequence(x, i[:, 0] + 1, seq_axis=1, batch_axis=0),
-            tf.unique(i[0])[0], tf.unique(i[0])[1], tf.math.segment_sum(x[0, :, 0], [0, 0, 1, 3]),
+            tf.unique(i[0])[0], tf.unique(i[0])[1], tf.math.segment_sum(x[0, :, 0], [0, 0, 1, 2]),
             tf.math.unsorted_segment_max(x[0, :, 0], [2, 0, 2, 1], 4),
             tf.math.unsorted_segment_prod(x[0, :, 0], [2, 0, 2, 1], 3),
             tf.math.unsorted_segment_min(x[0, :, 0], [1, 0, 1, 1], 2),
