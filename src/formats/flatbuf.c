@@ -147,7 +147,7 @@ bool md_fb_has(const md_fb_table *t, unsigned f)
     return place(t, f, 1) != 0;
 }
 
-int8_t md_fb_i8(const md_fb_table *t, unsigned f, int8_t otherwise)
+int md_fb_i8(const md_fb_table *t, unsigned f, int8_t otherwise)
 {
     return (int8_t)md_fb_u8(t, f, (uint8_t)otherwise);
 }

@@ -62,7 +62,7 @@ md_fb_table md_fb_root(md_fb *fb, const char *id);
 bool md_fb_has(const md_fb_table *t, unsigned f);
 
 /* Scalars; `otherwise` where the field is absent. */
-int8_t md_fb_i8(const md_fb_table *t, unsigned f, int8_t otherwise);
+int md_fb_i8(const md_fb_table *t, unsigned f, int8_t otherwise);
 uint8_t md_fb_u8(const md_fb_table *t, unsigned f, uint8_t otherwise);
 int32_t md_fb_i32(const md_fb_table *t, unsigned f, int32_t otherwise);
 uint32_t md_fb_u32(const md_fb_table *t, unsigned f, uint32_t otherwise);

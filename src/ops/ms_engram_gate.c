@@ -43,7 +43,7 @@ static md_status normalize(md_compose *m, md_part x, uint32_t i, md_part *out,
 static md_status check_sizes(const md_compose *m, uint32_t i, md_error *err)
 {
     static const int values[] = { 0, 1, 3 }, scales[] = { 2, 3 };
-    const int *of = i == 2 ? values : scales;
+    const int *of = i == 2 ? values : scales, n = i == 2 ? 3 : 2;
     const md_type *key = &m->part[md_compose_in(m, 0)].type, *t;
     char what[32];
 
@@ -51,7 +51,9 @@ static md_status check_sizes(const md_compose *m, uint32_t i, md_error *err)
         return MD_OK;
     t = &m->part[md_compose_in(m, i)].type;
     snprintf(what, sizeof(what), "a dimension of input %u", (unsigned)i);
-    for (int d = 0; key->has_rank && t->has_rank && d < t->rank; d++)
+    if (!key->has_rank || !t->has_rank)
+        return MD_OK;
+    for (int d = 0; d < n; d++)
         MD_TRY(md_compose_equal(m, t->dim[d], key->dim[of[d]], what, err));
     return MD_OK;
 }

@@ -113,7 +113,7 @@ static void test_array_f64__functions(void **state)
 
         memcpy(&x[i], &bits, sizeof(x[i]));
         if (i % 2) /* most bit patterns are far from where functions bend */
-            x[i] = ((double)i - SWEEP / 2) * 0.0751;
+            x[i] = ((double)i - SWEEP * 0.5) * 0.0751;
         if (i < MD_COUNT(special))
             x[i] = special[i];
     }

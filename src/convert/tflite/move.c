@@ -693,12 +693,13 @@ static md_value_id read_pads(md_tfl_build *b, md_tfl_layout l)
         return MD_VALUE_NONE;
     }
     for (int i = 0; i < rank; i++) {
+        const int64_t *pair = given + 2 * (size_t)i;
         int at = md_tfl_axis(l, rank, i);
 
-        pads[at] = given[2 * i];
-        pads[rank + at] = given[2 * i + 1];
+        pads[at] = pair[0];
+        pads[rank + at] = pair[1];
     }
-    return md_tfl_ints(b, pads, 2 * rank);
+    return md_tfl_ints(b, pads, 2 * (int64_t)rank);
 }
 
 void md_tfl_emit_pad(md_tfl_build *b)
@@ -738,8 +739,8 @@ void md_tfl_emit_mirror_pad(md_tfl_build *b)
         return;
     for (int i = 0; i < rank; i++) {
         int64_t at = md_tfl_axis(l, rank, i);
-        int64_t low = given[2 * i];
-        int64_t high = given[2 * i + 1];
+        int64_t low = given[2 * (size_t)i];
+        int64_t high = given[2 * (size_t)i + 1];
         md_value_id parts[3];
         uint32_t m = 0;
 
@@ -1072,8 +1073,8 @@ void md_tfl_emit_update_slice(md_tfl_build *b)
         int64_t left = i;
 
         for (int k = rank - 1; k >= 0; k--) {
-            ((int64_t *)grid.data)[i * rank + k] = left % dim[k];
-            left /= dim[k];
+            ((int64_t *)grid.data)[i * rank + k] = left % shape.dim[k];
+            left /= shape.dim[k];
         }
     }
     at = md_tfl_op2(b, "Max", list(b, 2), md_tfl_int(b, 0));

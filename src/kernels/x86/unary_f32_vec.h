@@ -111,6 +111,18 @@ static inline vf swish(vf a, vf x, bool rises)
     }                                                                          \
     break
 
+static void round_each(float *y, const float *x, size_t n, md_unary op)
+{
+    switch (op) {
+    case MD_UNARY_FLOOR:
+        EACH(vf_floor(v));
+    case MD_UNARY_CEIL:
+        EACH(vf_ceil(v));
+    default:
+        EACH(vf_round(v));
+    }
+}
+
 void VF(md_unary_f32)(float *y, const float *x, size_t n, md_unary op, float a,
                       float b)
 {
@@ -128,11 +140,10 @@ void VF(md_unary_f32)(float *y, const float *x, size_t n, md_unary op, float a,
     case MD_UNARY_ERF:
         EACH(vf_erf(v));
     case MD_UNARY_FLOOR:
-        EACH(vf_floor(v));
     case MD_UNARY_CEIL:
-        EACH(vf_ceil(v));
     case MD_UNARY_ROUND:
-        EACH(vf_round(v));
+        round_each(y, x, n, op);
+        break;
     case MD_UNARY_SWISH:
         EACH(swish(vf_set(a), v, a > 0));
     default:

@@ -121,7 +121,7 @@ static void test_tflite__from_bytes(void **state)
         const md_tensor *y = b->graph->values[i].cdata;
 
         assert_int_equal(x != NULL, y != NULL);
-        if (x && md_tensor_size(x) > 0)
+        if (x && y && md_tensor_size(x) > 0)
             assert_memory_equal(x->data, y->data, md_tensor_size(x));
     }
     md_model_free(a);
