@@ -108,12 +108,16 @@ md_status md_session__new_body(md_session *root, md_graph *body, md_error *err)
 
 static void free_bodies(md_session *root)
 {
+    /* Their nodes may not have come so far.  A body lets go of those within it:
+     * all of them have to be there still. */
+    for (md_session *s = root->bodies; s; s = s->next_body) {
+        md_session__drop_runs(s);
+        md_session__unlower(s);
+    }
     while (root->bodies) {
         md_session *s = root->bodies;
 
         root->bodies = s->next_body;
-        md_session__drop_runs(s);
-        md_session__unlower(s); /* its node may not have come so far */
         md_arena_release(&s->arena);
         pthread_mutex_destroy(&s->lock);
         md_free(s->alloc, s);
