@@ -4,7 +4,7 @@
  *   y[p] = c[i] * x[p] - s[i] * x[q]
  *   y[q] = s[i] * x[p] + c[i] * x[q]
  * with p = 2 i, q = 2 i + 1 where `pairs` lie side by side, else p = i and
- * q = half + i.  Rows of y and x are `step` apart; y is apart from x.  Products
+ * q = half + i.  Rows of y and x are `step` apart; y is x or apart from it.  Products
  * and sums are rounded one by one, so every level gives the same bits.
  */
 #ifndef MD_KERNELS_ROTATE_F32_H

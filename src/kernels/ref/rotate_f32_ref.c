@@ -10,8 +10,10 @@ void md_rotate_f32__ref(const md_rotate_f32_args *a)
             const int64_t p = a->pairs ? 2 * i : i;
             const int64_t q = a->pairs ? 2 * i + 1 : a->half + i;
 
-            y[p] = a->c[i] * x[p] - a->s[i] * x[q];
-            y[q] = a->s[i] * x[p] + a->c[i] * x[q];
+            const float u = x[p], v = x[q]; /* y may be x */
+
+            y[p] = a->c[i] * u - a->s[i] * v;
+            y[q] = a->s[i] * u + a->c[i] * v;
         }
     }
 }

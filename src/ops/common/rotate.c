@@ -31,7 +31,7 @@ void md_rotate__turn(const md_rotate_f32_kernel *k, const md_rotate_f32_args *a,
     const int64_t turned = 2 * a->half;
 
     k->run(a);
-    for (int64_t r = 0; r < a->rows && turned < size; r++)
+    for (int64_t r = 0; r < a->rows && turned < size && a->y != a->x; r++)
         memcpy(a->y + r * a->step + turned, a->x + r * a->step + turned,
                (size_t)(size - turned) * sizeof(float));
 }

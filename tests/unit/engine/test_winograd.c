@@ -10,6 +10,7 @@
 
 #include "base/cpu.h"
 #include "base/pool.h"
+#include "kernels/winograd_f32.h"
 #include "support/net.h"
 
 #define CONV(w, rest)                                                          \
@@ -62,7 +63,10 @@ static void test_winograd__choice(void **state)
         md_session *s;
         char *text;
 
-        if (rows[i].cpu & ~md_cpu_flags())
+        /* Not of this CPU, or of a build without its kernels. */
+        if (rows[i].cpu & ~md_cpu_flags() ||
+            (rows[i].cpu &&
+             md_winograd_f32_select(rows[i].cpu)->required == MD_CPU_NONE))
             continue;
         md_cpu_set_mask(rows[i].cpu);
         opts.precision = rows[i].precision;
