@@ -93,6 +93,37 @@ static void test_requant_s8__rows_equal_ref(void **state)
     }
 }
 
+/* What is added may lie where the results go. */
+static void test_requant_s8__adds_in_place(void **state)
+{
+    (void)state;
+    for (const md_requant_s8_kernel *k = md_requant_s8_kernels; k->run; k++) {
+        int32_t acc[2 * 20];
+        float y[2 * 20], mult[32];
+        md_requant q = { .out = MD_QOUT_F32, .mult = mult };
+        md_requant_tile t = { .acc = acc,
+                              .acc_stride = 20,
+                              .out = y,
+                              .out_stride = 20 * sizeof(float),
+                              .rows = 2,
+                              .lanes = 20,
+                              .add = y,
+                              .add_stride = 20 };
+
+        if (k->required & ~md_cpu_flags())
+            continue;
+        for (int i = 0; i < 32; i++)
+            mult[i] = 0.5f;
+        for (int i = 0; i < 2 * 20; i++) {
+            acc[i] = 2 * i;
+            y[i] = (float)(100 * i);
+        }
+        k->run(&q, 0, &t);
+        for (int i = 0; i < 2 * 20; i++)
+            assert_true(y[i] == (float)(101 * i));
+    }
+}
+
 static uint8_t q8(const md_requant_s8_kernel *k, int32_t acc, float mult,
                   int32_t zero, int32_t lo, int32_t hi)
 {
@@ -168,6 +199,7 @@ int main(void)
         cmocka_unit_test(test_requant_s8__definition),
         cmocka_unit_test(test_requant_s8__terms),
         cmocka_unit_test(test_requant_s8__rows_equal_ref),
+        cmocka_unit_test(test_requant_s8__adds_in_place),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

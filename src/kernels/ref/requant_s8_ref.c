@@ -68,6 +68,8 @@ void md_requant_s8__ref(const md_requant *q, int64_t c0,
             res += i * t->res_stride;
         for (int j = 0; j < t->lanes; j++) {
             const int32_t sum = with_terms(q, t, i, c0 + j, acc[j]);
+            /* read before out, which may lie in the same place */
+            const float add = t->add ? t->add[i * t->add_stride + j] : 0;
 
             if (q->out == MD_QOUT_S32)
                 ((int32_t *)(void *)out)[j] = sum;
@@ -75,7 +77,7 @@ void md_requant_s8__ref(const md_requant *q, int64_t c0,
                 put(q, c0 + j, sum, mult_of(q, t, i, c0 + j), out,
                     res ? res + j : NULL, j);
             if (q->out == MD_QOUT_F32 && t->add)
-                ((float *)(void *)out)[j] += t->add[i * t->add_stride + j];
+                ((float *)(void *)out)[j] += add;
         }
     }
 }
