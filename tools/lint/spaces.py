@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Fail on stray white space and invisible characters in tracked text files."""
+"""Fail on stray white space, invisible characters and what a merge left behind
+in tracked text files."""
 import re
 import subprocess
 import sys
 
 # Zero width, direction overrides, byte order mark, no-break and soft hyphen.
 HIDDEN = re.compile("[\u00a0\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+MARKER = re.compile(r"(<{7}|[|]{7}|>{7})( |$)")  # of a conflict
 TABS = {"Makefile"}
 
 
@@ -28,6 +30,8 @@ def faults(name):
             yield f"{name}:{n}: white space at the end"
         if "\t" in line and name.rsplit("/", 1)[-1] not in TABS:
             yield f"{name}:{n}: tab"
+        if MARKER.match(line):
+            yield f"{name}:{n}: marker of a merge conflict"
         if HIDDEN.search(line):
             yield f"{name}:{n}: invisible character"
 
