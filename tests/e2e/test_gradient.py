@@ -33,6 +33,7 @@ def test_of_what_nothing_else_reads(tmp_path):
             l = ReduceSum(e)
             y = ai.onnx.preview.training.Gradient <xs = ["x"], y = "l"> (x)
         }""")
+    # exp of float32 here, numpy's there: a few roundings apart
     np.testing.assert_allclose(y, np.exp(X), rtol=1e-5)
 
 
@@ -48,6 +49,7 @@ def test_names_of_a_function_are_its_own(tmp_path):
             l = Mul(x, x)
             d = ai.onnx.preview.training.Gradient <xs = ["x"], y = "l"> (x)
         }""")
+    # sums of two products: some roundings of float32
     np.testing.assert_allclose(y, -2 * X, rtol=1e-6)
 
 
@@ -59,6 +61,7 @@ def test_through_a_function(tmp_path):
         }
         <domain: "my", opset_import: ["" : 21]>
         square (a) => (b) { b = Mul(a, a) }""")
+    # as above
     np.testing.assert_allclose(y, 2 * X, rtol=1e-6)
 
 

@@ -77,6 +77,7 @@ def test_predict(tmp_path, labels):
     with server(path, "--listen", "127.0.0.1:0") as (url, _):
         reply = fetch(url + "/predict", {"input_data": ROWS})
         assert reply["output"]["output_label"] == best
+        # here and below: shares of 1 in float32, some roundings
         assert np.allclose(reply["output"]["output_probability"], want,
                            atol=1e-6)
         assert reply["class"] == best
