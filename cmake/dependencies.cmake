@@ -14,8 +14,6 @@ function(md_dependency target names package)
     message(FATAL_ERROR "${package} is missing: apt-get install ${package} "
       "(or `make deps`, which installs everything)")
   endif()
-  # For modeld.pc: users of the static library link these too.
-  set_property(GLOBAL APPEND PROPERTY MD_REQUIRES ${${target}_MODULE_NAME})
 endfunction()
 
 md_dependency(ZLIB zlib zlib1g-dev)
@@ -34,4 +32,28 @@ function(md_uses module)
     target_link_libraries(md_${module} PUBLIC ${ARGN})
   endif()
   set(MD_USES_${module} ${ARGN} PARENT_SCOPE) # for libmodeld
+  # For modeld.pc: users of the static library link these too.
+  list(TRANSFORM ARGN REPLACE "^PkgConfig::" "")
+  foreach(target IN LISTS ARGN)
+    set_property(GLOBAL APPEND PROPERTY MD_REQUIRES ${${target}_MODULE_NAME})
+  endforeach()
+endfunction()
+
+# md_loads(<module> <target>): the module opens this library when it needs it
+# (docs/adr/0024), by the name in MD_<target>_SONAME: headers, nothing to link.
+function(md_loads module target)
+  get_target_property(file PkgConfig::${target} INTERFACE_LINK_LIBRARIES)
+  list(GET file 0 file)
+  execute_process(COMMAND ${CMAKE_READELF} -d ${file}
+    OUTPUT_VARIABLE dynamic RESULT_VARIABLE failed)
+  if(failed OR NOT dynamic MATCHES "SONAME[^[]*\\[([^]]+)\\]")
+    message(FATAL_ERROR "${file}: a shared library with a soname expected")
+  endif()
+  if(TARGET md_${module})
+    target_include_directories(md_${module} SYSTEM PUBLIC
+      ${${target}_INCLUDE_DIRS})
+    target_compile_definitions(md_${module} PRIVATE
+      MD_${target}_SONAME="${CMAKE_MATCH_1}")
+    target_link_libraries(md_${module} PUBLIC ${CMAKE_DL_LIBS})
+  endif()
 endfunction()

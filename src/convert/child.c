@@ -78,12 +78,13 @@ static void be_child(const md_child_job *job, const md_child_limits *limits,
     md_child_out out = { .fd = data_fd };
     md_error err = MD_ERROR_INIT;
     report rep;
-    md_status s;
+    md_status s = MD_OK;
 
     reset_signals();
     if (job->prepare)
-        job->prepare(job->ctx);
-    s = md_sandbox_enter(&box, &err);
+        s = job->prepare(job->ctx, &err);
+    if (s == MD_OK)
+        s = md_sandbox_enter(&box, &err);
     if (s == MD_OK)
         s = job->run(job->ctx, &out, &err);
     if (s != MD_OK) {

@@ -37,7 +37,7 @@ typedef struct md_child_job {
     const char *name; /* for error texts: "hdf5" */
     /* In the child, before it gives up its rights: whatever a library opens
      * when it starts.  May be NULL. */
-    void (*prepare)(void *ctx);
+    md_status (*prepare)(void *ctx, md_error *err);
     /* In the child, confined.  Its status and text become the caller's. */
     md_status (*run)(void *ctx, md_child_out *out, md_error *err);
     void *ctx;

@@ -83,8 +83,8 @@ const md_hdf5_attr *md_hdf5_attr_find(const md_hdf5 *h, const char *path,
                                       const char *name);
 
 /*
- * The two halves of md_hdf5_read, for tests: libhdf5 in this process, giving
- * records to out, and their check and indexing.  Parse takes over `bytes`
+ * The two halves of md_hdf5_read, for tests: libhdf5 in this process, which
+ * has to be prepared, giving records to out, and their check and indexing.  Parse takes over `bytes`
  * even when it fails.
  */
 md_status md_hdf5_walk(const void *bytes, size_t size, const md_hdf5_opts *opts,
@@ -92,7 +92,7 @@ md_status md_hdf5_walk(const void *bytes, size_t size, const md_hdf5_opts *opts,
 md_status md_hdf5_parse(md_hdf5 **out, md_buf *bytes, const md_alloc *alloc,
                         md_error *err);
 
-/* Start libhdf5 without plugins and error printing. */
-void md_hdf5_prepare(void *unused);
+/* Load and start libhdf5, without plugins and error printing. */
+md_status md_hdf5_prepare(void *unused, md_error *err);
 
 #endif

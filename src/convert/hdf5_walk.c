@@ -5,14 +5,13 @@
  * taken for it; whatever libhdf5 itself does on hostile bytes ends with this
  * process.
  */
-#define H5_USE_110_API
 #include "convert/hdf5.h"
 
-#include <hdf5.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "base/size.h"
+#include "convert/hdf5_lib.h"
 #include "convert/hdf5_record.h"
 
 enum {
@@ -22,6 +21,10 @@ enum {
     BOMB_SIZE_MIN = 1 << 20,
     BOMB_RATIO = 1100
 };
+
+/* Of the process that walks (md_hdf5_prepare). */
+static md_hdf5_lib loaded;
+static const md_hdf5_lib *const lib = &loaded;
 
 typedef struct walk {
     const md_hdf5_opts *opts;
@@ -49,7 +52,7 @@ static md_status fail_lib(walk *w, const char *what)
 {
     const char *text = NULL;
 
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, first_message, &text);
+    lib->Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, first_message, &text);
     return md_fail(w->err, MD_CORRUPT, "'%s': %s: %s",
                    w->path_len > 0 ? w->path : "/", what,
                    text ? text : "unknown reason");
@@ -129,8 +132,8 @@ static md_status put_texts(walk *w, hid_t attr, hid_t type, hid_t space,
                            size_t n)
 {
     const md_alloc *alloc = md_alloc_default();
-    bool variable = H5Tis_variable_str(type) > 0;
-    size_t size = variable ? sizeof(char *) : H5Tget_size(type);
+    bool variable = lib->Tis_variable_str(type) > 0;
+    size_t size = variable ? sizeof(char *) : lib->Tget_size(type);
     size_t total;
     void *data;
     md_status s;
@@ -143,11 +146,11 @@ static md_status put_texts(walk *w, hid_t attr, hid_t type, hid_t space,
     data = md_calloc(alloc, n, size);
     if (!data)
         return md_fail_nomem(w->err, total);
-    if (H5Aread(attr, type, data) < 0) {
+    if (lib->Aread(attr, type, data) < 0) {
         s = fail_lib(w, "attribute");
     } else if (variable) {
         s = put_variable_texts(w, data, n);
-        H5Dvlen_reclaim(type, space, H5P_DEFAULT, data);
+        lib->Dvlen_reclaim(type, space, H5P_DEFAULT, data);
     } else {
         s = put_fixed_texts(w, data, n, size);
     }
@@ -158,18 +161,18 @@ static md_status put_texts(walk *w, hid_t attr, hid_t type, hid_t space,
 /* The memory type of a string type: its own character set, any padding. */
 static md_status put_attr(walk *w, hid_t attr, const char *name)
 {
-    hid_t type = H5Aget_type(attr);
-    hid_t space = H5Aget_space(attr);
+    hid_t type = lib->Aget_type(attr);
+    hid_t space = lib->Aget_space(attr);
     hssize_t n = -1;
     md_status s = MD_OK;
 
     if (type >= 0 && space >= 0)
-        n = H5Sget_simple_extent_npoints(space);
+        n = lib->Sget_simple_extent_npoints(space);
     if (n < 0 || strlen(name) >= MD_HDF5_PATH_MAX) {
         s = fail_lib(w, "attribute");
         goto out;
     }
-    if (H5Tget_class(type) != H5T_STRING)
+    if (lib->Tget_class(type) != H5T_STRING)
         n = 0;
     MD_GOTO(put_head(w, MD_HDF5_ATTR, MD_DTYPE_NONE, 0));
     MD_GOTO(put_u32(w, strlen(name) + 1));
@@ -186,9 +189,9 @@ static md_status put_attr(walk *w, hid_t attr, const char *name)
     s = put_padding(w);
 out:
     if (space >= 0)
-        H5Sclose(space);
+        lib->Sclose(space);
     if (type >= 0)
-        H5Tclose(type);
+        lib->Tclose(type);
     return s;
 }
 
@@ -196,7 +199,7 @@ static herr_t visit_attr(hid_t object, const char *name, const H5A_info_t *info,
                          void *ctx)
 {
     walk *w = ctx;
-    hid_t attr = H5Aopen(object, name, H5P_DEFAULT);
+    hid_t attr = lib->Aopen(object, name, H5P_DEFAULT);
 
     (void)info;
     if (attr < 0) {
@@ -204,14 +207,14 @@ static herr_t visit_attr(hid_t object, const char *name, const H5A_info_t *info,
         return -1;
     }
     w->status = put_attr(w, attr, name);
-    H5Aclose(attr);
+    lib->Aclose(attr);
     return w->status == MD_OK ? 0 : -1;
 }
 
 static md_status put_attrs(walk *w, hid_t object)
 {
-    if (H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, visit_attr,
-                    w) < 0)
+    if (lib->Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, visit_attr,
+                       w) < 0)
         return w->status != MD_OK ? w->status : fail_lib(w, "attributes");
     return MD_OK;
 }
@@ -219,17 +222,17 @@ static md_status put_attrs(walk *w, hid_t object)
 /* Element type and the type to read it as; NONE when it is not read. */
 static md_dtype number_type(hid_t type, hid_t *memory)
 {
-    size_t size = H5Tget_size(type);
-    bool is_signed = H5Tget_sign(type) == H5T_SGN_2;
+    size_t size = lib->Tget_size(type);
+    bool is_signed = lib->Tget_sign(type) == H5T_SGN_2;
 
     *memory = type;
-    switch (H5Tget_class(type)) {
+    switch (lib->Tget_class(type)) {
     case H5T_FLOAT:
         /* Half precision has no native type: as it lies there. */
-        if (size == 2 && H5Tget_order(type) == H5T_ORDER_LE &&
-            H5Tget_ebias(type) == 15)
+        if (size == 2 && lib->Tget_order(type) == H5T_ORDER_LE &&
+            lib->Tget_ebias(type) == 15)
             return MD_DTYPE_F16;
-        *memory = size == 4 ? H5T_NATIVE_FLOAT : H5T_NATIVE_DOUBLE;
+        *memory = size == 4 ? *lib->T_NATIVE_FLOAT : *lib->T_NATIVE_DOUBLE;
         return size == 4 ? MD_DTYPE_F32 : size == 8 ? MD_DTYPE_F64 : 0;
     case H5T_INTEGER:
         break;
@@ -238,16 +241,16 @@ static md_dtype number_type(hid_t type, hid_t *memory)
     }
     switch (size) {
     case 1:
-        *memory = is_signed ? H5T_NATIVE_INT8 : H5T_NATIVE_UINT8;
+        *memory = is_signed ? *lib->T_NATIVE_INT8 : *lib->T_NATIVE_UINT8;
         return is_signed ? MD_DTYPE_I8 : MD_DTYPE_U8;
     case 2:
-        *memory = is_signed ? H5T_NATIVE_INT16 : H5T_NATIVE_UINT16;
+        *memory = is_signed ? *lib->T_NATIVE_INT16 : *lib->T_NATIVE_UINT16;
         return is_signed ? MD_DTYPE_I16 : MD_DTYPE_U16;
     case 4:
-        *memory = is_signed ? H5T_NATIVE_INT32 : H5T_NATIVE_UINT32;
+        *memory = is_signed ? *lib->T_NATIVE_INT32 : *lib->T_NATIVE_UINT32;
         return is_signed ? MD_DTYPE_I32 : MD_DTYPE_U32;
     case 8:
-        *memory = is_signed ? H5T_NATIVE_INT64 : H5T_NATIVE_UINT64;
+        *memory = is_signed ? *lib->T_NATIVE_INT64 : *lib->T_NATIVE_UINT64;
         return is_signed ? MD_DTYPE_I64 : MD_DTYPE_U64;
     default:
         return MD_DTYPE_NONE;
@@ -257,18 +260,18 @@ static md_dtype number_type(hid_t type, hid_t *memory)
 /* Nothing that lies elsewhere, and no filter that could be a plugin. */
 static md_status check_storage(walk *w, hid_t dataset)
 {
-    hid_t list = H5Dget_create_plist(dataset);
-    int n_filters = list < 0 ? -1 : H5Pget_nfilters(list);
+    hid_t list = lib->Dget_create_plist(dataset);
+    int n_filters = list < 0 ? -1 : lib->Pget_nfilters(list);
     md_status s = MD_OK;
 
     if (n_filters < 0) {
         s = fail_lib(w, "storage");
-    } else if (H5Pget_layout(list) == H5D_VIRTUAL) {
+    } else if (lib->Pget_layout(list) == H5D_VIRTUAL) {
         s = md_fail(w->err, MD_DENIED,
                     "'%s': virtual dataset, one inside this file expected",
                     w->path);
-    } else if (H5Pget_layout(list) == H5D_CONTIGUOUS &&
-               H5Pget_external_count(list) > 0) {
+    } else if (lib->Pget_layout(list) == H5D_CONTIGUOUS &&
+               lib->Pget_external_count(list) > 0) {
         s = md_fail(w->err, MD_DENIED,
                     "'%s': external storage, data inside this file expected",
                     w->path);
@@ -277,8 +280,8 @@ static md_status check_storage(walk *w, hid_t dataset)
         unsigned flags = 0;
         size_t n_values = 0;
         char name[64] = "";
-        H5Z_filter_t f = H5Pget_filter2(list, (unsigned)i, &flags, &n_values,
-                                        NULL, sizeof(name), name, NULL);
+        H5Z_filter_t f = lib->Pget_filter2(list, (unsigned)i, &flags, &n_values,
+                                           NULL, sizeof(name), name, NULL);
 
         if (f != H5Z_FILTER_DEFLATE && f != H5Z_FILTER_SHUFFLE)
             s = md_fail(w->err, MD_UNSUPPORTED,
@@ -286,13 +289,13 @@ static md_status check_storage(walk *w, hid_t dataset)
                         w->path, (int)f, name);
     }
     if (list >= 0)
-        H5Pclose(list);
+        lib->Pclose(list);
     return s;
 }
 
 static md_status check_size(walk *w, hid_t dataset, size_t bytes)
 {
-    hsize_t stored = H5Dget_storage_size(dataset);
+    hsize_t stored = lib->Dget_storage_size(dataset);
 
     if (bytes > w->opts->size_limit)
         return md_fail(w->err, MD_TOO_LARGE,
@@ -307,12 +310,12 @@ static md_status check_size(walk *w, hid_t dataset, size_t bytes)
 
 static md_status read_shape(walk *w, md_shape *out, hid_t dataset)
 {
-    hid_t space = H5Dget_space(dataset);
+    hid_t space = lib->Dget_space(dataset);
     hsize_t dim[H5S_MAX_RANK];
     H5S_class_t class =
-        space < 0 ? H5S_NO_CLASS : H5Sget_simple_extent_type(space);
+        space < 0 ? H5S_NO_CLASS : lib->Sget_simple_extent_type(space);
     int rank = class == H5S_SIMPLE || class == H5S_SCALAR
-                   ? H5Sget_simple_extent_ndims(space)
+                   ? lib->Sget_simple_extent_ndims(space)
                    : -1;
     md_status s = MD_OK;
 
@@ -320,7 +323,7 @@ static md_status read_shape(walk *w, md_shape *out, hid_t dataset)
         s = md_fail(w->err, MD_UNSUPPORTED,
                     "'%s': dataset of rank %d, at most %d expected", w->path,
                     rank, MD_RANK_MAX);
-    } else if (rank < 0 || H5Sget_simple_extent_dims(space, dim, NULL) < 0) {
+    } else if (rank < 0 || lib->Sget_simple_extent_dims(space, dim, NULL) < 0) {
         s = fail_lib(w, "shape");
     }
     out->rank = rank;
@@ -333,7 +336,7 @@ static md_status read_shape(walk *w, md_shape *out, hid_t dataset)
             out->dim[i] = (int64_t)dim[i];
     }
     if (space >= 0)
-        H5Sclose(space);
+        lib->Sclose(space);
     return s;
 }
 
@@ -347,7 +350,7 @@ static md_status put_elements(walk *w, hid_t dataset, hid_t memory,
     if (bytes > 0 && !(data = md_malloc(alloc, bytes)))
         return md_fail_nomem(w->err, bytes);
     if (bytes > 0 &&
-        H5Dread(dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
+        lib->Dread(dataset, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
         s = fail_lib(w, "data");
         goto out;
     }
@@ -365,7 +368,7 @@ static md_status put_dataset(walk *w, hid_t dataset)
     md_shape shape = { 0, { 0 } };
     size_t bytes = 0;
     hid_t memory = -1;
-    hid_t type = H5Dget_type(dataset);
+    hid_t type = lib->Dget_type(dataset);
     md_dtype dtype = type < 0 ? MD_DTYPE_NONE : number_type(type, &memory);
     md_status s = MD_OK;
 
@@ -380,7 +383,7 @@ static md_status put_dataset(walk *w, hid_t dataset)
     MD_GOTO(put_head(w, MD_HDF5_DATA, dtype, shape.rank));
     s = put_elements(w, dataset, memory, &shape, bytes);
 out:
-    H5Tclose(type);
+    lib->Tclose(type);
     return s;
 }
 
@@ -388,12 +391,12 @@ static md_status walk_group(walk *w, hid_t group);
 
 static md_status walk_object(walk *w, hid_t parent, const char *name)
 {
-    hid_t object = H5Oopen(parent, name, H5P_DEFAULT);
+    hid_t object = lib->Oopen(parent, name, H5P_DEFAULT);
     md_status s = MD_OK;
 
     if (object < 0)
         return fail_lib(w, "object");
-    switch (H5Iget_type(object)) {
+    switch (lib->Iget_type(object)) {
     case H5I_GROUP:
         s = walk_group(w, object);
         break;
@@ -405,7 +408,7 @@ static md_status walk_object(walk *w, hid_t parent, const char *name)
     default: /* a named type: no contents */
         break;
     }
-    H5Oclose(object);
+    lib->Oclose(object);
     return s;
 }
 
@@ -480,8 +483,8 @@ static md_status walk_group(walk *w, hid_t group)
     MD_TRY(put_attrs(w, group));
     w->depth++;
     s = MD_OK;
-    if (H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, visit_link, w) <
-        0)
+    if (lib->Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, visit_link,
+                      w) < 0)
         s = w->status != MD_OK ? w->status : fail_lib(w, "group");
     w->depth--;
     return s;
@@ -549,27 +552,30 @@ static md_status open_image(hid_t *file, walk *w, const void *bytes,
                                           image_resize, image_free,
                                           context_copy, context_free,
                                           image.out };
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    hid_t access = lib->Pcreate(*lib->P_CLS_FILE_ACCESS_ID);
     md_status s = MD_OK;
 
     *file = -1;
-    if (access >= 0 && H5Pset_fapl_core(access, (size_t)64 << 10, 0) >= 0 &&
-        H5Pset_file_image_callbacks(access, &calls) >= 0 &&
-        H5Pset_file_image(access, image.out, size) >= 0)
-        *file = H5Fopen("image", H5F_ACC_RDONLY, access);
+    if (access >= 0 && lib->Pset_fapl_core(access, (size_t)64 << 10, 0) >= 0 &&
+        lib->Pset_file_image_callbacks(access, &calls) >= 0 &&
+        lib->Pset_file_image(access, image.out, size) >= 0)
+        *file = lib->Fopen("image", H5F_ACC_RDONLY, access);
     if (*file < 0) /* before the next call forgets why */
         s = fail_lib(w, "not a readable HDF5 file");
     if (access >= 0)
-        H5Pclose(access);
+        lib->Pclose(access);
     return s;
 }
 
-void md_hdf5_prepare(void *unused)
+md_status md_hdf5_prepare(void *unused, md_error *err)
 {
     (void)unused;
-    H5open();
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    H5PLset_loading_state(0);
+    MD_TRY(md_hdf5_lib_load(&loaded, MD_HDF5_SONAME, err));
+    if (lib->open() < 0)
+        return md_fail(err, MD_UNAVAILABLE, "hdf5: the library does not start");
+    lib->Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    lib->PLset_loading_state(0);
+    return MD_OK;
 }
 
 md_status md_hdf5_walk(const void *bytes, size_t size, const md_hdf5_opts *opts,
@@ -581,14 +587,14 @@ md_status md_hdf5_walk(const void *bytes, size_t size, const md_hdf5_opts *opts,
     md_status s;
 
     MD_TRY(open_image(&file, &w, bytes, size));
-    root = H5Gopen2(file, "/", H5P_DEFAULT);
+    root = lib->Gopen2(file, "/", H5P_DEFAULT);
     if (root < 0) {
         s = fail_lib(&w, "root group");
     } else {
         s = walk_group(&w, root);
-        H5Gclose(root);
+        lib->Gclose(root);
     }
-    H5Fclose(file);
+    lib->Fclose(file);
     if (s != MD_OK)
         return s;
     return put_head(&w, MD_HDF5_END, MD_DTYPE_NONE, 0);

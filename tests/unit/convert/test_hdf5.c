@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "convert/hdf5.h"
+#include "convert/hdf5_lib.h"
 #include "convert/hdf5_record.h"
 #include "support/h5_build.h"
 
@@ -584,6 +585,20 @@ static void test_hdf5__processor_time_follows_the_file(void **state)
                          cases[i].want);
 }
 
+static void test_hdf5__a_missing_library_is_named(void **state)
+{
+    md_hdf5_lib lib;
+    md_error err = MD_ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(md_hdf5_lib_load(&lib, "libhdf5_none.so.1", &err),
+                     MD_UNAVAILABLE);
+    assert_non_null(strstr(err.msg, "libhdf5_none.so.1: cannot open"));
+    assert_non_null(strstr(err.msg, "apt-get install"));
+    assert_int_equal(md_hdf5_lib_load(&lib, "libc.so.6", &err), MD_UNAVAILABLE);
+    assert_non_null(strstr(err.msg, "H5open"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -603,9 +618,11 @@ int main(void)
         cmocka_unit_test(test_hdf5__parse_believes_nothing),
         cmocka_unit_test(test_hdf5__not_hdf5_at_all),
         cmocka_unit_test(test_hdf5__the_reason_is_told),
+        cmocka_unit_test(test_hdf5__a_missing_library_is_named),
         cmocka_unit_test(test_hdf5__processor_time_follows_the_file),
     };
 
-    md_hdf5_prepare(NULL);
+    if (md_hdf5_prepare(NULL, NULL) != MD_OK)
+        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
