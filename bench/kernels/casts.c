@@ -12,7 +12,8 @@ enum {
     TILE = ROWS * LANES,
     LINE = 56 * LANES,
     PANEL = 48, /* columns of a matrix product's panel */
-    BLOCK = 32  /* rows with one scale */
+    BLOCK = 32, /* rows with one scale */
+    CODES = PANEL * BLOCK
 };
 
 typedef struct job {
@@ -49,7 +50,7 @@ static void run_unpack(void *ctx)
 {
     const job *j = ctx;
 
-    for (int64_t i = 0; i + PANEL * BLOCK <= N; i += PANEL * BLOCK)
+    for (int64_t i = 0; i + CODES <= N; i += CODES)
         j->unpack->run(
             &(md_unpack_f32_args){ .y = j->y,
                                    .q = (const uint8_t *)j->x + i / 2,
@@ -58,6 +59,22 @@ static void run_unpack(void *ctx)
                                    .rows = BLOCK,
                                    .width = PANEL,
                                    .bits = 4 });
+}
+
+/* The same weights times a row: as for a language model's next token. */
+static void run_product(void *ctx)
+{
+    const job *j = ctx;
+
+    j->unpack->product(
+        &(md_unpack_f32_product){ .y = j->y,
+                                  .x = j->x,
+                                  .q = (const uint8_t *)j->x,
+                                  .scale = j->x,
+                                  .rows = (int64_t)(N / CODES) * BLOCK,
+                                  .block = BLOCK,
+                                  .width = PANEL,
+                                  .bits = 4 });
 }
 
 void md_bench_casts(md_arena *arena)
@@ -85,5 +102,8 @@ void md_bench_casts(md_arena *arena)
         if (md_bench_wanted(j.unpack->name, j.unpack->required))
             md_bench_time(&(md_bench_case){ j.unpack->name, "4 bits", N,
                                             run_unpack, &j });
+        if (md_bench_wanted(j.unpack->name, j.unpack->required))
+            md_bench_time(&(md_bench_case){ j.unpack->name, "4 bits times row",
+                                            N, run_product, &j });
     }
 }

@@ -1,7 +1,9 @@
 #include "kernels/unpack_f32.h"
 
 const md_unpack_f32_kernel md_unpack_f32_kernels[] = {
-#define K(isa, need) { "unpack_f32__" #isa, need, md_unpack_f32__##isa },
+#define K(isa, need)                                                           \
+    { "unpack_f32__" #isa, need, md_unpack_f32__##isa,                         \
+      md_unpack_f32_product__##isa },
 #include "kernels/unpack_f32.def"
 #undef K
     { 0 },

@@ -1,54 +1,27 @@
-#include "kernels/unpack_f32.h"
+#include <stdint.h>
 
-#include <assert.h>
-#include <immintrin.h>
-#include <stdbool.h>
+#include "base/attr.h"
+#include "kernels/x86/vec_avx512.h"
 
-static inline void store(float *y, __m512i code, const float *scale,
-                         const float *shift)
+typedef __m512i words;
+
+static inline words words_load(const uint8_t *q)
 {
-    const __m512 v =
-        _mm512_mul_ps(_mm512_cvtepi32_ps(code), _mm512_loadu_ps(scale));
-
-    _mm512_storeu_ps(y, _mm512_add_ps(v, _mm512_loadu_ps(shift)));
+    return _mm512_loadu_si512(q);
 }
 
-static inline __m512i load(const uint8_t *q)
+/* Code i of each word.  Of 4 bits by a table, which asks for the lowest bits of
+ * an index only and so spares cutting them out. */
+static MD_ALWAYS_INLINE vf code_of(words q, int i, int bits)
 {
-    return _mm512_cvtepu8_epi32(
-        _mm_loadu_si128((const __m128i *)(const void *)q));
+    const __m512 codes =
+        _mm512_set_ps(-1, -2, -3, -4, -5, -6, -7, -8, 7, 6, 5, 4, 3, 2, 1, 0);
+
+    if (bits == 4)
+        return _mm512_permutexvar_ps(
+            _mm512_srli_epi32(q, (unsigned int)(i * 4)), codes);
+    return _mm512_cvtepi32_ps(_mm512_srai_epi32(
+        _mm512_slli_epi32(q, (unsigned int)(24 - i * 8)), 24));
 }
 
-static void unpack_4(const md_unpack_f32_args *a)
-{
-    const __m512i low = _mm512_set1_epi32(15);
-
-    for (int64_t r = 0; r < a->rows; r += 2) {
-        const uint8_t *q = a->q + r / 2 * a->width;
-        const bool both = r + 1 < a->rows;
-        float *y = a->y + r * a->width;
-
-        for (int64_t c = 0; c < a->width; c += 16) {
-            const __m512i v = load(q + c);
-
-            store(y + c, _mm512_and_si512(v, low), a->scale + c, a->shift + c);
-            if (both)
-                store(y + a->width + c, _mm512_srli_epi32(v, 4), a->scale + c,
-                      a->shift + c);
-        }
-    }
-}
-
-void md_unpack_f32__avx512(const md_unpack_f32_args *a)
-{
-    assert(a->width % 16 == 0 && (a->bits == 4 || a->bits == 8));
-    if (a->bits == 4) {
-        unpack_4(a);
-        return;
-    }
-    for (int64_t r = 0; r < a->rows; r++) {
-        for (int64_t c = 0; c < a->width; c += 16)
-            store(a->y + r * a->width + c, load(a->q + r * a->width + c),
-                  a->scale + c, a->shift + c);
-    }
-}
+#include "kernels/x86/unpack_f32_vec.h"

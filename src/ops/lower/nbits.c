@@ -1,8 +1,8 @@
 /*
  * MatMulNBits (com.microsoft) in float32: the codes are arranged at load as
- * panels of columns, which become floats a slice at a time, in scratch, and go
- * through gemm_f32 from there.  A slice stays in the nearest cache, so that a
- * product with one row reads little more than the codes from memory.
+ * panels of columns.  A row or a few are multiplied with them as they are; for
+ * more they become floats a slice at a time, in scratch, and go through
+ * gemm_f32 from there.
  */
 #include <string.h>
 
@@ -21,7 +21,8 @@ enum { /* inputs */
 };
 
 enum {
-    SLICE = 128 /* rows of a panel: 24 KiB of 48 columns */
+    SLICE = 128, /* rows of a panel: 24 KiB of 48 columns */
+    FEW = 3      /* rows of A up to which codes are not worth unpacking */
 };
 
 typedef struct state {
@@ -30,10 +31,10 @@ typedef struct state {
     int64_t n, k, block, n_blocks;
     int given; /* bits of a code in the file, and here */
     int bits;
-    uint8_t *codes; /* [panel][block][rows / per byte][width] */
+    uint8_t *codes; /* [panel][block][words of a block][width] */
     float *scale;   /* [panel][block][width] */
-    float *shift;
-    float *bias; /* padded, or NULL */
+    float *shift;   /* NULL: no code stands for 0 but the middle one */
+    float *bias;    /* padded, or NULL */
     bool strict;
 } state;
 
@@ -71,22 +72,27 @@ static int code_of(const uint8_t *p, int64_t i, int bits)
     return p[i * bits / 8] >> (i * bits % 8) & ((1 << bits) - 1);
 }
 
+/* The code that stands for 0 unless zero points are given; 0 in a panel. */
+static int middle(const state *s)
+{
+    return 1 << (s->given - 1);
+}
+
 /* Column j of block g: its codes, from the file's to the panel's order. */
 static void place_codes(const state *s, const uint8_t *from, int64_t j,
                         int64_t g)
 {
     int64_t panel = j / s->gemm->nr, width = width_of(s, panel);
+    int64_t per = 32 / s->bits;
     uint8_t *to = s->codes + panel * s->gemm->nr * blob(s) * s->n_blocks +
-                  g * blob(s) * width + j % s->gemm->nr;
+                  g * blob(s) * width + j % s->gemm->nr * 4;
 
     for (int64_t i = 0; i < s->block; i++) {
-        int code = code_of(from, i, s->given);
+        int code = code_of(from, i, s->given) - middle(s);
+        int64_t bit = i % per * s->bits;
+        uint8_t *byte = to + i / per * width * 4 + bit / 8;
 
-        if (s->bits == 8)
-            to[i * width] = (uint8_t)code;
-        else
-            to[i / 2 * width] =
-                (uint8_t)(to[i / 2 * width] | code << i % 2 * 4);
+        *byte = (uint8_t)(*byte | (code & ((1 << s->bits) - 1)) << bit % 8);
     }
 }
 
@@ -95,8 +101,6 @@ static float zero_of(const state *s, const md_tensor *z, int64_t j, int64_t g)
 {
     int64_t row = md_div_up(s->n_blocks * s->given, 8);
 
-    if (!z)
-        return (float)(1 << (s->given - 1));
     if (z->dtype == MD_DTYPE_U8)
         return (float)code_of((const uint8_t *)z->data + j * row, g, s->given);
     return ((const float *)z->data)[j * s->n_blocks + g];
@@ -124,7 +128,9 @@ static void pack_panel(void *ctx, int64_t panel, int worker)
 
             place_codes(s, p->codes + (j * s->n_blocks + g) * size, j, g);
             s->scale[at] = scale;
-            s->shift[at] = -zero_of(s, p->zeros, j, g) * scale;
+            if (p->zeros)
+                s->shift[at] =
+                    ((float)middle(s) - zero_of(s, p->zeros, j, g)) * scale;
         }
     }
 }
@@ -141,10 +147,12 @@ static md_status pack(state *s, const md_lower *lo, md_error *err)
 
     s->codes = md_calloc(lo->alloc, columns, (size_t)blob(s));
     s->scale = md_calloc(lo->alloc, columns, sizeof(float));
-    s->shift = md_calloc(lo->alloc, columns, sizeof(float));
+    if (job.zeros)
+        s->shift = md_calloc(lo->alloc, columns, sizeof(float));
     if (bias)
         s->bias = md_lower__padded(lo, bias->data, s->n);
-    if (!s->codes || !s->scale || !s->shift || (bias && !s->bias))
+    if (!s->codes || !s->scale || (job.zeros && !s->shift) ||
+        (bias && !s->bias))
         return md_fail_nomem(err, columns * (size_t)blob(s));
     md_pool_run(lo->pool, MD_POOL_WIDTH_MAX, md_div_up(s->n, s->gemm->nr),
                 pack_panel, &job);
@@ -202,7 +210,7 @@ static md_status lower(md_lower *lo, md_error *err)
 
 /* --- planning and running ---------------------------------------------- */
 
-/* A chunk is a panel; the rows of A are cut too where panels are few. */
+/* A chunk is a panel. */
 static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
 {
     const state *s = st->state;
@@ -233,12 +241,33 @@ static void unpack(const state *s, float *to, int64_t panel, int64_t k0,
             .y = to + (k - k0) * width,
             .q = codes + (g * blob(s) + in * s->bits / 8) * width,
             .scale = s->scale + at,
-            .shift = s->shift + at,
+            .shift = s->shift ? s->shift + at : NULL,
             .rows = rows,
             .width = width,
             .bits = s->bits });
         k += rows;
     }
+}
+
+/* A row of C in a panel, from the codes; y is scratch. */
+static void multiply(const state *s, const float *a, float *c, float *y,
+                     int64_t panel)
+{
+    int64_t first = panel * s->gemm->nr, at = first * s->n_blocks;
+    int64_t n = md_min_i64(s->gemm->nr, s->n - first);
+
+    s->unpack->product(
+        &(md_unpack_f32_product){ .y = y,
+                                  .x = a,
+                                  .q = s->codes + at * blob(s),
+                                  .scale = s->scale + at,
+                                  .shift = s->shift ? s->shift + at : NULL,
+                                  .rows = s->k,
+                                  .block = s->block,
+                                  .width = width_of(s, panel),
+                                  .bits = s->bits });
+    for (int64_t j = 0; j < n; j++)
+        c[first + j] = s->bias ? y[j] + s->bias[first + j] : y[j];
 }
 
 static void run(const md_step *st, int64_t panel, void *scratch)
@@ -249,6 +278,12 @@ static void run(const md_step *st, int64_t panel, void *scratch)
     int64_t n = md_min_i64(s->gemm->nr, s->n - n0);
     float *c = (float *)st->out[0] + n0;
 
+    if (m <= FEW && !s->strict) {
+        for (int64_t i = 0; i < m; i++)
+            multiply(s, (const float *)st->in[IN_A] + i * s->k,
+                     (float *)st->out[0] + i * s->n, scratch, panel);
+        return;
+    }
     for (int64_t k = 0; k < s->k; k += SLICE) {
         int64_t end = md_min_i64(k + SLICE, s->k);
         md_epilogue ep = MD_EPILOGUE_INIT;
