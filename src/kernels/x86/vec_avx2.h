@@ -120,11 +120,17 @@ static inline vf vf_every(const float *p, int32_t stride)
         p, _mm256_mullo_epi32(lane, _mm256_set1_epi32(stride)), 4);
 }
 
-/* Lanes 0 0 1 1 2 2 ... */
-static inline vf vf_twice(vf x)
+/* Lanes 0 0 1 1 2 2 ..., up to the half and from there on. */
+static inline vf vf_twice_low(vf x)
 {
     return _mm256_permutevar8x32_ps(x,
                                     _mm256_set_epi32(3, 3, 2, 2, 1, 1, 0, 0));
+}
+
+static inline vf vf_twice_high(vf x)
+{
+    return _mm256_permutevar8x32_ps(x,
+                                    _mm256_set_epi32(7, 7, 6, 6, 5, 5, 4, 4));
 }
 
 /* Lanes 1 0 3 2 5 4 ... */

@@ -107,11 +107,19 @@ static inline vf vf_every(const float *p, int32_t stride)
         _mm512_mullo_epi32(lane, _mm512_set1_epi32(stride)), p, 4);
 }
 
-/* Lanes 0 0 1 1 2 2 ... */
-static inline vf vf_twice(vf x)
+/* Lanes 0 0 1 1 2 2 ..., up to the half and from there on. */
+static inline vf vf_twice_low(vf x)
 {
     const __m512i at =
         _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
+
+    return _mm512_permutexvar_ps(at, x);
+}
+
+static inline vf vf_twice_high(vf x)
+{
+    const __m512i at = _mm512_set_epi32(15, 15, 14, 14, 13, 13, 12, 12, 11, 11,
+                                        10, 10, 9, 9, 8, 8);
 
     return _mm512_permutexvar_ps(at, x);
 }
