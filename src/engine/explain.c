@@ -13,6 +13,7 @@ static const char *const act_names[MD_ACT_COUNT] = {
     [MD_ACT_NONE] = "",
     [MD_ACT_RELU] = "relu",
     [MD_ACT_CLIP] = "clip",
+    [MD_ACT_SCALE] = "scale",
     [MD_ACT_LEAKY_RELU] = "leaky_relu",
     [MD_ACT_SIGMOID] = "sigmoid",
     [MD_ACT_TANH] = "tanh",

@@ -17,6 +17,7 @@ typedef enum md_act {
     MD_ACT_NONE,
     MD_ACT_RELU,         /* max(0, x) */
     MD_ACT_CLIP,         /* min(b, max(a, x)) */
+    MD_ACT_SCALE,        /* a * x */
     MD_ACT_LEAKY_RELU,   /* x < 0 ? a * x : x */
     MD_ACT_SIGMOID,      /* 1 / (1 + exp(-x)) */
     MD_ACT_TANH,         /* tanh(x) */
@@ -47,7 +48,7 @@ typedef struct md_epilogue {
 
 /* act(x) through libm: the definition that vector versions are tested
  * against.  Their error is at most 4 ulp or 3e-7, whichever is larger;
- * NONE, RELU, CLIP, LEAKY_RELU and HARD_SIGMOID are equal to the bit. */
+ * NONE, RELU, CLIP, SCALE, LEAKY_RELU and HARD_SIGMOID are equal to the bit. */
 float md_act_apply(md_act act, float a, float b, float x);
 
 #endif

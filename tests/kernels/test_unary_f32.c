@@ -68,7 +68,8 @@ static void act_case(const md_unary_f32_kernel *k, md_act act, size_t n)
     k->act(x, x, n, act, -0.2f, 0.6f);
     compare(k, what, n, x, want,
             act == MD_ACT_NONE || act == MD_ACT_RELU || act == MD_ACT_CLIP ||
-                act == MD_ACT_LEAKY_RELU || act == MD_ACT_HARD_SIGMOID);
+                act == MD_ACT_SCALE || act == MD_ACT_LEAKY_RELU ||
+                act == MD_ACT_HARD_SIGMOID);
     md_guard_free(x, n * 4);
     md_guard_free(want, n * 4);
 }

@@ -159,6 +159,8 @@ static bound real_act(md_act act, long double a, long double b, long double x)
         return (bound){ clamp(x, 0, INFINITY), 0 };
     case MD_ACT_CLIP:
         return (bound){ clamp(x, a, b), 0 };
+    case MD_ACT_SCALE:
+        return (bound){ a * x, 1 };
     case MD_ACT_LEAKY_RELU:
         return (bound){ x < 0 ? a * x : x, 1 };
     case MD_ACT_SIGMOID:
@@ -197,7 +199,8 @@ static long double lost(md_act act, long double a, long double b, long double x)
 static bool is_exact(md_act act)
 {
     return act == MD_ACT_NONE || act == MD_ACT_RELU || act == MD_ACT_CLIP ||
-           act == MD_ACT_LEAKY_RELU || act == MD_ACT_HARD_SIGMOID;
+           act == MD_ACT_SCALE || act == MD_ACT_LEAKY_RELU ||
+           act == MD_ACT_HARD_SIGMOID;
 }
 
 static void check_act(const md_unary_f32_kernel *k, md_act act, const float *x,

@@ -42,6 +42,8 @@ float md_act_apply(md_act act, float a, float b, float x)
         return at_least(0, x);
     case MD_ACT_CLIP:
         return at_most(b, at_least(a, x));
+    case MD_ACT_SCALE:
+        return a * x;
     case MD_ACT_LEAKY_RELU:
         return x < 0 ? a * x : x;
     case MD_ACT_SIGMOID:

@@ -214,6 +214,8 @@ static inline __m256 v8_act(md_act act, __m256 a, __m256 b, __m256 x)
         return _mm256_max_ps(v8_set(0.0f), x);
     case MD_ACT_CLIP:
         return _mm256_min_ps(b, _mm256_max_ps(a, x));
+    case MD_ACT_SCALE:
+        return _mm256_mul_ps(a, x);
     case MD_ACT_LEAKY_RELU:
         return v8_select_lt(x, v8_set(0.0f), _mm256_mul_ps(a, x), x);
     case MD_ACT_SIGMOID:

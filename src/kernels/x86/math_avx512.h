@@ -203,6 +203,8 @@ static inline __m512 v16_act(md_act act, __m512 a, __m512 b, __m512 x)
         return _mm512_max_ps(v16_set(0.0f), x);
     case MD_ACT_CLIP:
         return _mm512_min_ps(b, _mm512_max_ps(a, x));
+    case MD_ACT_SCALE:
+        return _mm512_mul_ps(a, x);
     case MD_ACT_LEAKY_RELU:
         return v16_select_lt(x, v16_set(0.0f), _mm512_mul_ps(a, x), x);
     case MD_ACT_SIGMOID:

@@ -179,6 +179,7 @@ void VF(md_act_f32)(float *y, const float *x, size_t n, md_act act, float a,
         ACT(NONE)
         ACT(RELU)
         ACT(CLIP)
+        ACT(SCALE)
         ACT(LEAKY_RELU)
         ACT(SIGMOID)
         ACT(TANH)

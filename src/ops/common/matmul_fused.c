@@ -51,7 +51,7 @@ md_status md_matmul_fused__recipe(md_compose *m, md_error *err)
     return MD_OK;
 }
 
-/* Kernels put a factor into constants only. */
+/* No kernel of doubles takes a factor. */
 static md_status factor_out(md_compose *m, md_error *err)
 {
     md_part y, factor;
@@ -82,7 +82,7 @@ md_status md_matmul_fused__expand(md_compose *m, md_error *err)
     if (md_node_attr_i(n, "transA", 0) || md_node_attr_i(n, "transBatchA", 0) ||
         md_node_attr_i(n, "transBatchB", 0))
         return md_matmul_fused__recipe(m, err);
-    if (!m->part[md_compose_in(m, 1)].data &&
+    if (m->part[md_compose_in(m, 0)].type.dtype == MD_DTYPE_F64 &&
         md_node_attr_f(n, "alpha", 1.0f) != 1.0f)
         return factor_out(m, err);
     return md_fail(err, MD_UNSUPPORTED, "one product is better");

@@ -20,7 +20,9 @@ typedef struct state {
     float *bias;      /* padded, or NULL */
     int64_t k, n;
     bool strict; /* rows of C alone have the bits that they have together */
-    bool trans;  /* a right side that is packed in every run is transposed */
+    /* Of a right side that is packed in every run. */
+    bool trans;
+    float alpha;
 } state;
 
 typedef struct args {
@@ -204,7 +206,8 @@ static md_status lower_gemm(md_lower *lo, md_error *err)
 }
 
 /* MatMul, and FusedMatMul (com.microsoft) where no axes of A move and none of a
- * batch, and where a factor can go into constants. */
+ * batch.  A factor goes into constants, or is the activation of what is packed
+ * in every run, into which nothing else is fused. */
 static md_status lower_matmul(md_lower *lo, md_error *err)
 {
     const md_tensor *b = md_lower__const(lo, 1, MD_DTYPE_F32);
@@ -221,8 +224,8 @@ static md_status lower_matmul(md_lower *lo, md_error *err)
                   md_node_attr_i(n, "transBatchA", 0) ||
                   md_node_attr_i(n, "transBatchB", 0)))
         return md_fail(err, MD_UNSUPPORTED, "transposed axes of A or a batch");
-    if (!packs && alpha != 1.0f)
-        return md_fail(err, MD_UNSUPPORTED, "a factor but no constant B");
+    if (type == MD_DTYPE_F64 && alpha != 1.0f)
+        return md_fail(err, MD_UNSUPPORTED, "a factor of float64");
     if (!is_float(type) || !md_lower__is(lo, 0, type, -1) ||
         !md_lower__is(lo, 1, type, -1) || lo->in[0]->rank < 2 ||
         lo->in[1]->rank < 2)
@@ -230,6 +233,7 @@ static md_status lower_matmul(md_lower *lo, md_error *err)
                        "needs float32 or float64 operands of rank 2 or more");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->trans = trans;
+    s->alpha = alpha;
     if (type == MD_DTYPE_F64)
         return choose_f64(s, lo, err);
     choose(s, lo);
@@ -412,6 +416,19 @@ static md_status plan_matmul(md_step *st, int width, md_arena *arena,
                       : plan_products(st, width, arena, err);
 }
 
+/* With a right side that is packed in every run. */
+static md_epilogue own_epilogue(const md_step *st)
+{
+    const state *s = st->state;
+    md_epilogue ep = md_step__epilogue(st, NULL);
+
+    if (s->alpha != 1.0f) {
+        ep.act = MD_ACT_SCALE;
+        ep.a = s->alpha;
+    }
+    return ep;
+}
+
 /* Matrix i of a batch: C[i] = epilogue(A[..] B[..]), B packed into scratch. */
 static void run_matrix(const md_step *st, const float *x, const float *y,
                        int64_t i, void *scratch)
@@ -430,7 +447,7 @@ static void run_matrix(const md_step *st, const float *x, const float *y,
     g.a = x;
     g.b = scratch;
     g.c = (float *)st->out[0] + i * a->m * a->n;
-    g.ep = md_step__epilogue(st, NULL);
+    g.ep = own_epilogue(st);
     for (int64_t c = 0; c < md_gemm_bf16_n_chunks(&g); c++)
         md_gemm_bf16_run(&g, c, (char *)scratch + a->b_size);
 }
@@ -446,7 +463,7 @@ static void run_matmul(const md_step *st, int64_t chunk, void *scratch)
         return;
     }
     if (!s->is_bf16) {
-        const md_epilogue ep = md_step__epilogue(st, NULL);
+        const md_epilogue ep = own_epilogue(st);
 
         md_products__run(&a->products, st, st->in[0], st->in[1], st->out[0],
                          &ep, chunk, scratch);
