@@ -8,6 +8,9 @@
 /* Where a constant argument must reach the body: kernel tiles, whose arrays
  * become registers only if every loop over them is unrolled. */
 #define MD_ALWAYS_INLINE inline __attribute__((always_inline))
+/* Where a function that mostly does something short would pay for the stack
+ * frame of what it rarely does. */
+#define MD_NOINLINE __attribute__((noinline))
 #define MD_PRAGMA(x) _Pragma(#x)
 #if defined(__clang__)
 #define MD_UNROLL(n) MD_PRAGMA(clang loop unroll(full))
