@@ -87,12 +87,20 @@ static void test_reduce_f32__rows_equal_ref(void **state)
             continue;
         }
         for (int op = 0; op < MD_REDUCE_COUNT; op++)
-            for (int64_t n = 0; n < 200; n += 1 + n / 4)
+            for (int64_t n = 0; n < 200; n += 1 + n / 4) {
+                for (int special = 0; special < 2; special++) {
+                    /* as many at once, and some more */
+                    one_case(k, (md_reduce)op, &(shape){ 43, 1 + n % 3, n, 1 },
+                             special);
+                    one_case(k, (md_reduce)op, &(shape){ 35, 1, 5 * n, 1 },
+                             special);
+                }
                 for (size_t i = 0; i < 2 * MD_COUNT(inner); i++)
                     one_case(
                         k, (md_reduce)op,
                         &(shape){ 2, 1 + n % 3, n, inner[i % MD_COUNT(inner)] },
                         i >= MD_COUNT(inner));
+            }
     }
 }
 

@@ -17,7 +17,9 @@ enum {
      * registers, and as many cache lines are read from each row. */
     WIDE = VF_LANES == 16 ? 8 : 4,
     COLUMNS = WIDE * VF_LANES,
-    PEAKS = 4 /* of a row, so that they wait for each other less */
+    PEAKS = 4, /* of a row, so that they wait for each other less */
+    TURN = VF_LANES / 2,
+    SHORT = 512 /* elements of rows of which many are added up at once */
 };
 
 static size_t lanes_at(int64_t n, int64_t i)
@@ -41,11 +43,13 @@ static MD_ALWAYS_INLINE vd combine(const md_reduce op, vd a, vd b)
     return op == MD_REDUCE_PROD ? vd_mul(a, b) : vd_add(a, b);
 }
 
+/* An addition is a product by 1 and one: conversions of floats occupy the units
+ * of plain additions, which on Zen 4 are not those of products. */
 static MD_ALWAYS_INLINE vd step_half(const md_reduce op, vd sum, vd x)
 {
-    if (op == MD_REDUCE_SUM_SQUARE)
-        return vd_fmadd(x, x, sum);
-    return combine(op, sum, x);
+    if (op == MD_REDUCE_PROD)
+        return vd_mul(sum, x);
+    return vd_fmadd(x, op == MD_REDUCE_SUM_SQUARE ? x : vd_set(1.0), sum);
 }
 
 /* x as it is added up; `top` is for LOG_SUM_EXP. */
@@ -58,12 +62,31 @@ static MD_ALWAYS_INLINE vf term(const md_reduce op, vf x, vf top)
     return x;
 }
 
-static MD_ALWAYS_INLINE void step(const md_reduce op, vd sum[2], vf x, vf top)
+/* The lower half of the lanes is added to *s, the upper one to *t, which may
+ * be the same. */
+static MD_ALWAYS_INLINE void step(const md_reduce op, vd *s, vd *t, vf x,
+                                  vf top)
 {
-    const vf t = term(op, x, top);
+    const vf v = term(op, x, top);
 
-    sum[0] = step_half(op, sum[0], vd_low(t));
-    sum[1] = step_half(op, sum[1], vd_high(t));
+    *s = step_half(op, *s, vd_low(v));
+    *t = step_half(op, *t, vd_high(v));
+}
+
+/* The same of all lanes at p. */
+static MD_ALWAYS_INLINE void step_at(const md_reduce op, vd *s, vd *t,
+                                     const float *p, vf top)
+{
+    vd low, high;
+
+    if (op == MD_REDUCE_LOG_SUM_EXP) {
+        step(op, s, t, vf_load(p, VF_LANES), top);
+        return;
+    }
+    low = vd_widen(p);
+    high = vd_widen(p + VF_LANES / 2);
+    *s = step_half(op, *s, op == MD_REDUCE_L1 ? vd_abs(low) : low);
+    *t = step_half(op, *t, op == MD_REDUCE_L1 ? vd_abs(high) : high);
 }
 
 static MD_ALWAYS_INLINE vd start(const md_reduce op)
@@ -82,16 +105,70 @@ static MD_ALWAYS_INLINE double sum_row(const md_reduce op,
         int64_t i = 0;
 
         for (; i + 2 * VF_LANES <= a->n; i += (int64_t)2 * VF_LANES) {
-            step(op, s, vf_load(x + i, VF_LANES), top);
-            step(op, s + 2, vf_load(x + i + VF_LANES, VF_LANES), top);
+            step_at(op, &s[0], &s[1], x + i, top);
+            step_at(op, &s[2], &s[3], x + i + VF_LANES, top);
         }
         for (; i < a->n; i += VF_LANES)
-            step(op, s,
+            step(op, &s[0], &s[1],
                  vf_load_or(x + i, lanes_at(a->n, i), vf_set(neutral(op))),
                  top);
     }
     s[0] = combine(op, combine(op, s[0], s[1]), combine(op, s[2], s[3]));
     return op == MD_REDUCE_PROD ? vd_product(s[0]) : vd_sum(s[0]);
+}
+
+static MD_ALWAYS_INLINE vd plus(vd a, vd b)
+{
+    return vd_add(a, b);
+}
+
+static MD_ALWAYS_INLINE vd times(vd a, vd b)
+{
+    return vd_mul(a, b);
+}
+
+/* TURN rows at once, whose lanes are joined together: of short rows that is
+ * what takes the time. */
+static MD_ALWAYS_INLINE vd sum_turn(const md_reduce op,
+                                    const md_reduce_f32_args *a, const float *x)
+{
+    vd s[TURN];
+
+    MD_UNROLL(8)
+    for (int r = 0; r < TURN; r++)
+        s[r] = start(op);
+    for (int64_t j = 0; j < a->m; j++, x += a->m_stride) {
+        const float *p = x;
+
+        for (int64_t i = 0; i < a->n; i += VF_LANES, p += VF_LANES) {
+            const size_t m = lanes_at(a->n, i);
+            const float *row = p;
+
+            MD_UNROLL(8)
+            for (int r = 0; r < TURN; r++, row += a->outer_stride)
+                if (m == VF_LANES)
+                    step_at(op, &s[r], &s[r], row, vf_zero());
+                else
+                    step(op, &s[r], &s[r],
+                         vf_load_or(row, m, vf_set(neutral(op))), vf_zero());
+        }
+    }
+    return vd_across(s, op == MD_REDUCE_PROD ? times : plus);
+}
+
+/* n sums; y has the largest values for LOG_SUM_EXP. */
+static MD_ALWAYS_INLINE void sum_rows(const md_reduce op,
+                                      const md_reduce_f32_args *a, double *sum,
+                                      const float *y, const float *x, int64_t n)
+{
+    int64_t r = 0;
+
+    for (; r + TURN <= n && a->n <= SHORT && op != MD_REDUCE_LOG_SUM_EXP;
+         r += TURN)
+        vd_store(sum + r, sum_turn(op, a, x + r * a->outer_stride));
+    for (; r < n; r++)
+        sum[r] = sum_row(op, a, x + r * a->outer_stride,
+                         op == MD_REDUCE_LOG_SUM_EXP ? y[r] : 0);
 }
 
 /* y from n <= COLUMNS sums, of which all lanes are in memory; LOG_SUM_EXP
@@ -112,6 +189,16 @@ static void finish(const md_reduce_f32_args *a, float *y, const double *sum,
                  vd_join(vd_div(vd_load(sum + i), by),
                          vd_div(vd_load(sum + i + VF_LANES / 2), by)),
                  lanes_at(n, i));
+}
+
+/* As step_at, of m lanes. */
+static MD_ALWAYS_INLINE void step_some(const md_reduce op, vd sum[2],
+                                       const float *p, size_t m, vf top)
+{
+    if (m == VF_LANES)
+        step_at(op, &sum[0], &sum[1], p, top);
+    else
+        step(op, &sum[0], &sum[1], vf_load(p, m), top);
 }
 
 /* Up to COLUMNS columns, `vectors` of them whole but for the last one, which
@@ -137,12 +224,15 @@ static MD_ALWAYS_INLINE void sum_columns(const md_reduce op,
     for (int64_t j = 0; j < a->m; j++, x += a->m_stride) {
         const float *row = x;
 
-        for (int64_t k = 0; k < a->n; k++, row += a->n_stride)
+        for (int64_t k = 0; k < a->n; k++, row += a->n_stride) {
             MD_UNROLL(16)
-        for (int v = 0; v < vectors; v++)
-            step(op, s + (ptrdiff_t)2 * v,
-                 vf_load(row + v * VF_LANES, v + 1 < vectors ? VF_LANES : last),
-                 top[v]);
+            for (int v = 0; v + 1 < vectors; v++)
+                step_at(op, &s[2 * v], &s[2 * v + 1], row + v * VF_LANES,
+                        top[v]);
+            step_some(op, s + (ptrdiff_t)2 * (vectors - 1),
+                      row + (ptrdiff_t)(vectors - 1) * VF_LANES, last,
+                      top[vectors - 1]);
+        }
     }
     MD_UNROLL(16)
     for (int v = 0; v < 2 * vectors; v++)
@@ -152,36 +242,21 @@ static MD_ALWAYS_INLINE void sum_columns(const md_reduce op,
 
 /* --- the largest and the smallest, exact ------------------------------------ */
 
+static MD_ALWAYS_INLINE vf farther(const md_reduce op, vf a, vf x)
+{
+    return op == MD_REDUCE_MIN ? vf_min(a, x) : vf_max(a, x);
+}
+
+/* The same, NaN when any is: maxps gives its second operand when unordered. */
 static MD_ALWAYS_INLINE vf beyond(const md_reduce op, vf a, vf x)
 {
-    /* maxps gives its second operand when unordered */
-    return vf_keep_nan(a, op == MD_REDUCE_MIN ? vf_min(a, x) : vf_max(a, x));
+    return vf_keep_nan(a, farther(op, a, x));
 }
 
-static MD_ALWAYS_INLINE float join(const md_reduce op, vf a)
-{
-    float lane[VF_LANES];
-
-    vf_store(lane, a, VF_LANES);
-    for (int i = 1; i < VF_LANES && !isnan(lane[0]); i++) {
-        if (isnan(lane[i]) ||
-            (op == MD_REDUCE_MIN ? lane[i] < lane[0] : lane[i] > lane[0]))
-            lane[0] = lane[i];
-    }
-    return lane[0];
-}
-
-/* Without NaN the lanes are joined in few steps. */
-static MD_ALWAYS_INLINE float peak_lane(const md_reduce op, vf a)
-{
-    if (vf_any_nan(a))
-        return join(op, a);
-    return op == MD_REDUCE_MIN ? vf_min_lane(a) : vf_max_lane(a);
-}
-
+/* NaN may be lost, but *odd has one then: a step that meets one gives it. */
 static MD_ALWAYS_INLINE float peak_row(const md_reduce op,
                                        const md_reduce_f32_args *a,
-                                       const float *x)
+                                       const float *x, vf *odd)
 {
     const vf none = vf_set(neutral(op));
     vf p[PEAKS] = { none, none, none, none };
@@ -193,13 +268,85 @@ static MD_ALWAYS_INLINE float peak_row(const md_reduce op,
             MD_UNROLL(4)
             for (int k = 0; k < PEAKS; k++)
                 p[k] =
-                    beyond(op, p[k], vf_load(x + i + k * VF_LANES, VF_LANES));
+                    farther(op, p[k], vf_load(x + i + k * VF_LANES, VF_LANES));
+            *odd = vf_mark_nan(*odd, p[0], p[1]);
+            *odd = vf_mark_nan(*odd, p[2], p[3]);
         }
-        for (; i < a->n; i += VF_LANES)
-            p[0] = beyond(op, p[0], vf_load_or(x + i, lanes_at(a->n, i), none));
+        for (; i < a->n; i += VF_LANES) {
+            p[0] =
+                farther(op, p[0], vf_load_or(x + i, lanes_at(a->n, i), none));
+            *odd = vf_mark_nan(*odd, p[0], p[0]);
+        }
     }
-    return peak_lane(
-        op, beyond(op, beyond(op, p[0], p[1]), beyond(op, p[2], p[3])));
+    p[0] = farther(op, farther(op, p[0], p[1]), farther(op, p[2], p[3]));
+    return op == MD_REDUCE_MIN ? vf_min_lane(p[0]) : vf_max_lane(p[0]);
+}
+
+static MD_ALWAYS_INLINE vf higher(vf a, vf b)
+{
+    return vf_max(a, b);
+}
+
+static MD_ALWAYS_INLINE vf lower(vf a, vf b)
+{
+    return vf_min(a, b);
+}
+
+/* As sum_turn, of VF_LANES rows. */
+static MD_ALWAYS_INLINE vf peak_turn(const md_reduce op,
+                                     const md_reduce_f32_args *a,
+                                     const float *x, vf *odd)
+{
+    const vf none = vf_set(neutral(op));
+    vf s[VF_LANES];
+
+    MD_UNROLL(16)
+    for (int r = 0; r < VF_LANES; r++)
+        s[r] = none;
+    for (int64_t j = 0; j < a->m; j++, x += a->m_stride) {
+        const float *p = x;
+
+        for (int64_t i = 0; i < a->n; i += VF_LANES, p += VF_LANES) {
+            const size_t m = lanes_at(a->n, i);
+            const float *row = p;
+
+            MD_UNROLL(8)
+            for (int r = 0; r < VF_LANES; r += 2) {
+                s[r] = farther(op, s[r], vf_load_or(row, m, none));
+                row += a->outer_stride;
+                s[r + 1] = farther(op, s[r + 1], vf_load_or(row, m, none));
+                row += a->outer_stride;
+                *odd = vf_mark_nan(*odd, s[r], s[r + 1]);
+            }
+        }
+    }
+    return vf_across(s, op == MD_REDUCE_MIN ? lower : higher);
+}
+
+static bool has_nan(const md_reduce_f32_args *a, const float *x)
+{
+    for (int64_t j = 0; j < a->m; j++, x += a->m_stride)
+        for (int64_t i = 0; i < a->n; i += VF_LANES)
+            if (vf_any_nan(vf_load(x + i, lanes_at(a->n, i))))
+                return true;
+    return false;
+}
+
+static MD_ALWAYS_INLINE void peak_rows(const md_reduce op,
+                                       const md_reduce_f32_args *a, float *y,
+                                       const float *x, int64_t n)
+{
+    vf odd = vf_zero();
+    int64_t r = 0;
+
+    for (; r + VF_LANES <= n && a->n <= SHORT; r += VF_LANES)
+        vf_store(y + r, peak_turn(op, a, x + r * a->outer_stride, &odd),
+                 VF_LANES);
+    for (; r < n; r++)
+        y[r] = peak_row(op, a, x + r * a->outer_stride, &odd);
+    for (r = 0; r < n && vf_any_nan(odd); r++)
+        if (has_nan(a, x + r * a->outer_stride))
+            y[r] = NAN;
 }
 
 static MD_ALWAYS_INLINE void peak_columns(const md_reduce op,
@@ -242,14 +389,12 @@ static MD_ALWAYS_INLINE void rows(const md_reduce op,
 {
     double sum[COLUMNS] = { 0 };
 
-    for (int64_t r = 0; r < n; r++, x += a->outer_stride) {
-        if (is_peak(op) || op == MD_REDUCE_LOG_SUM_EXP)
-            y[r] = peak_row(op == MD_REDUCE_MIN ? op : MD_REDUCE_MAX, a, x);
-        if (!is_peak(op))
-            sum[r] = sum_row(op, a, x, op == MD_REDUCE_LOG_SUM_EXP ? y[r] : 0);
-    }
-    if (!is_peak(op))
-        finish(a, y, sum, n);
+    if (is_peak(op) || op == MD_REDUCE_LOG_SUM_EXP)
+        peak_rows(op == MD_REDUCE_MIN ? op : MD_REDUCE_MAX, a, y, x, n);
+    if (is_peak(op))
+        return;
+    sum_rows(op, a, sum, y, x, n);
+    finish(a, y, sum, n);
 }
 
 static MD_ALWAYS_INLINE void columns(const md_reduce op,

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "base/attr.h"
 #include "kernels/x86/math_avx2.h"
 
 #define VF(name) name##__avx2
@@ -100,6 +101,27 @@ static inline float vf_min_lane(vf x)
 static inline bool vf_any_nan(vf x)
 {
     return _mm256_movemask_ps(_mm256_cmp_ps(x, x, _CMP_UNORD_Q)) != 0;
+}
+
+/* marks, and NaN where a or b is. */
+static inline vf vf_mark_nan(vf marks, vf a, vf b)
+{
+    return _mm256_or_ps(marks, _mm256_cmp_ps(a, b, _CMP_UNORD_Q));
+}
+
+/* Lane i of the result joins all lanes of v[i]; v is lost. */
+static MD_ALWAYS_INLINE vf vf_across(vf v[VF_LANES], vf (*join)(vf, vf))
+{
+    MD_UNROLL(4)
+    for (int i = 0; i < 4; i++)
+        v[i] = join(_mm256_unpacklo_ps(v[2 * i], v[2 * i + 1]),
+                    _mm256_unpackhi_ps(v[2 * i], v[2 * i + 1]));
+    MD_UNROLL(2)
+    for (int i = 0; i < 2; i++)
+        v[i] = join(_mm256_shuffle_ps(v[2 * i], v[2 * i + 1], 0x44),
+                    _mm256_shuffle_ps(v[2 * i], v[2 * i + 1], 0xee));
+    return join(_mm256_permute2f128_ps(v[0], v[1], 0x20),
+                _mm256_permute2f128_ps(v[0], v[1], 0x31));
 }
 
 /* Lanes 0, 2, 4, ... of a, then of b. */
@@ -258,6 +280,23 @@ static inline vd vd_load_some(const double *p, size_t m, vd fill)
 static inline void vd_store_some(double *p, vd x, size_t m)
 {
     _mm256_maskstore_pd(p, vd_mask(m), x);
+}
+
+/* Lane i of the result joins all lanes of v[i]; v is lost. */
+static MD_ALWAYS_INLINE vd vd_across(vd v[VF_LANES / 2], vd (*join)(vd, vd))
+{
+    MD_UNROLL(2)
+    for (int i = 0; i < 2; i++)
+        v[i] = join(_mm256_unpacklo_pd(v[2 * i], v[2 * i + 1]),
+                    _mm256_unpackhi_pd(v[2 * i], v[2 * i + 1]));
+    return join(_mm256_permute2f128_pd(v[0], v[1], 0x20),
+                _mm256_permute2f128_pd(v[0], v[1], 0x31));
+}
+
+/* VF_LANES / 2 floats. */
+static inline vd vd_widen(const float *p)
+{
+    return _mm256_cvtps_pd(_mm_loadu_ps(p));
 }
 
 /* The lower and the upper half of the lanes. */

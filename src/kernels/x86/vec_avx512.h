@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "base/attr.h"
 #include "kernels/x86/math_avx512.h"
 
 #define VF(name) name##__avx512
@@ -86,6 +87,32 @@ static inline float vf_min_lane(vf x)
 static inline bool vf_any_nan(vf x)
 {
     return _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q) != 0;
+}
+
+/* marks, and NaN where a or b is. */
+static inline vf vf_mark_nan(vf marks, vf a, vf b)
+{
+    return _mm512_mask_mov_ps(marks, _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q),
+                              _mm512_set1_ps(__builtin_nanf("")));
+}
+
+/* Lane i of the result joins all lanes of v[i]; v is lost. */
+static MD_ALWAYS_INLINE vf vf_across(vf v[VF_LANES], vf (*join)(vf, vf))
+{
+    MD_UNROLL(8)
+    for (int i = 0; i < 8; i++)
+        v[i] = join(_mm512_unpacklo_ps(v[2 * i], v[2 * i + 1]),
+                    _mm512_unpackhi_ps(v[2 * i], v[2 * i + 1]));
+    MD_UNROLL(4)
+    for (int i = 0; i < 4; i++)
+        v[i] = join(_mm512_shuffle_ps(v[2 * i], v[2 * i + 1], 0x44),
+                    _mm512_shuffle_ps(v[2 * i], v[2 * i + 1], 0xee));
+    MD_UNROLL(2)
+    for (int i = 0; i < 2; i++)
+        v[i] = join(_mm512_shuffle_f32x4(v[2 * i], v[2 * i + 1], 0x88),
+                    _mm512_shuffle_f32x4(v[2 * i], v[2 * i + 1], 0xdd));
+    return join(_mm512_shuffle_f32x4(v[0], v[1], 0x88),
+                _mm512_shuffle_f32x4(v[0], v[1], 0xdd));
 }
 
 /* Lanes 0, 2, 4, ... of a, then of b. */
@@ -220,6 +247,27 @@ static inline void vd_store_some(double *p, vd x, size_t m)
 static inline vd vd_fill(vd x, size_t m, vd fill)
 {
     return _mm512_mask_mov_pd(fill, vd_mask(m), x);
+}
+
+/* Lane i of the result joins all lanes of v[i]; v is lost. */
+static MD_ALWAYS_INLINE vd vd_across(vd v[VF_LANES / 2], vd (*join)(vd, vd))
+{
+    MD_UNROLL(4)
+    for (int i = 0; i < 4; i++)
+        v[i] = join(_mm512_unpacklo_pd(v[2 * i], v[2 * i + 1]),
+                    _mm512_unpackhi_pd(v[2 * i], v[2 * i + 1]));
+    MD_UNROLL(2)
+    for (int i = 0; i < 2; i++)
+        v[i] = join(_mm512_shuffle_f64x2(v[2 * i], v[2 * i + 1], 0x88),
+                    _mm512_shuffle_f64x2(v[2 * i], v[2 * i + 1], 0xdd));
+    return join(_mm512_shuffle_f64x2(v[0], v[1], 0x88),
+                _mm512_shuffle_f64x2(v[0], v[1], 0xdd));
+}
+
+/* VF_LANES / 2 floats. */
+static inline vd vd_widen(const float *p)
+{
+    return _mm512_cvtps_pd(_mm256_loadu_ps(p));
 }
 
 /* The lower and the upper half of the lanes. */
