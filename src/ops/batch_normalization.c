@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/size.h"
+#include "kernels/array_f64.h"
 #include "ops/common/util.h"
 #include "ops/grad.h"
 #include "ops/lower.h"
@@ -118,32 +119,45 @@ typedef struct job {
     md_tensor *out;
     int64_t channels, plane;
     const double *mean, *mul, *bias;
+    const md_array_f64_kernel *kernel;
 } job;
+
+/* n numbers of one channel: as one product and sum where that is finite. */
+static void affine(const job *j, double *y, const double *x, int64_t n,
+                   int64_t c)
+{
+    const double mean = j->mean[c], mul = j->mul[c], bias = j->bias[c];
+    const double shift = bias - mean * mul;
+
+    if (n >= MD_CHUNK / 8 && isfinite(mul) && isfinite(shift)) {
+        j->kernel->map(MD_MAP_F64_AFFINE, y, x, (size_t)n, mul, shift);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        y[i] = (x[i] - mean) * mul + bias;
+}
 
 /* Planes [from, to). */
 static void normalize_part(void *ctx, int64_t from, int64_t to)
 {
     const job *j = ctx;
-    const int64_t end = to * j->plane;
-    bool typed = j->in->dtype == MD_DTYPE_F64;
     double v[MD_CHUNK];
-    int64_t m;
 
-    for (int64_t at = from * j->plane; at < end; at += m) {
-        const int64_t c = at / j->plane % j->channels;
-        const double mean = j->mean[c], mul = j->mul[c], bias = j->bias[c];
-        const double *x = typed ? (const double *)j->in->data + at : v;
-        double *y = typed ? (double *)j->out->data + at : v;
+    for (int64_t plane = from; plane < to; plane++) {
+        const int64_t c = plane % j->channels, end = (plane + 1) * j->plane;
+        int64_t at = plane * j->plane, m;
 
-        m = j->plane - at % j->plane;
-        if (!typed) {
-            m = md_min_i64(m, MD_CHUNK);
-            md_load_f64(v, j->in, at, m);
+        if (j->in->dtype == MD_DTYPE_F64) {
+            affine(j, (double *)j->out->data + at,
+                   (const double *)j->in->data + at, j->plane, c);
+            continue;
         }
-        for (int64_t i = 0; i < m; i++)
-            y[i] = (x[i] - mean) * mul + bias;
-        if (!typed)
+        for (; at < end; at += m) {
+            m = md_min_i64(end - at, MD_CHUNK);
+            md_load_f64(v, j->in, at, m);
+            affine(j, v, v, m, c);
             md_store_f64(j->out, at, v, m);
+        }
     }
 }
 
@@ -173,9 +187,9 @@ static md_status compute(md_exec *x, md_tensor *const *outs, md_arena *ar,
     md_load_f64(bias, x->in[2], 0, channels);
     for (int64_t c = 0; c < channels; c++) /* it becomes the factor */
         var[c] = md_tensor_get_f64(x->in[1], c) / sqrt(var[c] + epsilon);
-    md_exec__share(
-        x, n / plane, 10.0 + (double)plane, normalize_part,
-        &(job){ x->in[0], outs[0], channels, plane, mean, var, bias });
+    md_exec__share(x, n / plane, 10.0 + (double)plane, normalize_part,
+                   &(job){ x->in[0], outs[0], channels, plane, mean, var, bias,
+                           md_array_f64_select(x->cpu) });
     return MD_OK;
 }
 

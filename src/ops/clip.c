@@ -55,6 +55,22 @@ static bool limit(md_tensor *out, const md_exec *x, uint32_t i, double *room)
     return !isnan(md_tensor_get_f64(out, 0));
 }
 
+/* float64 between two limits of which the lower is not above the other. */
+typedef struct job {
+    const md_array_f64_kernel *kernel;
+    const double *in;
+    double *out;
+    double lo, hi;
+} job;
+
+static void clip_f64(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+
+    j->kernel->map(MD_MAP_F64_CLIP, j->out + from, j->in + from,
+                   (size_t)(to - from), j->lo, j->hi);
+}
+
 static md_status run(md_exec *x, md_error *err)
 {
     md_tensor *out, lo, hi;
@@ -71,6 +87,18 @@ static md_status run(md_exec *x, md_error *err)
         links[n++] = (md_link){ &high, &hi };
     if (n == 0)
         md_move_all(out, x->in[0]);
+    if (n == 2 && out->dtype == MD_DTYPE_F64) {
+        job j = { .kernel = md_array_f64_select(x->cpu),
+                  .in = x->in[0]->data,
+                  .out = out->data,
+                  .lo = md_tensor_get_f64(&lo, 0),
+                  .hi = md_tensor_get_f64(&hi, 0) };
+
+        if (j.lo <= j.hi) {
+            md_exec__share(x, md_tensor_n(out), 0.3, clip_f64, &j);
+            return MD_OK;
+        }
+    }
     return md_binary__chain(x, out, x->in[0], links, n, err);
 }
 

@@ -12,7 +12,8 @@
 
 enum {
     LANES = VF_LANES / 2,
-    WIDE = 8 /* vectors of columns that are folded at once */
+    WIDE = 8,   /* vectors of columns that are folded at once */
+    SHORT = 256 /* elements of rows of which many are folded at once */
 };
 
 static size_t lanes_left(size_t n, size_t i)
@@ -219,11 +220,51 @@ static MD_ALWAYS_INLINE double fold_row(const md_fold_f64 op, double y,
     return join_lanes(op, join(op, vd_fill(vd_set(y), 1, none), s[0]));
 }
 
+#define JOINS(name)                                                            \
+    static MD_ALWAYS_INLINE vd join_##name(vd a, vd b)                         \
+    {                                                                          \
+        return join(MD_FOLD_F64_##name, a, b);                                 \
+    }
+JOINS(SUM)
+JOINS(PROD)
+JOINS(MAX)
+JOINS(MIN)
+#undef JOINS
+
+/* LANES rows, whose lanes are joined together: of short rows that is what
+ * takes the time. */
+static MD_ALWAYS_INLINE void fold_turn(const md_fold_f64 op, double *y,
+                                       const double *x, size_t stride, size_t n)
+{
+    const vd none = vd_set(md_fold_f64_start(op));
+    vd s[LANES];
+
+    MD_UNROLL(8)
+    for (size_t r = 0; r < LANES; r++, x += stride) {
+        size_t i = 0;
+
+        s[r] = none;
+        for (; i + LANES <= n; i += LANES)
+            s[r] = fold(op, s[r], vd_load(x + i));
+        if (i < n)
+            s[r] = fold(op, s[r], vd_load_some(x + i, n - i, none));
+    }
+    s[0] = vd_across(s, op == MD_FOLD_F64_PROD  ? join_PROD
+                        : op == MD_FOLD_F64_MAX ? join_MAX
+                        : op == MD_FOLD_F64_MIN ? join_MIN
+                                                : join_SUM);
+    vd_store(y, join(op, vd_load(y), s[0]));
+}
+
 static MD_ALWAYS_INLINE void fold_rows(const md_fold_f64 op, double *y,
                                        const double *x, size_t rows,
                                        size_t stride, size_t n, double a)
 {
-    for (size_t r = 0; r < rows; r++)
+    size_t r = 0;
+
+    for (; r + LANES <= rows && n <= SHORT && a == 0.0; r += LANES)
+        fold_turn(op, y + r, x + r * stride, stride, n);
+    for (; r < rows; r++)
         y[r] = fold_row(op, y[r], x + r * stride, n, a);
 }
 
@@ -306,20 +347,36 @@ void VF(md_array_f64_fold_columns)(md_fold_f64 op, double *y, const double *x,
 #undef COLUMNS
 }
 
+/* m <= LANES numbers. */
+static MD_ALWAYS_INLINE void norm_some(double *y, const double *x, size_t m,
+                                       vd mean, vd inv, const double *scale,
+                                       const double *bias)
+{
+    const vd none = vd_set(0.0);
+    const bool all = m == LANES;
+    vd v = all ? vd_load(x) : vd_load_some(x, m, none);
+
+    v = vd_mul(vd_sub(v, mean), inv);
+    v = vd_mul(v, all ? vd_load(scale) : vd_load_some(scale, m, none));
+    if (bias)
+        v = vd_add(v, all ? vd_load(bias) : vd_load_some(bias, m, none));
+    if (all)
+        vd_store(y, v);
+    else
+        vd_store_some(y, v, m);
+}
+
 void VF(md_array_f64_norm)(double *y, const double *x, size_t n, double mean,
                            double inv, const double *scale, const double *bias)
 {
-    const vd m = vd_set(mean), k = vd_set(inv), zero = vd_set(0.0);
+    const vd m = vd_set(mean), k = vd_set(inv);
+    size_t i = 0;
 
-    for (size_t i = 0; i < n; i += LANES) {
-        const size_t some = lanes_left(n, i);
-        vd v = vd_mul(vd_sub(vd_load_some(x + i, some, zero), m), k);
-
-        v = vd_mul(v, vd_load_some(scale + i, some, zero));
-        if (bias)
-            v = vd_add(v, vd_load_some(bias + i, some, zero));
-        vd_store_some(y + i, v, some);
-    }
+    for (; bias && i + LANES <= n; i += LANES)
+        norm_some(y + i, x + i, LANES, m, k, scale + i, bias + i);
+    for (; i < n; i += LANES)
+        norm_some(y + i, x + i, lanes_left(n, i), m, k, scale + i,
+                  bias ? bias + i : NULL);
 }
 
 #endif

@@ -4,6 +4,11 @@
 #include <string.h>
 
 #include "kernels/array_f64.h"
+#include "kernels/vbinary.h"
+
+enum {
+    FOLDED = 512 /* float64 outputs at once, which stay in the first cache */
+};
 
 /* The reduced axes as bits.  *known is false when they are not known. */
 static md_status find_axes(uint32_t *bits, bool *known, const md_infer *c,
@@ -196,6 +201,7 @@ typedef struct job {
     md_reduce op;
     bool ints;
     const md_array_f64_kernel *kernel; /* of float64 */
+    md_vbinary_fn *divide;             /* the same */
 } job;
 
 /* What is added up for up to MD_CHUNK outputs that lie side by side. */
@@ -362,14 +368,19 @@ static void log_sum_exp(const job *j, int64_t o, int64_t n, int64_t at,
     }
 }
 
-static void finish_f64(md_reduce op, double *y, int64_t n, int64_t count)
+static void finish_f64(const job *j, double *y, int64_t n)
 {
-    if (op == MD_REDUCE_MEAN) {
+    const int64_t count = md_shape_n(&j->gone.shape);
+
+    if (j->op == MD_REDUCE_MEAN) {
+        double by[FOLDED];
+
         for (int64_t i = 0; i < n; i++)
-            y[i] /= (double)count;
-    } else if (op == MD_REDUCE_L2 || op == MD_REDUCE_LOG_SUM) {
+            by[i] = (double)count;
+        j->divide(y, y, by, (size_t)n);
+    } else if (j->op == MD_REDUCE_L2 || j->op == MD_REDUCE_LOG_SUM) {
         for (int64_t i = 0; i < n; i++)
-            y[i] = md_reduce_finish(op, y[i], 0, count);
+            y[i] = md_reduce_finish(j->op, y[i], 0, count);
     }
 }
 
@@ -385,7 +396,7 @@ static void fold_part(void *ctx, int64_t from, int64_t to)
     int64_t n;
 
     for (int64_t o = from; o < to; o += n) {
-        n = md_min_i64(to - o, inner - o % inner);
+        n = md_min_i64(md_min_i64(to - o, inner - o % inner), FOLDED);
         if (j->op == MD_REDUCE_LOG_SUM_EXP) {
             log_sum_exp(j, o, n, locate(&j->kept, o), step);
             continue;
@@ -394,7 +405,7 @@ static void fold_part(void *ctx, int64_t from, int64_t to)
             y[i] = start_f64(j->op);
         if (count > 0)
             fold_run(j, o, n, locate(&j->kept, o), step);
-        finish_f64(j->op, y + o, n, count);
+        finish_f64(j, y + o, n);
     }
 }
 
@@ -424,6 +435,7 @@ md_status md_reduce__compute(md_exec *x, const md_reduction *r, md_tensor *out,
     MD_TRY(find_axes(&bits, &known, &c, r, err));
     split_axes(&j.kept, &j.gone, &x->in[0]->shape, bits);
     j.kernel = md_array_f64_select(x->cpu);
+    j.divide = md_vbinary_select(x->cpu)->find(MD_VBINARY_DIV, MD_DTYPE_F64);
     if (folds(&j)) {
         md_exec__share(x, md_tensor_n(out),
                        5.0 + (exp ? 2.0 : 0.4) *
