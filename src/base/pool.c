@@ -32,6 +32,7 @@ typedef struct job {
     _Alignas(MD_CACHE_LINE) _Atomic int64_t next;
     _Alignas(MD_CACHE_LINE) md_pool_fn *fn;
     void *ctx;
+    const md_pool *pool;
     int64_t n_chunks;
     _Atomic int n_joined;
     _Atomic unsigned done;
@@ -49,8 +50,9 @@ typedef struct worker {
 struct md_pool {
     const md_alloc *alloc;
     int n_workers;
-    pthread_mutex_t lock; /* for `left` */
-    pthread_cond_t left;  /* a worker left a job whose caller sleeps */
+    const md_pool_watch *watch; /* NULL: nobody */
+    pthread_mutex_t lock;       /* for `left` */
+    pthread_cond_t left;        /* a worker left a job whose caller sleeps */
     worker workers[];
 };
 
@@ -64,10 +66,35 @@ static void pause_cpu(void)
 #endif
 }
 
+/* Workers are few, and this is only asked for who watches. */
+static int this_thread(const md_pool *pool)
+{
+    for (int i = 0; i < pool->n_workers; i++) {
+        if (pthread_equal(pool->workers[i].thread, pthread_self()))
+            return i + 1;
+    }
+    return 0;
+}
+
+static void do_watched(const job *j, int64_t chunk, int index)
+{
+    const md_pool_watch *w = j->pool->watch;
+    int64_t start = md_clock_ns();
+
+    j->fn(j->ctx, chunk, index);
+    w->chunk(w->ctx, this_thread(j->pool), chunk, start, md_clock_ns());
+}
+
 static void do_chunks(job *j, int index)
 {
     int64_t i;
 
+    if (j->pool->watch) {
+        while ((i = atomic_fetch_add_explicit(
+                    &j->next, 1, memory_order_relaxed)) < j->n_chunks)
+            do_watched(j, i, index);
+        return;
+    }
     while ((i = atomic_fetch_add_explicit(&j->next, 1, memory_order_relaxed)) <
            j->n_chunks)
         j->fn(j->ctx, i, index);
@@ -217,18 +244,19 @@ void md_pool_run(md_pool *pool, int width, int64_t n_chunks, md_pool_fn *fn,
 
     if (width > n_chunks)
         width = (int)n_chunks;
-    if (!pool || width <= 1 || pool->n_workers == 0) {
+    if (!pool || (!pool->watch && (width <= 1 || pool->n_workers == 0))) {
         for (int64_t i = 0; i < n_chunks; i++)
             fn(ctx, i, 0);
         return;
     }
     j.fn = fn;
     j.ctx = ctx;
+    j.pool = pool;
     j.n_chunks = n_chunks;
     atomic_init(&j.next, 0);
     atomic_init(&j.done, 0);
     atomic_init(&j.n_joined, 0);
-    n_seen = post(pool, &j, width - 1, &n_posted);
+    n_seen = post(pool, &j, width > 1 ? width - 1 : 0, &n_posted);
     do_chunks(&j, 0);
     wait_left(pool, &j, n_posted - revoke(pool, &j, n_seen));
 }
@@ -297,6 +325,7 @@ md_status md_pool_new(md_pool **out, int n_threads, const md_alloc *alloc,
         return md_fail_nomem(err, size);
     pool->alloc = alloc;
     pool->n_workers = 0;
+    pool->watch = NULL;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->left, NULL);
     s = start_workers(pool, n_threads - 1, err);
@@ -306,6 +335,11 @@ md_status md_pool_new(md_pool **out, int n_threads, const md_alloc *alloc,
     }
     *out = pool;
     return MD_OK;
+}
+
+void md_pool_set_watch(md_pool *pool, const md_pool_watch *w)
+{
+    pool->watch = w;
 }
 
 void md_pool_free(md_pool *pool)

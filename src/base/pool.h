@@ -52,4 +52,17 @@ int md_pool_width(const md_pool *pool);
 void md_pool_run(md_pool *pool, int width, int64_t n_chunks, md_pool_fn *fn,
                  void *ctx);
 
+/* Told of each chunk when it is done, on the thread that ran it and by several
+ * at once: 0 is whoever called md_pool_run from outside, the others are the
+ * workers, 1 to width - 1.  Times are md_clock_ns's. */
+typedef struct md_pool_watch {
+    void (*chunk)(void *ctx, int thread, int64_t chunk, int64_t start_ns,
+                  int64_t end_ns);
+    void *ctx;
+} md_pool_watch;
+
+/* Let w, the caller's, be told from now on (NULL: nobody); no run may be in
+ * progress. */
+void md_pool_set_watch(md_pool *pool, const md_pool_watch *w);
+
 #endif

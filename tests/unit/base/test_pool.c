@@ -582,6 +582,60 @@ static void test_pool__workers_block_signals(void **state)
     md_pool_free(pool);
 }
 
+typedef struct seen {
+    _Atomic int n_of[64];
+    _Atomic int n_by[3];
+    _Atomic bool wrong;
+    int64_t after_ns;
+} seen;
+
+static void see(void *ctx, int thread, int64_t chunk, int64_t start_ns,
+                int64_t end_ns)
+{
+    seen *s = ctx;
+
+    if (thread < 0 || thread > 2 || chunk < 0 || chunk > 63 ||
+        start_ns < s->after_ns || end_ns < start_ns) {
+        s->wrong = true;
+        return;
+    }
+    atomic_fetch_add(&s->n_of[chunk], 1);
+    atomic_fetch_add(&s->n_by[thread], 1);
+}
+
+/* A watch is told of every chunk, by whom and when, whatever the width; then
+ * of none any more. */
+static void test_pool__tells_who_watches(void **state)
+{
+    static const int widths[] = { INT_MIN, 0, 1, 2, 3, 9 };
+    md_pool *pool = new_pool(3);
+    seen s = { .wrong = false };
+    const md_pool_watch w = { see, &s };
+    int n = 0;
+
+    (void)state;
+    s.after_ns = md_clock_ns();
+    md_pool_set_watch(pool, &w);
+    for (size_t i = 0; i < MD_COUNT(widths); i++) {
+        _Atomic int ran = 0;
+
+        md_pool_run(pool, widths[i], 64, count_one, &ran);
+        assert_int_equal(atomic_load(&ran), 64);
+        n++;
+        if (widths[i] <= 1)
+            assert_int_equal(atomic_load(&s.n_by[0]), 64 * n);
+    }
+    md_pool_set_watch(pool, NULL);
+    assert_true(run_is_right(pool, 3, 64));
+    assert_false(s.wrong);
+    for (int i = 0; i < 64; i++)
+        assert_int_equal(atomic_load(&s.n_of[i]), n);
+    assert_int_equal(atomic_load(&s.n_by[0]) + atomic_load(&s.n_by[1]) +
+                         atomic_load(&s.n_by[2]),
+                     64 * n);
+    md_pool_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -603,6 +657,7 @@ int main(void)
         cmocka_unit_test(test_pool__a_thread_that_cannot_start),
 #endif
         cmocka_unit_test(test_pool__workers_block_signals),
+        cmocka_unit_test(test_pool__tells_who_watches),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
