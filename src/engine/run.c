@@ -6,6 +6,7 @@
 #include "base/size.h"
 #include "engine/body.h"
 #include "engine/exec.h"
+#include "engine/profile.h"
 #include "engine/run_impl.h"
 #include "kernels/reorder.h"
 
@@ -161,6 +162,25 @@ static md_status run_step(md_run *r, md_run_step *st, md_error *err)
     }
 }
 
+static md_status run_steps(md_run *r, md_error *err)
+{
+    for (uint32_t i = 0; i < r->n_steps; i++)
+        MD_TRY(run_step(r, &r->steps[i], err));
+    return MD_OK;
+}
+
+static md_status run_watched(md_run *r, md_error *err)
+{
+    const md_run_watch *w = r->watch;
+
+    for (uint32_t i = 0; i < r->n_steps; i++) {
+        w->begin(w->ctx, i);
+        MD_TRY(run_step(r, &r->steps[i], err));
+        w->end(w->ctx, i);
+    }
+    return MD_OK;
+}
+
 md_status md_run_execute(md_run *r, int width, md_error *err)
 {
     int all = md_pool_width(r->s->pool);
@@ -173,8 +193,7 @@ md_status md_run_execute(md_run *r, int width, md_error *err)
     r->body_macs = 0;
     r->trips = 0;
     MD_TRY(md_run__take_containers(r, err));
-    for (uint32_t i = 0; i < r->n_steps; i++)
-        MD_TRY(run_step(r, &r->steps[i], err));
+    MD_TRY(r->watch ? run_watched(r, err) : run_steps(r, err));
     md_run__give_values(r);
     return MD_OK;
 }
@@ -193,42 +212,4 @@ size_t md_run_memory(const md_run *r)
     for (uint32_t i = 0; i < r->s->graph->n_outputs; i++)
         size += md_run__output_end(r, i)->own_size;
     return size;
-}
-
-static int64_t macs_of(const md_run_step *st)
-{
-    const md_inst *inst = st->inst;
-    const md_shape *in[16] = { NULL }, *out[16] = { NULL };
-
-    if (!inst->op || !inst->op->macs || inst->n_in > 16 || inst->n_out > 16)
-        return 0;
-    for (uint32_t i = 0; i < inst->n_in; i++) {
-        if (inst->in[i] != MD_SLOT_NONE)
-            in[i] = st->in ? &st->in[i].shape : &st->st.in_shape[i];
-    }
-    for (uint32_t i = 0; i < inst->n_out; i++)
-        out[i] = st->in ? &st->out[i].shape : &st->st.out_shape[i];
-    return inst->op->macs(inst->node, in, out);
-}
-
-static int64_t count_macs(const md_run *r)
-{
-    int64_t sum = 0;
-
-    for (uint32_t i = 0; i < r->n_steps; i++) {
-        int64_t n = r->steps[i].dynamic ? 0 : macs_of(&r->steps[i]);
-
-        if (!md_add_i64(&sum, sum, n))
-            return INT64_MAX;
-    }
-    return sum;
-}
-
-int64_t md_run_macs(md_run *r)
-{
-    int64_t sum;
-
-    if (r->macs < 0)
-        r->macs = count_macs(r);
-    return md_add_i64(&sum, r->macs, r->body_macs) ? sum : INT64_MAX;
 }

@@ -106,8 +106,9 @@ struct md_run {
     int64_t macs;        /* of the steps that are planned; -1: not counted */
     int64_t body_macs;   /* of the subgraphs that the last execution ran */
     int width;           /* threads of this execution */
-    md_recycle recycle;  /* memory of dynamic values, scratch of definitions */
-    md_recycle *heap;    /* that, or of a subgraph's the one of the run above */
+    const struct md_run_watch *watch; /* told of each step; NULL: nobody */
+    md_recycle recycle; /* memory of dynamic values, scratch of definitions */
+    md_recycle *heap;   /* that, or of a subgraph's the one of the run above */
     const md_alloc *out_alloc; /* where dynamic outputs are made, so that they
                                 * need not be copied; NULL: as others */
     int64_t trips;             /* runs of subgraphs in this execution */

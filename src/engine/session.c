@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
+#include "engine/profile.h"
 #include "engine/program.h"
 
 static md_status fill_io(md_session *s, md_io **out, const md_value_id *ids,
@@ -299,6 +300,7 @@ void md_run_release(md_run *r)
         md_run_bind_input(r, i, NULL);
     for (uint32_t i = 0; i < s->graph->n_outputs; i++)
         (void)md_run_bind_output(r, i, NULL);
+    md_run_set_watch(r, NULL);
     pthread_mutex_lock(&s->lock);
     *md_run__next(r) = s->idle;
     s->idle = r;
