@@ -13,6 +13,7 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/metrics.h"
+#include "cli/cmd.h"
 #include "ops/common/util.h"
 #include "ops/grad.h"
 #include "ops/lower.h"
@@ -279,16 +280,51 @@ static void write_options(FILE *f)
     }
 }
 
+/* Text in a cell of a table. */
+static void put_cell(FILE *f, const char *s)
+{
+    for (; *s; s++)
+        fprintf(f, *s == '|' ? "\\%c" : "%c", *s);
+}
+
+static void write_command(FILE *f, const md_cmd_row *row)
+{
+    const md_cmd *cmd = row->cmd;
+
+    fprintf(f, "\n## modeld %s\n\n    modeld %s%s%s\n", row->name, row->name,
+            *cmd->usage ? " " : "", cmd->usage);
+    if (*cmd->text)
+        fprintf(f, "\n%s\n", cmd->text);
+    if (cmd->n_flags)
+        fputs("\n| flag | meaning |\n| --- | --- |\n", f);
+    for (size_t i = 0; i < cmd->n_flags; i++) {
+        const md_flag *flag = &cmd->flags[i];
+
+        fputs("| ", f);
+        if (flag->letter)
+            fprintf(f, "`-%c`, ", flag->letter);
+        fprintf(f, "`--%s%s%s` | ", flag->name, flag->arg ? " " : "",
+                flag->arg ? flag->arg : "");
+        put_cell(f, flag->help);
+        fputs(" |\n", f);
+    }
+    if (cmd->takes_options)
+        fputs("\nTakes every [option](options.md) of the program, too.\n", f);
+    fprintf(f, "\nExample:\n\n    %s\n", cmd->example);
+}
+
 static void write_commands(FILE *f)
 {
     fputs("# Commands\n\n"
-          "`modeld COMMAND --help` shows arguments and an example.\n\n"
+          "`modeld COMMAND --help` shows the same.\n\n"
           "| command | does |\n"
           "| --- | --- |\n",
           f);
-#define CMD(name, summary) fprintf(f, "| `modeld %s` | %s |\n", #name, summary);
-#include "cli/cmds.def"
-#undef CMD
+    for (const md_cmd_row *r = md_cmds; r->name; r++)
+        fprintf(f, "| [`modeld %s`](#modeld-%s) | %s |\n", r->name, r->name,
+                r->summary);
+    for (const md_cmd_row *r = md_cmds; r->name; r++)
+        write_command(f, r);
 }
 
 static void write_routes(FILE *f)
