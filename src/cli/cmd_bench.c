@@ -1,20 +1,16 @@
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/process.h"
 #include "cli/model.h"
-#include "cli/print.h"
+#include "cli/nodes.h"
 #include "cli/progress.h"
-#include "kernels/peak_f32.h"
+#include "cli/times.h"
+#include "cli/trace.h"
 
 enum {
     N_RUNS_MAX = 1 << 20,
     N_RUNS_MIN = 20, /* even when they take longer than --seconds */
     N_WARM = 3,
-    PEAK_ROUNDS = 500000, /* about a millisecond */
-    PEAK_CHUNKS = 4,      /* for each thread: one may wake late */
-    PEAK_TRIES = 5
+    SECONDS = 3 /* as the help of --seconds says */
 };
 
 typedef struct result {
@@ -27,45 +23,10 @@ typedef struct result {
     size_t memory;
     int threads;
     int64_t batch;
-    double peak; /* multiply-adds per second, all threads */
+    md_roof roof;
+    md_node_times nodes; /* of --nodes */
+    int64_t n_left_out;  /* slices that --trace had no room for */
 } result;
-
-static void peak_chunk(void *ctx, int64_t chunk, int worker)
-{
-    float x[MD_PEAK_N] = { 0 };
-    int64_t *macs = ctx;
-    int64_t n = md_peak_f32_select(md_cpu_flags())->run(x, PEAK_ROUNDS);
-
-    (void)worker;
-    if (chunk == 0)
-        *macs = n;
-}
-
-/* What all threads can do together, at best of some tries. */
-static double measure_peak(md_pool *pool, int width)
-{
-    int64_t n = (int64_t)width * PEAK_CHUNKS;
-    double best = 0;
-
-    for (int i = 0; i < PEAK_TRIES; i++) {
-        int64_t macs = 0, start = md_clock_ns();
-        double rate;
-
-        md_pool_run(pool, width, n, peak_chunk, &macs);
-        rate = (double)(macs * n) * 1e9 / (double)(md_clock_ns() - start);
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    int64_t x, y;
-
-    memcpy(&x, a, sizeof(x));
-    memcpy(&y, b, sizeof(y));
-    return (x > y) - (x < y);
-}
 
 static md_status run_often(result *out, md_run *r, const md_args *a,
                            double seconds, md_error *err)
@@ -89,13 +50,13 @@ static md_status run_often(result *out, md_run *r, const md_args *a,
         md_progress_step(&p, out->n, 0);
     }
     md_progress_end(&p);
-    qsort(out->ns, (size_t)out->n, sizeof(*out->ns), by_value);
+    md_times_sort(out->ns, out->n);
     return MD_OK;
 }
 
 static double ms(const result *r, double share)
 {
-    return (double)r->ns[(int64_t)((double)(r->n - 1) * share)] / 1e6;
+    return (double)md_times_quantile(r->ns, r->n, share) / 1e6;
 }
 
 /* Multiply-adds count twice, as everywhere. */
@@ -106,7 +67,7 @@ static double gflops(const result *r)
 
 static double share_of_peak(const result *r)
 {
-    return gflops(r) * 1e9 / (2 * r->peak);
+    return gflops(r) * 1e9 / (2 * r->roof.macs);
 }
 
 static md_status put_json(const result *r, const md_args *a, md_error *err)
@@ -123,7 +84,7 @@ static md_status put_json(const result *r, const md_args *a, md_error *err)
         { "plan_us", (double)r->plan_ns / 1e3 },
         { "rss_mb", (double)r->rss / 1e6 },
         { "gflops", gflops(r) },
-        { "peak_gflops", 2e-9 * r->peak },
+        { "peak_gflops", 2e-9 * r->roof.macs },
         { "peak_share", share_of_peak(r) },
     };
     md_json_writer w;
@@ -145,11 +106,14 @@ static md_status put_json(const result *r, const md_args *a, md_error *err)
     md_cli_json_int(&w, "macs", r->macs);
     md_json_put_name(&w, "memory_bytes");
     md_json_put_u64(&w, r->memory);
+    if (md_args_has(a, "nodes"))
+        md_node_times_json(&r->nodes, &w);
     return md_cli_json_end(&w, &b, a->cli->out, err);
 }
 
-static void put_text(const result *r, FILE *f)
+static void put_text(const result *r, const md_args *a)
 {
+    FILE *f = a->cli->out;
     char rss[32], memory[32], macs[32];
 
     md_cli_format_size(rss, sizeof(rss), (double)r->rss);
@@ -166,7 +130,12 @@ static void put_text(const result *r, FILE *f)
             ms(r, 0), ms(r, 0.5), ms(r, 0.9), ms(r, 0.99), (long long)r->n,
             r->threads, (long long)r->batch, (double)r->load_ns / 1e6,
             (double)r->plan_ns / 1e3, rss, memory, macs, gflops(r),
-            100 * share_of_peak(r), 2e-9 * r->peak);
+            100 * share_of_peak(r), 2e-9 * r->roof.macs);
+    if (r->n_left_out)
+        fprintf(f, "trace     %lld slices left out: no room for more\n",
+                (long long)r->n_left_out);
+    if (md_args_has(a, "nodes"))
+        md_node_times_print(&r->nodes, f);
 }
 
 /* The least time for a plan when free sizes change.  Sizes that the model does
@@ -203,6 +172,35 @@ static void measure_plan(result *out, md_session *s, const md_shape *first,
     }
 }
 
+/* What was asked for beyond the whole. */
+static md_status look_inside(result *out, md_run *r, const md_cli_session *s,
+                             const md_args *a, md_error *err)
+{
+    const char *trace = md_args_text(a, "trace", NULL);
+
+    if (md_args_has(a, "nodes")) {
+        MD_TRY(md_roof_measure_bytes(&out->roof, s->pool, err));
+        MD_TRY(md_node_times_measure(&out->nodes, r, &out->roof,
+                                     md_args_real(a, "seconds", SECONDS),
+                                     a->arena, err));
+    }
+    if (trace)
+        MD_TRY(md_trace_write(trace, r, s->pool, &out->n_left_out, err));
+    return MD_OK;
+}
+
+static md_status measure_run(result *out, md_run *r, const md_cli_session *s,
+                             const md_args *a, md_error *err)
+{
+    MD_TRY(run_often(out, r, a, md_args_real(a, "seconds", SECONDS), err));
+    out->macs = md_run_macs(r);
+    out->memory = md_run_memory(r);
+    out->load_ns = s->load_ns;
+    out->threads = s->width;
+    md_roof_measure_macs(&out->roof, s->pool);
+    return look_inside(out, r, s, a, err);
+}
+
 static md_status measure(result *out, md_cli_session *s, const md_args *a,
                          md_error *err)
 {
@@ -218,14 +216,10 @@ static md_status measure(result *out, md_cli_session *s, const md_args *a,
     MD_TRY(md_run_acquire(&r, s->session, shapes, err));
     for (uint32_t i = 0; i < n; i++)
         md_session_sample(s->session, i, 1, md_run_input(r, i));
-    st = run_often(out, r, a, md_args_real(a, "seconds", 3), err);
-    out->macs = md_run_macs(r);
-    out->memory = md_run_memory(r);
-    out->load_ns = s->load_ns;
-    out->threads = s->width;
-    out->peak = measure_peak(s->pool, s->width);
+    st = measure_run(out, r, s, a, err);
     md_run_release(r);
-    measure_plan(out, s->session, shapes, shapes + n);
+    if (st == MD_OK)
+        measure_plan(out, s->session, shapes, shapes + n);
     return st;
 }
 
@@ -236,12 +230,12 @@ static md_status bench(result *r, const md_args *a, md_error *err)
 
     MD_TRY(md_cli_session_open(&s, a->pos[0], a, err));
     st = measure(r, &s, a, err);
-    md_cli_session_close(&s);
-    MD_TRY(st);
-    if (md_args_has(a, "json"))
-        return put_json(r, a, err);
-    put_text(r, a->cli->out);
-    return MD_OK;
+    if (st == MD_OK && md_args_has(a, "json"))
+        st = put_json(r, a, err);
+    else if (st == MD_OK)
+        put_text(r, a);
+    md_cli_session_close(&s); /* names of nodes were the session's */
+    return st;
 }
 
 static md_status run(const md_args *a, md_error *err)
@@ -277,15 +271,30 @@ static const md_flag flags[] = {
       .min = 0,
       .max = 3600,
       .help = "how long (3); at least 20 runs" },
+    { .name = "nodes",
+      .type = MD_OPT_BOOL,
+      .help = "time each node too, for as long again" },
+    { .name = "trace",
+      .type = MD_OPT_TEXT,
+      .arg = "FILE",
+      .help = "write five runs for Perfetto or Chrome's trace viewer" },
     MD_FLAG_JSON,
 };
 
 const md_cmd md_cmd_bench = {
     .usage = "MODEL [--threads N] [--batch N] [--shape NAME=D,D,...]... "
-             "[--precision P] [--seconds S] [--json]",
+             "[--precision P] [--seconds S] [--nodes] [--trace FILE] [--json]",
     .text = "Measures latency, load time and memory with made-up inputs.  The "
             "share of the peak\nis that of fp32 multiply-adds on as many "
-            "threads, measured, too: bf16 and int8 may\nexceed it.",
+            "threads, measured, too: bf16 and int8 may\nexceed it.\n\n"
+            "With --nodes a table tells for each node, slowest first, its time "
+            "and share of the\ntime of all, the bytes of its operands and "
+            "results, and how near it is to the roof:\nthe time that its "
+            "multiply-adds would take at the peak, or moving its bytes, if "
+            "that\nis longer, at the speed measured for a block of that size. "
+            " Kernels that need fewer\nmultiply-adds (Winograd, int8, bf16) "
+            "may exceed it.  With --trace the file has a track\nper thread "
+            "with a slice for each node and each chunk of it.",
     .example = "modeld bench net.onnx --threads 1 --seconds 5",
     .flags = flags,
     .n_flags = MD_COUNT(flags),
