@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/process.h"
+#include "cli/compare.h"
 #include "cli/model.h"
 #include "cli/nodes.h"
 #include "cli/progress.h"
@@ -25,6 +26,7 @@ typedef struct result {
     int64_t batch;
     md_roof roof;
     md_node_times nodes; /* of --nodes */
+    md_compare compare;  /* of --compare */
     int64_t n_left_out;  /* slices that --trace had no room for */
 } result;
 
@@ -92,22 +94,19 @@ static md_status put_json(const result *r, const md_args *a, md_error *err)
 
     md_cli_json_begin(&w, &b);
     md_cli_json_str(&w, "model", a->pos[0]);
-    md_cli_json_str(
-        &w, "precision",
-        md_args_text(a, "precision", md_opts_text(a->opts, "precision")));
+    md_cli_json_str(&w, "precision", md_args_option_text(a, "precision"));
     md_cli_json_int(&w, "threads", r->threads);
     md_cli_json_int(&w, "batch", r->batch);
     md_cli_json_int(&w, "runs", r->n);
-    for (size_t i = 0; i < MD_COUNT(rows); i++) {
-        md_json_put_name(&w, rows[i].name);
-        /* Seven digits are more than a measurement has. */
-        md_json_put_f32(&w, (float)rows[i].value);
-    }
+    for (size_t i = 0; i < MD_COUNT(rows); i++)
+        md_cli_json_measured(&w, rows[i].name, rows[i].value);
     md_cli_json_int(&w, "macs", r->macs);
     md_json_put_name(&w, "memory_bytes");
     md_json_put_u64(&w, r->memory);
     if (md_args_has(a, "nodes"))
         md_node_times_json(&r->nodes, &w);
+    if (md_args_has(a, "compare"))
+        md_compare_json(&r->compare, &w);
     return md_cli_json_end(&w, &b, a->cli->out, err);
 }
 
@@ -136,6 +135,8 @@ static void put_text(const result *r, const md_args *a)
                 (long long)r->n_left_out);
     if (md_args_has(a, "nodes"))
         md_node_times_print(&r->nodes, f);
+    if (md_args_has(a, "compare"))
+        md_compare_print(&r->compare, f);
 }
 
 /* The least time for a plan when free sizes change.  Sizes that the model does
@@ -172,6 +173,25 @@ static void measure_plan(result *out, md_session *s, const md_shape *first,
     }
 }
 
+static md_status compare(result *out, md_run *r, const md_cli_session *s,
+                         const md_args *a, md_error *err)
+{
+    const md_peers_job job = {
+        .python = md_args_text(a, "python", "python3"),
+        .model = a->pos[0],
+        .precision = md_args_option_text(a, "precision"),
+        .threads = s->width,
+        .session = s->session,
+        .run = r,
+    };
+    const char *list = md_args_text(a, "compare", NULL);
+
+    if (!list)
+        return MD_OK;
+    return md_compare_measure(&out->compare, list, &job,
+                              md_args_real(a, "seconds", SECONDS), err);
+}
+
 /* What was asked for beyond the whole. */
 static md_status look_inside(result *out, md_run *r, const md_cli_session *s,
                              const md_args *a, md_error *err)
@@ -186,7 +206,7 @@ static md_status look_inside(result *out, md_run *r, const md_cli_session *s,
     }
     if (trace)
         MD_TRY(md_trace_write(trace, r, s->pool, &out->n_left_out, err));
-    return MD_OK;
+    return compare(out, r, s, a, err);
 }
 
 static md_status measure_run(result *out, md_run *r, const md_cli_session *s,
@@ -278,28 +298,52 @@ static const md_flag flags[] = {
       .type = MD_OPT_TEXT,
       .arg = "FILE",
       .help = "write five runs for Perfetto or Chrome's trace viewer" },
+    { .name = "compare",
+      .type = MD_OPT_TEXT,
+      .arg = "PEERS",
+      .help = "run onnxruntime,openvino or one of them in turn with modeld" },
+    { .name = "python",
+      .type = MD_OPT_TEXT,
+      .arg = "PROGRAM",
+      .help = "the Python that has them (python3)" },
     MD_FLAG_JSON,
 };
 
+static md_status check(const md_args *a, md_error *err)
+{
+    const char *list = md_args_text(a, "compare", NULL);
+    md_peers p;
+
+    MD_TRY(md_cli_check_shapes(a, err));
+    return list ? md_peers_parse(&p, list, err) : MD_OK;
+}
+
 const md_cmd md_cmd_bench = {
     .usage = "MODEL [--threads N] [--batch N] [--shape NAME=D,D,...]... "
-             "[--precision P] [--seconds S] [--nodes] [--trace FILE] [--json]",
-    .text = "Measures latency, load time and memory with made-up inputs.  The "
-            "share of the peak\nis that of fp32 multiply-adds on as many "
-            "threads, measured, too: bf16 and int8 may\nexceed it.\n\n"
-            "With --nodes a table tells for each node, slowest first, its time "
-            "and share of the\ntime of all, the bytes of its operands and "
-            "results, and how near it is to the roof:\nthe time that its "
-            "multiply-adds would take at the peak, or moving its bytes, if "
-            "that\nis longer, at the speed measured for a block of that size. "
-            " Kernels that need fewer\nmultiply-adds (Winograd, int8, bf16) "
-            "may exceed it.  With --trace the file has a track\nper thread "
-            "with a slice for each node and each chunk of it.",
+             "[--precision P] [--seconds S] [--nodes] [--trace FILE] "
+             "[--compare PEERS] [--python PROGRAM] [--json]",
+    .text =
+        "Measures latency, load time and memory with made-up inputs.  The "
+        "share of the peak\nis that of fp32 multiply-adds on as many "
+        "threads, measured, too: bf16 and int8 may\nexceed it.\n\n"
+        "With --nodes a table tells for each node, slowest first, its time "
+        "and share of the\ntime of all, the bytes of its operands and "
+        "results, and how near it is to the roof:\nthe time that its "
+        "multiply-adds would take at the peak, or moving its bytes, if "
+        "that\nis longer, at the speed measured for a block of that size. "
+        " Kernels that need fewer\nmultiply-adds (Winograd, int8, bf16) "
+        "may exceed it.  With --trace the file has a track\nper thread "
+        "with a slice for each node and each chunk of it.\n\n"
+        "With --compare the engines named run the same file on the same "
+        "inputs and as many\nthreads, in twelve rounds in turn with modeld; "
+        "a ratio is their time over modeld's,\nwith the 95 % interval that "
+        "the rounds give. OpenVINO computes in fp32, or in bf16\nwhere "
+        "modeld may.",
     .example = "modeld bench net.onnx --threads 1 --seconds 5",
     .flags = flags,
     .n_flags = MD_COUNT(flags),
     .n_min = 1,
     .n_max = 1,
-    .check = md_cli_check_shapes,
+    .check = check,
     .run = run,
 };

@@ -176,17 +176,10 @@ void md_node_times_print(const md_node_times *t, FILE *f)
     md_free(alloc, order);
 }
 
-static void put_real(md_json_writer *w, const char *name, double value)
-{
-    md_json_put_name(w, name);
-    /* Seven digits are more than a measurement has. */
-    md_json_put_f32(w, (float)value);
-}
-
 void md_node_times_json(const md_node_times *t, md_json_writer *w)
 {
     md_cli_json_int(w, "node_runs", t->n_runs);
-    put_real(w, "nodes_us", t->sum_ns / 1e3);
+    md_cli_json_measured(w, "nodes_us", t->sum_ns / 1e3);
     md_json_put_name(w, "nodes");
     md_json_put_array(w);
     for (uint32_t i = 0; i < t->n; i++) {
@@ -196,13 +189,13 @@ void md_node_times_json(const md_node_times *t, md_json_writer *w)
         md_cli_json_str(w, "node", x->facts.node);
         md_cli_json_str(w, "op", x->facts.op);
         md_cli_json_str(w, "kernel", x->facts.kernel);
-        put_real(w, "min_us", x->min_ns / 1e3);
-        put_real(w, "p50_us", x->p50_ns / 1e3);
-        put_real(w, "share", x->share);
+        md_cli_json_measured(w, "min_us", x->min_ns / 1e3);
+        md_cli_json_measured(w, "p50_us", x->p50_ns / 1e3);
+        md_cli_json_measured(w, "share", x->share);
         md_cli_json_int(w, "macs", x->facts.macs);
-        put_real(w, "gflops", gflops(x));
+        md_cli_json_measured(w, "gflops", gflops(x));
         md_cli_json_int(w, "bytes", x->facts.bytes);
-        put_real(w, "roof_share", x->roof);
+        md_cli_json_measured(w, "roof_share", x->roof);
         md_json_put_end(w);
     }
     md_json_put_end(w);

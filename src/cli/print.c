@@ -36,6 +36,12 @@ void md_cli_json_real(md_json_writer *w, const char *name, double value)
     md_json_put_f64(w, value);
 }
 
+void md_cli_json_measured(md_json_writer *w, const char *name, double value)
+{
+    md_json_put_name(w, name);
+    md_json_put_f32(w, (float)value);
+}
+
 void md_cli_json_bool(md_json_writer *w, const char *name, bool value)
 {
     md_json_put_name(w, name);

@@ -15,6 +15,8 @@ void md_cli_json_begin(md_json_writer *w, md_buf *b);
 void md_cli_json_str(md_json_writer *w, const char *name, const char *value);
 void md_cli_json_int(md_json_writer *w, const char *name, int64_t value);
 void md_cli_json_real(md_json_writer *w, const char *name, double value);
+/* Seven digits, more than a measurement has. */
+void md_cli_json_measured(md_json_writer *w, const char *name, double value);
 void md_cli_json_bool(md_json_writer *w, const char *name, bool value);
 
 /* End the object, print it to f and release b.  Fails with what the writer

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
@@ -101,3 +102,114 @@ def test_trace_that_cannot_be_written(net, tmp_path):
     assert str(tmp_path / "no") in modeld(
         "bench", net, "--seconds", 0, "--trace", tmp_path / "no" / "x.json",
         rc=1)
+
+
+def test_compare_needs_a_python(net):
+    for program, text in (("/no/such/python", "cannot run '/no/such/python'"),
+                          ("false", "'false' ended with status 1"),
+                          ("echo", "'echo' answers '-c ")):
+        err = modeld("bench", net, "--seconds", 0, "--compare", "onnxruntime",
+                     "--python", program, rc=1)
+        assert err.startswith("modeld bench: --compare: ") and text in err
+        assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("peers", ["", "torch", "onnxruntime,", "openvino,x",
+                                   ",openvino"])
+def test_compare_knows_its_peers(peers):
+    err = modeld("bench", "m", "--compare", peers, rc=2)
+    assert f"--compare: '{peers}' given, expected some of" in err
+    assert "there twice" in modeld("bench", "m", "--compare",
+                                   "openvino,openvino", rc=2)
+
+
+# A Python that has neither, and engines that do not load or run the model.
+FAKES = [
+    ("raise ImportError('none')", "cannot import onnxruntime: none"),
+    ("__version__ = '1 2'", "onnxruntime: module 'onnxruntime' has no"),
+    ("__version__ = '1'\nimport os\nos._exit(7)", "ended with status 7"),
+    ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+     "ended by signal 9"),
+]
+
+
+@pytest.mark.parametrize("text,said", FAKES)
+def test_compare_with_an_engine_that_fails(net, tmp_path, text, said):
+    pytest.importorskip("numpy")
+    (tmp_path / "onnxruntime.py").write_text(text)
+    p = subprocess.run([MODELD, "bench", net, "--seconds", "0", "--compare",
+                        "onnxruntime", "--python", sys.executable],
+                       capture_output=True, text=True, timeout=60,
+                       env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert p.returncode == 1 and said in p.stderr, p.stderr
+    assert p.stderr.count("\n") == 1 and p.stdout == ""
+
+
+# What peers.py asks of openvino, by a clock: 20 ms a run.
+OPENVINO = '''
+import time
+
+import numpy as np
+__version__ = "2030.1 build"
+Tensor = np.array
+
+
+class Core:
+    def read_model(self, path):
+        assert path.endswith("net.onnx")
+        return self
+
+    def reshape(self, shapes):
+        assert shapes == {"input_layer": [2, 32, 32, 3]}, shapes
+
+    def compile_model(self, model, device, hints):
+        assert device == "CPU" and hints == {
+            "INFERENCE_NUM_THREADS": 2, "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "bf16"}, hints
+        return self
+
+    def create_infer_request(self):
+        return self
+
+    def set_tensor(self, name, x):
+        assert name == "input_layer" and x.dtype == np.float32
+        assert x.shape == (2, 32, 32, 3) and 0 <= x.min() < x.max() < 1
+
+    def start_async(self):
+        print("chatter", file=__import__("sys").stderr)
+
+    def wait(self):
+        time.sleep(0.02)
+'''
+
+
+def test_compare(net, tmp_path):
+    pytest.importorskip("numpy")
+    (tmp_path / "openvino.py").write_text(OPENVINO)
+    words = ["bench", net, "--seconds", "0", "--threads", "2", "--batch", "2",
+             "--precision", "bf16", "--compare", "openvino", "--python",
+             sys.executable]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    p = subprocess.run([MODELD, *words, "--json"], capture_output=True,
+                       text=True, timeout=60, env=env)
+    assert p.returncode == 0 and p.stderr == "", p.stderr
+    row, = json.loads(p.stdout)["compare"]
+    assert row["peer"] == "openvino" and row["version"] == "2030.1build"
+    assert 20 <= row["min_ms"] <= row["p50_ms"] < 2000
+    assert 0 < row["own_min_ms"] <= row["own_p50_ms"]
+    assert row["ratio_low"] <= row["ratio"] <= row["ratio_high"]
+    assert row["ratio_min"] == pytest.approx(
+        row["min_ms"] / row["own_min_ms"], rel=1e-4)
+    p = subprocess.run([MODELD, *words], capture_output=True, text=True,
+                       timeout=60, env=env)
+    assert p.returncode == 0 and "openvino    2030.1" in p.stdout, p.stdout
+
+
+def test_compare_with_onnxruntime(net):
+    pytest.importorskip("onnxruntime")
+    got = json.loads(modeld("bench", net, "--seconds", 0.1, "--compare",
+                            "onnxruntime", "--python", sys.executable,
+                            "--json"))
+    row, = got["compare"]
+    assert row["ratio_low"] <= row["ratio"] <= row["ratio_high"]
+    assert row["version"][0].isdigit()
