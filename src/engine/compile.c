@@ -16,14 +16,6 @@ enum {
     FOLD_SIZE_MAX = 256 << 20, /* bytes of one folded constant */
 };
 
-/* A name for messages. */
-static const char *label(const md_graph *g, const md_node *n)
-{
-    if (n->name[0] || n->n_out == 0 || n->out[0] == MD_VALUE_NONE)
-        return n->name;
-    return g->values[n->out[0]].name;
-}
-
 static md_status check_arity(const md_graph *g, const md_node *n,
                              const md_op *op, md_error *err)
 {
@@ -35,16 +27,18 @@ static md_status check_arity(const md_graph *g, const md_node *n,
         (op->in_max >= 0 && n_in > op->in_max))
         return md_fail(err, MD_CORRUPT,
                        "node '%s' (%s): %u inputs given, %d to %d expected",
-                       label(g, n), n->op, n->n_in, op->in_min, op->in_max);
+                       md_graph_label(g, n), n->op, n->n_in, op->in_min,
+                       op->in_max);
     if (n->n_out > NODE_ARITY_MAX || n_out < op->out_min ||
         (op->out_max >= 0 && n_out > op->out_max))
         return md_fail(err, MD_CORRUPT,
                        "node '%s' (%s): %u outputs given, %d to %d expected",
-                       label(g, n), n->op, n->n_out, op->out_min, op->out_max);
+                       md_graph_label(g, n), n->op, n->n_out, op->out_min,
+                       op->out_max);
     missing = md_op_missing(op, n);
     if (missing >= 0)
         return md_fail(err, MD_CORRUPT, "node '%s' (%s): input %d is missing",
-                       label(g, n), n->op, missing);
+                       md_graph_label(g, n), n->op, missing);
     return MD_OK;
 }
 
@@ -56,7 +50,7 @@ static md_status check_node(const md_graph *g, const md_node *n,
     MD_TRY(check_arity(g, n, op, err));
     s = md_op_check_attrs(n, opset, err);
     if (s != MD_OK)
-        return md_wrap(err, s, "node '%s' (%s): ", label(g, n), n->op);
+        return md_wrap(err, s, "node '%s' (%s): ", md_graph_label(g, n), n->op);
     return MD_OK;
 }
 
@@ -84,7 +78,7 @@ static md_status refuse_node(const md_graph *g, const md_node *n, md_error *err)
                        "node '%s': operator %s.%s is of a layout that "
                        "onnxruntime chose for one CPU, a model saved with "
                        "at most its extended optimizations expected",
-                       label(g, n), n->domain, n->op);
+                       md_graph_label(g, n), n->domain, n->op);
     for (size_t i = 0;
          i < MD_COUNT(loops) && strcmp(n->domain, "com.microsoft") == 0; i++) {
         if (strcmp(n->op, loops[i]) == 0)
@@ -92,7 +86,7 @@ static md_status refuse_node(const md_graph *g, const md_node *n, md_error *err)
                            "node '%s': operator %s.%s is a loop of text "
                            "generation, a model of one step (its decoder "
                            "attribute) expected",
-                           label(g, n), n->domain, n->op);
+                           md_graph_label(g, n), n->domain, n->op);
     }
     return MD_OK;
 }
@@ -199,15 +193,20 @@ md_status md_session__infer_node(const md_graph *g, const md_node *n,
                       .opset = md_node_opset(g->model, n),
                       .body = md_body__infer,
                       .ctx = look } };
+    const md_node *outer = model ? model->asking : NULL;
     md_arena ar;
     md_status s;
 
     md_arena_init(&ar, g->model->alloc, 0);
     s = make_view(&v, n, k, &ar, err);
     if (s == MD_OK) {
+        if (model) /* a subgraph may never run */
+            model->asking = g == model->graph ? n : NULL;
         s = infer_view(&v, n, k, err);
+        if (model)
+            model->asking = outer;
         if (s != MD_OK)
-            md_wrap(err, s, "node '%s' (%s): ", label(g, n), n->op);
+            md_wrap(err, s, "node '%s' (%s): ", md_graph_label(g, n), n->op);
     }
     md_arena_release(&ar);
     return s;
@@ -391,7 +390,7 @@ static md_status check_types(const md_graph *g, const md_node *n, md_error *err)
             s = md_op_check_type(n, opset, i, v->type.dtype, err);
     }
     if (s != MD_OK)
-        return md_wrap(err, s, "node '%s' (%s): ", label(g, n), n->op);
+        return md_wrap(err, s, "node '%s' (%s): ", md_graph_label(g, n), n->op);
     return MD_OK;
 }
 

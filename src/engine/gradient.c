@@ -42,13 +42,6 @@ typedef struct tape {
     uint32_t n_entries, cap_entries;
 } tape;
 
-static const char *label(const md_graph *g, const md_node *n)
-{
-    if (n->name[0] || n->n_out == 0 || n->out[0] == MD_VALUE_NONE)
-        return n->name;
-    return g->values[n->out[0]].name;
-}
-
 static md_status grow(tape *t, md_error *err)
 {
     uint32_t n = t->g->n_values;
@@ -261,7 +254,7 @@ static md_status lay(tape *t, md_node *n, int depth, md_error *err)
     if (s == MD_OK && op->grad)
         s = complete(t, n, err);
     if (s != MD_OK && depth == 0)
-        md_wrap(err, s, "node '%s' (%s): ", label(t->g, n), n->op);
+        md_wrap(err, s, "node '%s' (%s): ", md_graph_label(t->g, n), n->op);
     return s;
 }
 
@@ -345,7 +338,8 @@ static md_status back(tape *t, md_error *err)
         else if (t->of[e->from].adjoined)
             s = flow(t, e->to, t->of[e->from].adjoint, err);
         if (s != MD_OK && e->n)
-            return md_wrap(err, s, "node '%s' (%s): ", label(t->g, e->n),
+            return md_wrap(err, s,
+                           "node '%s' (%s): ", md_graph_label(t->g, e->n),
                            e->n->op);
         MD_TRY(s);
     }

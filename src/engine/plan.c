@@ -415,6 +415,9 @@ static md_status make_form(md_run *r, const md_tensor *const *contents,
     MD_TRY(start_types(r, err));
     MD_TRY(take_contents(r, contents, err));
     MD_TRY(infer_all(r, err));
+    /* Nodes of which only the shape was read, and that known, are gone. */
+    if (!r->solved)
+        MD_TRY(md_model_check(r->s->model, r->sym, err));
     for (uint32_t i = 0; i < r->s->graph->n_values; i++)
         f->known[i] = r->cdata[i] != NULL;
     return md_form__complete(f, r->s, r, &r->arena, err);

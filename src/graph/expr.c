@@ -117,9 +117,13 @@ static md_status reserve(md_model *m, md_error *err)
     return MD_OK;
 }
 
-/* The symbol that stands for e, made when it is new. */
-static md_status intern(md_dim *out, md_model *m, md_expr e, md_error *err)
+/* The symbol that stands for a (kind) b, made when it is new. */
+static md_status intern(md_dim *out, md_model *m, md_expr_kind kind, md_dim a,
+                        md_dim b, md_error *err)
 {
+    const md_expr e = {
+        .kind = kind, .natural = natural(m, kind, a, b), .a = a, .b = b
+    };
     uint32_t slot, sym;
 
     MD_TRY(reserve(m, err));
@@ -130,12 +134,14 @@ static md_status intern(md_dim *out, md_model *m, md_expr e, md_error *err)
                            "more than %d sizes that depend on others",
                            MD_EXPRS_MAX);
         MD_TRY(md_model_symbol(&sym, m, NULL, err));
-        e.natural = natural(m, e.kind, e.a, e.b);
         m->exprs[sym] = e;
         m->expr_slots[slot] = sym;
         m->n_derived++;
     }
-    *out = (md_dim){ .scale = 1, .sym = m->expr_slots[slot] };
+    sym = m->expr_slots[slot];
+    if (!m->exprs[sym].by)
+        m->exprs[sym].by = m->asking;
+    *out = (md_dim){ .scale = 1, .sym = sym };
     return MD_OK;
 }
 
@@ -233,7 +239,7 @@ static md_status add(md_dim *out, md_model *m, md_dim a, md_dim b,
     terms(&p, m, a);
     terms(&p, m, b);
     if (p.full)
-        return intern(out, m, (md_expr){ MD_EXPR_ADD, false, a, b }, err);
+        return intern(out, m, MD_EXPR_ADD, a, b, err);
     sort_parts(&p);
     for (int i = 0; i < p.n; i++) {
         if (n > 0 && p.d[n - 1].sym == p.d[i].sym) {
@@ -246,8 +252,7 @@ static md_status add(md_dim *out, md_model *m, md_dim a, md_dim b,
     }
     *out = n > 0 ? p.d[0] : MD_DIM(0);
     for (int i = 1; i < n; i++)
-        MD_TRY(
-            intern(out, m, (md_expr){ MD_EXPR_ADD, false, *out, p.d[i] }, err));
+        MD_TRY(intern(out, m, MD_EXPR_ADD, *out, p.d[i], err));
     if (!affine(out, *out, 1, p.k))
         return md_fail(err, MD_TOO_LARGE, "a dimension overflows");
     return MD_OK;
@@ -282,8 +287,7 @@ static md_status multiply_out(md_dim *out, md_model *m, parts *p, md_error *err)
     sort_parts(p);
     *out = p->n > 0 ? p->d[0] : MD_DIM(1);
     for (int i = 1; i < p->n; i++)
-        MD_TRY(intern(out, m, (md_expr){ MD_EXPR_MUL, false, *out, p->d[i] },
-                      err));
+        MD_TRY(intern(out, m, MD_EXPR_MUL, *out, p->d[i], err));
     if (!affine(out, *out, p->k, 0))
         return md_fail(err, MD_TOO_LARGE, "a dimension overflows");
     return MD_OK;
@@ -297,7 +301,7 @@ static md_status mul(md_dim *out, md_model *m, md_dim a, md_dim b,
     factors(&p, m, a);
     factors(&p, m, b);
     if (p.full)
-        return intern(out, m, (md_expr){ MD_EXPR_MUL, false, a, b }, err);
+        return intern(out, m, MD_EXPR_MUL, a, b, err);
     return multiply_out(out, m, &p, err);
 }
 
@@ -337,7 +341,7 @@ static md_status quotient(md_dim *out, bool *done, md_model *m,
         return MD_OK;
     if (b.sym != 0 && cancel(&p, m, a, b)) {
         /* The value counts only where b is not 0; that is noted. */
-        MD_TRY(intern(&unused, m, (md_expr){ kind, false, a, b }, err));
+        MD_TRY(intern(&unused, m, kind, a, b, err));
         return multiply_out(out, m, &p, err);
     }
     *done = false;
@@ -368,7 +372,7 @@ static md_status broadcast(md_dim *out, md_model *m, md_dim a, md_dim b,
         *out = b;
         return MD_OK;
     }
-    MD_TRY(intern(out, m, (md_expr){ MD_EXPR_BROADCAST, false, a, b }, err));
+    MD_TRY(intern(out, m, MD_EXPR_BROADCAST, a, b, err));
     if (a.sym == 0 || cuts(m, b, a))
         *out = a;
     else if (b.sym == 0 || cuts(m, a, b))
@@ -458,7 +462,7 @@ md_status md_dim_derive(md_dim *out, md_model *m, md_expr_kind kind, md_dim a,
         a = b;
         b = t;
     }
-    return intern(out, m, (md_expr){ kind, false, a, b }, err);
+    return intern(out, m, kind, a, b, err);
 }
 
 bool md_dim_value(int64_t *out, md_dim d, const md_sym *sym)
@@ -494,4 +498,38 @@ bool md_model_solve(const md_model *m, md_sym *sym)
         all = all && sym[i].state == MD_SYM_KNOWN;
     }
     return all;
+}
+
+/* Has symbol i no value, though what it is made of has? */
+static bool breaks(const md_model *m, const md_sym *sym, uint32_t i, int64_t *a,
+                   int64_t *b)
+{
+    const md_expr *e = &m->exprs[i];
+
+    return e->kind != MD_EXPR_FREE && sym[i].state == MD_SYM_NONE &&
+           md_dim_value(a, e->a, sym) && md_dim_value(b, e->b, sym);
+}
+
+md_status md_model_check(const md_model *m, const md_sym *sym, md_error *err)
+{
+    uint32_t first = 0;
+    int64_t a, b;
+
+    for (uint32_t i = 1; i < m->n_symbols; i++) {
+        const md_expr *e = &m->exprs[i];
+
+        if (!breaks(m, sym, i, &a, &b))
+            continue;
+        if (e->kind != MD_EXPR_BROADCAST && e->kind != MD_EXPR_EQUAL)
+            return MD_OK; /* what came of it says little */
+        if (first == 0 && e->by)
+            first = i;
+    }
+    if (first == 0)
+        return MD_OK;
+    (void)breaks(m, sym, first, &a, &b);
+    return md_fail(err, MD_INVALID,
+                   "node '%s' (%s): sizes %lld and %lld do not fit",
+                   md_graph_label(m->graph, m->exprs[first].by),
+                   m->exprs[first].by->op, (long long)a, (long long)b);
 }

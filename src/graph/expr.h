@@ -46,6 +46,12 @@ typedef struct md_sym {
  * when one has no value. */
 bool md_model_solve(const md_model *m, md_sym *sym);
 
+/* MD_INVALID when the values that md_model_solve found break what a node that
+ * always runs (md_model.asking) demands: that sizes are equal, or broadcast.
+ * Other conditions are stricter than their nodes, a 0 in the shape of a Reshape
+ * keeps a size: where one of those is broken too, nothing is told. */
+md_status md_model_check(const md_model *m, const md_sym *sym, md_error *err);
+
 /* The value of d; false unless its symbol is KNOWN and the value fits. */
 bool md_dim_value(int64_t *out, md_dim d, const md_sym *sym);
 

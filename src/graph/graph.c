@@ -110,6 +110,15 @@ md_value *md_graph_value(const md_graph *g, md_value_id id)
     return id < g->n_values ? &g->values[id] : NULL;
 }
 
+const char *md_graph_label(const md_graph *g, const md_node *n)
+{
+    const md_value *v = n->n_out ? md_graph_value(g, n->out[0]) : NULL;
+
+    if (n->name[0])
+        return n->name;
+    return v ? v->name : "";
+}
+
 md_status md_graph_add_input(md_graph *g, md_value_id id, md_error *err)
 {
     MD_TRY(md_arena_grow(&g->model->arena, &g->inputs, &g->cap_inputs,

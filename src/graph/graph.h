@@ -56,6 +56,7 @@ typedef struct md_expr {
     md_expr_kind kind;
     bool natural; /* never negative */
     md_dim a, b;
+    const md_node *by; /* of md_model.asking, the first that derived it */
 } md_expr;
 
 /* Of a container (tensor/container.h), dtype, rank and dims are those that all
@@ -188,9 +189,10 @@ struct md_model {
     md_opset *opsets;
     md_function *functions;
     md_meta *metas;
-    const char **symbols; /* [0] is ""; names of symbolic dims */
-    md_expr *exprs;       /* what they are; n_symbols of them */
-    uint32_t *expr_slots; /* index of the derived ones by content */
+    const char **symbols;  /* [0] is ""; names of symbolic dims */
+    md_expr *exprs;        /* what they are; n_symbols of them */
+    uint32_t *expr_slots;  /* index of the derived ones by content */
+    const md_node *asking; /* who derives now; NULL: one that may never run */
     uint32_t n_opsets, n_functions, n_metas, n_symbols;
     uint32_t cap_opsets, cap_functions, cap_metas, cap_symbols;
     uint32_t cap_exprs, cap_expr_slots, n_derived;
@@ -293,6 +295,9 @@ md_status md_graph_name_value(md_graph *g, md_value_id id, const char *name,
                               md_error *err);
 
 md_value *md_graph_value(const md_graph *g, md_value_id id);
+
+/* What messages call node n: its name, or that of its first output. */
+const char *md_graph_label(const md_graph *g, const md_node *n);
 
 /* Make value id an input/output of the graph. */
 md_status md_graph_add_input(md_graph *g, md_value_id id, md_error *err);

@@ -3,16 +3,6 @@
 
 #include "graph/graph.h"
 
-/* A name for messages: the node's own, or that of its first output. */
-static const char *label(const md_graph *g, const md_node *n)
-{
-    const md_value *v = n->n_out ? md_graph_value(g, n->out[0]) : NULL;
-
-    if (n->name[0])
-        return n->name;
-    return v ? v->name : "";
-}
-
 /* Kahn's algorithm over node indices; stable for a list already in order. */
 typedef struct sorter {
     md_graph *g;
@@ -174,7 +164,7 @@ static md_status run_sort(sorter *s, md_error *err)
         if (s->waiting[i])
             return md_fail(err, MD_CORRUPT,
                            "node '%s' (%s) is on a cycle or behind one",
-                           label(g, g->nodes[i]), g->nodes[i]->op);
+                           md_graph_label(g, g->nodes[i]), g->nodes[i]->op);
     }
     return MD_OK;
 }
@@ -233,12 +223,12 @@ static md_status check_results(const md_graph *g, const md_node *n,
             continue;
         if (!v)
             return md_fail(err, MD_CORRUPT, "node '%s' writes value %u of %u",
-                           label(g, n), n->out[k], g->n_values);
+                           md_graph_label(g, n), n->out[k], g->n_values);
         if (v->def != n)
             return md_fail(
                 err, MD_CORRUPT,
                 "node '%s' writes '%s', which something else produces",
-                label(g, n), v->name);
+                md_graph_label(g, n), v->name);
     }
     return MD_OK;
 }
@@ -259,7 +249,8 @@ static md_status verify_node(md_graph *g, md_node *n, md_error *err)
     MD_TRY(check_results(g, n, err));
     for (uint32_t k = 0; k < n->n_in; k++) {
         if (n->in[k] != MD_VALUE_NONE)
-            MD_TRY(check_defined(g, n->in[k], "node", label(g, n), err));
+            MD_TRY(
+                check_defined(g, n->in[k], "node", md_graph_label(g, n), err));
     }
     for (uint32_t k = 0; k < n->n_attr; k++) {
         md_graph *const *subs;

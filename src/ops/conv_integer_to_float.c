@@ -21,9 +21,8 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__need(c, IN_W_SCALE, MD_T(F32), err));
     MD_TRY(
         md_infer__length(c, c->in[IN_X_SCALE], MD_DIM(1), "scale of x", err));
-    if (w->has_rank && w->rank > 0 &&
-        md_infer__length(c, c->in[IN_W_SCALE], MD_DIM(1), "", NULL) != MD_OK)
-        MD_TRY(md_infer__length(c, c->in[IN_W_SCALE], w->dim[0], "scale of w",
+    if (w->has_rank && w->rank > 0)
+        MD_TRY(md_infer__one_or(c, c->in[IN_W_SCALE], w->dim[0], "scale of w",
                                 err));
     return md_integer_conv__infer(c, MD_DTYPE_F32, err);
 }

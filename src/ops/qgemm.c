@@ -37,15 +37,12 @@ static md_status check_types(const md_infer *c, md_error *err)
 static md_status check_columns(const md_infer *c, const md_type *t,
                                md_error *err)
 {
-    const md_type *s = c->in[4];
     md_type whole = { 0 };
 
-    if (s->rank == 1 && !(md_dim_is_const(s->dim[0]) && s->dim[0].k == 1))
-        MD_TRY(md_infer__length(c, s, t->dim[1], "scale of b", err));
-    if (md_infer_has(c, 5) &&
-        md_infer__length(c, c->in[5], MD_DIM(1), "", NULL) != MD_OK)
+    MD_TRY(md_infer__one_or(c, c->in[4], t->dim[1], "scale of b", err));
+    if (md_infer_has(c, 5))
         MD_TRY(
-            md_infer__length(c, c->in[5], t->dim[1], "zero point of b", err));
+            md_infer__one_or(c, c->in[5], t->dim[1], "zero point of b", err));
     if (!md_infer_has(c, 6))
         return MD_OK;
     MD_TRY(md_infer__rank(c, 6, 0, 2, err));

@@ -6,17 +6,14 @@
 /* What there is one of for each channel of the weight, or one for all. */
 static md_status check_channels(const md_infer *c, md_error *err)
 {
-    const md_type *s = c->in[4];
     md_dim oc;
 
     if (!c->in[3]->has_rank || c->in[3]->rank == 0)
         return MD_OK;
     oc = c->in[3]->dim[0];
-    if (s->rank == 1 && !(md_dim_is_const(s->dim[0]) && s->dim[0].k == 1))
-        MD_TRY(md_infer__length(c, s, oc, "scale of w", err));
-    if (md_infer_has(c, 5) &&
-        md_infer__length(c, c->in[5], MD_DIM(1), "", NULL) != MD_OK)
-        MD_TRY(md_infer__length(c, c->in[5], oc, "zero point of w", err));
+    MD_TRY(md_infer__one_or(c, c->in[4], oc, "scale of w", err));
+    if (md_infer_has(c, 5))
+        MD_TRY(md_infer__one_or(c, c->in[5], oc, "zero point of w", err));
     if (md_infer_has(c, 8))
         MD_TRY(md_infer__length(c, c->in[8], oc, "bias", err));
     return MD_OK;

@@ -15,19 +15,14 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__need(c, 6, MD_TYPES_FLOAT, err));
     MD_TRY(md_infer__need(c, 7, MD_TYPES_Q8, err));
     for (uint32_t i = 1; i < 8; i++) {
-        const md_type *s = c->in[i];
-        bool many;
-
         if (i == 3 || !md_infer_has(c, i))
             continue;
-        many = (i == 4 || i == 5) && s->has_rank && s->rank == 1 &&
-               !(md_dim_is_const(s->dim[0]) && s->dim[0].k == 1);
-        if (!many)
-            MD_TRY(
-                md_infer__length(c, s, MD_DIM(1), "scale or zero point", err));
-        else if (b->has_rank && b->rank > 0)
-            MD_TRY(md_infer__length(
-                c, s, b->rank > 1 ? b->dim[b->rank - 1] : MD_DIM(1),
+        if (i != 4 && i != 5)
+            MD_TRY(md_infer__length(c, c->in[i], MD_DIM(1),
+                                    "scale or zero point", err));
+        else if (b->has_rank)
+            MD_TRY(md_infer__one_or(
+                c, c->in[i], b->rank > 1 ? b->dim[b->rank - 1] : MD_DIM(1),
                 "scale or zero point of b", err));
     }
     return md_matmul__infer(c, 0, 3, c->in[7]->dtype, err);

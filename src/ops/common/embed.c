@@ -17,11 +17,11 @@ static md_status check_ids(const md_infer *c, uint32_t i, bool may_be_one,
         return MD_OK;
     t = c->in[i];
     for (int d = 0; d < 2 && t->has_rank && ids->has_rank; d++) {
-        if (d == 0 && may_be_one && md_dim_is_const(t->dim[0]) &&
-            t->dim[0].k == 1)
-            continue;
-        MD_TRY(md_infer__must_equal(c, t->dim[d], ids->dim[d],
-                                    "a dimension of ids or mask", err));
+        if (d == 0 && may_be_one)
+            MD_TRY(md_infer__spreads(c, t->dim[0], ids->dim[0], err));
+        else
+            MD_TRY(md_infer__must_equal(c, t->dim[d], ids->dim[d],
+                                        "a dimension of ids or mask", err));
     }
     return MD_OK;
 }

@@ -40,12 +40,9 @@ md_dtype md_infer__dtype(const md_infer *c, uint32_t i)
     return md_infer_has(c, i) ? c->in[i]->dtype : MD_DTYPE_NONE;
 }
 
-md_status md_infer__same_dtype(const md_infer *c, uint32_t i, uint32_t j,
-                               md_error *err)
+md_status md_infer__one_dtype(uint32_t i, md_dtype a, uint32_t j, md_dtype b,
+                              md_error *err)
 {
-    md_dtype a = md_infer__dtype(c, i);
-    md_dtype b = md_infer__dtype(c, j);
-
     if (a == b || a == MD_DTYPE_NONE || b == MD_DTYPE_NONE)
         return MD_OK;
     return md_fail(err, MD_INVALID,
@@ -53,6 +50,13 @@ md_status md_infer__same_dtype(const md_infer *c, uint32_t i, uint32_t j,
                    "one type expected",
                    (unsigned)i, (unsigned)j, md_dtype_name(a),
                    md_dtype_name(b));
+}
+
+md_status md_infer__same_dtype(const md_infer *c, uint32_t i, uint32_t j,
+                               md_error *err)
+{
+    return md_infer__one_dtype(i, md_infer__dtype(c, i), j,
+                               md_infer__dtype(c, j), err);
 }
 
 md_status md_infer__rank(const md_infer *c, uint32_t i, int lo, int hi,
@@ -122,6 +126,17 @@ md_status md_infer__length(const md_infer *c, const md_type *t, md_dim n,
         return md_fail(err, MD_INVALID, "%s has %lld elements, %lld expected",
                        what, (long long)len.k, (long long)n.k);
     return md_dim__derive(c, &unused, MD_EXPR_EQUAL, len, n, err);
+}
+
+md_status md_infer__one_or(const md_infer *c, const md_type *t, md_dim n,
+                           const char *what, md_error *err)
+{
+    if (t->has_rank &&
+        (t->rank == 0 || (t->rank == 1 && md_dim_equal(t->dim[0], MD_DIM(1)))))
+        return MD_OK;
+    if (t->has_rank && t->rank == 1 && !md_dim_is_const(t->dim[0]))
+        return md_infer__spreads(c, t->dim[0], n, err);
+    return md_infer__length(c, t, n, what, err);
 }
 
 void md_infer__give(const md_infer *c, uint32_t o, const md_type *t)

@@ -14,9 +14,8 @@ md_status md_integer_conv__infer(const md_infer *c, md_dtype dtype,
     if (md_infer_has(c, 2))
         MD_TRY(
             md_infer__length(c, c->in[2], MD_DIM(1), "zero point of x", err));
-    if (md_infer_has(c, 3) && c->in[1]->has_rank && c->in[1]->rank > 0 &&
-        md_infer__length(c, c->in[3], MD_DIM(1), "", NULL) != MD_OK)
-        MD_TRY(md_infer__length(c, c->in[3], c->in[1]->dim[0],
+    if (md_infer_has(c, 3) && c->in[1]->has_rank && c->in[1]->rank > 0)
+        MD_TRY(md_infer__one_or(c, c->in[3], c->in[1]->dim[0],
                                 "zero point of w", err));
     return md_convolve__infer(c, 0, 1, dtype, err);
 }

@@ -69,9 +69,11 @@ md_status md_mask_index__check_bias(const md_infer *c, uint32_t i, md_dim b,
     for (int d = 0; d < 4; d++) {
         md_dim has = c->in[i]->dim[d];
 
-        if (d > 1 || !md_dim_is_const(has) || has.k != 1)
+        if (d > 1)
             MD_TRY(md_infer__must_equal(
                 c, has, want[d], "a dimension of the attention bias", err));
+        else
+            MD_TRY(md_infer__spreads(c, has, want[d], err));
     }
     return MD_OK;
 }

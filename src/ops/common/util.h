@@ -59,7 +59,10 @@ md_status md_infer__need(const md_infer *c, uint32_t i, uint32_t types,
 md_status md_infer__may(const md_infer *c, uint32_t i, uint32_t types,
                         md_error *err);
 
-/* Inputs i and j have one element type, where both are known. */
+/* Inputs i and j have one element type, where both are known; so with types
+ * told by the caller. */
+md_status md_infer__one_dtype(uint32_t i, md_dtype a, uint32_t j, md_dtype b,
+                              md_error *err);
 md_status md_infer__same_dtype(const md_infer *c, uint32_t i, uint32_t j,
                                md_error *err);
 
@@ -70,6 +73,10 @@ md_status md_infer__rank(const md_infer *c, uint32_t i, int lo, int hi,
 /* The type is a vector or scalar of `n` elements; that is noted where it
  * depends on sizes not known yet.  `what` names it. */
 md_status md_infer__length(const md_infer *c, const md_type *t, md_dim n,
+                           const char *what, md_error *err);
+
+/* The same of one element or n. */
+md_status md_infer__one_or(const md_infer *c, const md_type *t, md_dim n,
                            const char *what, md_error *err);
 
 /* MD_INVALID when two dimensions are constants and differ. */

@@ -156,6 +156,21 @@ static void test_follow__refuses(void **state)
         { "x f32[A,4]; y f32[B]; s = Shape(y);"
           "t = Concat(s, i64[1]{-1}) axis=0; z = Reshape(x, t); -> z",
           6, 7, "24 elements do not divide into rows of 7" },
+        /* only the shape is read, of which one number is known at load */
+        { "x f32[A,4]; y f32[B,4]; t = Add(x, y); s = Shape(t);"
+          "z = Gather(s, i64[]{1}) axis=0; -> z",
+          3, 3, NULL },
+        { "x f32[A,4]; y f32[B,4]; t = Add(x, y); s = Shape(t);"
+          "z = Gather(s, i64[]{1}) axis=0; -> z",
+          3, 2, "node 't' (Add): sizes 3 and 2 do not fit" },
+        { "x f32[A,4]; y f32[B]; s = Shape(y); t = Concat(s, i64[1]{4}) axis=0;"
+          "u = Reshape(x, t); v = Shape(u);"
+          "z = Gather(v, i64[]{1}) axis=0; -> z",
+          3, 0, NULL }, /* keeps the 3 */
+        { "x f32[A,4]; y f32[B]; s = Shape(y); t = Concat(s, i64[1]{4}) axis=0;"
+          "u = Reshape(x, t); v = Shape(u);"
+          "z = Gather(v, i64[]{1}) axis=0; -> z",
+          3, 2, "node 'u' (Reshape): sizes" },
     };
 
     (void)state;
