@@ -96,7 +96,24 @@ static md_status commit(const trial *t, md_graph *g, md_error *err)
     return MD_OK;
 }
 
-static void set_inputs(trial *t, const md_infer *c, const md_type *in)
+/* Sizes that are declared say what an exporter saw: those of what a loop
+ * carries may change from trip to trip.  Element types may not. */
+static md_status check_declared(const md_graph *g, md_value_id id,
+                                const md_type *given, md_error *err)
+{
+    const md_type *t = &g->values[id].type;
+
+    if (t->kind != given->kind || t->dtype == given->dtype ||
+        t->dtype == MD_DTYPE_NONE || given->dtype == MD_DTYPE_NONE)
+        return MD_OK;
+    return md_fail(err, MD_INVALID,
+                   "input '%s' of a subgraph is %s, %s is declared",
+                   g->values[id].name, md_dtype_name(given->dtype),
+                   md_dtype_name(t->dtype));
+}
+
+static md_status set_inputs(trial *t, const md_infer *c, const md_type *in,
+                            md_error *err)
 {
     const md_graph *g = t->g;
     uint32_t n_own = n_own_inputs(g), at = captures_at(c->node, g);
@@ -105,10 +122,13 @@ static void set_inputs(trial *t, const md_infer *c, const md_type *in)
         md_value_id id = g->inputs[i];
         uint32_t k = at + i - n_own;
 
+        if (i < n_own)
+            MD_TRY(check_declared(g, id, &in[i], err));
         t->types[id] = i < n_own ? in[i] : *c->in[k];
         if (i >= n_own && !t->cdata[id])
             t->cdata[id] = c->cin[k];
     }
+    return MD_OK;
 }
 
 static md_status compute(trial *t, const md_node *n, md_error *err)
@@ -152,7 +172,7 @@ md_status md_body__infer(const md_infer *c, const md_graph *body,
     trial t;
 
     MD_GOTO(trial_init(&t, body, err));
-    set_inputs(&t, c, in);
+    MD_GOTO(set_inputs(&t, c, in, err));
     if (((const md_look *)c->ctx)->commit)
         MD_GOTO(commit(&t, session_of(body)->graph, err));
     for (uint32_t i = 0; i < body->n_nodes; i++) {
