@@ -59,7 +59,6 @@ static md_status check_parameter(const md_infer *c, uint32_t i, md_error *err)
 
 static md_status infer(const md_infer *c, md_error *err)
 {
-
     MD_TRY(md_infer__need(c, 0, MD_TYPES_FLOAT, err));
     MD_TRY(md_infer__rank(c, 0, 1, MD_RANK_MAX, err));
     MD_TRY(check_outputs(c, err));
@@ -67,6 +66,10 @@ static md_status infer(const md_infer *c, md_error *err)
         MD_TRY(check_parameter(c, i, err));
     MD_TRY(md_infer__same_dtype(c, 1, 2, err));
     MD_TRY(md_infer__same_dtype(c, 3, 4, err));
+    if (c->opset < 14) { /* one type for all */
+        MD_TRY(md_infer__same_dtype(c, 0, 1, err));
+        MD_TRY(md_infer__same_dtype(c, 0, 3, err));
+    }
     md_infer__give(c, 0, c->in[0]);
     md_infer__give(c, 1, c->in[3]);
     md_infer__give(c, 2, c->in[4]);

@@ -125,6 +125,17 @@ md_status md_compose_equal(const md_compose *m, md_dim a, md_dim b,
                                 err);
 }
 
+md_status md_compose_same_dtype(const md_compose *m, uint32_t i, uint32_t j,
+                                md_error *err)
+{
+    md_part a = md_compose_in(m, i), b = md_compose_in(m, j);
+
+    if (a == MD_PART_NONE || b == MD_PART_NONE)
+        return MD_OK;
+    return md_infer__one_dtype(i, m->part[a].type.dtype, j,
+                               m->part[b].type.dtype, err);
+}
+
 md_status md_compose_alike(const md_compose *m, md_part a, md_part b,
                            const char *what, md_error *err)
 {

@@ -155,6 +155,10 @@ md_status md_compose_row(const md_compose *m, uint32_t i, uint32_t row,
 md_status md_compose_equal(const md_compose *m, md_dim a, md_dim b,
                            const char *what, md_error *err);
 
+/* Inputs i and j have one element type, where both are given and known. */
+md_status md_compose_same_dtype(const md_compose *m, uint32_t i, uint32_t j,
+                                md_error *err);
+
 /* Inputs i and j have one shape; parts a and b have, the second called
  * `what`; input j broadcasts to input i without making it larger. */
 md_status md_compose_same(const md_compose *m, uint32_t i, uint32_t j,

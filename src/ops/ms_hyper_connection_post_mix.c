@@ -54,6 +54,8 @@ static md_status recipe(md_compose *m, md_error *err)
     static const int64_t branch = -2;
     md_part x, block, gates, axes, y, streams = md_compose_in(m, 0);
 
+    MD_TRY(md_compose_same_dtype(m, 0, 1, err));
+    MD_TRY(md_compose_same_dtype(m, 2, 3, err));
     MD_TRY(md_branches__split(m, 0, &x, err));
     MD_TRY(md_branches__gates(m, 2, x, &gates, err));
     MD_TRY(md_compose_check(m, 1, MD_BRANCHES_TYPES, 1, MD_RANK_MAX - 1, err));

@@ -70,6 +70,8 @@ static md_status read_attrs(cutter *k, const md_node *n, const md_alloc *alloc,
                        (long long)shortest);
     if (!pad)
         return md_fail(err, MD_INVALID, "pad_value is missing");
+    if (!md_node_attr(n, "mark"))
+        return md_fail(err, MD_INVALID, "mark is missing");
     k->pad = pad->v.s;
     k->shortest = (size_t)shortest;
     k->keeps = exp != NULL;

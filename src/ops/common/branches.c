@@ -27,6 +27,21 @@ static md_status split_last(md_compose *m, md_part x, int64_t branches,
     return MD_OK;
 }
 
+/* There are branches, and they have elements. */
+static md_status check_streams(md_compose *m, md_part x, md_error *err)
+{
+    const md_type *t = &m->part[x].type;
+    int rank;
+
+    MD_TRY(md_compose_rank(m, x, &rank, err));
+    for (int d = rank - 2; d < rank; d++) {
+        if (md_dim_equal(t->dim[d], MD_DIM(0)))
+            return md_fail(err, MD_INVALID, "%s of 0, 1 and more expected",
+                           d == rank - 1 ? "branches" : "a number of branches");
+    }
+    return MD_OK;
+}
+
 md_status md_branches__split(md_compose *m, uint32_t i, md_part *out,
                              md_error *err)
 {
@@ -37,7 +52,9 @@ md_status md_branches__split(md_compose *m, uint32_t i, md_part *out,
     MD_TRY(md_compose_check(m, i, MD_BRANCHES_TYPES, n ? 1 : 2, MD_RANK_MAX - 1,
                             err));
     MD_TRY(md_compose_cast(m, md_compose_in(m, i), MD_DTYPE_F32, out, err));
-    return n ? split_last(m, *out, n, out, err) : MD_OK;
+    if (n)
+        MD_TRY(split_last(m, *out, n, out, err));
+    return check_streams(m, *out, err);
 }
 
 md_status md_branches__lead(const md_compose *m, md_part p, md_part streams,
