@@ -140,7 +140,8 @@ LACKING = ["NOT_IMPLEMENTED", "under development", "_inlfunc_",
            "Unsupported data type: N11onnxruntime",
            "MatMulNBits on CPU does not support",
            "Currently do not support dims higher than 2",
-           "does not support double yet", "Tensor type mismatch. T !="]
+           "does not support double yet", "Tensor type mismatch. T !=",
+           "'Linear' mode only supports"]
 
 
 def dense(y):

@@ -130,8 +130,8 @@ def change(c, rng, how):
     new = how(np.asarray(array), rng)
     if new is None:
         return False
-    if array.dtype == object:  # of one string numpy makes its own kind
-        new = np.array(new, object)
+    # Of what has no axes numpy makes its own kind.
+    new = np.array(new, object if array.dtype == object else new.dtype)
     c.tensors[at] = (name, new, None if dims is None else list(new.shape))
     return True
 
