@@ -305,25 +305,22 @@ md_status md_attention__attend(md_attend *a, md_attend_mask *mask,
     return read_lengths(a, n_past, ar, err);
 }
 
-static md_status run(md_exec *x, md_error *err)
+static md_status compute(md_exec *x, md_tensor *const *out, md_arena *ar,
+                         md_error *err)
 {
-    md_tensor *out[OUT_N];
     md_attend_mask mask;
     md_attend a;
-    md_arena ar;
-    md_status s;
 
-    MD_TRY(md_exec__outputs(x, infer, out, OUT_N, err));
-    md_arena_init(&ar, x->alloc, 0);
-    s = md_attention__attend(&a, &mask, x, out, &ar, err);
-    if (s == MD_OK)
-        s = md_attend__run(&a, &ar, err);
-    if (s == MD_OK) {
-        md_attend__present(&a, out[OUT_K], 0, a.n_keys, false);
-        md_attend__present(&a, out[OUT_V], 0, a.n_keys, true);
-    }
-    md_arena_release(&ar);
-    return s;
+    MD_TRY(md_attention__attend(&a, &mask, x, out, ar, err));
+    MD_TRY(md_attend__run(&a, ar, err));
+    md_attend__present(&a, out[OUT_K], 0, a.n_keys, false);
+    md_attend__present(&a, out[OUT_V], 0, a.n_keys, true);
+    return MD_OK;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__several(x, infer, OUT_N, compute, err);
 }
 
 static int64_t macs(const md_node *n, const md_shape *const *in,

@@ -61,20 +61,6 @@ static void put_pixels(uint8_t *to, const md_image *image, enum format format)
     }
 }
 
-static md_status check(const md_exec *x, md_error *err)
-{
-    md_arena ar;
-    md_infer c;
-    md_status s;
-
-    md_arena_init(&ar, x->alloc, 0);
-    s = md_exec__infer_view(x, &c, &ar, err);
-    if (s == MD_OK)
-        s = infer(&c, err);
-    md_arena_release(&ar);
-    return s;
-}
-
 static md_status give(md_exec *x, const md_image *image, enum format format,
                       md_error *err)
 {
@@ -91,7 +77,8 @@ static md_status give(md_exec *x, const md_image *image, enum format format,
     return MD_OK;
 }
 
-static md_status run(md_exec *x, md_error *err)
+static md_status decode(md_exec *x, const md_infer *c, md_arena *ar,
+                        md_error *err)
 {
     const md_tensor *in = x->in[0];
     md_error why = MD_ERROR_INIT;
@@ -99,7 +86,8 @@ static md_status run(md_exec *x, md_error *err)
     md_image image;
     md_status s;
 
-    MD_TRY(check(x, err));
+    (void)c;
+    (void)ar;
     MD_TRY(format_of(&format, x->node, err));
     s = md_image_decode(&image, in->data, md_tensor_size(in), 3,
                         MD_IMAGE_PIXELS_MAX, x->alloc, &why);
@@ -108,6 +96,11 @@ static md_status run(md_exec *x, md_error *err)
     s = give(x, &image, format, err);
     md_image_release(&image);
     return s;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__open(x, infer, decode, err);
 }
 
 const md_op md_op_image_decoder = {

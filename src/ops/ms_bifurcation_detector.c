@@ -106,11 +106,13 @@ static int64_t match(const md_tensor *source, const int64_t *t, int64_t n,
     return -1;
 }
 
-static md_status compute(md_exec *x, md_arena *ar, md_error *err)
+static md_status compute(md_exec *x, const md_infer *c, md_arena *ar,
+                         md_error *err)
 {
     int64_t n = md_tensor_n(x->in[IN_TOKENS]), n_more, min, max, *all, at;
     md_tensor *out, *place;
 
+    (void)c;
     MD_TRY(find_sizes(x->node, &min, &max, err));
     MD_TRY(count_predicted(x, &n_more, err));
     MD_TRY(md_exec__scratch(&all, ar, n + n_more, sizeof(*all), err));
@@ -132,18 +134,7 @@ static md_status compute(md_exec *x, md_arena *ar, md_error *err)
 
 static md_status run(md_exec *x, md_error *err)
 {
-    md_infer c;
-    md_arena ar;
-    md_status s;
-
-    md_arena_init(&ar, x->alloc, 0);
-    s = md_exec__infer_view(x, &c, &ar, err);
-    if (s == MD_OK)
-        s = infer(&c, err);
-    if (s == MD_OK)
-        s = compute(x, &ar, err);
-    md_arena_release(&ar);
-    return s;
+    return md_exec__open(x, infer, compute, err);
 }
 
 const md_op md_op_ms_bifurcation_detector = {

@@ -143,7 +143,8 @@ static md_status infer_lstm(const md_infer *c, md_error *err)
     return md_recurrent__infer(c, &recurrent, err);
 }
 
-static md_status compute(md_exec *x, md_arena *ar, md_error *err)
+static md_status compute(md_exec *x, const md_infer *c, md_arena *ar,
+                         md_error *err)
 {
     const md_tensor *in[N_LSTM];
     md_tensor data = *x->in[IN_X], w, r;
@@ -151,6 +152,7 @@ static md_status compute(md_exec *x, md_arena *ar, md_error *err)
     md_exec lstm = *x;
     float *v;
 
+    (void)c;
     MD_TRY(md_exec__scratch(&v, ar, md_tensor_n(&data), sizeof(*v), err));
     md_load_f32(v, x->in[IN_X], 0, md_tensor_n(&data));
     if (md_tensor_n(&data) > 0)
@@ -171,18 +173,7 @@ static md_status compute(md_exec *x, md_arena *ar, md_error *err)
 
 static md_status run(md_exec *x, md_error *err)
 {
-    md_infer c;
-    md_arena ar;
-    md_status s;
-
-    md_arena_init(&ar, x->alloc, 0);
-    s = md_exec__infer_view(x, &c, &ar, err);
-    if (s == MD_OK)
-        s = infer(&c, err);
-    if (s == MD_OK)
-        s = compute(x, &ar, err);
-    md_arena_release(&ar);
-    return s;
+    return md_exec__open(x, infer, compute, err);
 }
 
 const md_op md_op_ms_dynamic_quantize_lstm = {

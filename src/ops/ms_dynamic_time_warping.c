@@ -55,7 +55,8 @@ static void spread(float *cost, uint8_t *step, const float *x, int64_t rows,
     }
 }
 
-static md_status walk(md_exec *x, md_arena *ar, md_error *err)
+static md_status walk(md_exec *x, const md_infer *c, md_arena *ar,
+                      md_error *err)
 {
     const md_shape *s = &x->in[0]->shape;
     int64_t rows = s->dim[s->rank - 2], columns = s->dim[s->rank - 1], n = 0;
@@ -64,18 +65,19 @@ static md_status walk(md_exec *x, md_arena *ar, md_error *err)
     uint8_t *step;
     float *cost;
 
+    (void)c;
     MD_TRY(md_exec__scratch(&cost, ar, rows * columns, sizeof(*cost), err));
     MD_TRY(md_exec__scratch(&step, ar, rows * columns, sizeof(*step), err));
     MD_TRY(
         md_exec__scratch(&path, ar, 2 * (rows + columns), sizeof(*path), err));
     spread(cost, step, x->in[0]->data, rows, columns);
-    for (int64_t r = rows - 1, c = columns - 1; r >= 0 && c >= 0; n++) {
-        int how = r + c ? step[r * columns + c] : BOTH;
+    for (int64_t i = rows - 1, j = columns - 1; i >= 0 && j >= 0; n++) {
+        int how = i + j ? step[i * columns + j] : BOTH;
 
-        path[2 * n] = (int32_t)r;
-        path[2 * n + 1] = (int32_t)c;
-        r -= how != RIGHT;
-        c -= how != DOWN;
+        path[2 * n] = (int32_t)i;
+        path[2 * n + 1] = (int32_t)j;
+        i -= how != RIGHT;
+        j -= how != DOWN;
     }
     MD_TRY(md_exec_output(x, 0, MD_DTYPE_I32, &(md_shape){ 2, { 2, n } }, &out,
                           err));
@@ -88,18 +90,7 @@ static md_status walk(md_exec *x, md_arena *ar, md_error *err)
 
 static md_status run(md_exec *x, md_error *err)
 {
-    md_infer c;
-    md_arena ar;
-    md_status s;
-
-    md_arena_init(&ar, x->alloc, 0);
-    s = md_exec__infer_view(x, &c, &ar, err);
-    if (s == MD_OK)
-        s = infer(&c, err);
-    if (s == MD_OK)
-        s = walk(x, &ar, err);
-    md_arena_release(&ar);
-    return s;
+    return md_exec__open(x, infer, walk, err);
 }
 
 const md_op md_op_ms_dynamic_time_warping = {

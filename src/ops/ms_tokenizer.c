@@ -209,7 +209,7 @@ static void fill(const cutter *k, md_str *row, size_t n, const pieces *p)
         row[i++] = k->pad;
 }
 
-static md_status compute(md_exec *x, const cutter *k, md_arena *ar,
+static md_status cut_all(md_exec *x, const cutter *k, md_arena *ar,
                          md_error *err)
 {
     const md_tensor *in = x->in[0];
@@ -233,24 +233,23 @@ static md_status compute(md_exec *x, const cutter *k, md_arena *ar,
     return MD_OK;
 }
 
-static md_status run(md_exec *x, md_error *err)
+static md_status compute(md_exec *x, const md_infer *c, md_arena *ar,
+                         md_error *err)
 {
-    md_infer c;
-    md_arena ar;
     cutter k = { 0 };
     md_status s;
 
-    md_arena_init(&ar, x->alloc, 0);
-    s = md_exec__infer_view(x, &c, &ar, err);
+    (void)c;
+    s = read_attrs(&k, x->node, x->alloc, ar, err);
     if (s == MD_OK)
-        s = infer(&c, err);
-    if (s == MD_OK)
-        s = read_attrs(&k, x->node, x->alloc, &ar, err);
-    if (s == MD_OK)
-        s = compute(x, &k, &ar, err);
+        s = cut_all(x, &k, ar, err);
     release(&k);
-    md_arena_release(&ar);
     return s;
+}
+
+static md_status run(md_exec *x, md_error *err)
+{
+    return md_exec__open(x, infer, compute, err);
 }
 
 const md_op md_op_ms_tokenizer = {

@@ -52,17 +52,16 @@ static void find_leaders(int64_t *leader, entry *e, int64_t n)
     }
 }
 
-static md_status compute(md_exec *x, md_arena *ar, md_error *err)
+static md_status compute(md_exec *x, const md_infer *c, md_arena *ar,
+                         md_error *err)
 {
     const md_tensor *in = x->in[0];
     int64_t n = md_tensor_n(in), n_unique = 0, *leader, *place;
     md_tensor *out[3] = { NULL };
     md_shape few = { 1, { 0 } };
-    md_infer c;
     entry *e;
 
-    MD_TRY(md_exec__infer_view(x, &c, ar, err));
-    MD_TRY(infer(&c, err));
+    (void)c;
     MD_TRY(md_exec__scratch(&e, ar, n, sizeof(*e), err));
     MD_TRY(md_exec__scratch(&leader, ar, n, sizeof(*leader), err));
     MD_TRY(md_exec__scratch(&place, ar, n, sizeof(*place), err));
@@ -94,13 +93,7 @@ static md_status compute(md_exec *x, md_arena *ar, md_error *err)
 
 static md_status run(md_exec *x, md_error *err)
 {
-    md_arena ar;
-    md_status s;
-
-    md_arena_init(&ar, x->alloc, 0);
-    s = compute(x, &ar, err);
-    md_arena_release(&ar);
-    return s;
+    return md_exec__open(x, infer, compute, err);
 }
 
 const md_op md_op_ms_unique = {

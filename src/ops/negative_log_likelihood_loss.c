@@ -2,17 +2,15 @@
 #include "ops/common/loss.h"
 #include "ops/grad.h"
 
+static md_status compute(md_exec *x, md_tensor *const *out, md_arena *ar,
+                         md_error *err)
+{
+    return md_loss__run(x, out, NULL, ar, err);
+}
+
 static md_status run(md_exec *x, md_error *err)
 {
-    md_tensor *out[2] = { NULL, NULL };
-    md_arena ar;
-    md_status s;
-
-    MD_TRY(md_exec__outputs(x, md_loss__infer, out, 1, err));
-    md_arena_init(&ar, x->alloc, 0);
-    s = md_loss__run(x, out, NULL, &ar, err);
-    md_arena_release(&ar);
-    return s;
+    return md_exec__several(x, md_loss__infer, 2, compute, err);
 }
 
 static void unfold(md_grad *g)

@@ -245,26 +245,19 @@ static md_status give(md_exec *x, const suppression *s, md_error *err)
     return MD_OK;
 }
 
-static md_status compute(md_exec *x, md_arena *ar, md_error *err)
+static md_status compute(md_exec *x, const md_infer *c, md_arena *ar,
+                         md_error *err)
 {
     suppression s;
-    md_infer c;
 
-    MD_TRY(md_exec__infer_view(x, &c, ar, err));
-    MD_TRY(infer(&c, err));
+    (void)c;
     MD_TRY(prepare(&s, x, ar, err));
     return give(x, &s, err);
 }
 
 static md_status run(md_exec *x, md_error *err)
 {
-    md_arena ar;
-    md_status s;
-
-    md_arena_init(&ar, x->alloc, 0);
-    s = compute(x, &ar, err);
-    md_arena_release(&ar);
-    return s;
+    return md_exec__open(x, infer, compute, err);
 }
 
 const md_op md_op_non_max_suppression = {

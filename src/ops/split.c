@@ -104,16 +104,14 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
-static md_status split(md_exec *x, md_arena *ar, md_error *err)
+static md_status split(md_exec *x, const md_infer *c, md_arena *ar,
+                       md_error *err)
 {
     md_place from = { .t = (md_tensor *)x->in[0] };
     md_tensor **out;
-    md_infer c;
     int axis;
 
     MD_TRY(md_exec__all_outputs(x, infer, &out, ar, err));
-    MD_TRY(md_exec__infer_view(x, &c, ar, err));
-    MD_TRY(infer(&c, err));
     MD_TRY(md_axis_normalize(&axis, md_node_attr_i(x->node, "axis", 0),
                              x->in[0]->shape.rank, err));
     md_shape_strides(from.stride, &x->in[0]->shape);
@@ -124,20 +122,14 @@ static md_status split(md_exec *x, md_arena *ar, md_error *err)
             md_shape_strides(to.stride, &out[i]->shape);
             md_exec__move(x, &to, &from, &out[i]->shape);
         }
-        from.at += c.out[i].dim[axis].k * from.stride[axis];
+        from.at += c->out[i].dim[axis].k * from.stride[axis];
     }
     return MD_OK;
 }
 
 static md_status run(md_exec *x, md_error *err)
 {
-    md_arena ar;
-    md_status s;
-
-    md_arena_init(&ar, x->alloc, 0);
-    s = split(x, &ar, err);
-    md_arena_release(&ar);
-    return s;
+    return md_exec__open(x, infer, split, err);
 }
 
 /* The parts one behind the other, nine at a time. */

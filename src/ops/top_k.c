@@ -218,7 +218,7 @@ static void find_part(void *ctx, int64_t from, int64_t to)
     }
 }
 
-static md_status compute(md_exec *x, md_tensor **out, md_arena *ar,
+static md_status compute(md_exec *x, md_tensor *const *out, md_arena *ar,
                          md_error *err)
 {
     const md_shape *s = &x->in[0]->shape;
@@ -230,6 +230,8 @@ static md_status compute(md_exec *x, md_tensor **out, md_arena *ar,
     int64_t rows;
     int axis;
 
+    if (!any)
+        return MD_OK;
     MD_TRY(md_axis_normalize(&axis, md_node_attr_i(x->node, "axis", -1),
                              s->rank, err));
     j.n = s->dim[axis];
@@ -246,16 +248,7 @@ static md_status compute(md_exec *x, md_tensor **out, md_arena *ar,
 
 static md_status run(md_exec *x, md_error *err)
 {
-    md_tensor *out[2];
-    md_arena ar;
-    md_status s = MD_OK;
-
-    MD_TRY(md_exec__outputs(x, infer, out, 2, err));
-    md_arena_init(&ar, x->alloc, 0);
-    if (out[0] || out[1])
-        s = compute(x, out, &ar, err);
-    md_arena_release(&ar);
-    return s;
+    return md_exec__several(x, infer, 2, compute, err);
 }
 
 static void grad(md_grad *g)

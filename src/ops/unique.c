@@ -326,17 +326,15 @@ static md_status give(md_exec *x, const items *s, const groups *g, int axis,
     return give_list(x, OUT_COUNTS, g->count, g->n, err);
 }
 
-static md_status compute(md_exec *x, md_arena *ar, md_error *err)
+static md_status compute(md_exec *x, const md_infer *c, md_arena *ar,
+                         md_error *err)
 {
     items s = { .t = x->in[0], .outer = 1, .inner = 1 };
     const md_shape *in = &x->in[0]->shape;
     groups g;
-    md_infer c;
     int axis;
 
-    MD_TRY(md_exec__infer_view(x, &c, ar, err));
-    MD_TRY(infer(&c, err));
-    MD_TRY(find_axis(&c, &axis, err));
+    MD_TRY(find_axis(c, &axis, err));
     s.n = md_tensor_n(s.t);
     if (axis >= 0) {
         s.n = in->dim[axis];
@@ -352,13 +350,7 @@ static md_status compute(md_exec *x, md_arena *ar, md_error *err)
 
 static md_status run(md_exec *x, md_error *err)
 {
-    md_arena ar;
-    md_status s;
-
-    md_arena_init(&ar, x->alloc, 0);
-    s = compute(x, &ar, err);
-    md_arena_release(&ar);
-    return s;
+    return md_exec__open(x, infer, compute, err);
 }
 
 const md_op md_op_unique = {

@@ -213,8 +213,11 @@ RULES = [
      "only where the products are asked for",
      refused("qk_matmul_output_mode is")),
     (("SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss"), "labels are 0 to "
-     "C - 1, or ignore_index; the others count from the end, or skip them",
-     refused("label ")),
+     "C - 1, or ignore_index, and there are C weights; the others look at those "
+     "they need", lambda case, got, no, *_: no and
+     re.search("label |weights has", str(no))),
+    (("Upsample", "Resize"), "scales are a vector; the others take their elements"
+     " from any shape", refused("input 1 has rank")),
     (("ReverseSequence",), "batch_axis and time_axis are 0 and 1, or 1 and 0; "
      "the others look at neither", refused("batch_axis is")),
     (("STFT",), "\"if the input or window tensors are complex, then onesided "
@@ -224,7 +227,7 @@ RULES = [
     (("GroupNormalization",), "scale and bias are vectors; the others take "
      "their elements from any shape", refused("scale or bias has ")),
     (("PRelu",), "the slope broadcasts to x, x not to the slope",
-     refused("the slope has rank")),
+     refused("the slope has ")),
 
     (("ImageDecoder",), "a damaged picture is none; what reads the cases back "
      "looks at no check sums",

@@ -120,6 +120,23 @@ md_status md_exec__several(md_exec *x, md_infer_fn *infer, uint32_t n_out,
     return s;
 }
 
+md_status md_exec__open(md_exec *x, md_infer_fn *infer,
+                        md_compute_open_fn *compute, md_error *err)
+{
+    md_infer c;
+    md_arena ar;
+    md_status s;
+
+    md_arena_init(&ar, x->alloc, 0);
+    s = md_exec__infer_view(x, &c, &ar, err);
+    if (s == MD_OK)
+        s = infer(&c, err);
+    if (s == MD_OK)
+        s = compute(x, &c, &ar, err);
+    md_arena_release(&ar);
+    return s;
+}
+
 void md_exec__zero(md_tensor *t)
 {
     size_t size = md_tensor_size(t);

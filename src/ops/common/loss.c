@@ -87,7 +87,7 @@ static md_status loss_of(sums *out, const md_exec *x, const double *v,
     return MD_OK;
 }
 
-md_status md_loss__run(md_exec *x, md_tensor **out, md_loss_fn *fn,
+md_status md_loss__run(md_exec *x, md_tensor *const *out, md_loss_fn *fn,
                        md_arena *ar, md_error *err)
 {
     const md_shape *s = &x->in[0]->shape;

@@ -19,7 +19,7 @@ typedef void md_loss_fn(double *v, int64_t n);
 /* Losses -fn(scores)[label] times its weight; `out` as inferred, NULL where
  * absent.  fn may be NULL: scores are taken as they are.  MD_INVALID for a
  * label that is no class and not ignore_index. */
-md_status md_loss__run(md_exec *x, md_tensor **out, md_loss_fn *fn,
+md_status md_loss__run(md_exec *x, md_tensor *const *out, md_loss_fn *fn,
                        md_arena *ar, md_error *err);
 
 /* Output 0 from the scores of which one is taken for each label, in steps. */

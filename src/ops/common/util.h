@@ -230,6 +230,14 @@ typedef md_status md_compute_all_fn(md_exec *x, md_tensor *const *out,
 md_status md_exec__several(md_exec *x, md_infer_fn *infer, uint32_t n_out,
                            md_compute_all_fn *compute, md_error *err);
 
+/* For operators whose outputs have sizes that only computing tells: infer looks
+ * at the inputs, then compute, which gets what infer saw and said, makes the
+ * outputs too (md_exec_output). */
+typedef md_status md_compute_open_fn(md_exec *x, const md_infer *c,
+                                     md_arena *ar, md_error *err);
+md_status md_exec__open(md_exec *x, md_infer_fn *infer,
+                        md_compute_open_fn *compute, md_error *err);
+
 /*
  * Call fn(ctx, from, to) for parts that cover [0, n), on the threads of the
  * execution; fn may write what belongs to its part and nothing else.  `cost`
