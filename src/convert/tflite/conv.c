@@ -145,74 +145,74 @@ static md_value_id convolve(md_tfl_build *b, const window *w, md_value_id wt,
     return md_tfl_op(b, "Conv", in, in[2] == MD_VALUE_NONE ? 2 : 3, attrs);
 }
 
+/* The sizes k of the kernel, the spatial ones from k[at] on, and the pads of the
+ * window that they make. */
+static bool open_window(md_tfl_build *b, window *w, int64_t *k, int at)
+{
+    if (!kernel_size(b, k, w->n + 2, 1))
+        return false;
+    memcpy(w->kernel, k + at, (size_t)w->n * sizeof(*k));
+    if (!check_window(b, w))
+        return false;
+    pad_same(b, w, md_tfl_in(b, 0));
+    dilate(b, w);
+    return true;
+}
+
+/* The result, of the kernel in the order `perm`; `fits`: it is for that many
+ * channels. */
+static void give(md_tfl_build *b, const window *w, const int *perm,
+                 int64_t groups, bool fits, int activation)
+{
+    md_tfl_value *x = md_tfl_in(b, 0), *kernel = md_tfl_in(b, 1);
+
+    if (!fits) {
+        md_tfl_fail(b, MD_CORRUPT, "%lld channels, a kernel for %lld",
+                    (long long)md_tfl_size(b, x, w->n + 1),
+                    (long long)md_tfl_size(b, kernel, 3));
+        return;
+    }
+    finish(b, convolve(b, w, md_tfl_weight(b, kernel, perm, NULL), 2, groups),
+           activation);
+}
+
 void md_tfl_emit_conv(md_tfl_build *b)
 {
     static const int perm[] = { 0, 3, 1, 2 };
     const md_fb_table *o = &b->op->options;
-    md_tfl_value *x = md_tfl_in(b, 0);
-    int64_t c = channels(b, x, 2);
-    int64_t k[4];
+    int64_t c = channels(b, md_tfl_in(b, 0), 2), groups, k[4];
     window w = { .n = 2,
                  .same = md_fb_i8(o, 0, 0) == SAME,
                  .stride = { md_fb_i32(o, 2, 0), md_fb_i32(o, 1, 0) },
                  .dilation = { md_fb_i32(o, 5, 1), md_fb_i32(o, 4, 1) } };
 
-    if (!kernel_size(b, k, 4, 1))
+    if (!open_window(b, &w, k, 1))
         return;
-    w.kernel[0] = k[1];
-    w.kernel[1] = k[2];
-    if (!check_window(b, &w))
-        return;
-    pad_same(b, &w, x);
-    dilate(b, &w);
-    if (c % k[3] != 0 || k[0] % (c / k[3]) != 0) {
-        md_tfl_fail(b, MD_CORRUPT, "%lld channels, a kernel for %lld",
-                    (long long)c, (long long)k[3]);
-        return;
-    }
-    finish(b,
-           convolve(b, &w, md_tfl_weight(b, md_tfl_in(b, 1), perm, NULL), 2,
-                    c / k[3]),
-           md_fb_i8(o, 3, 0));
+    groups = c / k[3];
+    give(b, &w, perm, groups, c % k[3] == 0 && k[0] % groups == 0,
+         md_fb_i8(o, 3, 0));
 }
 
 void md_tfl_emit_depthwise(md_tfl_build *b)
 {
     static const int perm[] = { 3, 0, 1, 2 };
     const md_fb_table *o = &b->op->options;
-    md_tfl_value *x = md_tfl_in(b, 0);
-    int64_t c = channels(b, x, 2);
-    int64_t k[4];
+    int64_t c = channels(b, md_tfl_in(b, 0), 2), k[4];
     window w = { .n = 2,
                  .same = md_fb_i8(o, 0, 0) == SAME,
                  .stride = { md_fb_i32(o, 2, 0), md_fb_i32(o, 1, 0) },
                  .dilation = { md_fb_i32(o, 6, 1), md_fb_i32(o, 5, 1) } };
 
-    if (!kernel_size(b, k, 4, 1))
+    if (!open_window(b, &w, k, 1))
         return;
-    w.kernel[0] = k[1];
-    w.kernel[1] = k[2];
-    if (!check_window(b, &w))
-        return;
-    pad_same(b, &w, x);
-    dilate(b, &w);
-    if (k[0] != 1 || k[3] % c != 0) {
-        md_tfl_fail(b, MD_CORRUPT, "%lld channels, a kernel for %lld",
-                    (long long)c, (long long)k[3]);
-        return;
-    }
-    finish(b,
-           convolve(b, &w, md_tfl_weight(b, md_tfl_in(b, 1), perm, NULL), 2, c),
-           md_fb_i8(o, 4, 0));
+    give(b, &w, perm, c, k[0] == 1 && k[3] % c == 0, md_fb_i8(o, 4, 0));
 }
 
 void md_tfl_emit_conv_3d(md_tfl_build *b)
 {
     static const int perm[] = { 4, 3, 0, 1, 2 };
     const md_fb_table *o = &b->op->options;
-    md_tfl_value *x = md_tfl_in(b, 0);
-    int64_t c = channels(b, x, 3);
-    int64_t k[5];
+    int64_t c = channels(b, md_tfl_in(b, 0), 3), k[5];
     window w = { .n = 3,
                  .same = md_fb_i8(o, 0, 0) == SAME,
                  .stride = { md_fb_i32(o, 1, 0), md_fb_i32(o, 3, 0),
@@ -220,20 +220,8 @@ void md_tfl_emit_conv_3d(md_tfl_build *b)
                  .dilation = { md_fb_i32(o, 5, 1), md_fb_i32(o, 7, 1),
                                md_fb_i32(o, 6, 1) } };
 
-    if (!kernel_size(b, k, 5, 1))
-        return;
-    memcpy(w.kernel, k, 3 * sizeof(*k));
-    if (!check_window(b, &w))
-        return;
-    pad_same(b, &w, x);
-    if (k[3] != c) {
-        md_tfl_fail(b, MD_CORRUPT, "%lld channels, a kernel for %lld",
-                    (long long)c, (long long)k[3]);
-        return;
-    }
-    finish(b,
-           convolve(b, &w, md_tfl_weight(b, md_tfl_in(b, 1), perm, NULL), 2, 1),
-           md_fb_i8(o, 4, 0));
+    if (open_window(b, &w, k, 0))
+        give(b, &w, perm, 1, k[3] == c, md_fb_i8(o, 4, 0));
 }
 
 /*
