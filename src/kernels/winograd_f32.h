@@ -61,6 +61,24 @@ typedef struct md_winograd_f32_tile {
     md_winograd_f32_weights_fn *weights;
 } md_winograd_f32_tile;
 
+/* in_m, out_m and weights_m of a tile, from transform_in, _out and _weights,
+ * which take m last: inlined, each loop knows its length. */
+#define MD_WINOGRAD_F32_TILE(m)                                                \
+    static void in_##m(float *v, int64_t v_step, const float *x,               \
+                       int64_t x_row)                                          \
+    {                                                                          \
+        transform_in(v, v_step, x, x_row, m);                                  \
+    }                                                                          \
+    static bool out_##m(float *y, int64_t y_row, const float *sum,             \
+                        int64_t sum_step, const float *bias)                   \
+    {                                                                          \
+        return transform_out(y, y_row, sum, sum_step, bias, m);                \
+    }                                                                          \
+    static void weights_##m(float *u, int64_t u_step, const float *g)          \
+    {                                                                          \
+        transform_weights(u, u_step, g, m);                                    \
+    }
+
 typedef struct md_winograd_f32_kernel {
     const char *name;
     uint32_t required; /* enum md_cpu_flags, all must be present */

@@ -126,6 +126,9 @@ void md_grad_reshaped(md_grad *g);
 /* No gradient at all: of what is constant but for jumps. */
 void md_grad_zero(md_grad *g);
 
+/* Of a reduction that takes one of its elements: what is equal to it shares. */
+void md_grad_reduced_extreme(md_grad *g);
+
 /* Of an operator that only picks elements of input 0: it is run on their
  * numbers instead, and dy0 is added up where they came from. */
 void md_grad_moved(md_grad *g);

@@ -36,32 +36,10 @@ static md_status infer(const md_infer *c, md_error *err)
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    double epsilon = md_node_attr_f(x->node, "epsilon", 1e-5f);
-    const md_shape *s = &out->shape;
-    int64_t groups = md_node_attr_i(x->node, "num_groups", 1);
-    int64_t plane = md_shape_span(s, 2, s->rank);
-    int64_t per = s->dim[1] / groups;
-    int64_t rows = s->dim[0] * groups;
-
     (void)ar;
     (void)err;
-    for (int64_t row = 0; row < rows; row++) {
-        int64_t n = per * plane;
-        md_moments m =
-            md_normalize__moments(x->in[0], row * n, n, epsilon, false);
-
-        for (int64_t i = 0; i < n; i++) {
-            int64_t c = row % groups;
-            double v;
-
-            if (x->opset >= 21)
-                c = c * per + i / plane;
-            v = (md_tensor_get_f64(x->in[0], row * n + i) - m.mean) * m.inv;
-            md_tensor_set_f64(out, row * n + i,
-                              v * md_tensor_get_f64(x->in[1], c) +
-                                  md_tensor_get_f64(x->in[2], c));
-        }
-    }
+    md_normalize__groups(x, out, md_node_attr_i(x->node, "num_groups", 1),
+                         x->opset >= 21);
     return MD_OK;
 }
 

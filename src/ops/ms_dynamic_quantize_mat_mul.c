@@ -14,21 +14,13 @@ enum { /* inputs */
 
 static md_status infer(const md_infer *c, md_error *err)
 {
-    const md_type *b = c->in[IN_B];
-
     MD_TRY(md_infer__need(c, IN_A, MD_T(F32), err));
     MD_TRY(md_infer__need(c, IN_B, MD_TYPES_Q8, err));
     MD_TRY(md_infer__need(c, IN_B_SCALE, MD_T(F32), err));
     MD_TRY(md_infer__may(c, IN_BIAS, MD_T(F32), err));
     MD_TRY(md_infer__same_dtype(c, IN_B_ZERO, IN_B, err));
-    MD_TRY(md_integer_product__check(c, IN_B_SCALE, IN_B, false, "scale of b",
-                                     err));
-    MD_TRY(md_integer_product__check(c, IN_B_ZERO, IN_B, false,
-                                     "zero point of b", err));
-    if (md_infer_has(c, IN_BIAS) && b->has_rank && b->rank > 0)
-        MD_TRY(md_infer__length(c, c->in[IN_BIAS],
-                                b->rank > 1 ? b->dim[b->rank - 1] : MD_DIM(1),
-                                "bias", err));
+    MD_TRY(md_integer_product__check_b(c, IN_B, IN_B_SCALE, IN_B_ZERO, IN_BIAS,
+                                       err));
     return md_matmul__infer(c, IN_A, IN_B, MD_DTYPE_F32, err);
 }
 

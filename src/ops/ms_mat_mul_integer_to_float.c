@@ -30,22 +30,14 @@ static md_status check_types(const md_infer *c, md_error *err)
 
 static md_status infer(const md_infer *c, md_error *err)
 {
-    const md_type *b = c->in[IN_B];
-
     MD_TRY(check_types(c, err));
     MD_TRY(
         md_infer__length(c, c->in[IN_A_SCALE], MD_DIM(1), "scale of a", err));
     if (md_infer_has(c, IN_A_ZERO))
         MD_TRY(md_infer__length(c, c->in[IN_A_ZERO], MD_DIM(1),
                                 "zero point of a", err));
-    MD_TRY(md_integer_product__check(c, IN_B_SCALE, IN_B, false, "scale of b",
-                                     err));
-    MD_TRY(md_integer_product__check(c, IN_B_ZERO, IN_B, false,
-                                     "zero point of b", err));
-    if (md_infer_has(c, IN_BIAS) && b->has_rank && b->rank > 0)
-        MD_TRY(md_infer__length(c, c->in[IN_BIAS],
-                                b->rank > 1 ? b->dim[b->rank - 1] : MD_DIM(1),
-                                "bias", err));
+    MD_TRY(md_integer_product__check_b(c, IN_B, IN_B_SCALE, IN_B_ZERO, IN_BIAS,
+                                       err));
     return md_matmul__infer(c, IN_A, IN_B, c->in[IN_A_SCALE]->dtype, err);
 }
 

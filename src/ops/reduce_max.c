@@ -12,17 +12,6 @@ static const md_reduction reduce = {
 
 MD_REDUCE_FUNCTIONS
 
-/* Shared by all that are equal to y. */
-static void grad(md_grad *g)
-{
-    md_part x = md_grad_in(g, 0), y, dy = md_grad_reduced(g, &y), those, n;
-
-    those =
-        md_grad_cast(g, md_grad_2(g, "Equal", x, y), md_grad_type(g, x)->dtype);
-    n = md_grad_again(g, "ReduceSum", those, y);
-    md_grad_give(g, 0, md_grad_mul(g, those, md_grad_div(g, dy, n)));
-}
-
 const md_op md_op_reduce_max = {
     .domain = "",
     .name = "ReduceMax",
@@ -36,5 +25,5 @@ const md_op md_op_reduce_max = {
     .run = run,
     .data = md_data__reduce_max,
     .fast = &md_fast_reduce,
-    .grad = grad,
+    .grad = md_grad_reduced_extreme,
 };

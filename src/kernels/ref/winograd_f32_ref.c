@@ -97,23 +97,8 @@ static void transform_weights(float *u, int64_t u_step, const float *g, int m)
     }
 }
 
-#define TILE(m)                                                                \
-    static void in_##m(float *v, int64_t v_step, const float *x,               \
-                       int64_t x_row)                                          \
-    {                                                                          \
-        transform_in(v, v_step, x, x_row, m);                                  \
-    }                                                                          \
-    static bool out_##m(float *y, int64_t y_row, const float *sum,             \
-                        int64_t sum_step, const float *bias)                   \
-    {                                                                          \
-        return transform_out(y, y_row, sum, sum_step, bias, m);                \
-    }                                                                          \
-    static void weights_##m(float *u, int64_t u_step, const float *g)          \
-    {                                                                          \
-        transform_weights(u, u_step, g, m);                                    \
-    }
-TILE(2)
-TILE(4)
+MD_WINOGRAD_F32_TILE(2)
+MD_WINOGRAD_F32_TILE(4)
 
 const md_winograd_f32_tile md_winograd_f32_tiles__ref[MD_WINOGRAD_TILES] = {
     { "winograd_f32_2x2__ref", 2, in_2, out_2, weights_2 },

@@ -199,23 +199,8 @@ static MD_ALWAYS_INLINE void transform_weights(float *u, int64_t u_step,
     }
 }
 
-#define TILE(m)                                                                \
-    static void in_##m(float *v, int64_t v_step, const float *x,               \
-                       int64_t x_row)                                          \
-    {                                                                          \
-        transform_in(v, v_step, x, x_row, m);                                  \
-    }                                                                          \
-    static bool out_##m(float *y, int64_t y_row, const float *sum,             \
-                        int64_t sum_step, const float *bias)                   \
-    {                                                                          \
-        return transform_out(y, y_row, sum, sum_step, bias, m);                \
-    }                                                                          \
-    static void weights_##m(float *u, int64_t u_step, const float *g)          \
-    {                                                                          \
-        transform_weights(u, u_step, g, m);                                    \
-    }
-TILE(2)
-TILE(4)
+MD_WINOGRAD_F32_TILE(2)
+MD_WINOGRAD_F32_TILE(4)
 
 #undef A
 #undef B

@@ -16,6 +16,16 @@ void md_grad_zero(md_grad *g)
     (void)g;
 }
 
+void md_grad_reduced_extreme(md_grad *g)
+{
+    md_part x = md_grad_in(g, 0), y, dy = md_grad_reduced(g, &y), those, n;
+
+    those =
+        md_grad_cast(g, md_grad_2(g, "Equal", x, y), md_grad_type(g, x)->dtype);
+    n = md_grad_again(g, "ReduceSum", those, y);
+    md_grad_give(g, 0, md_grad_mul(g, those, md_grad_div(g, dy, n)));
+}
+
 /* --- elementwise ------------------------------------------------------------ */
 
 bool md_grad_plain(md_grad *g)

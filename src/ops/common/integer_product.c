@@ -34,13 +34,25 @@ md_status md_integer_product__check(const md_infer *c, uint32_t param,
         return MD_OK;
     if (p->rank > 1)
         return check_batch(c, p, t, t->rank - (left ? 1 : 2), what, err);
-    if (p->rank == 0 || md_dim_equal(p->dim[0], n))
-        return MD_OK;
     if (t->rank > 1) /* a vector is one row, or one column */
         n = t->dim[t->rank - (left ? 2 : 1)];
-    if (md_dim_is_const(p->dim[0]))
-        return md_infer__length(c, p, n, what, err);
-    return md_infer__spreads(c, p->dim[0], n, err);
+    return md_infer__one_or(c, p, n, what, err);
+}
+
+md_status md_integer_product__check_b(const md_infer *c, uint32_t b,
+                                      uint32_t scale, uint32_t zero,
+                                      uint32_t bias, md_error *err)
+{
+    const md_type *t = c->in[b];
+
+    MD_TRY(md_integer_product__check(c, scale, b, false, "scale of b", err));
+    MD_TRY(
+        md_integer_product__check(c, zero, b, false, "zero point of b", err));
+    if (!md_infer_has(c, bias) || !t->has_rank || t->rank == 0)
+        return MD_OK;
+    return md_infer__length(c, c->in[bias],
+                            t->rank > 1 ? t->dim[t->rank - 1] : MD_DIM(1),
+                            "bias", err);
 }
 
 /* All elements of q minus their zero points. */

@@ -17,6 +17,12 @@ md_status md_integer_product__check(const md_infer *c, uint32_t param,
                                     uint32_t i, bool left, const char *what,
                                     md_error *err);
 
+/* So are what belongs to the right matrix, input b; its bias has an element for
+ * each column. */
+md_status md_integer_product__check_b(const md_infer *c, uint32_t b,
+                                      uint32_t scale, uint32_t zero,
+                                      uint32_t bias, md_error *err);
+
 /* Matrices and their parameters; NULL where there is none. */
 typedef struct md_integer_product {
     const md_tensor *a, *a_zero, *b, *b_zero;

@@ -170,3 +170,28 @@ void md_normalize__grad(md_grad *g, bool centered)
             g, 0,
             md_grad_norm_end(g, &r, md_grad_mul(g, dy, md_grad_in(g, 1))));
 }
+
+void md_normalize__groups(md_exec *x, md_tensor *out, int64_t groups,
+                          bool by_channel)
+{
+    double epsilon = md_node_attr_f(x->node, "epsilon", 1e-5f);
+    const md_shape *s = &out->shape;
+    int64_t plane = md_shape_span(s, 2, s->rank);
+    int64_t per = s->dim[1] / groups, n = per * plane;
+
+    for (int64_t row = 0; row < s->dim[0] * groups; row++) {
+        md_moments m =
+            md_normalize__moments(x->in[0], row * n, n, epsilon, false);
+
+        for (int64_t i = 0; i < n; i++) {
+            int64_t at = row * n + i, c = row % groups;
+            double v = (md_tensor_get_f64(x->in[0], at) - m.mean) * m.inv;
+
+            if (by_channel)
+                c = c * per + i / plane;
+            md_tensor_set_f64(out, at,
+                              v * md_tensor_get_f64(x->in[1], c) +
+                                  md_tensor_get_f64(x->in[2], c));
+        }
+    }
+}

@@ -19,6 +19,11 @@ md_moments md_normalize__moments(const md_tensor *t, int64_t from, int64_t n,
 void md_normalize__rows(md_exec *x, md_tensor **out, int axis,
                         bool root_mean_square);
 
+/* The same over groups of the channels, axis 1, each with all of its planes;
+ * scale and bias have an element for each channel, or for each group. */
+void md_normalize__groups(md_exec *x, md_tensor *out, int64_t groups,
+                          bool by_channel);
+
 /* The type checks that LayerNormalization and RMSNormalization share. */
 md_status md_normalize__infer_rows(const md_infer *c, int *axis, md_error *err);
 

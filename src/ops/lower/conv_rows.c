@@ -14,11 +14,6 @@
 #include "ops/lower/common.h"
 #include "ops/lower/unfold.h"
 
-enum {
-    PANELS_SIZE = 1 << 18, /* bytes of a block's panels: they stay in L2 */
-    BLOCK_MACS = 1 << 17   /* of the smallest block worth handing over */
-};
-
 typedef struct state {
     const md_gemm_f32_kernel *kernel;
     bool has_bias;
@@ -138,18 +133,12 @@ static md_status set_windows(args *a, md_arena *arena, md_error *err)
 static md_status cut(md_step *st, args *a, int width, md_error *err)
 {
     const state *s = st->state;
-    const int64_t n = md_unfold_n(&a->u), nr = s->kernel->nr;
+    const int64_t n = md_unfold_n(&a->u);
     const int64_t groups = a->v.n * a->v.group;
-    const int64_t macs = md_max_i64(1, a->k * (a->v.oc / a->v.group));
-    int64_t panels =
-        PANELS_SIZE / (nr * (int64_t)sizeof(float)) / md_max_i64(1, a->k);
-    int64_t parts = md_div_up((int64_t)width * 2, groups);
     size_t size;
 
-    panels = md_min_i64(panels, md_div_up(md_div_up(n, parts), nr));
-    panels = md_max_i64(panels, md_div_up(BLOCK_MACS / macs, nr));
-    panels = md_min_i64(md_max_i64(panels, 1), md_div_up(n, nr));
-    a->step = panels * nr;
+    a->step = md_unfold_step(n, a->k, a->v.oc / a->v.group, s->kernel->nr,
+                             md_div_up((int64_t)width * 2, groups));
     a->n_blocks = md_div_up(n, a->step);
     if (!md_mul_size(&size, (size_t)a->step * sizeof(float), (size_t)a->k))
         return md_fail_nomem(err, SIZE_MAX);

@@ -16,9 +16,7 @@
 #include "ops/lower/unfold.h"
 
 enum {
-    PARTS_MAX = 1024,      /* with more, taps meet few outputs each */
-    PANELS_SIZE = 1 << 18, /* bytes of a block's panels: they stay in L2 */
-    BLOCK_MACS = 1 << 17   /* of the smallest block worth handing over */
+    PARTS_MAX = 1024 /* with more, taps meet few outputs each */
 };
 
 typedef struct state {
@@ -247,9 +245,9 @@ static md_status lower(md_lower *lo, md_error *err)
 static md_status cut(md_step *st, args *a, int width, md_error *err)
 {
     const state *s = st->state;
-    const int64_t nr = s->kernel->nr, groups = a->v.n * a->v.group;
+    const int64_t groups = a->v.n * a->v.group;
     const int64_t og = a->v.oc / a->v.group;
-    int64_t k = 1, n = 1, n_sets = 0, parts, panels;
+    int64_t k = 1, n = 1, n_sets = 0;
     size_t column, size;
 
     for (int64_t i = 0; i < a->n_parts; i += a->parts[i].n_same, n_sets++) {
@@ -261,13 +259,9 @@ static md_status cut(md_step *st, args *a, int width, md_error *err)
         k = md_max_i64(k, p->k);
         n = md_max_i64(n, md_unfold_n(&p->u));
     }
-    parts = md_div_up((int64_t)width * 2, groups * md_max_i64(n_sets, 1));
-    panels = PANELS_SIZE / (nr * (int64_t)sizeof(float)) / k;
-    panels = md_min_i64(panels, md_div_up(md_div_up(n, parts), nr));
-    panels =
-        md_max_i64(panels, md_div_up(BLOCK_MACS / k / md_max_i64(og, 1), nr));
-    panels = md_min_i64(md_max_i64(panels, 1), md_div_up(n, nr));
-    a->step = panels * nr;
+    a->step = md_unfold_step(
+        n, k, og, s->kernel->nr,
+        md_div_up((int64_t)width * 2, groups * md_max_i64(n_sets, 1)));
     for (int64_t i = 0; i < a->n_parts; i += a->parts[i].n_same) {
         part *p = &a->parts[i];
 

@@ -5,7 +5,9 @@
 #include "base/size.h"
 
 enum {
-    LANES = 16 /* gemm_f32 rounds the width of panels up to it */
+    LANES = 16,            /* gemm_f32 rounds the width of panels up to it */
+    PANELS_SIZE = 1 << 18, /* bytes of a block's panels: they stay in L2 */
+    BLOCK_MACS = 1 << 17   /* of the smallest block worth handing over */
 };
 
 static int64_t n_taps(const md_unfold *u)
@@ -151,4 +153,16 @@ void md_unfold_pack(float *dst, const md_unfold *u, const float *x, int64_t n0,
             clear_rest(u, dst, cols, width);
         dst += width * k;
     }
+}
+
+int64_t md_unfold_step(int64_t n, int64_t k, int64_t m, int64_t nr,
+                       int64_t parts)
+{
+    int64_t panels = PANELS_SIZE / (nr * (int64_t)sizeof(float));
+
+    k = md_max_i64(k, 1);
+    panels = md_min_i64(panels / k, md_div_up(md_div_up(n, parts), nr));
+    panels =
+        md_max_i64(panels, md_div_up(BLOCK_MACS / k / md_max_i64(m, 1), nr));
+    return md_min_i64(md_max_i64(panels, 1), md_div_up(n, nr)) * nr;
 }
