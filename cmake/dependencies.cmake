@@ -24,6 +24,7 @@ md_dependency(PCRE2 libpcre2-8 libpcre2-dev)
 md_dependency(HDF5 "hdf5;hdf5-serial" libhdf5-dev)
 md_dependency(JANSSON jansson libjansson-dev)
 md_dependency(SECCOMP libseccomp libseccomp-dev)
+md_dependency(NGHTTP2 libnghttp2 libnghttp2-dev)
 
 # md_uses(<module> <libraries>...): link libraries into one module only, so
 # that what a module stands on is said in one place (CMakeLists.txt).
