@@ -757,6 +757,16 @@ bool md_http1_has_unread(const md_http1 *h)
     return h->pos < h->in.size;
 }
 
+bool md_http1_is_untouched(const md_http1 *h)
+{
+    return h->state == START && h->pos == 0;
+}
+
+md_slice md_http1_unread(const md_http1 *h)
+{
+    return (md_slice){ (const char *)h->in.data + h->pos, h->in.size - h->pos };
+}
+
 bool md_http1_keep_alive(const md_http1 *h)
 {
     if (h->state == FAILED || h->wants_close)

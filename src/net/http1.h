@@ -130,6 +130,10 @@ bool md_http1_in_body(const md_http1 *h);
 /* Bytes have come that are not parsed yet. */
 bool md_http1_has_unread(const md_http1 *h);
 
+/* No byte has been parsed yet, ever; and the bytes that are not. */
+bool md_http1_is_untouched(const md_http1 *h);
+md_slice md_http1_unread(const md_http1 *h);
+
 /* May the connection be used again after the answer? */
 bool md_http1_keep_alive(const md_http1 *h);
 

@@ -1,5 +1,5 @@
 /*
- * One connection and its current request.
+ * One connection, and its requests as HTTP/1.1 has them: one at a time.
  *
  *   READING -> BUSY -> WRITING -> READING ...       (kept alive)
  *      |                  |-----> LINGERING -> CLOSED
@@ -7,6 +7,10 @@
  *
  * While it is BUSY the request belongs to the handler; the loop then touches
  * only io, timer and the list.
+ *
+ * A connection whose first bytes are HTTP/2's preface goes on in
+ * http2_conn.c, state READING; then only what is said of sockets, lists and
+ * closing here is true of it.
  */
 #include "net/http_conn.h"
 
@@ -23,111 +27,59 @@
 
 #define MD_LOG_TAG "net.http"
 
-enum state {
-    READING,
-    BUSY,
-    WRITING,
-    LINGERING, /* all is sent; wait for the peer to have read it */
-    CLOSED
-};
-
-/* Which timer runs while READING. */
-enum phase {
-    NO_PHASE,
-    IDLE,
-    HEAD,
-    BODY
-};
-
 enum {
-    FIELDS_SIZE_MAX = 8 * 1024,
     READS_PER_EVENT = 4,
     LINGER_MS = 1000,
     /* While the rest of a refused request comes: there are clients that look
      * for an answer only when they have sent all of it. */
     LINGER_REFUSED_MS = 5000,
     LINGER_SIZE_MAX = 256 * 1024 * 1024,
-    DISCARD_SIZE = 64 * 1024,
-    KEEP_SIZE_MAX = 256 * 1024 /* memory of an idle connection, each part */
+    DISCARD_SIZE = 64 * 1024
 };
 
-struct md_http_request {
-    md_loop_io io;
-    md_timer timer;
-    md_post post; /* finish, and later release */
-    md_http_server *srv;
-    md_http_request *prev;
-    md_http_request *next;
-    enum state state;
-    enum phase phase;
-    size_t progress; /* bytes at the last start of the timer */
-    size_t counted;  /* of buffered_bytes */
-    uint64_t n_served;
-    char peer[MD_ADDRESS_SIZE];
-    _Atomic bool gone;
+static void advance(md_http_conn *c);
+static void write_some(md_http_conn *c);
 
-    md_http1 in;
-    md_arena arena;
-
-    int status;
-    bool keep_alive;
-    md_buf fields;
-    md_buf body;
-    md_slice fixed; /* in place of body */
-    md_buf head;
-    size_t sent; /* of head and body together */
-};
-
-static void advance(md_http_request *c);
-static void write_some(md_http_request *c);
-
-static md_http_request *of_io(md_loop_io *io)
+static md_http_conn *of_io(md_loop_io *io)
 {
-    return (md_http_request *)((char *)io - offsetof(md_http_request, io));
+    return (md_http_conn *)((char *)io - offsetof(md_http_conn, io));
 }
 
-static md_http_request *of_timer(md_timer *t)
+static md_http_conn *of_timer(md_timer *t)
 {
-    return (md_http_request *)((char *)t - offsetof(md_http_request, timer));
+    return (md_http_conn *)((char *)t - offsetof(md_http_conn, timer));
 }
 
-static md_http_request *of_post(md_post *p)
+static md_http_conn *of_post(md_post *p)
 {
-    return (md_http_request *)((char *)p - offsetof(md_http_request, post));
+    return (md_http_conn *)((char *)p - offsetof(md_http_conn, post));
 }
 
-static void count(_Atomic uint64_t *counter, uint64_t n)
+static void count_buffers(md_http_conn *c)
 {
-    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
-}
-
-/* Tell how much memory request and reply take; the reply is the loop's. */
-static void count_buffers(md_http_request *c)
-{
-    size_t now = md_http1_capacity(&c->in) + c->body.cap;
-
-    count(&c->srv->stats.buffered_bytes, (uint64_t)now - c->counted);
-    c->counted = now;
+    md_http__request_count(&c->req, md_http1_capacity(&c->in));
 }
 
 /* ---- life ---- */
 
-static void release(md_post *p)
+void md_http__conn_release(md_http_conn *c)
 {
-    md_http_request *c = of_post(p);
     md_http_server *srv = c->srv;
 
+    md_http__h2_release(c);
     md_http1_release(&c->in);
-    md_arena_release(&c->arena);
-    md_buf_release(&c->fields);
-    md_buf_release(&c->body);
-    count_buffers(c);
+    md_http__request_release(&c->req);
     md_buf_release(&c->head);
     md_free(srv->alloc, c);
     md_http__server_released(srv);
 }
 
-void md_http__conn_close(md_http_request *c)
+static void release(md_post *p)
+{
+    md_http__conn_release(of_post(p));
+}
+
+void md_http__conn_close(md_http_conn *c)
 {
     md_http_server *srv = c->srv;
 
@@ -144,23 +96,25 @@ void md_http__conn_close(md_http_request *c)
     if (c->next)
         c->next->prev = c->prev;
     atomic_fetch_sub(&srv->stats.n_open, 1);
-    if (c->state == BUSY || c->state == WRITING)
-        count(&srv->stats.abandoned, 1);
-    if (c->state == BUSY) {
-        atomic_store(&c->gone, true);
+    if (c->state == MD_HTTP_CONN_BUSY || c->state == MD_HTTP_CONN_WRITING)
+        md_http__count(&srv->stats.abandoned, 1);
+    if (c->state == MD_HTTP_CONN_BUSY) {
+        atomic_store(&c->req.gone, true);
         return;
     }
-    c->state = CLOSED;
+    if (c->h2 && !md_http__h2_closed(c))
+        return;
+    c->state = MD_HTTP_CONN_CLOSED;
     c->post.run = release;
     md_loop_post(srv->loop, &c->post);
 }
 
-md_http_request *md_http__conn_next(const md_http_request *c)
+md_http_conn *md_http__conn_next(const md_http_conn *c)
 {
     return c->next;
 }
 
-static bool watch(md_http_request *c, uint32_t events)
+bool md_http__conn_watch(md_http_conn *c, uint32_t events)
 {
     if (md_loop_watch(c->srv->loop, &c->io, events, NULL) == MD_OK)
         return true;
@@ -170,26 +124,19 @@ static bool watch(md_http_request *c, uint32_t events)
 
 /* ---- writing ---- */
 
-static md_slice reply_body(const md_http_request *c)
-{
-    if (c->fixed.data)
-        return c->fixed;
-    return (md_slice){ (const char *)c->body.data, c->body.size };
-}
-
-static void start_write(md_http_request *c)
+static void start_write(md_http_conn *c)
 {
     md_http_server *srv = c->srv;
     const md_http1_reply reply = {
-        .status = c->status,
-        .fields = { (const char *)c->fields.data, c->fields.size },
-        .content_size = reply_body(c).size,
+        .status = c->req.status,
+        .fields = { (const char *)c->req.fields.data, c->req.fields.size },
+        .content_size = md_http__reply_body(&c->req).size,
         .keep_alive = c->keep_alive && !srv->draining,
         .minor = c->in.minor,
         .unix_time = md_loop_unix_time(srv->loop),
     };
 
-    c->state = WRITING;
+    c->state = MD_HTTP_CONN_WRITING;
     c->keep_alive = reply.keep_alive;
     c->sent = 0;
     c->progress = 0;
@@ -202,71 +149,55 @@ static void start_write(md_http_request *c)
     write_some(c);
 }
 
-/* Answer what the core refused, or a timeout, and close.  No handler sees
- * it, so it is logged here. */
-static void reply_error(md_http_request *c, int status, const char *text)
+/* Answer what the core refused, or a timeout, and close. */
+static void reply_error(md_http_conn *c, int status, const char *text)
 {
-    MD_LOG(MD_LOG_INFO, "request refused", md_log_str("peer", c->peer),
-           md_log_int("status", status), md_log_str("error", text));
-    c->status = status;
     c->keep_alive = false;
-    md_http_reply_reset(c);
-    if (md_http1_field_write(&c->fields, "Content-Type", "application/json",
-                             NULL) != MD_OK ||
-        md_buf_printf(&c->body, NULL, "{\"error\":\"%s\"}", text) != MD_OK)
-        md_http_reply_reset(c); /* the status alone, then */
+    md_http__reply_error(&c->req, status, text);
     start_write(c);
 }
 
-/* Keep modest memory for the next request, give back the rest. */
-static void forget_request(md_http_request *c)
+void md_http__conn_linger(md_http_conn *c, bool refused)
 {
-    if (c->arena.used > KEEP_SIZE_MAX)
-        md_arena_release(&c->arena);
-    else
-        md_arena_reset(&c->arena);
-    if (c->body.cap > KEEP_SIZE_MAX)
-        md_buf_release(&c->body);
-    md_http_reply_reset(c);
-    c->status = 200;
+    c->state = MD_HTTP_CONN_LINGERING;
+    c->progress = 0;
+    (void)shutdown(c->io.fd, SHUT_WR);
+    md_timer_start(refused ? &c->srv->refusals : &c->srv->lingers, &c->timer);
+    (void)md_http__conn_watch(c, EPOLLIN);
 }
 
-static void start_linger(md_http_request *c)
+static void start_linger(md_http_conn *c)
 {
     /* Closing with unread bytes would reset the connection, and the reset may
      * overtake the reply. */
     bool complete = md_http1_step(&c->in) == MD_HTTP1_DONE;
 
-    c->state = LINGERING;
-    c->progress = 0;
     md_http1_release(&c->in);
-    md_buf_release(&c->body);
+    md_buf_release(&c->req.body);
     count_buffers(c);
-    (void)shutdown(c->io.fd, SHUT_WR);
-    md_timer_start(complete ? &c->srv->lingers : &c->srv->refusals, &c->timer);
-    (void)watch(c, EPOLLIN);
+    md_http__conn_linger(c, !complete);
 }
 
-static void end_write(md_http_request *c)
+static void end_write(md_http_conn *c)
 {
     c->n_served++;
     if (!c->keep_alive) {
         start_linger(c);
         return;
     }
-    forget_request(c);
+    md_http__request_reset(&c->req, MD_HTTP__KEEP_SIZE_MAX);
     md_http1_next(&c->in);
     count_buffers(c);
-    c->state = READING;
-    c->phase = NO_PHASE;
+    c->state = MD_HTTP_CONN_READING;
+    c->phase = MD_HTTP_CONN_NO_PHASE;
     md_timer_stop(&c->timer);
     advance(c);
 }
 
 /* What is left of head and body into iov; how many pieces. */
-static size_t gather(const md_http_request *c, struct iovec iov[2])
+static size_t gather(const md_http_conn *c, struct iovec iov[2])
 {
-    md_slice body = reply_body(c);
+    md_slice body = md_http__reply_body(&c->req);
     size_t at = c->sent;
     size_t n = 0;
 
@@ -287,31 +218,41 @@ static size_t gather(const md_http_request *c, struct iovec iov[2])
     return n;
 }
 
-static void write_some(md_http_request *c)
+size_t md_http__conn_send(md_http_conn *c, const struct iovec *iov, size_t n)
+{
+    /* sendmsg does not write, msghdr has no const */
+    struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = n };
+    ssize_t size;
+
+    do {
+        size = sendmsg(c->io.fd, &msg, MSG_NOSIGNAL);
+    } while (size < 0 && errno == EINTR);
+    if (size < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        md_http__conn_close(c);
+    if (size <= 0)
+        return 0;
+    md_http__count(&c->srv->stats.sent_bytes, (uint64_t)size);
+    return (size_t)size;
+}
+
+static void write_some(md_http_conn *c)
 {
     for (;;) {
         struct iovec iov[2];
-        struct msghdr msg = { .msg_iov = iov };
-        ssize_t n;
+        size_t n = gather(c, iov);
+        size_t sent;
 
-        msg.msg_iovlen = gather(c, iov);
-        if (msg.msg_iovlen == 0) {
+        if (n == 0) {
             end_write(c);
             return;
         }
-        n = sendmsg(c->io.fd, &msg, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-            (void)watch(c, EPOLLOUT);
+        sent = md_http__conn_send(c, iov, n);
+        if (sent == 0) {
+            if (c->io.fd >= 0)
+                (void)md_http__conn_watch(c, EPOLLOUT);
             return;
         }
-        if (n < 0) {
-            md_http__conn_close(c);
-            return;
-        }
-        count(&c->srv->stats.sent_bytes, (uint64_t)n);
-        c->sent += (size_t)n;
+        c->sent += sent;
         if (c->sent - c->progress >= MD_HTTP_PROGRESS_SIZE) {
             c->progress = c->sent;
             md_timer_start(&c->srv->writes, &c->timer);
@@ -322,10 +263,14 @@ static void write_some(md_http_request *c)
 /* The handler has finished the request; back on the loop's thread. */
 static void on_finish(md_post *p)
 {
-    md_http_request *c = of_post(p);
+    md_http_request *req =
+        (md_http_request *)((char *)p - offsetof(md_http_request, done));
+    md_http_conn *c =
+        (md_http_conn *)((char *)req - offsetof(md_http_conn, req));
 
+    req->owned = false;
     if (c->io.fd < 0) {
-        release(p);
+        md_http__conn_release(c);
         return;
     }
     count_buffers(c);
@@ -334,39 +279,55 @@ static void on_finish(md_post *p)
 
 /* ---- reading ---- */
 
-static void set_phase(md_http_request *c, enum phase phase)
+void md_http__conn_phase(md_http_conn *c, md_http_conn_phase phase)
 {
     md_http_server *srv = c->srv;
-    md_timer_queue *const queues[] = { NULL, &srv->idles, &srv->heads,
-                                       &srv->bodies };
-    size_t received = md_http1_body_received(&c->in);
+    md_timer_queue *const queues[] = { [MD_HTTP_CONN_IDLE] = &srv->idles,
+                                       [MD_HTTP_CONN_HEAD] = &srv->heads,
+                                       [MD_HTTP_CONN_BODY] = &srv->bodies,
+                                       [MD_HTTP_CONN_WAIT] = &srv->waits,
+                                       [MD_HTTP_CONN_WRITE] = &srv->writes };
 
-    if (phase == c->phase &&
-        (phase != BODY || received - c->progress < MD_HTTP_PROGRESS_SIZE))
+    if (phase == c->phase)
         return;
     c->phase = phase;
-    c->progress = received;
-    md_timer_start(queues[phase], &c->timer);
+    if (phase == MD_HTTP_CONN_NO_PHASE)
+        md_timer_stop(&c->timer);
+    else
+        md_timer_start(queues[phase], &c->timer);
 }
 
-static void wait_for_input(md_http_request *c)
+static void set_phase(md_http_conn *c, md_http_conn_phase phase)
+{
+    size_t received = md_http1_body_received(&c->in);
+
+    if (phase == MD_HTTP_CONN_BODY && phase == c->phase &&
+        received - c->progress >= MD_HTTP_PROGRESS_SIZE)
+        c->phase = MD_HTTP_CONN_NO_PHASE; /* again, from now */
+    if (phase != c->phase)
+        c->progress = received;
+    md_http__conn_phase(c, phase);
+}
+
+static void wait_for_input(md_http_conn *c)
 {
     if (!md_http1_is_idle(&c->in)) {
-        set_phase(c, md_http1_in_body(&c->in) ? BODY : HEAD);
+        set_phase(c, md_http1_in_body(&c->in) ? MD_HTTP_CONN_BODY
+                                              : MD_HTTP_CONN_HEAD);
     } else if (c->n_served == 0) {
-        set_phase(c, HEAD); /* who connects has something to say */
+        set_phase(c, MD_HTTP_CONN_HEAD); /* who connects has something to say */
     } else if (c->srv->draining) {
         md_http__conn_close(c);
         return;
     } else {
-        set_phase(c, IDLE);
+        set_phase(c, MD_HTTP_CONN_IDLE);
         md_http__server_has_room(c->srv);
     }
-    (void)watch(c, EPOLLIN);
+    (void)md_http__conn_watch(c, EPOLLIN);
 }
 
 /* False when the connection is closed. */
-static bool send_continue(md_http_request *c)
+static bool send_continue(md_http_conn *c)
 {
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
     ssize_t n;
@@ -383,18 +344,16 @@ static bool send_continue(md_http_request *c)
     return false;
 }
 
-static void dispatch(md_http_request *c)
+static void dispatch(md_http_conn *c)
 {
     md_timer_stop(&c->timer);
-    c->state = BUSY;
-    c->phase = NO_PHASE;
+    c->state = MD_HTTP_CONN_BUSY;
+    c->phase = MD_HTTP_CONN_NO_PHASE;
     c->keep_alive = md_http1_keep_alive(&c->in);
-    c->post.run = on_finish;
-    count(&c->srv->stats.requests, 1);
-    c->srv->opts.handle(c->srv->opts.ctx, c);
+    md_http__request_hand_out(&c->req);
 }
 
-static void advance(md_http_request *c)
+static void advance(md_http_conn *c)
 {
     for (;;) {
         switch (md_http1_step(&c->in)) {
@@ -409,26 +368,19 @@ static void advance(md_http_request *c)
             dispatch(c);
             return;
         case MD_HTTP1_ERROR:
-            count(&c->srv->stats.rejected, 1);
+            md_http__count(&c->srv->stats.rejected, 1);
             reply_error(c, c->in.error_status, c->in.error_text);
             return;
         }
     }
 }
 
-/* Bytes into the core; 0: none for now, or the connection is closed. */
-static size_t receive(md_http_request *c)
+size_t md_http__conn_recv(md_http_conn *c, void *to, size_t size)
 {
-    size_t room = 0;
-    void *to = md_http1_space(&c->in, &room);
     ssize_t n;
 
-    if (!to) {
-        md_http__conn_close(c);
-        return 0;
-    }
     do {
-        n = recv(c->io.fd, to, room, 0);
+        n = recv(c->io.fd, to, size, 0);
     } while (n < 0 && errno == EINTR);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return 0;
@@ -436,40 +388,88 @@ static size_t receive(md_http_request *c)
         md_http__conn_close(c);
         return 0;
     }
-    count(&c->srv->stats.received_bytes, (uint64_t)n);
-    md_http1_commit(&c->in, (size_t)n);
-    count_buffers(c);
-    if (c->counted > KEEP_SIZE_MAX && md_http_server_is_full(c->srv))
-        md_http1_refuse(&c->in, 503,
-                        "requests and replies of all connections are larger "
-                        "than the limit");
+    md_http__count(&c->srv->stats.received_bytes, (uint64_t)n);
     return (size_t)n;
 }
 
-static void read_some(md_http_request *c)
+/* Bytes into the core; 0: none for now, or the connection is closed. */
+static size_t receive(md_http_conn *c)
 {
-    for (int i = 0; i < READS_PER_EVENT && c->state == READING; i++) {
+    size_t room = 0;
+    void *to = md_http1_space(&c->in, &room);
+    size_t n;
+
+    if (!to) {
+        md_http__conn_close(c);
+        return 0;
+    }
+    n = md_http__conn_recv(c, to, room);
+    if (n == 0)
+        return 0;
+    md_http1_commit(&c->in, n);
+    count_buffers(c);
+    if (c->req.counted > MD_HTTP__KEEP_SIZE_MAX &&
+        md_http_server_is_full(c->srv))
+        md_http1_refuse(&c->in, 503,
+                        "requests and replies of all connections are larger "
+                        "than the limit");
+    return n;
+}
+
+/* The first bytes of a connection tell which HTTP it speaks; false when it is
+ * not HTTP/1.1, or not known yet. */
+static bool is_http1(md_http_conn *c)
+{
+    if (c->n_served > 0 || !md_http1_is_untouched(&c->in))
+        return true;
+    switch (md_http2_preface_of(md_http1_unread(&c->in))) {
+    case MD_HTTP2_NO:
+        return true;
+    case MD_HTTP2_MAYBE:
+        wait_for_input(c);
+        return false;
+    case MD_HTTP2_YES:
+        md_http__h2_begin(c);
+        return false;
+    }
+    return true;
+}
+
+static void read_some(md_http_conn *c)
+{
+    for (int i = 0; i < READS_PER_EVENT && c->state == MD_HTTP_CONN_READING;
+         i++) {
         if (receive(c) == 0)
             return;
-        advance(c);
+        if (is_http1(c))
+            advance(c);
+        if (c->h2)
+            return;
     }
 }
 
 /* Close it unless a request has come that nobody has looked at yet; false
  * when it goes on. */
-static bool close_if_idle(md_http_request *c)
+static bool close_if_idle(md_http_conn *c)
 {
-    if (c->state != READING || !md_http1_is_idle(&c->in))
+    if (c->h2) {
+        md_http__h2_close_if_idle(c);
+        return c->io.fd < 0;
+    }
+    if (c->state != MD_HTTP_CONN_READING || !md_http1_is_idle(&c->in))
         return false;
     read_some(c);
-    if (c->state == READING && md_http1_is_idle(&c->in))
+    if (c->state == MD_HTTP_CONN_READING && md_http1_is_idle(&c->in))
         md_http__conn_close(c);
-    return c->state == CLOSED;
+    return c->state == MD_HTTP_CONN_CLOSED;
 }
 
-void md_http__conn_drain(md_http_request *c)
+void md_http__conn_drain(md_http_conn *c)
 {
-    (void)close_if_idle(c);
+    if (c->h2)
+        md_http__h2_drain(c);
+    else
+        (void)close_if_idle(c);
 }
 
 bool md_http__conn_evict(md_http_server *srv)
@@ -477,15 +477,16 @@ bool md_http__conn_evict(md_http_server *srv)
     md_timer *t;
 
     /* One that is not idle after all has left the queue. */
-    while ((t = md_timer_first(&srv->idles)))
+    while ((t = md_timer_first(&srv->idles)) ||
+           (t = md_timer_first(&srv->waits)))
         if (close_if_idle(of_timer(t))) {
-            count(&srv->stats.evicted, 1);
+            md_http__count(&srv->stats.evicted, 1);
             return true;
         }
     return false;
 }
 
-static void discard(md_http_request *c)
+static void discard(md_http_conn *c)
 {
     char bin[DISCARD_SIZE];
     ssize_t n = recv(c->io.fd, bin, sizeof(bin), 0);
@@ -499,26 +500,29 @@ static void discard(md_http_request *c)
 
 static void on_ready(md_loop_io *io, uint32_t events)
 {
-    md_http_request *c = of_io(io);
+    md_http_conn *c = of_io(io);
 
     if (events & (EPOLLERR | EPOLLHUP)) {
         md_http__conn_close(c);
         return;
     }
     switch (c->state) {
-    case READING:
-        read_some(c);
+    case MD_HTTP_CONN_READING:
+        if (c->h2)
+            md_http__h2_ready(c, events);
+        else
+            read_some(c);
         break;
-    case BUSY:
-        (void)watch(c, 0); /* later requests stay in the kernel */
+    case MD_HTTP_CONN_BUSY:
+        (void)md_http__conn_watch(c, 0); /* later requests stay in the kernel */
         break;
-    case WRITING:
+    case MD_HTTP_CONN_WRITING:
         write_some(c);
         break;
-    case LINGERING:
+    case MD_HTTP_CONN_LINGERING:
         discard(c);
         break;
-    case CLOSED:
+    case MD_HTTP_CONN_CLOSED:
         break;
     }
 }
@@ -530,12 +534,24 @@ static void on_close_timeout(md_timer *t)
     md_http__conn_close(of_timer(t));
 }
 
+static void on_idle_timeout(md_timer *t)
+{
+    md_http_conn *c = of_timer(t);
+
+    if (c->h2)
+        md_http__h2_timeout(c);
+    else
+        md_http__conn_close(c);
+}
+
 static void on_read_timeout(md_timer *t)
 {
-    md_http_request *c = of_timer(t);
+    md_http_conn *c = of_timer(t);
 
-    count(&c->srv->stats.timeouts, 1);
-    if (md_http1_is_idle(&c->in))
+    md_http__count(&c->srv->stats.timeouts, 1);
+    if (c->h2)
+        md_http__h2_timeout(c);
+    else if (md_http1_is_idle(&c->in))
         md_http__conn_close(c); /* never said a word */
     else
         reply_error(c, 408, "request did not come in time");
@@ -543,9 +559,9 @@ static void on_read_timeout(md_timer *t)
 
 static void on_write_timeout(md_timer *t)
 {
-    md_http_request *c = of_timer(t);
+    md_http_conn *c = of_timer(t);
 
-    count(&c->srv->stats.timeouts, 1);
+    md_http__count(&c->srv->stats.timeouts, 1);
     md_http__conn_close(c);
 }
 
@@ -560,130 +576,39 @@ void md_http__conn_queues_init(md_http_server *srv)
     md_timer_queue_init(&srv->writes, srv->loop, o->write_timeout_ms,
                         on_write_timeout);
     md_timer_queue_init(&srv->idles, srv->loop, o->idle_timeout_ms,
-                        on_close_timeout);
+                        on_idle_timeout);
+    md_timer_queue_init(&srv->waits, srv->loop, 0, on_close_timeout);
     md_timer_queue_init(&srv->lingers, srv->loop, LINGER_MS, on_close_timeout);
     md_timer_queue_init(&srv->refusals, srv->loop, LINGER_REFUSED_MS,
                         on_close_timeout);
+    md_http__h2_queues_init(srv);
 }
 
 void md_http__conn_open(md_http_server *srv, int fd, const struct sockaddr *sa,
                         socklen_t sa_size)
 {
-    md_http_request *c = md_calloc(srv->alloc, 1, sizeof(*c));
+    md_http_conn *c = md_calloc(srv->alloc, 1, sizeof(*c));
 
     if (!c ||
         md_http1_init(&c->in, &srv->opts.limits, srv->alloc, NULL) != MD_OK) {
         md_free(srv->alloc, c);
         close(fd);
-        count(&srv->stats.accept_failures, 1);
+        md_http__count(&srv->stats.accept_failures, 1);
         return;
     }
     c->io = (md_loop_io){ .fd = fd, .ready = on_ready };
     c->srv = srv;
-    c->status = 200;
     md_address_format(c->peer, sa, sa_size);
-    md_arena_init(&c->arena, srv->alloc, srv->opts.arena_size_max);
-    md_buf_init(&c->fields, srv->alloc, FIELDS_SIZE_MAX);
-    md_buf_init(&c->body, srv->alloc, srv->opts.reply_size_max);
-    md_buf_init(&c->head, srv->alloc, (size_t)2 * FIELDS_SIZE_MAX);
+    md_http__request_init(&c->req, srv, c->peer);
+    c->req.h1 = &c->in;
+    c->req.done.run = on_finish;
+    md_buf_init(&c->head, srv->alloc, (size_t)2 * MD_HTTP__FIELDS_SIZE_MAX);
     c->next = srv->conns;
     if (c->next)
         c->next->prev = c;
     srv->conns = c;
     srv->n_conns++;
-    count(&srv->stats.accepted, 1);
-    count(&srv->stats.n_open, 1);
+    md_http__count(&srv->stats.accepted, 1);
+    md_http__count(&srv->stats.n_open, 1);
     wait_for_input(c);
-}
-
-/* ---- for the owner of a request ---- */
-
-md_slice md_http_request_method(const md_http_request *req)
-{
-    return md_http1_method(&req->in);
-}
-
-md_slice md_http_request_path(const md_http_request *req)
-{
-    return md_http1_path(&req->in);
-}
-
-md_slice md_http_request_query(const md_http_request *req)
-{
-    return md_http1_query(&req->in);
-}
-
-md_slice md_http_request_body(const md_http_request *req)
-{
-    return md_http1_body(&req->in);
-}
-
-md_slice md_http_request_field(const md_http_request *req, const char *name)
-{
-    return md_http1_field_get(&req->in, name);
-}
-
-uint32_t md_http_request_field_count(const md_http_request *req,
-                                     const char *name)
-{
-    return md_http1_field_count(&req->in, name);
-}
-
-const char *md_http_request_peer(const md_http_request *req)
-{
-    return req->peer;
-}
-
-bool md_http_request_is_gone(const md_http_request *req)
-{
-    return atomic_load(&req->gone);
-}
-
-md_arena *md_http_request_arena(md_http_request *req)
-{
-    return &req->arena;
-}
-
-void md_http_reply_status(md_http_request *req, int status)
-{
-    req->status = status;
-}
-
-int md_http_reply_status_get(const md_http_request *req)
-{
-    return req->status;
-}
-
-md_status md_http_reply_field(md_http_request *req, const char *name,
-                              const char *value, md_error *err)
-{
-    return md_http1_field_write(&req->fields, name, value, err);
-}
-
-md_buf *md_http_reply_body(md_http_request *req)
-{
-    return &req->body;
-}
-
-size_t md_http_reply_size(const md_http_request *req)
-{
-    return reply_body(req).size;
-}
-
-void md_http_reply_static(md_http_request *req, md_slice body)
-{
-    req->fixed = body;
-}
-
-void md_http_reply_reset(md_http_request *req)
-{
-    md_buf_reset(&req->fields);
-    md_buf_reset(&req->body);
-    req->fixed = (md_slice){ NULL, 0 };
-}
-
-void md_http_request_finish(md_http_request *req)
-{
-    assert(req->state == BUSY);
-    md_loop_post(req->srv->loop, &req->post);
 }

@@ -2,9 +2,15 @@
 #ifndef MD_NET_HTTP_CONN_H
 #define MD_NET_HTTP_CONN_H
 
+#include <sys/uio.h>
+
+#include "net/http_request.h"
 #include "net/http_server.h"
 #include "net/listen.h"
 #include "net/loop.h"
+
+typedef struct md_http_conn md_http_conn;
+typedef struct md_http2_conn md_http2_conn;
 
 struct md_http_server {
     const md_alloc *alloc;
@@ -15,23 +21,71 @@ struct md_http_server {
     char address[MD_ADDRESS_SIZE];
     md_http_stats stats;
 
-    md_http_request *conns; /* open ones */
-    uint32_t n_conns;       /* those, and closed ones not yet released */
+    md_http_conn *conns; /* open ones */
+    uint32_t n_conns;    /* those, and closed ones not yet released */
 
     md_timer_queue heads;
     md_timer_queue bodies;
     md_timer_queue writes;
     md_timer_queue idles; /* longest idle first */
+    md_timer_queue waits; /* as idles, for what may idle without end */
     md_timer_queue lingers;
     md_timer_queue refusals;
     md_timer_queue retries; /* accept again */
     md_timer_queue drains;
+    md_timer_queue stream_bodies; /* as bodies and writes, of HTTP/2 streams */
+    md_timer_queue stream_writes;
+    md_timer_queue stream_rests; /* answered before the request was complete */
     md_timer retry;
     md_timer drain;
 
     _Atomic int n_drain_calls;
     md_post drain_post;
     md_post cut_post;
+
+    struct md_http2_request *spares; /* requests to use again */
+    uint32_t n_spares;
+    md_http2_conn *dirty; /* have something to send, perhaps */
+};
+
+typedef enum md_http_conn_state {
+    MD_HTTP_CONN_READING,
+    MD_HTTP_CONN_BUSY,
+    MD_HTTP_CONN_WRITING,
+    MD_HTTP_CONN_LINGERING, /* all is sent; wait for the peer to have read it */
+    MD_HTTP_CONN_CLOSED
+} md_http_conn_state;
+
+/* Which timer runs while READING. */
+typedef enum md_http_conn_phase {
+    MD_HTTP_CONN_NO_PHASE,
+    MD_HTTP_CONN_IDLE,
+    MD_HTTP_CONN_HEAD,
+    MD_HTTP_CONN_BODY,
+    MD_HTTP_CONN_WAIT, /* HTTP/2: streams are open, nothing is to be done */
+    MD_HTTP_CONN_WRITE /* HTTP/2: the socket takes no more for now */
+} md_http_conn_phase;
+
+struct md_http_conn {
+    md_loop_io io;
+    md_timer timer;
+    md_post post; /* release */
+    md_http_server *srv;
+    md_http_conn *prev;
+    md_http_conn *next;
+    md_http_conn_state state;
+    md_http_conn_phase phase;
+    size_t progress; /* bytes at the last start of the timer */
+    char peer[MD_ADDRESS_SIZE];
+    md_http2_conn *h2; /* NULL: HTTP/1.1 */
+
+    /* HTTP/1.1's; `in` also takes the first bytes of all. */
+    md_http1 in;
+    md_http_request req;
+    uint64_t n_served;
+    bool keep_alive;
+    md_buf head;
+    size_t sent; /* of head and body together */
 };
 
 /* Set up the queues whose timers belong to connections. */
@@ -43,13 +97,13 @@ void md_http__conn_open(md_http_server *srv, int fd, const struct sockaddr *sa,
 
 /* Close the socket.  A request that the handler owns stays until it is
  * finished. */
-void md_http__conn_close(md_http_request *c);
+void md_http__conn_close(md_http_conn *c);
 
 /* Close it unless a request, or a part of one, is there. */
-void md_http__conn_drain(md_http_request *c);
+void md_http__conn_drain(md_http_conn *c);
 
 /* Next open one. */
-md_http_request *md_http__conn_next(const md_http_request *c);
+md_http_conn *md_http__conn_next(const md_http_conn *c);
 
 /* Close the connection that has been idle for longest; false: none is.  What
  * has come meanwhile is read first. */
@@ -60,5 +114,49 @@ void md_http__server_has_room(md_http_server *srv);
 
 /* A connection has been released. */
 void md_http__server_released(md_http_server *srv);
+
+/* ---- for http2_conn.c ---- */
+
+/* Send and receive as recv and send do, interruptions apart; 0: not now, or
+ * the connection is closed now. */
+size_t md_http__conn_recv(md_http_conn *c, void *to, size_t size);
+size_t md_http__conn_send(md_http_conn *c, const struct iovec *iov, size_t n);
+
+/* False: it is closed. */
+bool md_http__conn_watch(md_http_conn *c, uint32_t events);
+
+/* All is sent: wait for the peer to have read it, for long if it has not sent
+ * all it wants to. */
+void md_http__conn_linger(md_http_conn *c, bool refused);
+
+/* Start the phase's timer, unless it runs. */
+void md_http__conn_phase(md_http_conn *c, md_http_conn_phase phase);
+
+/* The last of a closed connection's requests is back. */
+void md_http__conn_release(md_http_conn *c);
+
+/* ---- of http2_conn.c ---- */
+
+/* The bytes in c->in are HTTP/2: go on so. */
+void md_http__h2_begin(md_http_conn *c);
+void md_http__h2_ready(md_http_conn *c, uint32_t events);
+
+/* Close it unless a request is there, or a part of one; what has come is read
+ * first. */
+void md_http__h2_close_if_idle(md_http_conn *c);
+void md_http__h2_drain(md_http_conn *c);
+
+/* Send for all connections that have something; ctx is the server. */
+void md_http__h2_flush_all(void *ctx);
+
+/* A timer of a phase has fired. */
+void md_http__h2_timeout(md_http_conn *c);
+
+/* The socket is closed; false while requests are with the handler, which then
+ * end in md_http__conn_release. */
+bool md_http__h2_closed(md_http_conn *c);
+void md_http__h2_release(md_http_conn *c);
+void md_http__h2_queues_init(md_http_server *srv);
+void md_http__h2_spares_free(md_http_server *srv);
 
 #endif

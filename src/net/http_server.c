@@ -108,12 +108,12 @@ void md_http__server_released(md_http_server *srv)
     stop_when_empty(srv);
 }
 
-static void each_conn(md_http_server *srv, void (*visit)(md_http_request *c))
+static void each_conn(md_http_server *srv, void (*visit)(md_http_conn *c))
 {
-    md_http_request *next;
+    md_http_conn *next;
 
     /* A visit may close c, but memory is released by a later post only. */
-    for (md_http_request *c = srv->conns; c; c = next) {
+    for (md_http_conn *c = srv->conns; c; c = next) {
         next = md_http__conn_next(c);
         visit(c);
     }
@@ -178,6 +178,7 @@ md_status md_http_server_new(md_http_server **out,
     srv->cut_post.run = on_cut;
     MD_GOTO(md_http1_limits_check(&opts->limits, err));
     MD_GOTO(md_loop_new(&srv->loop, alloc, err));
+    md_loop_at_turn_end(srv->loop, md_http__h2_flush_all, srv);
     md_http__conn_queues_init(srv);
     md_timer_queue_init(&srv->retries, srv->loop, ACCEPT_RETRY_MS, on_retry);
     md_timer_queue_init(&srv->drains, srv->loop, opts->drain_timeout_ms,
@@ -200,6 +201,7 @@ void md_http_server_free(md_http_server *srv)
         return;
     if (srv->listener.fd >= 0)
         close(srv->listener.fd);
+    md_http__h2_spares_free(srv);
     md_loop_free(srv->loop);
     md_free(srv->alloc, srv);
 }

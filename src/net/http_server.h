@@ -1,12 +1,17 @@
 /*
- * HTTP/1.1 server: one loop, one listening socket, many connections.
+ * HTTP server: one loop, one listening socket, many connections.
  *
  * The handler gets each complete request on the loop's thread and owns it
  * until md_http_request_finish, which may be called at once or later from any
  * thread.  In between the request's accessors, arena and reply belong to
  * whoever holds the request; the loop does not touch them, even when the
- * client goes away.  One connection has one request at a time: pipelined ones
- * wait in the input buffer or in the kernel.
+ * client goes away.
+ *
+ * A connection speaks HTTP/1.1, or HTTP/2 when it begins with its preface
+ * (RFC 9113 3.3).  Over HTTP/1.1 it has one request at a time: pipelined ones
+ * wait in the input buffer or in the kernel.  Over HTTP/2 it has up to
+ * MD_HTTP2_STREAMS_MAX.  Limits and timeouts are the same, the latter for
+ * each stream.
  */
 #ifndef MD_NET_HTTP_SERVER_H
 #define MD_NET_HTTP_SERVER_H
@@ -63,6 +68,7 @@ typedef struct md_http_stats {
     _Atomic uint64_t requests;
     _Atomic uint64_t rejected;       /* malformed or over a limit */
     _Atomic uint64_t timeouts;       /* while reading or writing */
+    _Atomic uint64_t floods;         /* HTTP/2 connections cut for them */
     _Atomic uint64_t abandoned;      /* client gone before the answer was out */
     _Atomic uint64_t buffered_bytes; /* now, in requests and replies */
     _Atomic uint64_t received_bytes;

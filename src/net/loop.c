@@ -23,6 +23,8 @@ struct md_loop {
     uint64_t now_ms;
     int64_t unix_time;
     md_timer_queue *queues;
+    void (*turn_end)(void *ctx); /* may be NULL */
+    void *turn_ctx;
     _Atomic(md_post *) posted; /* last one first */
     _Atomic int n_posting;     /* threads inside md_loop_post */
 };
@@ -233,6 +235,12 @@ static void run_posts(md_loop *loop)
 
 /* ---- the loop ---- */
 
+void md_loop_at_turn_end(md_loop *loop, void (*fn)(void *ctx), void *ctx)
+{
+    loop->turn_end = fn;
+    loop->turn_ctx = ctx;
+}
+
 void md_loop_stop(md_loop *loop)
 {
     loop->stopped = true;
@@ -260,6 +268,8 @@ md_status md_loop_run(md_loop *loop, md_error *err)
         }
         run_posts(loop);
         fire_timers(loop);
+        if (loop->turn_end)
+            loop->turn_end(loop->turn_ctx);
     }
     return MD_OK;
 }

@@ -82,6 +82,10 @@ void md_timer_stop(md_timer *t);
 /* The timer that would fire first, or NULL. */
 md_timer *md_timer_first(const md_timer_queue *q);
 
+/* Call fn at the end of every turn, behind events, posts and timers: the place
+ * to send what several of them have made.  One per loop; before it runs. */
+void md_loop_at_turn_end(md_loop *loop, void (*fn)(void *ctx), void *ctx);
+
 /* Run post on the loop's thread, in the order of posting, after the events
  * of the turn.  From any thread; also from a signal handler. */
 void md_loop_post(md_loop *loop, md_post *post);

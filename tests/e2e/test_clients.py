@@ -326,7 +326,8 @@ SMUGGLED = {
                                       b"1\na\r\n0\r\n\r\n",
     "return in an extension": LIVE + b"Transfer-Encoding: chunked\r\n\r\n"
                                      b"1;a\rb\r\na\r\n0\r\n\r\n",
-    "http 2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "half of http 2's preface": b"PRI * HTTP/2.0\r\n\r\n",
+    "http 2 preface behind a line end": b"\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "tls hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 }
 
