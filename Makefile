@@ -56,6 +56,10 @@ conformance: ## the standard's own cases, and why some do not pass
 	@tools/build.sh dev --target test_ops_node_cases
 	@tools/conformance
 
+conversion: all ## each test model of another framework, and why some fail
+	@tools/deps.sh test
+	@build/venv/bin/python tools/conversion
+
 reference: ## write docs/reference anew from the lists
 	@tools/build.sh dev --target mkref
 	@build/dev/tools/gen/mkref docs/reference
@@ -69,4 +73,4 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 13
 
-.PHONY: all run test coverage lint bench fuzz diff deps install uninstall conformance reference fmt clean help
+.PHONY: all run test coverage lint bench fuzz diff deps install uninstall conformance conversion reference fmt clean help

@@ -8,18 +8,17 @@ A clone without the archives skips theirs.
 import json
 import os
 import pathlib
-import re
 import subprocess
-import tarfile
 
 import pytest
 
 np = pytest.importorskip("numpy")
+import archives  # noqa: E402
+from archives import file_of  # noqa: E402
 
 MODELD = os.environ.get("MODELD", "build/modeld")
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "tflite"
-DATA = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data"
-ARCHIVES = {"tf": DATA / "tf-models.tar.xz", "real": DATA / "real-models.tar.xz"}
+ARCHIVES = {"tf": "tf-models", "real": "real-models"}
 
 # Functions as they are given and not as float32 tables of the interpreter:
 # measured 2e-6 of the largest element of an output.
@@ -27,10 +26,6 @@ TOLERANCE = 1e-5
 # The interpreter rounds a product of integers twice, at 31 bits and at the
 # result; its own kernels differ by as much from each other.
 STEPS = 2
-
-
-def file_of(name):
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name) + ".npy"
 
 
 def predict(model, inputs, to, *more):
@@ -103,13 +98,8 @@ def test_variables_become_inputs_and_outputs(tmp_path):
 
 
 def entries(which):
-    if not ARCHIVES[which].exists():
-        return None
-    with tarfile.open(ARCHIVES[which]) as tar:
-        name = next(n for n in tar.getnames() if n.endswith("manifest.json"))
-        listed = json.load(tar.extractfile(name))
-    return [e for e in listed.get("files", []) + listed.get("other", [])
-            if e.get("file", "").endswith(".tflite")]
+    listed = archives.entries(ARCHIVES[which])
+    return listed and [e for e in listed if e["file"].endswith(".tflite")]
 
 
 def cases(which):
@@ -117,7 +107,7 @@ def cases(which):
     if listed is None:
         return [pytest.param(None, None, id=f"no-{which}-archive",
                              marks=pytest.mark.skip(
-                                 reason=f"{ARCHIVES[which]} is not there"))]
+                                 reason=f"no archive {ARCHIVES[which]}"))]
     return [pytest.param(e, v, id=f"{pathlib.Path(e['file']).stem}-{v['case']}")
             for e in listed for v in e["vectors"]]
 
@@ -128,31 +118,18 @@ def unpacked(tmp_path_factory):
 
     def get(which):
         if which not in made:
-            made[which] = tmp_path_factory.mktemp(which)
-            with tarfile.open(ARCHIVES[which]) as tar:
-                tar.extractall(made[which], filter="data")
+            made[which] = archives.unpack(ARCHIVES[which],
+                                          tmp_path_factory.mktemp(which))
         return made[which]
 
     return get
-
-
-def allowed(limits, want):
-    if "steps" not in limits:
-        a = limits.get("abs", limits.get("atol"))
-        return a + limits.get("rel", limits.get("rtol")) * np.abs(want)
-    if want.dtype.kind != "f":
-        return limits["steps"]
-    # Multiples of the output's scale, which is their smallest distance.
-    values = np.unique(want)
-    step = np.diff(values).min() if len(values) > 1 else 1
-    return limits["steps"] * step * (1 + 1e-4)
 
 
 @pytest.mark.parametrize("which", ["tf", "real"])
 def test_self_checks(which, unpacked, tmp_path):
     """Every file of the archives converts and is found to be itself."""
     if entries(which) is None:
-        pytest.skip(f"{ARCHIVES[which]} is not there")
+        pytest.skip(f"no archive {ARCHIVES[which]}")
     for e in entries(which):
         done = subprocess.run([MODELD, "convert", unpacked(which) / e["file"],
                                "-o", tmp_path / "x.onnx"], text=True,
@@ -166,10 +143,8 @@ def run_case(which, entry, case, unpacked, tmp_path):
     got = predict(root / entry["file"],
                   {k: root / v for k, v in case["inputs"].items()}, tmp_path)
     for name, path in case["outputs"].items():
-        want, mine = np.load(root / path), got[file_of(name)]
-        assert mine.shape == want.shape and mine.dtype == want.dtype, name
-        error = np.abs(mine.astype(float) - want.astype(float))
-        assert (error <= allowed(entry["tolerance"], want)).all(), name
+        assert not archives.differs(entry, name, np.load(root / path),
+                                    got[file_of(name)])
 
 
 @pytest.mark.parametrize("entry, case", cases("tf"))

@@ -28,8 +28,8 @@ const md_keras_row *md_keras_row_find(const char *cls)
     return NULL;
 }
 
-md_status md_keras_fail(const md_keras_build *b, md_error *err, md_status s,
-                        const char *fmt, ...)
+md_status(md_keras_fail)(const md_keras_build *b, md_error *err, md_status s,
+                         const char *fmt, ...)
 {
     char text[MD_ERROR_MSG_SIZE];
     va_list ap;
@@ -41,8 +41,8 @@ md_status md_keras_fail(const md_keras_build *b, md_error *err, md_status s,
                    b->layer->cls, text);
 }
 
-md_status md_keras_refuse(const md_keras_build *b, md_error *err,
-                          const char *key)
+md_status(md_keras_refuse)(const md_keras_build *b, md_error *err,
+                           const char *key)
 {
     char text[MD_KERAS_SHOWN];
 
@@ -249,20 +249,61 @@ md_status md_keras_weight_const(md_value_id *out, md_keras_build *b, uint32_t i,
     return MD_OK;
 }
 
+bool md_keras_made(md_value_id *out, const md_keras_build *b, uint32_t i)
+{
+    if (b->layer->made[i] == 0)
+        return false;
+    *out = b->layer->made[i] - 1;
+    return true;
+}
+
+md_status md_keras_make(md_value_id *out, md_keras_build *b, uint32_t i,
+                        const char *stem, md_tensor t, md_error *err)
+{
+    b->n_parameters += (uint64_t)md_tensor_n(&t);
+    MD_TRY(md_keras_const(out, b, stem, t, err));
+    b->layer->made[i] = *out + 1;
+    return MD_OK;
+}
+
+md_status md_keras_reshape(md_value_id *out, md_keras_build *b, md_value_id x,
+                           const int64_t *dim, uint32_t n, md_error *err)
+{
+    md_value_id in[2] = { x };
+
+    MD_TRY(md_keras_const_ints(&in[1], b, "shape", dim, n, err));
+    return md_keras_op(out, b, "Reshape", in, 2, NULL, err);
+}
+
+md_status md_keras_squeeze(md_value_id *out, md_keras_build *b, const char *op,
+                           md_value_id x, int64_t axis, md_error *err)
+{
+    md_value_id in[2] = { x };
+
+    MD_TRY(md_keras_const_ints(&in[1], b, "axes", &axis, 1, err));
+    return md_keras_op(out, b, op, in, 2, NULL, err);
+}
+
+md_status md_keras_transpose(md_value_id *out, md_keras_build *b, md_value_id x,
+                             const int64_t *perm, uint32_t n, md_error *err)
+{
+    md_node *node;
+
+    MD_TRY(md_keras_op(out, b, "Transpose", &x, 1, &node, err));
+    return md_node_set_attr_is(b->g, node, "perm", perm, n, err);
+}
+
 /* A Transpose, made once per value. */
 static md_status turn(md_value_id *out, md_keras_build *b, md_value_id id,
                       const int64_t *perm, int rank, md_error *err)
 {
-    md_node *node;
-
     for (uint32_t i = 0; i < b->n_turns; i++) {
         if (b->turns[i].from == id) {
             *out = b->turns[i].to;
             return MD_OK;
         }
     }
-    MD_TRY(md_keras_op(out, b, "Transpose", &id, 1, &node, err));
-    MD_TRY(md_node_set_attr_is(b->g, node, "perm", perm, (uint32_t)rank, err));
+    MD_TRY(md_keras_transpose(out, b, id, perm, (uint32_t)rank, err));
     MD_TRY(md_grow(b->arena->alloc, &b->turns, &b->cap_turns, b->n_turns,
                    sizeof(*b->turns), err));
     b->turns[b->n_turns++] = (md_keras_turn){ id, *out };
@@ -277,15 +318,10 @@ static md_status unflatten(md_keras_value *out, md_keras_build *b,
     int64_t split[] = { 0, v->flat_c, v->flat_hw };
     int64_t joined[] = { 0, -1 };
     md_value_id id;
-    md_value_id shape;
 
-    MD_TRY(md_keras_const_ints(&shape, b, "shape", split, 3, err));
-    MD_TRY(md_keras_op(&id, b, "Reshape", (md_value_id[]){ v->id, shape }, 2,
-                       NULL, err));
+    MD_TRY(md_keras_reshape(&id, b, v->id, split, 3, err));
     MD_TRY(turn(&id, b, id, perm, 3, err));
-    MD_TRY(md_keras_const_ints(&shape, b, "shape", joined, 2, err));
-    MD_TRY(md_keras_op(&id, b, "Reshape", (md_value_id[]){ id, shape }, 2, NULL,
-                       err));
+    MD_TRY(md_keras_reshape(&id, b, id, joined, 2, err));
     *out = *v;
     out->id = id;
     out->flat_c = out->flat_hw = 0;

@@ -110,6 +110,50 @@ md_status md_keras_emit_dense(md_keras_build *b, const md_keras_value *x,
     return md_keras_activate(out, b, &y, md_keras_activation(c), err);
 }
 
+/* Index 0 is padding. */
+static md_status mask_zero(md_keras_value *v, md_keras_build *b, md_error *err)
+{
+    md_tensor t = MD_TENSOR_INIT;
+    md_value_id zero;
+
+    MD_TRY(md_tensor_alloc(&t, v->dtype, &(md_shape){ 0, { 0 } },
+                           b->model->alloc, err));
+    memset(t.data, 0, md_tensor_size(&t));
+    MD_TRY(md_keras_const(&zero, b, "zero", t, err));
+    return md_keras_mask_unlike(v, b, v->id, zero, err);
+}
+
+/* A step counts when one of its features differs from mask_value; the others
+ * become zeros. */
+md_status md_keras_emit_masking(md_keras_build *b, const md_keras_value *x,
+                                uint32_t n_x, md_keras_value *out,
+                                md_error *err)
+{
+    const float value =
+        (float)md_keras_number(b->layer->config, "mask_value", 0);
+    static const int64_t last = -1;
+    md_value_id in[2];
+    md_node *node;
+
+    (void)n_x;
+    MD_TRY(md_keras_last(out, b, x, err));
+    if (out->rank != 3)
+        return md_keras_fail(b, err, MD_UNSUPPORTED,
+                             "input of rank %d, 3 expected", out->rank);
+    MD_TRY(md_keras_const_floats(&in[1], b, "padding", &value, NULL, err));
+    MD_TRY(md_keras_mask_unlike(out, b, out->id, in[1], err));
+    MD_TRY(md_keras_mask_number(&in[0], b, out, MD_DTYPE_F32, err));
+    MD_TRY(md_keras_const_ints(&in[1], b, "axes", &last, 1, err));
+    MD_TRY(md_keras_op(&in[0], b, "ReduceMax", in, 2, NULL, err));
+    in[1] = in[0];
+    in[0] = out->id;
+    MD_TRY(md_keras_op(&out->id, b, "Mul", in, 2, NULL, err));
+    MD_TRY(md_keras_squeeze(&in[0], b, "Squeeze", in[1], -1, err));
+    MD_TRY(md_keras_op(&in[0], b, "Cast", in, 1, &node, err));
+    out->mask = in[0] + 1;
+    return md_node_set_attr_i(b->g, node, "to", MD_DTYPE_BOOL, err);
+}
+
 md_status md_keras_emit_embedding(md_keras_build *b, const md_keras_value *x,
                                   uint32_t n_x, md_keras_value *out,
                                   md_error *err)
@@ -136,7 +180,11 @@ md_status md_keras_emit_embedding(md_keras_build *b, const md_keras_value *x,
 
         MD_TRY(md_keras_op(&out->id, b, "Cast", &out->id, 1, &node, err));
         MD_TRY(md_node_set_attr_i(b->g, node, "to", MD_DTYPE_I32, err));
+        out->dtype = MD_DTYPE_I32;
     }
+    out->mask = 0;
+    if (md_keras_bool(c, "mask_zero", false))
+        MD_TRY(mask_zero(out, b, err));
     MD_TRY(md_keras_weight_const(&in[0], b, 0, "embeddings", NULL, NULL, err));
     in[1] = out->id;
     MD_TRY(md_keras_op(&out->id, b, "Gather", in, 2, NULL, err));
@@ -212,16 +260,13 @@ md_status md_keras_emit_reshape(md_keras_build *b, const md_keras_value *x,
                                 md_error *err)
 {
     int64_t dim[MD_RANK_MAX] = { 0 };
-    md_value_id in[2];
     int rank = 0;
 
     (void)n_x;
     MD_TRY(target_shape(dim, &rank, b, x, err));
     MD_TRY(md_keras_last(out, b, x, err));
-    in[0] = out->id;
     /* dim[0] = 0 copies the batch. */
-    MD_TRY(md_keras_const_ints(&in[1], b, "shape", dim, (uint32_t)rank, err));
-    MD_TRY(md_keras_op(&out->id, b, "Reshape", in, 2, NULL, err));
+    MD_TRY(md_keras_reshape(&out->id, b, out->id, dim, (uint32_t)rank, err));
     out->rank = rank;
     for (int i = 1; i < rank; i++)
         out->dim[i] = dim[i];
@@ -235,7 +280,6 @@ md_status md_keras_emit_permute(md_keras_build *b, const md_keras_value *x,
     int64_t dims[MD_RANK_MAX];
     int64_t perm[MD_RANK_MAX] = { 0 };
     unsigned seen = 0;
-    md_node *node;
 
     (void)n_x;
     *out = *x;
@@ -252,17 +296,14 @@ md_status md_keras_emit_permute(md_keras_build *b, const md_keras_value *x,
         perm[i] = md_keras_axis(x, (int)d);
         out->dim[i] = x->dim[d];
     }
-    MD_TRY(md_keras_op(&out->id, b, "Transpose", &out->id, 1, &node, err));
     out->cf = false;
-    return md_node_set_attr_is(b->g, node, "perm", perm, (uint32_t)x->rank,
-                               err);
+    return md_keras_transpose(&out->id, b, x->id, perm, (uint32_t)x->rank, err);
 }
 
 md_status md_keras_emit_repeat_vector(md_keras_build *b,
                                       const md_keras_value *x, uint32_t n_x,
                                       md_keras_value *out, md_error *err)
 {
-    static const int64_t axis = 1;
     int64_t n = md_keras_int(b->layer->config, "n", 0);
     int64_t shape[] = { 1, n, 1 };
     md_value_id in[2];
@@ -272,9 +313,7 @@ md_status md_keras_emit_repeat_vector(md_keras_build *b,
         return md_keras_fail(b, err, MD_CORRUPT, "%lld copies of rank %d",
                              (long long)n, x->rank);
     MD_TRY(md_keras_last(out, b, x, err));
-    in[0] = out->id;
-    MD_TRY(md_keras_const_ints(&in[1], b, "axes", &axis, 1, err));
-    MD_TRY(md_keras_op(&in[0], b, "Unsqueeze", in, 2, NULL, err));
+    MD_TRY(md_keras_squeeze(&in[0], b, "Unsqueeze", out->id, 1, err));
     MD_TRY(md_keras_const_ints(&in[1], b, "shape", shape, 3, err));
     MD_TRY(md_keras_op(&out->id, b, "Expand", in, 2, NULL, err));
     out->rank = 3;

@@ -11,7 +11,7 @@
 
 enum {
     OPSET = 21,
-    IR_VERSION = 10,      /* the first with opset 21 */
+    IR_VERSION = 10,      /* the first with opset 21; 11 has 23 */
     ARENA_SIZE = 1 << 30, /* what a small file can make of itself */
     EMITTED_MAX = 200000  /* layer calls, those of models in models counted
                           * each time */
@@ -30,7 +30,7 @@ static md_status emit_net(md_keras_build *b, md_keras_net *net,
 
 static uint32_t n_outputs(const md_keras_layer *l)
 {
-    return l->net ? l->net->n_outputs : 1;
+    return l->net ? l->net->n_outputs : l->n_out;
 }
 
 static md_status frame_init(frame *f, const md_keras_net *net, md_arena *ar,
@@ -83,23 +83,68 @@ static md_status to_float(md_keras_value *v, md_keras_build *b, md_error *err)
     return md_node_set_attr_i(b->g, node, "to", MD_DTYPE_F32, err);
 }
 
+/* Layers compute in floats, but those that look at indices; masks are
+ * booleans, and operations are of any type. */
+static bool takes_floats(const md_keras_build *b, uint32_t i)
+{
+    const md_keras_layer *l = b->layer;
+
+    if (l->operation || l->row->emit == md_keras_emit_embedding)
+        return false;
+    return !b->call || !md_keras_is_mask(l, b->call->arg[i]);
+}
+
+/* A mask that is given as an argument becomes part of the first tensor. */
+static uint32_t attach_mask(const md_keras_build *b, md_keras_value *in,
+                            uint32_t n_in)
+{
+    if (!b->call || b->layer->operation ||
+        b->layer->row->emit == md_keras_emit_attention)
+        return n_in;
+    for (uint32_t i = 1; i < n_in; i++) {
+        if (!md_keras_is_mask(b->layer, b->call->arg[i]))
+            continue;
+        in[0].mask = in[i].id + 1;
+        memmove(&in[i], &in[i + 1], (n_in - i - 1) * sizeof(*in));
+        return n_in - 1;
+    }
+    return n_in;
+}
+
 static md_status emit_layer(md_keras_build *b, md_keras_layer *l,
                             md_keras_value *in, uint32_t n_in,
                             md_keras_value *out, md_error *err)
 {
     b->layer = l;
+    for (uint32_t i = 0; i < n_in; i++) {
+        if (takes_floats(b, i))
+            MD_TRY(to_float(&in[i], b, err));
+    }
+    n_in = attach_mask(b, in, n_in);
     if (n_in < l->row->in_min || n_in > l->row->in_max)
         return md_keras_fail(b, err, MD_UNSUPPORTED, "called with %u tensors",
                              n_in);
-    for (uint32_t i = 0; l->row->emit != md_keras_emit_embedding && i < n_in;
-         i++)
-        MD_TRY(to_float(&in[i], b, err));
     MD_TRY(l->row->emit(b, in, n_in, out, err));
+    MD_TRY(md_keras_mask_settle(out, b, in, n_in, err));
     for (uint32_t i = 0; i < n_in; i++) {
         if (in[i].id == out->id)
             return MD_OK; /* keeps the name it has */
     }
     return md_keras_stem(b, out->id, NULL, err);
+}
+
+md_status md_keras_call_layer(md_keras_build *b, md_keras_layer *l,
+                              md_keras_value *in, uint32_t n_in,
+                              md_keras_value *out, md_error *err)
+{
+    b->call = NULL;
+    if (!l->net)
+        return emit_layer(b, l, in, n_in, out, err);
+    if (n_in != l->net->n_inputs)
+        return md_fail(err, MD_CORRUPT,
+                       "keras: layer '%s' is called with %u tensors", l->path,
+                       n_in);
+    return emit_net(b, l->net, in, out, err);
 }
 
 static md_status emit_call(md_keras_build *b, const frame *f, uint32_t layer,
@@ -124,6 +169,7 @@ static md_status emit_call(md_keras_build *b, const frame *f, uint32_t layer,
         in[i] = *frame_at(f, &c->in[i]);
     if (l->net)
         return emit_net(b, l->net, in, out, err);
+    b->call = c;
     return emit_layer(b, l, in, c->n_in, out, err);
 }
 
@@ -332,7 +378,11 @@ static void drop_unused(md_keras_build *b, bool *used)
     for (uint32_t i = g->n_nodes; i-- > 0;) {
         md_node *n = g->nodes[i];
 
-        n->dead = !used[n->out[0]];
+        n->dead = true;
+        for (uint32_t k = 0; k < n->n_out; k++)
+            n->dead = n->dead && !used[n->out[k]];
+        for (uint32_t k = 0; !n->dead && k < n->n_out; k++)
+            used[n->out[k]] = true; /* not all of them are optional */
         for (uint32_t k = 0; !n->dead && k < n->n_in; k++) {
             if (n->in[k] != MD_VALUE_NONE)
                 used[n->in[k]] = true;
@@ -382,10 +432,10 @@ static md_status build(md_keras_build *b, md_keras_net *net,
         return md_fail_nomem(err, b->g->n_values);
     drop_unused(b, used);
     MD_TRY(name_all(b, used, err));
-    b->model->ir_version = IR_VERSION;
+    b->model->ir_version = b->opset > 21 ? IR_VERSION + 1 : IR_VERSION;
     b->model->producer_name = "modeld";
     b->model->producer_version = MODELD_VERSION;
-    MD_TRY(md_model_set_opset(b->model, "", OPSET, err));
+    MD_TRY(md_model_set_opset(b->model, "", b->opset, err));
     MD_TRY(md_model_set_meta(b->model, "modeld.source", "keras", err));
     MD_TRY(
         md_model_set_meta(b->model, "modeld.source_version", f->version, err));
@@ -395,7 +445,7 @@ static md_status build(md_keras_build *b, md_keras_net *net,
 static md_status convert(md_model *model, md_convert_report *report,
                          const md_convert_source *src, md_error *err)
 {
-    md_keras_build b = { .model = model, .g = model->graph };
+    md_keras_build b = { .model = model, .g = model->graph, .opset = OPSET };
     md_keras_net *net = NULL;
     md_keras_file f;
     md_arena arena;

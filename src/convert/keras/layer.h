@@ -20,6 +20,9 @@ typedef struct md_keras_value {
     /* A flattened image whose elements still lie channels first: [n, c * hw]
      * where Keras has [n, hw * c].  0: it lies as Keras has it. */
     int64_t flat_c, flat_hw;
+    /* Which steps count, as Keras carries it along (mask.c): booleans [batch,
+     * time] are value mask - 1; 0: all do. */
+    md_value_id mask;
 } md_keras_value;
 
 /* The model under construction. */
@@ -28,7 +31,9 @@ typedef struct md_keras_build {
     md_graph *g;
     md_arena *arena; /* until the end of the conversion */
     int major;       /* Keras version */
+    int64_t opset;   /* what the operators so far need */
     md_keras_layer *layer;
+    const md_keras_call *call;
     const char **stems; /* wanted name by value id */
     uint32_t cap_stems;
     struct md_keras_turn *turns; /* transposes made so far */
@@ -38,6 +43,7 @@ typedef struct md_keras_build {
     uint64_t n_parameters;
 } md_keras_build;
 
+/* Operators for one call; `out` has room for the layer's n_out values. */
 typedef md_status md_keras_emit_fn(md_keras_build *b, const md_keras_value *in,
                                    uint32_t n_in, md_keras_value *out,
                                    md_error *err);
@@ -53,7 +59,21 @@ struct md_keras_row {
 #include "convert/keras/layers.def"
 #undef LAYER
 
-/* The row of a class, or NULL. */
+/* One row of operations.def: a function of keras.ops. */
+struct md_keras_operation {
+    md_keras_row row;
+    const char *op; /* ONNX's operator, or the activation's name */
+    uint32_t n;     /* operands: tensors or constants */
+    const char *settings;
+};
+
+#define OPERATION(cls, fn, onnx, n, keys)                                      \
+    md_keras_emit_fn md_keras_emit_op_##fn;
+#include "convert/keras/operations.def"
+#undef OPERATION
+
+/* The row of a class of layers or operations, or NULL. */
+const md_keras_operation *md_keras_operation_find(const char *cls);
 const md_keras_row *md_keras_row_find(const char *cls);
 
 /* True when md_keras_activate knows the name. */
@@ -66,6 +86,12 @@ md_status md_keras_fail(const md_keras_build *b, md_error *err, md_status s,
 /* MD_UNSUPPORTED that names the layer, a setting and its value. */
 md_status md_keras_refuse(const md_keras_build *b, md_error *err,
                           const char *key);
+
+/* So that who reads only the call knows that it fails, as md_fail. */
+#define md_keras_fail(b, err, s, ...)                                          \
+    ((md_keras_fail)((b), (err), (s), __VA_ARGS__), (s))
+#define md_keras_refuse(b, err, key)                                           \
+    ((md_keras_refuse)((b), (err), (key)), MD_UNSUPPORTED)
 
 /* Append `op` with one output; *node (may be NULL) takes its attributes. */
 md_status md_keras_op(md_value_id *out, md_keras_build *b, const char *op,
@@ -110,6 +136,22 @@ md_status md_keras_weight_copy(md_tensor *out, const md_keras_build *b,
                                const md_tensor *w, const int *perm,
                                md_error *err);
 
+/* Weight i was made into *out before, for another call of the layer. */
+bool md_keras_made(md_value_id *out, const md_keras_build *b, uint32_t i);
+
+/* A constant of n elements made of weight i; it is taken over, also on failure,
+ * and kept for other calls of the layer. */
+md_status md_keras_make(md_value_id *out, md_keras_build *b, uint32_t i,
+                        const char *stem, md_tensor t, md_error *err);
+
+/* Nodes of one input with a constant list of axes or sizes behind it. */
+md_status md_keras_reshape(md_value_id *out, md_keras_build *b, md_value_id x,
+                           const int64_t *dim, uint32_t n, md_error *err);
+md_status md_keras_squeeze(md_value_id *out, md_keras_build *b, const char *op,
+                           md_value_id x, int64_t axis, md_error *err);
+md_status md_keras_transpose(md_value_id *out, md_keras_build *b, md_value_id x,
+                             const int64_t *perm, uint32_t n, md_error *err);
+
 /* The value channels first (rank >= 3), or as Keras has it. */
 md_status md_keras_first(md_keras_value *out, md_keras_build *b,
                          const md_keras_value *v, md_error *err);
@@ -143,6 +185,48 @@ md_status md_keras_activate(md_keras_value *out, md_keras_build *b,
 /* x / sqrt(max(sum(x^2), epsilon)) along an axis of the ONNX value. */
 md_status md_keras_unit(md_value_id *out, md_keras_build *b, md_value_id x,
                         int64_t axis, md_error *err);
+
+/* Call a layer, or model, that is not in a net but within a wrapper. */
+md_status md_keras_call_layer(md_keras_build *b, md_keras_layer *l,
+                              md_keras_value *in, uint32_t n_in,
+                              md_keras_value *out, md_error *err);
+
+/* The mask behind a layer: what its inputs have, where the layer carries it on
+ * and has not set its own. */
+md_status md_keras_mask_settle(md_keras_value *out, md_keras_build *b,
+                               const md_keras_value *in, uint32_t n_in,
+                               md_error *err);
+
+/* out->mask: where x is not the scalar `padding`. */
+md_status md_keras_mask_unlike(md_keras_value *out, md_keras_build *b,
+                               md_value_id x, md_value_id padding,
+                               md_error *err);
+
+/* The mask of v, which has one, as numbers. */
+md_status md_keras_mask_number(md_value_id *out, md_keras_build *b,
+                               const md_keras_value *v, md_dtype dtype,
+                               md_error *err);
+
+/* A sequence whose steps that count lie in front. */
+typedef struct md_keras_packed {
+    md_value_id x;            /* [batch, time, n] */
+    md_value_id length;       /* int32 [batch]: how many count */
+    md_value_id mask, number; /* of the original: booleans, int64 */
+    md_value_id count;        /* int64 [batch, 1]: length */
+} md_keras_packed;
+
+/* Pack v [batch, time, n], which has a mask. */
+md_status md_keras_mask_pack(md_keras_packed *p, md_keras_build *b,
+                             const md_keras_value *v, md_error *err);
+
+/*
+ * *y [batch, time, n], made of the packed one, for the original steps.  Steps
+ * that do not count have what the one before has (backwards: the next one), or
+ * zero where there is none, or always (zero).
+ */
+md_status md_keras_mask_unpack(md_value_id *y, md_keras_build *b,
+                               const md_keras_packed *p, bool backwards,
+                               bool zero, md_error *err);
 
 /* Product of dims [from, to), -1 when one is free. */
 int64_t md_keras_span(const md_keras_value *v, int from, int to);

@@ -171,10 +171,8 @@ md_status md_keras_emit_concatenate(md_keras_build *b, const md_keras_value *in,
 static md_status swap(md_value_id *id, md_keras_build *b, md_error *err)
 {
     static const int64_t perm[] = { 0, 2, 1 };
-    md_node *node;
 
-    MD_TRY(md_keras_op(id, b, "Transpose", id, 1, &node, err));
-    return md_node_set_attr_is(b->g, node, "perm", perm, 3, err);
+    return md_keras_transpose(id, b, *id, perm, 3, err);
 }
 
 /* Rank 2: sum of products; rank 3: a matrix product per sample. */

@@ -6,30 +6,8 @@
 #include <string.h>
 
 #include "convert/keras/layer.h"
+#include "convert/keras/parse.h"
 #include "convert/keras/settings.h"
-
-enum {
-    CALLS_MAX = 100000, /* of all layers of a model */
-    JSON_DEPTH_MAX = 32 /* of one layer's arguments */
-};
-
-/* What stands in the way, gathered over all layers. */
-typedef struct refusal {
-    const char *cls, *why;
-    const char *first; /* name of the first such layer */
-    uint32_t n;
-    struct refusal *next;
-} refusal;
-
-typedef struct parser {
-    const md_keras_file *file;
-    md_arena *ar;
-    md_error *err;
-    refusal *refusals;
-    uint32_t n_refused;
-    uint32_t n_calls;
-    int depth;
-} parser;
 
 const char *md_keras_text(const json_t *config, const char *key,
                           const char *otherwise)
@@ -129,14 +107,15 @@ const char *md_keras_show(char text[MD_KERAS_SHOWN], const json_t *v)
     return text;
 }
 
-static md_status nomem(const parser *p, size_t size)
+md_status md_keras_parse__nomem(const md_keras_parser *p, size_t size)
 {
     return md_fail_nomem(p->err, size);
 }
 
-static md_status refuse(parser *p, md_keras_layer *l, const char *why)
+md_status md_keras_parse__refuse(md_keras_parser *p, md_keras_layer *l,
+                                 const char *why)
 {
-    refusal **at = &p->refusals;
+    md_keras_refusal **at = &p->refusals;
 
     p->n_refused += !l->refused;
     l->refused = true;
@@ -146,31 +125,34 @@ static md_status refuse(parser *p, md_keras_layer *l, const char *why)
     if (!*at) {
         *at = md_arena_calloc(p->ar, 1, sizeof(**at));
         if (!*at)
-            return nomem(p, sizeof(**at));
-        **at = (refusal){ l->cls, why, l->path, 0, NULL };
+            return md_keras_parse__nomem(p, sizeof(**at));
+        **at = (md_keras_refusal){ l->cls, why, l->path, 0, NULL };
     }
     (*at)->n++;
     return MD_OK;
 }
 
 /* The same because of a value, which is shown as JSON. */
-static md_status refuse_value(parser *p, md_keras_layer *l, const char *what,
-                              const json_t *v, const char *where)
+md_status md_keras_parse__refuse_value(md_keras_parser *p, md_keras_layer *l,
+                                       const char *what, const json_t *v,
+                                       const char *where)
 {
     char text[MD_KERAS_SHOWN];
     const char *why = md_arena_printf(p->ar, "%.60s %s%s", what,
                                       md_keras_show(text, v), where);
 
-    return why ? refuse(p, l, why) : nomem(p, sizeof(text));
+    return why ? md_keras_parse__refuse(p, l, why)
+               : md_keras_parse__nomem(p, sizeof(text));
 }
 
 /* One message with every class that was refused. */
-static md_status tell_refusals(const parser *p)
+static md_status tell_refusals(const md_keras_parser *p)
 {
     char text[MD_ERROR_MSG_SIZE];
     size_t at = 0;
 
-    for (const refusal *r = p->refusals; r && at < sizeof(text); r = r->next) {
+    for (const md_keras_refusal *r = p->refusals; r && at < sizeof(text);
+         r = r->next) {
         int n = snprintf(text + at, sizeof(text) - at, "%s%s%s%s ('%.60s'",
                          at > 0 ? ", " : "", r->cls, r->why[0] ? " with " : "",
                          r->why, r->first);
@@ -190,8 +172,8 @@ static md_status tell_refusals(const parser *p)
                    text);
 }
 
-static md_status read_net(md_keras_net **out, parser *p, const json_t *model,
-                          const char *prefix);
+static md_status read_net(md_keras_net **out, md_keras_parser *p,
+                          const json_t *model, const char *prefix);
 
 /* An item that is no layer but a call of a keras.ops function. */
 static bool is_operation(const json_t *item)
@@ -214,7 +196,8 @@ static bool is_model(const json_t *item)
  * A class of someone else that is called like one of Keras: the package
  * before '>' in its registered name, or its module, tells.
  */
-static md_status check_origin(parser *p, md_keras_layer *l, const json_t *item)
+static md_status check_origin(md_keras_parser *p, md_keras_layer *l,
+                              const json_t *item)
 {
     static const char *const own[] = { "keras", "tf_keras", "tensorflow" };
     const json_t *registered = json_object_get(item, "registered_name");
@@ -228,10 +211,11 @@ static md_status check_origin(parser *p, md_keras_layer *l, const json_t *item)
         known = strncmp(text, own[i], n) == 0 && (!text[n] || text[n] == '.');
     }
     if (!known)
-        return refuse_value(p, l, "module", module, "");
+        return md_keras_parse__refuse_value(p, l, "module", module, "");
     if (json_is_string(registered) &&
         strchr(json_string_value(registered), '>'))
-        return refuse_value(p, l, "registered_name", registered, "");
+        return md_keras_parse__refuse_value(p, l, "registered_name", registered,
+                                            "");
     return MD_OK;
 }
 
@@ -244,7 +228,8 @@ static const json_t *short_form(const json_t *v)
     return json_is_string(config) ? config : cls ? cls : v;
 }
 
-static md_status check_settings(parser *p, md_keras_layer *l, json_t *config)
+static md_status check_settings(md_keras_parser *p, md_keras_layer *l,
+                                json_t *config)
 {
     const char *key;
     json_t *v;
@@ -252,14 +237,14 @@ static md_status check_settings(parser *p, md_keras_layer *l, json_t *config)
     json_object_foreach(config, key, v)
     {
         if (!md_keras_setting_fits(l->row, key, v))
-            MD_TRY(refuse_value(p, l, key, short_form(v), ""));
+            MD_TRY(md_keras_parse__refuse_value(p, l, key, short_form(v), ""));
     }
     return MD_OK;
 }
 
 /* Inputs that are more than a dense tensor that is always given.  A sparse
  * one computes the same when it is dense. */
-static md_status check_input(parser *p, md_keras_layer *l)
+static md_status check_input(md_keras_parser *p, md_keras_layer *l)
 {
     static const char *const key[] = { "ragged", "optional" };
 
@@ -268,13 +253,87 @@ static md_status check_input(parser *p, md_keras_layer *l)
 
         /* What is no truth value is no clear `false`. */
         if (md_keras_bool(l->config, key[i], v && !json_is_null(v)))
-            MD_TRY(refuse_value(p, l, key[i], v, ""));
+            MD_TRY(md_keras_parse__refuse_value(p, l, key[i], v, ""));
     }
     return MD_OK;
 }
 
-static md_status read_layer(md_keras_layer *l, parser *p, const json_t *item,
-                            const char *prefix)
+static md_status read_layer(md_keras_layer *l, md_keras_parser *p,
+                            const json_t *item, const char *prefix);
+
+/* The layers of a wrapper.  Bidirectional's second one may be left out: it is
+ * then like the first. */
+static md_status read_inner(md_keras_layer *l, md_keras_parser *p)
+{
+    const json_t *first = json_object_get(l->config, "layer");
+    const json_t *second = json_object_get(l->config, "backward_layer");
+    const bool both = l->row->emit == md_keras_emit_bidirectional;
+    const char *prefix = md_arena_printf(p->ar, "%s/", l->path);
+    md_status s;
+
+    if (!both && l->row->emit != md_keras_emit_time_distributed)
+        return MD_OK;
+    if (p->depth == MD_KERAS_NEST_MAX)
+        return md_fail(p->err, MD_TOO_LARGE,
+                       "keras: layers nest deeper than %d", MD_KERAS_NEST_MAX);
+    l->n_inner = both ? 2 : 1;
+    l->inner = md_arena_calloc(p->ar, l->n_inner, sizeof(*l->inner));
+    if (!l->inner || !prefix)
+        return md_keras_parse__nomem(p, l->n_inner * sizeof(*l->inner));
+    p->depth++;
+    s = read_layer(&l->inner[0], p, first, prefix);
+    if (s == MD_OK && both)
+        s = read_layer(&l->inner[1], p, json_is_object(second) ? second : first,
+                       prefix);
+    p->depth--;
+    for (uint32_t i = 0; s == MD_OK && both && i < 2; i++) {
+        if (!l->inner[i].refused &&
+            (!l->inner[i].row ||
+             l->inner[i].row->emit != md_keras_emit_recurrent))
+            s = md_keras_parse__refuse_value(
+                p, l, "layer", json_object_get(first, "class_name"), "");
+    }
+    return s;
+}
+
+/* Tensors that a call gives: the result, and states where they are wanted. */
+static uint32_t count_outputs(const md_keras_layer *l)
+{
+    uint32_t n = 1;
+
+    if (l->row->emit == md_keras_emit_bidirectional) {
+        const json_t *mode = json_object_get(l->config, "merge_mode");
+
+        n = json_is_null(mode) ? 2 : 1;
+        for (uint32_t i = 0; i < l->n_inner; i++)
+            n += l->inner[i].n_out - 1;
+    } else if (md_keras_bool(l->config, "return_state", false)) {
+        n += strstr(l->cls, "LSTM") ? 2 : 1;
+    }
+    return n;
+}
+
+/* A call of keras.ops that is an item of the model. */
+static md_status read_operation(md_keras_layer *l, md_keras_parser *p)
+{
+    const char *key;
+    json_t *v;
+
+    l->operation = md_keras_operation_find(l->cls);
+    if (!l->operation)
+        return md_keras_parse__refuse(p, l, "keras.ops");
+    l->row = &l->operation->row;
+    json_object_foreach((json_t *)l->config, key, v)
+    {
+        if (!md_keras_is_word_of(l->operation->settings, key) &&
+            strcmp(key, "name") != 0 && !json_is_null(v))
+            MD_TRY(md_keras_parse__refuse_value(p, l, key, v, ""));
+    }
+    return MD_OK;
+}
+
+static md_status read_layer(md_keras_layer *l, md_keras_parser *p,
+                            const json_t *item, const char *prefix)
 {
     json_t *config = json_object_get(item, "config");
     const char *name = md_keras_text(item, "name", NULL);
@@ -290,364 +349,39 @@ static md_status read_layer(md_keras_layer *l, parser *p, const json_t *item,
                        prefix);
     l->name = name;
     l->config = config;
+    l->n_out = 1;
     l->path = md_arena_printf(p->ar, "%s%s", prefix, name);
     if (!l->path)
-        return nomem(p, strlen(name));
+        return md_keras_parse__nomem(p, strlen(name));
     if (strcmp(l->cls, "InputLayer") == 0) {
         l->is_input = true;
         return check_input(p, l);
     }
     if (is_operation(item))
-        return refuse(p, l, "keras.ops");
+        return read_operation(l, p);
     if (is_model(item)) {
         const char *inner = md_arena_printf(p->ar, "%s/", l->path);
 
-        return inner ? read_net(&l->net, p, item, inner) : nomem(p, 1);
+        return inner ? read_net(&l->net, p, item, inner)
+                     : md_keras_parse__nomem(p, 1);
     }
     l->row = md_keras_row_find(l->cls);
     if (!l->row)
-        return refuse(p, l, "");
+        return md_keras_parse__refuse(p, l, "");
     MD_TRY(check_origin(p, l, item));
-    return check_settings(p, l, config);
-}
-
-static md_status find_layer(uint32_t *out, const parser *p,
-                            const md_keras_net *net, const char *name)
-{
-    for (uint32_t i = 0; name && i < net->n_layers; i++) {
-        if (strcmp(net->layers[i].name, name) == 0) {
-            *out = i;
-            return MD_OK;
-        }
-    }
-    return md_fail(p->err, MD_CORRUPT, "keras: model '%s' has no layer '%s'",
-                   net->name, name ? name : "(not a name)");
-}
-
-/*
- * A model's own graph counts as its first call: in Keras 2 always, in Keras 3
- * where a model's outputs are told, and not for Sequential.
- */
-static int own_graph(const parser *p, const md_keras_layer *l, bool is_end)
-{
-    if (!l->net)
-        return 0;
-    return p->file->major < 3 || (is_end && strcmp(l->cls, "Sequential") != 0);
-}
-
-/* [layer, node, tensor, ...] */
-static md_status read_ref(md_keras_ref *out, const parser *p,
-                          const md_keras_net *net, const json_t *a, bool is_end)
-{
-    json_int_t node = json_integer_value(json_array_get(a, 1));
-    json_int_t index = json_integer_value(json_array_get(a, 2));
-    const md_keras_layer *l;
-
-    MD_TRY(find_layer(&out->layer, p, net,
-                      json_string_value(json_array_get(a, 0))));
-    l = &net->layers[out->layer];
-    node -= own_graph(p, l, is_end);
-    if (node < 0 || node >= (json_int_t)l->n_calls || index < 0 ||
-        index >= (l->net ? (json_int_t)l->net->n_outputs : 1))
-        return md_fail(p->err, MD_CORRUPT,
-                       "keras: tensor %lld of call %lld of layer '%s' does not "
-                       "exist",
-                       (long long)index, (long long)node, l->path);
-    out->call = (uint32_t)node;
-    out->index = (uint32_t)index;
+    MD_TRY(check_settings(p, l, config));
+    MD_TRY(read_inner(l, p));
+    l->n_out = count_outputs(l);
     return MD_OK;
 }
 
-static bool is_ref(const json_t *v)
-{
-    return json_is_array(v) && json_array_size(v) >= 3 &&
-           json_is_string(json_array_get(v, 0)) &&
-           json_is_integer(json_array_get(v, 1));
-}
-
-/* A growing list of references in the arena. */
-typedef struct ref_list {
-    md_keras_ref *v;
-    uint32_t n, cap;
-    bool is_end; /* of a model's inputs or outputs */
-} ref_list;
-
-static md_status add_ref(ref_list *list, const parser *p,
-                         const md_keras_net *net, const json_t *v)
-{
-    md_keras_ref ref;
-
-    MD_TRY(read_ref(&ref, p, net, v, list->is_end));
-    if (list->n == list->cap) {
-        uint32_t cap = list->cap ? list->cap * 2 : 2;
-        md_keras_ref *grown = md_arena_calloc(p->ar, cap, sizeof(*grown));
-
-        if (!grown)
-            return nomem(p, cap * sizeof(*grown));
-        if (list->n > 0)
-            memcpy(grown, list->v, list->n * sizeof(*grown));
-        list->v = grown;
-        list->cap = cap;
-    }
-    list->v[list->n++] = ref;
-    return MD_OK;
-}
-
-static bool is_tensor(const json_t *v)
-{
-    return json_is_object(v) &&
-           strcmp(md_keras_text(v, "class_name", ""), "__keras_tensor__") == 0;
-}
-
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Keras flattens a dictionary in the order of its sorted keys. */
-static md_status sorted_keys(const char ***out, const parser *p, json_t *v)
-{
-    size_t n = json_object_size(v);
-    const char **keys = md_arena_calloc(p->ar, n + 1, sizeof(*keys));
-    const char *key;
-    json_t *e;
-    size_t i = 0;
-
-    if (!keys)
-        return nomem(p, (n + 1) * sizeof(*keys));
-    json_object_foreach(v, key, e) keys[i++] = key;
-    qsort(keys, n, sizeof(*keys), by_text);
-    *out = keys;
-    return MD_OK;
-}
-
-/* Every tensor in v, whatever lists and dictionaries it is wrapped in. */
-static md_status collect_refs(ref_list *list, const parser *p,
-                              const md_keras_net *net, json_t *v, int depth)
-{
-    const char **keys = NULL;
-    json_t *e;
-    size_t i;
-
-    if (depth == JSON_DEPTH_MAX)
-        return md_fail(p->err, MD_CORRUPT,
-                       "keras: arguments of model '%s' nest deeper than %d",
-                       net->name, JSON_DEPTH_MAX);
-    if (is_ref(v))
-        return add_ref(list, p, net, v);
-    if (json_is_array(v)) {
-        json_array_foreach(v, i, e)
-            MD_TRY(collect_refs(list, p, net, e, depth + 1));
-        return MD_OK;
-    }
-    if (!json_is_object(v))
-        return MD_OK;
-    if (is_tensor(v)) {
-        v = json_object_get(json_object_get(v, "config"), "keras_history");
-        return is_ref(v) ? add_ref(list, p, net, v)
-                         : md_fail(p->err, MD_CORRUPT,
-                                   "keras: a tensor of model '%s' lacks its "
-                                   "history",
-                                   net->name);
-    }
-    MD_TRY(sorted_keys(&keys, p, v));
-    for (i = 0; keys[i]; i++)
-        MD_TRY(
-            collect_refs(list, p, net, json_object_get(v, keys[i]), depth + 1));
-    return MD_OK;
-}
-
-/* A model whose inputs have no keys finds them by the names of its inputs. */
-static md_status refs_by_name(ref_list *list, parser *p,
-                              const md_keras_net *net, md_keras_layer *l,
-                              json_t *v)
-{
-    const md_keras_net *inner = l->net;
-
-    for (uint32_t i = 0; i < inner->n_inputs; i++) {
-        const char *name = inner->layers[inner->inputs[i].layer].name;
-        json_t *e = json_object_get(v, name);
-
-        if (!e)
-            return md_fail(p->err, MD_CORRUPT,
-                           "keras: layer '%s' is called without its input '%s'",
-                           l->path, name);
-        MD_TRY(collect_refs(list, p, net, e, 0));
-    }
-    return MD_OK;
-}
-
-/* Tensors that a layer is called with. */
-static md_status read_tensors(ref_list *list, parser *p,
-                              const md_keras_net *net, md_keras_layer *l,
-                              json_t *v)
-{
-    bool keyed = json_is_object(v) && !is_tensor(v);
-
-    if (keyed && !l->net)
-        return refuse(p, l, "a dictionary in a call");
-    if (keyed && !l->net->keyed)
-        return refs_by_name(list, p, net, l, v);
-    return collect_refs(list, p, net, v, 0);
-}
-
-/* An argument that is as good as not given. */
-static bool is_idle(json_t *v)
-{
-    const char *key;
-    json_t *e;
-    size_t i;
-
-    json_array_foreach(v, i, e)
-    {
-        if (!is_idle(e))
-            return false;
-    }
-    json_object_foreach(v, key, e)
-    {
-        if (!is_idle(e))
-            return false;
-    }
-    return json_is_null(v) || json_is_false(v) || json_is_array(v) ||
-           json_is_object(v);
-}
-
-/* Where training changes what is computed; others only take the argument. */
-static bool minds_training(const md_keras_layer *l)
-{
-    return l->net || l->row->emit == md_keras_emit_identity ||
-           l->row->emit == md_keras_emit_batch_norm;
-}
-
-/* Arguments beside the tensors would change what the layer computes. */
-static md_status check_arguments(parser *p, md_keras_layer *l, json_t *kwargs,
-                                 const char *tensors)
-{
-    const char *key;
-    json_t *v;
-
-    json_object_foreach(kwargs, key, v)
-    {
-        if (is_idle(v) || strcmp(key, tensors) == 0 ||
-            (strcmp(key, "training") == 0 && !minds_training(l)))
-            continue;
-        MD_TRY(refuse_value(p, l, key, v, " in a call"));
-    }
-    return MD_OK;
-}
-
-/* {"args": [tensors, ...], "kwargs": {...}} */
-static md_status read_node3(ref_list *list, parser *p, const md_keras_net *net,
-                            md_keras_layer *l, const json_t *node)
-{
-    const json_t *args = json_object_get(node, "args");
-    json_t *kwargs = json_object_get(node, "kwargs");
-    json_t *tensors = json_array_get(args, 0);
-
-    MD_TRY(check_arguments(p, l, kwargs, tensors ? "" : "inputs"));
-    for (size_t i = 1; i < json_array_size(args); i++) {
-        if (!is_idle(json_array_get(args, i)))
-            MD_TRY(refuse_value(p, l, "second argument",
-                                json_array_get(args, i), " in a call"));
-    }
-    if (!tensors)
-        tensors = json_object_get(kwargs, "inputs");
-    return read_tensors(list, p, net, l, tensors);
-}
-
-/* The arguments behind each [layer, node, tensor, {...}] of Keras 2. */
-static md_status check_node2(parser *p, md_keras_layer *l, json_t *v, int depth)
-{
-    const char *key;
-    json_t *e;
-    size_t i;
-
-    if (is_ref(v))
-        return check_arguments(p, l, json_array_get(v, 3), "");
-    if (depth == JSON_DEPTH_MAX)
-        return MD_OK; /* refused by collect_refs */
-    json_array_foreach(v, i, e) MD_TRY(check_node2(p, l, e, depth + 1));
-    json_object_foreach(v, key, e) MD_TRY(check_node2(p, l, e, depth + 1));
-    return MD_OK;
-}
-
-static md_status read_node(md_keras_call *call, parser *p,
-                           const md_keras_net *net, md_keras_layer *l,
-                           json_t *node)
-{
-    ref_list refs = { NULL, 0, 0, false };
-
-    if (json_object_get(node, "args") || json_object_get(node, "kwargs")) {
-        MD_TRY(read_node3(&refs, p, net, l, node));
-    } else {
-        MD_TRY(check_node2(p, l, node, 0));
-        MD_TRY(read_tensors(&refs, p, net, l, node));
-    }
-    call->in = refs.v;
-    call->n_in = refs.n;
-    return MD_OK;
-}
-
-static md_status alloc_calls(md_keras_layer *l, parser *p, size_t n)
-{
-    if (n > CALLS_MAX - p->n_calls)
-        return md_fail(p->err, MD_TOO_LARGE, "keras: more than %d layer calls",
-                       CALLS_MAX);
-    p->n_calls += (uint32_t)n;
-    l->n_calls = (uint32_t)n;
-    if (n > 0 && !(l->calls = md_arena_calloc(p->ar, n, sizeof(*l->calls))))
-        return nomem(p, n * sizeof(*l->calls));
-    return MD_OK;
-}
-
-static md_status read_calls(parser *p, md_keras_net *net, const json_t *items)
-{
-    json_t *item;
-    json_t *node;
-    size_t i;
-    size_t j;
-
-    json_array_foreach(items, i, item)
-    {
-        size_t n = json_array_size(json_object_get(item, "inbound_nodes"));
-        md_keras_layer *l = &net->layers[i];
-
-        MD_TRY(alloc_calls(l, p, l->is_input ? 1 : n));
-    }
-    json_array_foreach(items, i, item)
-    {
-        md_keras_layer *l = &net->layers[i];
-
-        if (l->is_input || l->refused)
-            continue;
-        json_array_foreach(json_object_get(item, "inbound_nodes"), j, node)
-            MD_TRY(read_node(&l->calls[j], p, net, l, node));
-    }
-    return MD_OK;
-}
-
-static md_status read_ends(md_keras_ref **out, uint32_t *n, const parser *p,
-                           const md_keras_net *net, const json_t *config,
-                           const char *key)
-{
-    ref_list refs = { NULL, 0, 0, true };
-
-    MD_TRY(collect_refs(&refs, p, net, json_object_get(config, key), 0));
-    if (refs.n == 0)
-        return md_fail(p->err, MD_CORRUPT, "keras: model '%s' has no %s",
-                       net->name, key);
-    *out = refs.v;
-    *n = refs.n;
-    return MD_OK;
-}
-
-static md_status read_functional(md_keras_net *net, parser *p,
+static md_status read_functional(md_keras_net *net, md_keras_parser *p,
                                  const json_t *config, const json_t *items)
 {
     net->keyed = json_is_object(json_object_get(config, "input_layers"));
-    MD_TRY(read_calls(p, net, items));
-    MD_TRY(read_ends(&net->inputs, &net->n_inputs, p, net, config,
-                     "input_layers"));
+    MD_TRY(md_keras_parse__calls(p, net, items));
+    MD_TRY(md_keras_parse__ends(&net->inputs, &net->n_inputs, p, net, config,
+                                "input_layers"));
     for (uint32_t i = 0; i < net->n_inputs; i++) {
         const md_keras_layer *l = &net->layers[net->inputs[i].layer];
 
@@ -656,8 +390,8 @@ static md_status read_functional(md_keras_net *net, parser *p,
                            "keras: input '%s' is a %s, InputLayer expected",
                            l->path, l->cls);
     }
-    return read_ends(&net->outputs, &net->n_outputs, p, net, config,
-                     "output_layers");
+    return md_keras_parse__ends(&net->outputs, &net->n_outputs, p, net, config,
+                                "output_layers");
 }
 
 /* Where a Sequential without InputLayer tells its shape. */
@@ -676,37 +410,39 @@ static const json_t *shape_owner(const json_t *config, const json_t *first)
 }
 
 /* A layer in front for what Sequential left out. */
-static md_status add_input(md_keras_net *net, parser *p, const json_t *config,
-                           const json_t *first, const char *prefix)
+static md_status add_input(md_keras_net *net, md_keras_parser *p,
+                           const json_t *config, const json_t *first,
+                           const char *prefix)
 {
     md_keras_layer *l = &net->layers[0];
 
-    *l = (md_keras_layer){ .cls = "InputLayer", .is_input = true };
+    *l = (md_keras_layer){ .cls = "InputLayer", .is_input = true, .n_out = 1 };
     l->config = shape_owner(config, first);
     l->name = md_arena_printf(
         p->ar, "%s_input",
         md_keras_text(json_object_get(first, "config"), "name", "first"));
     if (!l->name)
-        return nomem(p, 1);
+        return md_keras_parse__nomem(p, 1);
     l->path = md_arena_printf(p->ar, "%s%s", prefix, l->name);
-    return l->path ? MD_OK : nomem(p, 1);
+    return l->path ? MD_OK : md_keras_parse__nomem(p, 1);
 }
 
 /* Each layer called once, on the one before. */
-static md_status chain(md_keras_net *net, parser *p)
+static md_status chain(md_keras_net *net, md_keras_parser *p)
 {
     md_keras_ref *refs =
         md_arena_calloc(p->ar, (size_t)net->n_layers + 1, sizeof(*refs));
 
-    if (!refs)
-        return nomem(p, net->n_layers * sizeof(*refs));
+    uint32_t *first = md_arena_calloc(p->ar, 1, sizeof(*first));
+
+    if (!refs || !first)
+        return md_keras_parse__nomem(p, net->n_layers * sizeof(*refs));
     for (uint32_t i = 0; i < net->n_layers; i++) {
-        MD_TRY(alloc_calls(&net->layers[i], p, 1));
+        MD_TRY(md_keras_parse__alloc_calls(&net->layers[i], p, 1));
         refs[i + 1].layer = i;
-        if (i > 0) {
-            net->layers[i].calls[0].in = &refs[i];
-            net->layers[i].calls[0].n_in = 1;
-        }
+        if (i > 0)
+            net->layers[i].calls[0] =
+                (md_keras_call){ .in = &refs[i], .arg = first, .n_in = 1 };
     }
     net->inputs = &refs[1];
     net->outputs = &refs[net->n_layers];
@@ -714,8 +450,9 @@ static md_status chain(md_keras_net *net, parser *p)
     return MD_OK;
 }
 
-static md_status read_layers(md_keras_net *net, parser *p, const json_t *items,
-                             uint32_t at, const char *prefix)
+static md_status read_layers(md_keras_net *net, md_keras_parser *p,
+                             const json_t *items, uint32_t at,
+                             const char *prefix)
 {
     json_t *item;
     size_t i;
@@ -725,7 +462,7 @@ static md_status read_layers(md_keras_net *net, parser *p, const json_t *items,
     return MD_OK;
 }
 
-static md_status alloc_layers(md_keras_net *net, parser *p, size_t n)
+static md_status alloc_layers(md_keras_net *net, md_keras_parser *p, size_t n)
 {
     if (n == 0 || n > MD_KERAS_LAYERS_MAX)
         return md_fail(p->err, n == 0 ? MD_CORRUPT : MD_TOO_LARGE,
@@ -733,7 +470,8 @@ static md_status alloc_layers(md_keras_net *net, parser *p, size_t n)
                        net->name, n, MD_KERAS_LAYERS_MAX);
     net->layers = md_arena_calloc(p->ar, n, sizeof(*net->layers));
     net->n_layers = (uint32_t)n;
-    return net->layers ? MD_OK : nomem(p, n * sizeof(*net->layers));
+    return net->layers ? MD_OK
+                       : md_keras_parse__nomem(p, n * sizeof(*net->layers));
 }
 
 static bool starts_with_input(const json_t *items)
@@ -743,7 +481,7 @@ static bool starts_with_input(const json_t *items)
     return strcmp(md_keras_text(first, "class_name", ""), "InputLayer") == 0;
 }
 
-static md_status read_sequential(md_keras_net *net, parser *p,
+static md_status read_sequential(md_keras_net *net, md_keras_parser *p,
                                  const json_t *config, const json_t *items,
                                  const char *prefix)
 {
@@ -763,8 +501,8 @@ static md_status read_sequential(md_keras_net *net, parser *p,
     return chain(net, p);
 }
 
-static md_status read_net(md_keras_net **out, parser *p, const json_t *model,
-                          const char *prefix)
+static md_status read_net(md_keras_net **out, md_keras_parser *p,
+                          const json_t *model, const char *prefix)
 {
     const json_t *config = json_object_get(model, "config");
     const char *cls = md_keras_text(model, "class_name", "");
@@ -775,7 +513,7 @@ static md_status read_net(md_keras_net **out, parser *p, const json_t *model,
     md_status s;
 
     if (!net)
-        return nomem(p, sizeof(*net));
+        return md_keras_parse__nomem(p, sizeof(*net));
     net->name = md_keras_text(config, "name", cls);
     if (!json_is_array(items))
         return md_fail(p->err, MD_UNSUPPORTED,
@@ -803,7 +541,7 @@ static md_status read_net(md_keras_net **out, parser *p, const json_t *model,
 md_status md_keras_net_read(md_keras_net **out, const md_keras_file *f,
                             md_arena *ar, md_error *err)
 {
-    parser p = { .file = f, .ar = ar, .err = err };
+    md_keras_parser p = { .file = f, .ar = ar, .err = err };
 
     MD_TRY(read_net(out, &p, f->model, ""));
     return p.n_refused > 0 ? tell_refusals(&p) : MD_OK;

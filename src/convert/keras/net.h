@@ -27,11 +27,15 @@ typedef struct md_keras_ref {
 
 typedef struct md_keras_call {
     md_keras_ref *in;
+    uint32_t *arg; /* of each: which of the row's arguments it is */
     uint32_t n_in;
+    const json_t *others; /* arguments that are no tensors: an object or NULL */
+    const json_t *given;  /* of an operation: all by position, a list */
 } md_keras_call;
 
 /* How a class of layers becomes operators (layer.h). */
 typedef struct md_keras_row md_keras_row;
+typedef struct md_keras_operation md_keras_operation;
 
 typedef struct md_keras_layer {
     const char *name;
@@ -39,9 +43,14 @@ typedef struct md_keras_layer {
     const char *cls;
     const json_t *config; /* an object */
     const md_keras_row *row;
-    md_keras_net *net; /* a model used as a layer */
+    const md_keras_operation *operation; /* whose row it is; NULL: a layer */
+    md_keras_net *net;                   /* a model used as a layer */
+    /* The layers that a wrapper has (Bidirectional: forward, backward). */
+    struct md_keras_layer *inner;
+    uint32_t n_inner;
     md_keras_call *calls;
     uint32_t n_calls;
+    uint32_t n_out; /* of each call, when it is no net */
     bool is_input;
     bool refused; /* named in the error of md_keras_net_read */
     const md_tensor *w[MD_KERAS_WEIGHTS_MAX];
@@ -71,6 +80,9 @@ md_status md_keras_net_read(md_keras_net **out, const md_keras_file *f,
 /* Find each layer's weights (f->weights must outlive the net). */
 md_status md_keras_net_bind(md_keras_net *net, const md_keras_file *f,
                             md_arena *ar, md_error *err);
+
+/* Argument `position` of the layer's call is a mask: booleans. */
+bool md_keras_is_mask(const md_keras_layer *l, uint32_t position);
 
 /* Settings with defaults; null and a value of another type are the default
  * too (settings.h has refused what must not be).  A bool may be a number. */

@@ -97,6 +97,30 @@ static md_status reduce(md_keras_value *out, md_keras_build *b, bool max,
     return md_node_set_attr_i(b->g, node, "keepdims", keep, err);
 }
 
+/* The mean of the steps that count: sum(x * mask) / sum(mask). */
+static md_status masked_mean(md_keras_value *out, md_keras_build *b, bool keep,
+                             md_error *err)
+{
+    static const int64_t time = 1;
+    md_value_id mask, axes, sum[2];
+    md_keras_value x = *out;
+    md_node *node;
+
+    MD_TRY(md_keras_last(out, b, &x, err));
+    MD_TRY(md_keras_mask_number(&mask, b, out, MD_DTYPE_F32, err));
+    MD_TRY(md_keras_squeeze(&mask, b, "Unsqueeze", mask, -1, err));
+    MD_TRY(md_keras_op(&sum[0], b, "Mul", (md_value_id[]){ out->id, mask }, 2,
+                       NULL, err));
+    sum[1] = mask;
+    MD_TRY(md_keras_const_ints(&axes, b, "axes", &time, 1, err));
+    for (int i = 0; i < 2; i++) {
+        MD_TRY(md_keras_op(&sum[i], b, "ReduceSum",
+                           (md_value_id[]){ sum[i], axes }, 2, &node, err));
+        MD_TRY(md_node_set_attr_i(b->g, node, "keepdims", keep, err));
+    }
+    return md_keras_op(&out->id, b, "Div", sum, 2, NULL, err);
+}
+
 md_status md_keras_emit_global_pool(md_keras_build *b, const md_keras_value *in,
                                     uint32_t n_in, md_keras_value *out,
                                     md_error *err)
@@ -108,7 +132,10 @@ md_status md_keras_emit_global_pool(md_keras_build *b, const md_keras_value *in,
     *out = *in;
     if (in->rank < 3)
         return md_keras_fail(b, err, MD_CORRUPT, "input of rank %d", in->rank);
-    if (!in->cf) {
+    if (in->mask > 0 && !max && in->rank == 3) {
+        MD_TRY(masked_mean(out, b, keep, err));
+        out->cf = false;
+    } else if (!in->cf) {
         MD_TRY(reduce(out, b, max, keep, err));
     } else {
         MD_TRY(md_keras_op(&out->id, b,

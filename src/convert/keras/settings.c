@@ -16,6 +16,7 @@ static const char *const harmless[] = {
     "batch_input_shape",
     "batch_shape",
     "build_input_shape",
+    "flash_attention", /* how it is computed, not what */
     "fused",
     "implementation",
     "input_dtype",
@@ -49,7 +50,11 @@ static const struct {
     const char *keys;
 } reads[] = {
     { md_keras_emit_activation, "activation" },
+    { md_keras_emit_attention,
+      "attention_axes dropout head_dim key_dim num_heads num_key_value_heads "
+      "num_query_heads output_shape use_bias use_gate value_dim" },
     { md_keras_emit_batch_norm, "axis center epsilon renorm scale" },
+    { md_keras_emit_bidirectional, "backward_layer layer merge_mode" },
     { md_keras_emit_center_crop, "data_format height width" },
     { md_keras_emit_concatenate, "axis" },
     { md_keras_emit_conv, "activation data_format dilation_rate filters groups "
@@ -63,6 +68,7 @@ static const struct {
       "activation data_format depth_multiplier dilation_rate groups "
       "kernel_size padding strides use_bias" },
     { md_keras_emit_dot, "axes normalize" },
+    { md_keras_emit_dot_attention, "dropout score_mode use_scale" },
     { md_keras_emit_elu, "alpha" },
     { md_keras_emit_embedding, "input_dim input_length mask_zero output_dim "
                                "quantization_config" },
@@ -72,10 +78,15 @@ static const struct {
     { md_keras_emit_identity, "data_format" },
     { md_keras_emit_layer_norm, "axis center epsilon rms_scaling scale" },
     { md_keras_emit_leaky_relu, "alpha negative_slope" },
+    { md_keras_emit_masking, "mask_value" },
     { md_keras_emit_normalization, "axis invert mean variance" },
     { md_keras_emit_permute, "dims" },
     { md_keras_emit_pool, "data_format padding pool_size strides" },
     { md_keras_emit_prelu, "shared_axes" },
+    { md_keras_emit_recurrent,
+      "activation dropout go_backwards recurrent_activation recurrent_dropout "
+      "reset_after return_sequences return_state stateful time_major "
+      "unit_forget_bias units unroll use_bias zero_output_for_mask" },
     { md_keras_emit_relu, "max_value negative_slope threshold" },
     { md_keras_emit_repeat_vector, "n" },
     { md_keras_emit_rescaling, "offset scale" },
@@ -88,6 +99,7 @@ static const struct {
       "kernel_size padding strides use_bias" },
     { md_keras_emit_softmax, "axis" },
     { md_keras_emit_thresholded_relu, "theta" },
+    { md_keras_emit_time_distributed, "layer" },
     { md_keras_emit_unit_norm, "axis" },
     { md_keras_emit_up_sampling, "data_format interpolation size" },
     { md_keras_emit_zero_padding, "data_format padding" },
@@ -117,6 +129,11 @@ static bool is_integer(const json_t *v)
 static bool is_number(const json_t *v)
 {
     return json_is_number(v);
+}
+
+static bool is_layer(const json_t *v)
+{
+    return json_is_object(v) && json_object_get(v, "class_name");
 }
 
 static bool is_text(const json_t *v)
@@ -156,17 +173,26 @@ static const struct {
     { "depth_multiplier", is_integer, NULL },
     { "epsilon", is_number, NULL },
     { "filters", is_integer, NULL },
+    { "go_backwards", is_bool, NULL },
     { "groups", is_integer, NULL },
+    { "head_dim", is_integer, NULL },
     { "height", is_integer, NULL },
     { "input_dim", is_integer, NULL },
     { "interpolation", is_text, NULL },
     { "invert", is_bool, NULL },
     { "keepdims", is_bool, NULL },
-    { "mask_zero", is_false, NULL },
+    { "key_dim", is_integer, NULL },
+    { "layer", is_layer, NULL },
+    { "mask_value", is_number, NULL },
+    { "mask_zero", is_bool, NULL },
     { "max_value", is_number, NULL },
+    { "merge_mode", is_text, NULL },
     { "n", is_integer, NULL },
     { "negative_slope", is_number, NULL },
     { "normalize", is_bool, NULL },
+    { "num_heads", is_integer, NULL },
+    { "num_key_value_heads", is_integer, NULL },
+    { "num_query_heads", is_integer, NULL },
     { "output_dim", is_integer, NULL },
     { "pad_to_aspect_ratio", is_bool, NULL },
     { "padding", is_text, md_keras_emit_conv },
@@ -176,14 +202,24 @@ static const struct {
     { "padding", is_text, md_keras_emit_separable },
     { "quantization_config", is_null, NULL },
     { "renorm", is_false, NULL },
+    { "recurrent_activation", is_activation, NULL },
+    { "reset_after", is_bool, NULL },
+    { "return_sequences", is_bool, NULL },
+    { "return_state", is_bool, NULL },
     { "rms_scaling", is_bool, NULL },
     { "scale", is_bool, md_keras_emit_batch_norm },
     { "scale", is_bool, md_keras_emit_group_norm },
     { "scale", is_bool, md_keras_emit_layer_norm },
+    { "score_mode", is_text, NULL },
+    { "stateful", is_false, NULL },
     { "theta", is_number, NULL },
     { "threshold", is_number, NULL },
+    { "time_major", is_false, NULL },
     { "units", is_integer, NULL },
     { "use_bias", is_bool, NULL },
+    { "use_gate", is_false, NULL },
+    { "use_scale", is_bool, NULL },
+    { "value_dim", is_integer, NULL },
     { "width", is_integer, NULL },
 };
 
@@ -208,8 +244,7 @@ static bool is_harmless(const char *key)
     return false;
 }
 
-/* `key` is one of the words of `keys`. */
-static bool is_word_of(const char *keys, const char *key)
+bool md_keras_is_word_of(const char *keys, const char *key)
 {
     size_t n = strlen(key);
 
@@ -224,7 +259,7 @@ static bool is_read(const md_keras_row *row, const char *key)
 {
     for (size_t i = 0; i < MD_COUNT(reads); i++) {
         if (reads[i].emit == row->emit)
-            return is_word_of(reads[i].keys, key);
+            return md_keras_is_word_of(reads[i].keys, key);
     }
     return false;
 }

@@ -12,4 +12,7 @@
 bool md_keras_setting_fits(const md_keras_row *row, const char *key,
                            const json_t *v);
 
+/* `key` is one of the words of `keys`, which are separated by spaces. */
+bool md_keras_is_word_of(const char *keys, const char *key);
+
 #endif

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "convert/keras/net.h"
+#include "convert/keras/layer.h"
 
 enum {
     CLASS_SIZE = 128,
@@ -172,7 +172,7 @@ static md_status locate(const char **out, binder *b, const md_keras_layer *l,
     return MD_OK;
 }
 
-static md_status bind_group(md_keras_layer *l, binder *b, const char *group)
+static md_status bind_vars(md_keras_layer *l, binder *b, const char *group)
 {
     for (uint32_t i = 0;; i++) {
         const md_hdf5_data *d;
@@ -186,6 +186,67 @@ static md_status bind_group(md_keras_layer *l, binder *b, const char *group)
     }
 }
 
+/* Layers whose weights are those of layers within, in this order. */
+static const struct {
+    md_keras_emit_fn *emit;
+    const char *part[4];
+} parts[] = {
+    { md_keras_emit_attention,
+      { "query_dense", "key_dense", "value_dense", "output_dense" } },
+    { md_keras_emit_recurrent, { "cell" } },
+};
+
+/* The parts of a layer, or NULL. */
+static const char *const *parts_of(const md_keras_layer *l)
+{
+    for (size_t i = 0; l->row && i < MD_COUNT(parts); i++) {
+        if (parts[i].emit == l->row->emit)
+            return parts[i].part;
+    }
+    return NULL;
+}
+
+static md_status bind_zip(md_keras_net *net, binder *b, const char *base);
+static md_status bind_group(md_keras_layer *l, binder *b, const char *group);
+
+/* Layer i of a wrapper. */
+static md_status bind_inner(md_keras_layer *l, binder *b, const char *group,
+                            uint32_t i)
+{
+    md_keras_layer *inner = &l->inner[i];
+    const char *name = l->n_inner == 1 ? "layer"
+                       : i == 0        ? "forward_layer"
+                                       : "backward_layer";
+    const char *path = md_arena_printf(b->ar, "%s/%s%s", group, name,
+                                       inner->net ? "/layers" : "");
+
+    if (!path)
+        return md_fail_nomem(b->err, strlen(group));
+    return inner->net ? bind_zip(inner->net, b, path)
+                      : bind_group(inner, b, path);
+}
+
+static md_status bind_group(md_keras_layer *l, binder *b, const char *group)
+{
+    const char *const *part = parts_of(l);
+
+    MD_TRY(bind_vars(l, b, group));
+    for (uint32_t i = 0; i < l->n_inner; i++)
+        MD_TRY(bind_inner(l, b, group, i));
+    for (uint32_t i = 0; part && i < MD_COUNT(parts[0].part) && part[i]; i++) {
+        /* some versions keep the name of a private attribute */
+        for (int hidden = 0; hidden < 2; hidden++) {
+            const char *path = md_arena_printf(b->ar, "%s/%s%s", group,
+                                               hidden ? "_" : "", part[i]);
+
+            if (!path)
+                return md_fail_nomem(b->err, strlen(group));
+            MD_TRY(bind_vars(l, b, path));
+        }
+    }
+    return MD_OK;
+}
+
 /* How many of the layers before i have its snake-cased class. */
 static uint32_t count_before(const md_keras_net *net, uint32_t i)
 {
@@ -194,6 +255,13 @@ static uint32_t count_before(const md_keras_net *net, uint32_t i)
     for (uint32_t j = 0; j < i; j++)
         n += strcmp(net->layers[j].cls, net->layers[i].cls) == 0;
     return n;
+}
+
+/* A class that is registered under another name than Python's. */
+static const char *python_class(const char *cls)
+{
+    return strcmp(cls, "GroupQueryAttention") == 0 ? "GroupedQueryAttention"
+                                                   : cls;
 }
 
 static md_status bind_zip(md_keras_net *net, binder *b, const char *base)
@@ -206,7 +274,7 @@ static md_status bind_zip(md_keras_net *net, binder *b, const char *base)
 
         if (l->is_input)
             continue;
-        snake_case(snake, l->cls);
+        snake_case(snake, python_class(l->cls));
         MD_TRY(locate(&group, b, l, base, snake, count_before(net, i)));
         if (!l->net) {
             MD_TRY(bind_group(l, b, group));
@@ -232,6 +300,26 @@ static bool is_of_layer(const char *name, const char *layer)
            ((size_t)(end - name) == n || end[-(ptrdiff_t)n - 1] == '/');
 }
 
+/* One of the folders of a weight's name is `layer`: of layers whose weights
+ * lie in layers within. */
+static bool is_below_layer(const char *name, const char *layer)
+{
+    const size_t n = strlen(layer);
+
+    for (const char *p = name, *end; (end = strchr(p, '/')) != NULL;
+         p = end + 1) {
+        if ((size_t)(end - p) == n && memcmp(p, layer, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool belongs(const char *name, const md_keras_layer *l)
+{
+    return l->n_inner > 0 || parts_of(l) ? is_below_layer(name, l->name)
+                                         : is_of_layer(name, l->name);
+}
+
 /* The weights of one list that belong to l; all when `inner` is false. */
 static md_status bind_names(md_keras_layer *l, binder *b, const char *top,
                             const md_hdf5_attr *names, bool inner)
@@ -242,7 +330,7 @@ static md_status bind_names(md_keras_layer *l, binder *b, const char *top,
         if (!make_path(b, "model_weights/%s/%.*s", top, (int)names->text[i].n,
                        names->text[i].p))
             return too_long(b, l);
-        if (inner && !is_of_layer(b->path, l->name))
+        if (inner && !belongs(b->path, l))
             continue;
         d = md_hdf5_find(b->h, b->path);
         if (!d)
@@ -278,6 +366,25 @@ static md_status bind_layer_h5(md_keras_layer *l, binder *b, const char *top,
     return MD_OK;
 }
 
+static md_status bind_h5(md_keras_net *net, binder *b, const char *top);
+
+/* A wrapper's weights are those of its layers, one after the other. */
+static md_status hand_down(md_keras_layer *l, binder *b, const char *top)
+{
+    const uint32_t each = l->n_inner > 0 ? l->n_w / l->n_inner : 0;
+
+    if (l->n_inner == 1 && l->inner[0].net)
+        return bind_h5(l->inner[0].net, b, top);
+    for (uint32_t i = 0; i < l->n_inner; i++) {
+        md_keras_layer *inner = &l->inner[i];
+
+        memcpy(inner->w, l->w + (size_t)i * each, each * sizeof(*inner->w));
+        inner->n_w = each;
+        MD_TRY(hand_down(inner, b, top));
+    }
+    return MD_OK;
+}
+
 static md_status bind_h5(md_keras_net *net, binder *b, const char *top)
 {
     for (uint32_t i = 0; i < net->n_layers; i++) {
@@ -288,8 +395,9 @@ static md_status bind_h5(md_keras_net *net, binder *b, const char *top)
             continue;
         if (l->net)
             MD_TRY(bind_h5(l->net, b, group));
-        else
+        else if (l->n_inner != 1 || !l->inner[0].net)
             MD_TRY(bind_layer_h5(l, b, group, top != NULL));
+        MD_TRY(hand_down(l, b, group));
     }
     return MD_OK;
 }

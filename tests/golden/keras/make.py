@@ -204,6 +204,121 @@ def merge():
     return x, y
 
 
+def recurrent():
+    x = keras.Input((5, 3), name="x")
+    y = []
+    for cls in L.LSTM, L.GRU, L.SimpleRNN:
+        n = cls.__name__.lower()
+        more = {"bias_initializer": "normal"}
+        y += [cls(4, name=f"{n}", **more)(x),
+              cls(4, return_sequences=True, name=f"{n}_steps", **more)(x),
+              cls(4, go_backwards=True, return_sequences=True,
+                  name=f"{n}_backwards", **more)(x),
+              cls(4, go_backwards=True, name=f"{n}_backwards_last", **more)(x),
+              cls(2, activation="relu", use_bias=False, name=f"{n}_relu")(x),
+              L.Bidirectional(cls(4, **more), name=f"{n}_both")(x),
+              L.Bidirectional(cls(4, return_sequences=True, **more),
+                              name=f"{n}_both_steps")(x)]
+        out = cls(4, return_state=True, return_sequences=True, **more)(x)
+        y += [L.Identity(name=f"{n}_out_{i}")(v) for i, v in enumerate(out)]
+        y.append(cls(4, name=f"{n}_from_state", **more)(
+            x, initial_state=list(out[1:])))
+        out = L.Bidirectional(cls(2, return_state=True, **more))(x)
+        y += [L.Identity(name=f"{n}_both_out_{i}")(v)
+              for i, v in enumerate(out)]
+        y.append(L.Bidirectional(cls(2, **more), name=f"{n}_both_from_state")(
+            x, initial_state=list(out[1:])))
+    for mode in "sum", "mul", "ave":
+        y += [L.Bidirectional(L.LSTM(2), merge_mode=mode, name=mode)(x),
+              L.Bidirectional(L.LSTM(2, return_sequences=True),
+                              merge_mode=mode, name=f"{mode}_steps")(x)]
+    pair = L.Bidirectional(L.GRU(2, return_sequences=True),
+                           merge_mode=None)(x)
+    y += [L.Identity(name="forward")(pair[0]), L.Identity(name="back")(pair[1]),
+          L.GRU(3, reset_after=False, bias_initializer="normal",
+                name="reset_before")(x),
+          L.Bidirectional(L.GRU(3, reset_after=False), name="both_reset")(x),
+          L.LSTM(3, recurrent_activation="hard_sigmoid", activation="softsign",
+                 name="hard")(x),
+          L.Bidirectional(L.LSTM(3, recurrent_activation="hard_sigmoid",
+                                 activation="elu"), name="both_hard")(x),
+          L.TimeDistributed(L.Dense(2, activation="softmax"),
+                            name="dense_each")(x),
+          L.TimeDistributed(L.BatchNormalization(), name="norm_each")(x)]
+    shared = L.LSTM(3)
+    y.append(L.Add(name="shared")([shared(x), shared(L.Activation("tanh")(x))]))
+    v = L.Reshape((5, 3, 1))(x)
+    inner = keras.Sequential([keras.Input((3, 1)), L.Conv1D(2, 2), L.Flatten(),
+                              L.Dense(2)])
+    y += [L.TimeDistributed(L.Conv1D(2, 2, activation="relu"),
+                            name="conv_each")(v),
+          L.TimeDistributed(inner, name="net_each")(v),
+          L.TimeDistributed(L.LSTM(2), name="lstm_each")(v)]
+    return x, y
+
+
+def masked():
+    """Steps that do not count, at the end, in front and between."""
+    x = keras.Input((7,), dtype="int32", name="x")
+    e = L.Embedding(5, 4, mask_zero=True)(x)
+
+    def other():
+        return L.Dense(4)(e)
+
+    y = []
+    for cls in L.LSTM, L.GRU, L.SimpleRNN:
+        n = cls.__name__.lower()
+        y += [cls(3, name=n)(e),
+              cls(3, return_sequences=True, name=f"{n}_steps")(e),
+              cls(3, go_backwards=True, name=f"{n}_backwards")(e),
+              cls(3, go_backwards=True, return_sequences=True,
+                  name=f"{n}_backwards_steps")(e),
+              L.Bidirectional(cls(3), name=f"{n}_both")(e),
+              L.Bidirectional(cls(3, return_sequences=True),
+                              name=f"{n}_both_steps")(e)]
+    d = L.Dropout(0.5)(L.Dense(4, activation="relu")(e))
+    y += [L.GlobalAveragePooling1D(name="mean")(e),
+          L.GlobalMaxPooling1D(name="max")(e),
+          L.GlobalAveragePooling1D(name="mean_of_conv")(L.Conv1D(3, 2)(e)),
+          L.GlobalAveragePooling1D(keepdims=True, name="mean_kept")(
+              L.LayerNormalization()(d)),
+          L.GRU(2, name="stacked")(L.GRU(3, return_sequences=True)(d)),
+          L.LSTM(2, name="added")(L.Add()([e, d])),
+          L.LSTM(2, name="joined")(L.Concatenate()([e, d])),
+          L.LSTM(2, name="by_step")(L.TimeDistributed(L.Dense(3))(e)),
+          L.LSTM(2, name="by_value")(
+              L.Masking(0.)(L.Activation("relu")(L.Dense(2)(e)))),
+          L.GlobalAveragePooling1D(name="attention_mean")(
+              L.MultiHeadAttention(2, 3)(d, other()))]
+    # Keras takes the mask off the tensors that attention was given: each call
+    # has its own.
+    v = other()
+    y.append(L.MultiHeadAttention(2, 3, name="attention")(v, v))
+    v = other()
+    y.append(L.MultiHeadAttention(2, 3, name="attention_causal")(
+        v, v, use_causal_mask=True))
+    return x, y
+
+
+def attention():
+    x = keras.Input((5, 6), name="x")
+    v = L.Dense(4, activation="tanh")(L.Cropping1D((1, 0))(x))
+    y = [L.MultiHeadAttention(2, 3, name="self", bias_initializer="normal")(
+             x, x),
+         L.MultiHeadAttention(2, 3, name="causal")(x, x, use_causal_mask=True),
+         L.MultiHeadAttention(3, 2, value_dim=5, output_shape=7,
+                              name="cross")(x, v),
+         L.MultiHeadAttention(1, 2, use_bias=False, name="key")(
+             x, v, key=L.Activation("relu")(v)),
+         L.MultiHeadAttention(1, 2, name="causal_cross")(
+             x, v, use_causal_mask=True),
+         L.GroupQueryAttention(4, 4, 2, name="grouped")(x, x),
+         L.Attention(name="dot")([L.Dense(4)(x), v]),
+         L.Attention(use_scale=True, name="dot_scaled")(
+             [L.Dense(4)(x), v, L.Activation("relu")(v)])]
+    return x, y
+
+
 def weights(model):
     for v in model.weights:
         w = rng.normal(size=v.shape) * 0.5
@@ -225,6 +340,8 @@ def make(fn, ending, shape):
     model = keras.Model(x, y)
     weights(model)
     data = (rng.normal(size=shape) * 2).astype(np.float32)
+    if model.inputs[0].dtype == "int32":
+        data = rng.integers(0, 3, size=shape).astype(np.int32)
     path = f"{FOLDER}/{fn.__name__}"
     model.save(path + ending)
     if ending == ".keras":
@@ -242,3 +359,6 @@ make(merge, ".h5", (2, 4, 5, 4))
 make(norm, ".keras", (2, 4, 5, 5))
 make(pool, ".keras", (2, 7, 8, 4))
 make(transposed, ".keras", (2, 4, 5, 3))
+make(attention, ".keras", (2, 5, 6))
+make(masked, ".keras", (4, 7))
+make(recurrent, ".keras", (2, 5, 3))

@@ -521,8 +521,8 @@ static void test_merge__arguments_that_change_the_result(void **state)
           OUTER(LAYER3("Dropout", "d", A3 ",3", "\"training\":true"),
                 "[\"d\",0,0]"),
           MD_UNSUPPORTED,
-          "keras: 1 layers have no conversion: Dropout with "
-          "training true in a call ('d'), Dropout with second argument 3" },
+          "keras: 1 layers have no conversion: Dropout with second argument 3 "
+          "in a call ('d'), Dropout with training true in a call ('d')" },
     };
 
     (void)state;

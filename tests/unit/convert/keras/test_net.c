@@ -133,13 +133,13 @@ static void test_net__all_unsupported_layers_in_one_message(void **state)
                       "\"activation\":\"wiggle\"}},"
                       "{\"class_name\":\"Conv2D\",\"config\":{\"name\":\"c\","
                       "\"data_format\":\"channels_first\"}},"
-                      "{\"class_name\":\"Add\",\"module\":\"keras.src.ops.numpy\","
+                      "{\"class_name\":\"Hypot\",\"module\":\"keras.src.ops.numpy\","
                       "\"config\":{\"name\":\"op\"}},"
                       "{\"class_name\":\"Lambda\",\"config\":{\"name\":\"l\"}}]}}"),
         MD_UNSUPPORTED, &f.err,
         "6 layers have no conversion: Mystery ('m1' and 1 more), Dense with "
         "activation \"wiggle\" ('d'), Conv2D with data_format "
-        "\"channels_first\" ('c'), Add with keras.ops ('op'), Lambda ('l')");
+        "\"channels_first\" ('c'), Hypot with keras.ops ('op'), Lambda ('l')");
     end(&f);
 }
 
