@@ -192,6 +192,14 @@ static int64_t join_pairs(const md_turn_args *a)
         _mm256_storeu_ps(y + 2 * i + 8,
                          _mm256_permute2f128_ps(low, high, 0x31));
     }
+    if (i + 4 <= a->rows) {
+        const __m128 p = _mm_loadu_ps(x + i);
+        const __m128 q = _mm_loadu_ps(x + a->x_stride + i);
+
+        _mm_storeu_ps(y + 2 * i, _mm_unpacklo_ps(p, q));
+        _mm_storeu_ps(y + 2 * i + 4, _mm_unpackhi_ps(p, q));
+        i += 4;
+    }
     return i;
 }
 

@@ -137,7 +137,7 @@ static md_status cut(md_step *st, args *a, int width, md_error *err)
     const int64_t groups = a->v.n * a->v.group;
     size_t size;
 
-    a->step = md_unfold_step(n, a->k, a->v.oc / a->v.group, s->kernel->nr,
+    a->step = md_unfold_step(n, a->k, a->k, a->v.oc / a->v.group, s->kernel->nr,
                              md_div_up((int64_t)width * 2, groups));
     a->n_blocks = md_div_up(n, a->step);
     if (!md_mul_size(&size, (size_t)a->step * sizeof(float), (size_t)a->k))

@@ -2,7 +2,8 @@
  * ConvTranspose in float32.  Outputs whose position has the same remainder by
  * the stride in every axis (a part) are an ordinary convolution of stride 1
  * with the taps that reach them: each part is unfolded and multiplied as in
- * conv_rows.c, and every output is written once.
+ * conv_rows.c, and every output is written once: where parts that differ in
+ * the last axis only are equal in size, a row of them together.
  *
  * The weights of a part, [group][oc / group][channels * taps], have the bias
  * as one more column, which meets a row of ones.
@@ -11,6 +12,7 @@
 
 #include "base/size.h"
 #include "kernels/gemm_f32.h"
+#include "kernels/turn.h"
 #include "ops/common/deconvolve.h"
 #include "ops/lower/common.h"
 #include "ops/lower/unfold.h"
@@ -21,6 +23,7 @@ enum {
 
 typedef struct state {
     const md_gemm_f32_kernel *kernel;
+    const md_turn_kernel *turn;
     bool has_bias, strict;
     float *w; /* of all parts; NULL: arranged in every run */
 } state;
@@ -35,11 +38,14 @@ typedef struct part {
     int64_t n_same;   /* this part and those behind it that read the same, as
                        * where kernel and stride are equal: the first unfolds
                        * for all of them */
+    int64_t n_set;    /* of the first of a set: parts that a chunk computes */
 } part;
 
 typedef struct args {
     md_convolve v;
     int64_t n_parts, step;
+    int64_t k;        /* the largest of the parts */
+    int64_t n_join;   /* parts whose outputs take turns along a row, or 1 */
     int64_t n_blocks; /* of a group, over all parts */
     bool dense;       /* there is one part, which is the output */
     part *parts;
@@ -233,6 +239,7 @@ static md_status lower(md_lower *lo, md_error *err)
         return md_fail(err, MD_UNSUPPORTED, "the strides are too long");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->kernel = md_gemm_f32_select(lo->cpu);
+    s->turn = md_turn_select(lo->cpu);
     s->strict = lo->precision == MD_PRECISION_STRICT;
     s->has_bias = lo->node->n_in > 2 && lo->in[2];
     lo->kernel = s->kernel->name;
@@ -241,36 +248,53 @@ static md_status lower(md_lower *lo, md_error *err)
 
 /* --- plan and run ------------------------------------------------------ */
 
+/* Parts that read the same, in sets of whole rows; how many sets, and the most
+ * columns of a part and parts of a set. */
+static int64_t set_sets(args *a, int64_t *n, int64_t *most)
+{
+    int64_t n_sets = 0;
+
+    a->n_join = a->v.out[2] % a->v.w.stride[2] == 0 ? a->v.w.stride[2] : 1;
+    for (int64_t i = a->n_parts; i-- > 0;) {
+        part *p = &a->parts[i];
+
+        p->n_same = 1;
+        if (i + 1 < a->n_parts && same_columns(p, p + 1))
+            p->n_same += p[1].n_same;
+        a->k = md_max_i64(a->k, p->k);
+        *n = md_max_i64(*n, md_unfold_n(&p->u));
+    }
+    for (int64_t i = 0; i < a->n_parts; i += a->parts[i].n_set, n_sets++) {
+        part *p = &a->parts[i];
+
+        p->n_set = md_div_up(p->n_same, a->n_join) * a->n_join;
+        *most = md_max_i64(*most, p->n_set);
+    }
+    return n_sets;
+}
+
 /* Blocks that fit the cache, and as many as threads can use. */
 static md_status cut(md_step *st, args *a, int width, md_error *err)
 {
     const state *s = st->state;
     const int64_t groups = a->v.n * a->v.group;
     const int64_t og = a->v.oc / a->v.group;
-    int64_t k = 1, n = 1, n_sets = 0;
-    size_t column, size;
+    int64_t n = 1, most = 1, n_sets, column;
+    size_t size;
 
-    for (int64_t i = 0; i < a->n_parts; i += a->parts[i].n_same, n_sets++) {
-        part *p = &a->parts[i];
-
-        p->n_same = 1;
-        while (i + p->n_same < a->n_parts && same_columns(p, p + p->n_same))
-            p->n_same++;
-        k = md_max_i64(k, p->k);
-        n = md_max_i64(n, md_unfold_n(&p->u));
-    }
+    n_sets = set_sets(a, &n, &most);
+    a->dense = a->n_parts == 1;
+    column = md_max_i64(a->k + (a->dense ? 0 : most * og), 1);
     a->step = md_unfold_step(
-        n, k, og, s->kernel->nr,
+        n, column, a->k, og, s->kernel->nr,
         md_div_up((int64_t)width * 2, groups * md_max_i64(n_sets, 1)));
-    for (int64_t i = 0; i < a->n_parts; i += a->parts[i].n_same) {
+    for (int64_t i = 0; i < a->n_parts; i += a->parts[i].n_set) {
         part *p = &a->parts[i];
 
         p->n_blocks = md_div_up(md_unfold_n(&p->u), a->step);
         a->n_blocks += p->n_blocks;
     }
-    a->dense = a->n_parts == 1;
-    column = (size_t)k + (a->dense ? 0 : (size_t)og);
-    if (!md_mul_size(&size, (size_t)a->step * sizeof(float), column))
+    if (!md_mul_size(&size, (size_t)a->step * sizeof(float), (size_t)column))
         return md_fail_nomem(err, SIZE_MAX);
     st->scratch_size = size;
     st->n_chunks = groups * a->n_blocks;
@@ -300,60 +324,64 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     return MD_OK;
 }
 
-/* Columns n0 .. n1 of a part, c[og][n1 - n0], to their places in y. */
-static void spread(const args *a, const part *p, float *y, const float *c,
+/* Columns n0 .. n1 of n_join parts from p on, c[n_join][og][n1 - n0] in the
+ * order of their outputs, to their places in y. */
+static void spread(const md_step *st, const part *p, float *y, const float *c,
                    int64_t n0, int64_t n1)
 {
+    const state *s = st->state;
+    const args *a = st->args;
     const md_convolve *v = &a->v;
-    const int64_t *s = v->w.stride;
+    const int64_t *stride = v->w.stride;
     const int64_t out = v->out[0] * v->out[1] * v->out[2];
-    const int64_t row = p->u.axis[2].out;
+    const int64_t row = p->u.axis[2].out, og = v->oc / v->group;
+    const int64_t first = a->n_join > 1 ? 0 : p->first[2];
 
-    for (int64_t o = 0; o < v->oc / v->group; o++, y += out) {
+    for (int64_t o = 0; o < og; o++, y += out, c += n1 - n0) {
         for (int64_t n = n0; n < n1;) {
             int64_t x = n % row, z = n / row / p->u.axis[1].out;
             int64_t run = md_min_i64(row - x, n1 - n);
             float *to = y +
-                        ((p->first[0] + z * s[0]) * v->out[1] + p->first[1] +
-                         n / row % p->u.axis[1].out * s[1]) *
+                        ((p->first[0] + z * stride[0]) * v->out[1] +
+                         p->first[1] + n / row % p->u.axis[1].out * stride[1]) *
                             v->out[2] +
-                        p->first[2] + x * s[2];
+                        first + x * stride[2];
 
-            for (int64_t i = 0; i < run; i++)
-                to[i * s[2]] = c[i];
-            c += run;
+            s->turn->run(&(md_turn_args){ .y = to,
+                                          .x = c + (n - n0),
+                                          .y_stride = stride[2],
+                                          .x_stride = og * (n1 - n0),
+                                          .rows = run,
+                                          .columns = a->n_join,
+                                          .size = sizeof(float) });
             n += run;
         }
     }
 }
 
-/* Columns n0 .. n1 of a part, unfolded in `panels`; c is scratch. */
+/* Columns n0 .. n1 of a part, unfolded in `panels`, to c. */
 static void multiply(const md_step *st, const part *p, int64_t at,
                      const float *panels, float *c, int64_t n0, int64_t n1)
 {
     const state *s = st->state;
     const args *a = st->args;
-    const md_convolve *v = &a->v;
-    const int64_t og = v->oc / v->group;
-    float *y =
-        (float *)st->out[0] + at * og * v->out[0] * v->out[1] * v->out[2];
+    const int64_t og = a->v.oc / a->v.group;
     md_gemm_f32_args g = { .m = og,
                            .n = n1 - n0,
                            .k = p->k,
                            .lda = p->k,
                            .b = panels,
-                           .c = a->dense ? y + n0 : c,
                            .ldc = a->dense ? md_unfold_n(&p->u) : n1 - n0,
                            .ep = MD_EPILOGUE_INIT,
                            .strict = s->strict };
 
+    g.c = c;
     g.a = (s->w ? s->w : (const float *)st->shared) + p->w +
-          at % v->group * og * p->k;
+          at % a->v.group * og * p->k;
     s->kernel->run(&g, 0, g.m, 0, g.n);
-    if (!a->dense)
-        spread(a, p, y, c, n0, n1);
 }
 
+/* Columns from n0 on of the set that p is the first of. */
 static void run_block(const md_step *st, const part *p, int64_t at, int64_t n0,
                       float *scratch)
 {
@@ -361,12 +389,28 @@ static void run_block(const md_step *st, const part *p, int64_t at, int64_t n0,
     const args *a = st->args;
     const int64_t n1 = md_min_i64(md_unfold_n(&p->u), n0 + a->step);
     const int64_t in = a->v.in[0] * a->v.in[1] * a->v.in[2];
+    const int64_t out = a->v.out[0] * a->v.out[1] * a->v.out[2];
+    const int64_t og = a->v.oc / a->v.group, size = og * (n1 - n0);
+    float *y = (float *)st->out[0] + at * og * out,
+          *c = scratch + a->step * a->k;
+    int64_t fresh = 0; /* the part from which on columns are not there */
 
-    md_unfold_pack(scratch, &p->u,
-                   (const float *)st->in[0] + at * p->u.n_channels * in, n0, n1,
-                   s->kernel->nr);
-    for (int64_t i = 0; i < p->n_same; i++)
-        multiply(st, p + i, at, scratch, scratch + a->step * p->k, n0, n1);
+    for (int64_t i = 0; i < p->n_set; i++) {
+        const part *q = p + i;
+        const int64_t place =
+            a->n_join > 1 ? i / a->n_join * a->n_join + q->first[2] : i;
+
+        if (i == fresh) {
+            md_unfold_pack(scratch, &q->u,
+                           (const float *)st->in[0] + at * q->u.n_channels * in,
+                           n0, n1, s->kernel->nr);
+            fresh += q->n_same;
+        }
+        multiply(st, q, at, scratch, a->dense ? y + n0 : c + place * size, n0,
+                 n1);
+    }
+    for (int64_t i = 0; i < p->n_set && !a->dense; i += a->n_join)
+        spread(st, p + i, y, c + i * size, n0, n1);
 }
 
 static void run(const md_step *st, int64_t chunk, void *scratch)

@@ -155,14 +155,14 @@ void md_unfold_pack(float *dst, const md_unfold *u, const float *x, int64_t n0,
     }
 }
 
-int64_t md_unfold_step(int64_t n, int64_t k, int64_t m, int64_t nr,
-                       int64_t parts)
+int64_t md_unfold_step(int64_t n, int64_t rows, int64_t k, int64_t m,
+                       int64_t nr, int64_t parts)
 {
+    const int64_t macs = md_max_i64(k, 1) * md_max_i64(m, 1); /* a column */
     int64_t panels = PANELS_SIZE / (nr * (int64_t)sizeof(float));
 
-    k = md_max_i64(k, 1);
-    panels = md_min_i64(panels / k, md_div_up(md_div_up(n, parts), nr));
-    panels =
-        md_max_i64(panels, md_div_up(BLOCK_MACS / k / md_max_i64(m, 1), nr));
+    panels = md_min_i64(panels / md_max_i64(rows, 1),
+                        md_div_up(md_div_up(n, parts), nr));
+    panels = md_max_i64(panels, md_div_up(BLOCK_MACS / macs, nr));
     return md_min_i64(md_max_i64(panels, 1), md_div_up(n, nr)) * nr;
 }

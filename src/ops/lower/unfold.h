@@ -33,9 +33,10 @@ void md_unfold_pack(float *dst, const md_unfold *u, const float *x, int64_t n0,
                     int64_t n1, int64_t nr);
 
 /* Columns of the blocks in which a product with n of them is done, `k` rows on
- * the right and `m` on the left: whole panels of nr that fit the cache, large
- * enough to be handed over, and as many blocks as `parts` where there are. */
-int64_t md_unfold_step(int64_t n, int64_t k, int64_t m, int64_t nr,
-                       int64_t parts);
+ * the right and `m` on the left: whole panels of nr, of whose columns the cache
+ * holds `rows` floats, large enough to be handed over, and as many blocks as
+ * `parts` where there are. */
+int64_t md_unfold_step(int64_t n, int64_t rows, int64_t k, int64_t m,
+                       int64_t nr, int64_t parts);
 
 #endif
