@@ -333,6 +333,18 @@ static void copy_row(const job *j, float *to, const md_heads *h, int64_t head,
         memcpy(to, from, (size_t)h->size * sizeof(*to));
 }
 
+/* n rows to where they lie one after the other. */
+static void copy_rows(const job *j, float *to, const md_heads *h, int64_t head,
+                      int64_t n)
+{
+    if (!h->bias && h->row == h->size && n > 0) {
+        memcpy(to, row_at(j, h, head, 0), (size_t)(n * h->size) * sizeof(*to));
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        copy_row(j, to + i * h->size, h, head, i);
+}
+
 /* Turn a row in place by the angles of new position i. */
 static void turn(const job *j, float *v, int64_t i)
 {
@@ -359,6 +371,7 @@ static const float *gather(const job *j, bool values, int64_t *step)
     const md_heads *now = values ? &a->a.v : &a->a.k;
     const md_heads *past = values ? &a->a.past_v : &a->a.past_k;
     const md_tensor *present = a->present[values];
+    int64_t n_past = md_min_i64(j->n_past, j->n);
     float *to = j->rows[values];
 
     if (!present && !a->copies[values]) {
@@ -369,14 +382,10 @@ static const float *gather(const job *j, bool values, int64_t *step)
     if (present)
         to = data_of(j->st, present) + a->present_at[values] +
              (j->b * a->a.kv_heads + j->h) * a->n_present * now->size;
-    for (int64_t i = 0; i < j->n; i++) {
-        bool old = i < j->n_past;
-
-        copy_row(j, to + i * now->size, old ? past : now, j->h,
-                 old ? i : i - j->n_past);
-        if (j->s->turns && !values && !old)
-            turn(j, to + i * now->size, i - j->n_past);
-    }
+    copy_rows(j, to, past, j->h, n_past);
+    copy_rows(j, to + n_past * now->size, now, j->h, j->n - n_past);
+    for (int64_t i = n_past; j->s->turns && !values && i < j->n; i++)
+        turn(j, to + i * now->size, i - n_past);
     if (present && j->n < a->n_present)
         memset(to + j->n * now->size, 0,
                (size_t)((a->n_present - j->n) * now->size) * sizeof(*to));
