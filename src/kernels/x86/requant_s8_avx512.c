@@ -3,24 +3,21 @@
 #include <immintrin.h>
 #include <stddef.h>
 
-/* The step's constants in registers. */
-typedef struct consts {
-    __m512 mult, bias, lo, hi, res_mult;
-    __m512i zero, res_zero;
-    __m512i column[MD_REQUANT_TERMS];
-    __mmask16 m;
-} consts;
+#include "base/attr.h"
 
-static inline __m512 residual(const md_requant *q, const consts *c,
-                              const uint8_t *r)
+/* 16 numbers of a residual, of which m exist. */
+static inline __m512 residual(const md_requant *q, const uint8_t *r,
+                              __mmask16 m)
 {
-    const __m128i b = _mm_maskz_loadu_epi8(c->m, r);
-    const __m512i v =
-        q->res_signed ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b);
+    const __m128i b = _mm_maskz_loadu_epi8(m, r);
+    const __m512i v = _mm512_sub_epi32(q->res_signed ? _mm512_cvtepi8_epi32(b)
+                                                     : _mm512_cvtepu8_epi32(b),
+                                       _mm512_set1_epi32(q->res_zero));
 
-    return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_sub_epi32(v, c->res_zero)),
-                         c->res_mult);
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_set1_ps(q->res_mult));
 }
+
+/* --- bytes ----------------------------------------------------------------- */
 
 static inline __m128i table(const uint8_t *lut, __m128i b)
 {
@@ -32,37 +29,162 @@ static inline __m128i table(const uint8_t *lut, __m128i b)
     return _mm_loadu_si128((const __m128i *)byte);
 }
 
-/* has_res and has_lut are constants wherever this is inlined. */
-__attribute__((always_inline)) static inline void rows_q8(
-    const md_requant *q, const md_requant_tile *t, const consts *constants,
-    const bool has_res, const bool has_lut)
+/* What all rows of a block of channels have in common. */
+typedef struct bytes {
+    __m512 mult, hi;
+    __m512i zero;         /* in words */
+    __m512i q_min, q_max; /* in bytes */
+    __mmask16 m;
+    bool is_signed;
+} bytes;
+
+/* Some rows of a tile: where they are. */
+typedef struct rows {
+    const int32_t *acc;
+    int64_t acc_stride;
+    const uint8_t *res;
+    int64_t res_stride;
+    uint8_t *out;
+    int64_t out_stride;
+} rows;
+
+/* What is known where four_q8 is inlined. */
+typedef struct kind {
+    bool has_res, has_lut;
+    bool whole; /* all lanes and four rows */
+} kind;
+
+/* Row i, as integers of which only those that are too large are clamped: what
+ * is too small, or NaN, is still negative as an integer. */
+static MD_ALWAYS_INLINE __m512i row_q8(const md_requant *q, const rows *r,
+                                       const bytes *c, int64_t i, kind k)
 {
-    const consts c = *constants;
-    const uint8_t *lut = q->lut;
-    const int32_t *acc = t->acc;
-    const uint8_t *res = t->res;
-    uint8_t *out = t->out;
+    const int32_t *acc = r->acc + i * r->acc_stride;
+    const __mmask16 m = k.whole ? 0xffff : c->m;
+    const __m512i sum =
+        k.whole ? _mm512_loadu_si512(acc) : _mm512_maskz_loadu_epi32(m, acc);
+    __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), c->mult);
 
-    for (int i = 0; i < t->rows; i++) {
-        const __m512i sum = _mm512_maskz_loadu_epi32(c.m, acc);
-        __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), c.mult);
-        __m128i b;
+    if (k.has_res)
+        v = _mm512_add_ps(v, residual(q, r->res + i * r->res_stride, m));
+    return _mm512_cvtps_epi32(_mm512_min_ps(c->hi, v));
+}
 
-        if (has_res) {
-            v = _mm512_add_ps(v, residual(q, &c, res));
-            res += t->res_stride;
+static MD_ALWAYS_INLINE __m512i pair_q8(const md_requant *q, const rows *r,
+                                        const bytes *c, int64_t i, int64_t j,
+                                        kind k)
+{
+    return _mm512_adds_epi16(
+        c->zero,
+        _mm512_packs_epi32(row_q8(q, r, c, i, k), row_q8(q, r, c, j, k)));
+}
+
+static MD_ALWAYS_INLINE void store_q8(const md_requant *q, const bytes *c,
+                                      uint8_t *out, __m128i v, kind k)
+{
+    if (k.has_lut)
+        v = table(q->lut, v);
+    if (k.whole)
+        _mm_storeu_si128((__m128i *)out, v);
+    else
+        _mm_mask_storeu_epi8(out, c->m, v);
+}
+
+/*
+ * Four rows, of which n exist.  Packing with saturation is the rest of the
+ * clamp to bytes, and a register of them is clamped to the limits at once; it
+ * leaves four channels of each row together, which a permutation parts.
+ */
+static MD_ALWAYS_INLINE void four_q8(const md_requant *q, const rows *r,
+                                     const bytes *c, int64_t n, kind k)
+{
+    const __m512i part =
+        _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    const __m512i a = pair_q8(q, r, c, 0, n > 1 ? 1 : 0, k);
+    const __m512i b = pair_q8(q, r, c, n > 2 ? 2 : 0, n > 3 ? 3 : 0, k);
+    uint8_t *out = r->out;
+    __m512i v;
+
+    if (c->is_signed)
+        v = _mm512_min_epi8(
+            c->q_max, _mm512_max_epi8(c->q_min, _mm512_packs_epi16(a, b)));
+    else
+        v = _mm512_min_epu8(
+            c->q_max, _mm512_max_epu8(c->q_min, _mm512_packus_epi16(a, b)));
+    v = _mm512_permutexvar_epi32(part, v);
+    if (k.whole && !k.has_lut && r->out_stride == MD_LANES) {
+        _mm512_storeu_si512(out, v);
+        return;
+    }
+    store_q8(q, c, out, _mm512_castsi512_si128(v), k);
+    if (n > 1)
+        store_q8(q, c, out += r->out_stride, _mm512_extracti32x4_epi32(v, 1),
+                 k);
+    if (n > 2)
+        store_q8(q, c, out += r->out_stride, _mm512_extracti32x4_epi32(v, 2),
+                 k);
+    if (n > 3)
+        store_q8(q, c, out + r->out_stride, _mm512_extracti32x4_epi32(v, 3), k);
+}
+
+/* All rows of a block of channels. */
+static MD_ALWAYS_INLINE void block_q8(const md_requant *q,
+                                      const md_requant_tile *t, const bytes *c,
+                                      kind k)
+{
+    rows r = { t->acc,        t->acc_stride, t->res,
+               t->res_stride, t->out,        t->out_stride };
+    int64_t n = t->rows;
+
+    if (c->m == 0xffff) {
+        k.whole = true;
+        for (; n >= 4; n -= 4) {
+            four_q8(q, &r, c, 4, k);
+            r.acc += 4 * r.acc_stride;
+            r.out += 4 * r.out_stride;
+            if (k.has_res)
+                r.res += 4 * r.res_stride;
         }
-        /* maxps gives its second operand for NaN, as the definition does. */
-        v = _mm512_min_ps(_mm512_max_ps(v, c.lo), c.hi);
-        b = _mm512_cvtepi32_epi8(
-            _mm512_add_epi32(_mm512_cvtps_epi32(v), c.zero));
-        if (has_lut)
-            b = table(lut, b);
-        _mm_mask_storeu_epi8(out, c.m, b);
-        acc += t->acc_stride;
-        out += t->out_stride;
+        k.whole = false;
+    }
+    for (; n > 0; n -= 4) {
+        four_q8(q, &r, c, n, k);
+        r.acc += 4 * r.acc_stride;
+        r.out += 4 * r.out_stride;
+        if (k.has_res)
+            r.res += 4 * r.res_stride;
     }
 }
+
+static MD_ALWAYS_INLINE void tile_q8(const md_requant *q, int64_t c0,
+                                     const md_requant_tile *tile,
+                                     const bool has_res, const bool has_lut)
+{
+    md_requant_tile t = *tile;
+    bytes c = { .hi = _mm512_set1_ps((float)(q->q_max - q->zero)),
+                .zero = _mm512_set1_epi16((int16_t)q->zero),
+                .q_min = _mm512_set1_epi8((int8_t)q->q_min),
+                .q_max = _mm512_set1_epi8((int8_t)q->q_max),
+                .is_signed = q->q_min < 0 };
+
+    for (int j = 0; j < tile->lanes; j += MD_LANES) {
+        const int left = tile->lanes - j;
+
+        c.m = left < MD_LANES ? (__mmask16)((1u << left) - 1) : 0xffff;
+        c.mult = _mm512_loadu_ps(q->mult + c0 + j);
+        block_q8(q, &t, &c, (kind){ .has_res = has_res, .has_lut = has_lut });
+        md_requant__next(q, &t);
+    }
+}
+
+/* --- floats and sums ------------------------------------------------------- */
+
+/* The constants of a block of channels in registers. */
+typedef struct consts {
+    __m512 mult, bias;
+    __m512i column[MD_REQUANT_TERMS];
+    __mmask16 m;
+} consts;
 
 /* Row i of the sums of 16 channels, with its terms. */
 static inline __m512i sum_of(const md_requant *q, const md_requant_tile *t,
@@ -89,7 +211,8 @@ static void rows_f32(const md_requant *q, const md_requant_tile *t,
 
         if (t->res)
             v = _mm512_add_ps(
-                v, residual(q, c, (const uint8_t *)t->res + i * t->res_stride));
+                v,
+                residual(q, (const uint8_t *)t->res + i * t->res_stride, c->m));
         if (q->bias)
             v = _mm512_add_ps(v, c->bias);
         if (t->add)
@@ -108,46 +231,53 @@ static void rows_s32(const md_requant *q, const md_requant_tile *t,
 }
 
 /* At most 16 channels from c0 on. */
-static void block(const md_requant *q, int64_t c0, const md_requant_tile *t,
-                  consts *c)
+static void block(const md_requant *q, int64_t c0, const md_requant_tile *t)
 {
-    c->m = (__mmask16)((1u << t->lanes) - 1);
+    consts c = { .m = (__mmask16)((1u << t->lanes) - 1) };
+
     for (int k = 0; k < MD_REQUANT_TERMS && q->column[k]; k++)
-        c->column[k] = _mm512_loadu_si512(q->column[k] + c0);
+        c.column[k] = _mm512_loadu_si512(q->column[k] + c0);
     if (q->out == MD_QOUT_S32) {
-        rows_s32(q, t, c);
+        rows_s32(q, t, &c);
         return;
     }
-    c->mult = _mm512_loadu_ps(q->mult + c0);
+    c.mult = _mm512_loadu_ps(q->mult + c0);
     if (q->bias)
-        c->bias = _mm512_loadu_ps(q->bias + c0);
-    if (q->out == MD_QOUT_F32)
-        rows_f32(q, t, c);
-    else if (t->res && q->lut)
-        rows_q8(q, t, c, true, true);
+        c.bias = _mm512_loadu_ps(q->bias + c0);
+    rows_f32(q, t, &c);
+}
+
+static MD_NOINLINE void blocks(const md_requant *q, int64_t c0,
+                               const md_requant_tile *tile)
+{
+    md_requant_tile t = *tile;
+
+    for (int j = 0; j < tile->lanes; j += MD_LANES) {
+        t.lanes = tile->lanes - j < MD_LANES ? tile->lanes - j : MD_LANES;
+        block(q, c0 + j, &t);
+        md_requant__next(q, &t);
+    }
+}
+
+/* Tiles are small: what only some of them need is not in their way. */
+static MD_NOINLINE void rare_q8(const md_requant *q, int64_t c0,
+                                const md_requant_tile *t)
+{
+    if (t->res && q->lut)
+        tile_q8(q, c0, t, true, true);
     else if (t->res)
-        rows_q8(q, t, c, true, false);
-    else if (q->lut)
-        rows_q8(q, t, c, false, true);
+        tile_q8(q, c0, t, true, false);
     else
-        rows_q8(q, t, c, false, false);
+        tile_q8(q, c0, t, false, true);
 }
 
 void md_requant_s8__avx512(const md_requant *q, int64_t c0,
                            const md_requant_tile *t)
 {
-    consts c = {
-        .lo = _mm512_set1_ps((float)(q->q_min - q->zero)),
-        .hi = _mm512_set1_ps((float)(q->q_max - q->zero)),
-        .res_mult = _mm512_set1_ps(q->res_mult),
-        .zero = _mm512_set1_epi32(q->zero),
-        .res_zero = _mm512_set1_epi32(q->res_zero),
-    };
-    md_requant_tile b = *t;
-
-    for (int j = 0; j < t->lanes; j += MD_LANES) {
-        b.lanes = t->lanes - j < MD_LANES ? t->lanes - j : MD_LANES;
-        block(q, c0 + j, &b, &c);
-        md_requant__next(q, &b);
-    }
+    if (q->out != MD_QOUT_Q8)
+        blocks(q, c0, t);
+    else if (t->res || q->lut)
+        rare_q8(q, c0, t);
+    else
+        tile_q8(q, c0, t, false, false);
 }
