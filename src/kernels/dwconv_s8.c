@@ -44,9 +44,15 @@ static int64_t n_taps(const md_conv_shape *s)
     return s->kh * s->kw;
 }
 
+/* Taps of a quad that are neighbours in a row of the window; 0: any. */
+static int64_t row_taps(const md_conv_shape *s)
+{
+    return s->dilation_w == 1 && (s->kw == 3 || s->kw == 4) ? s->kw : 0;
+}
+
 static int64_t n_quads(const md_conv_shape *s)
 {
-    return md_div_up(n_taps(s), 4);
+    return row_taps(s) ? s->kh : md_div_up(n_taps(s), 4);
 }
 
 /* Of one channel block: words, then quads. */
@@ -70,6 +76,7 @@ void md_dwconv_s8_pack(void *out, int32_t *start, const int8_t *w,
                        const md_conv_shape *s)
 {
     const uint32_t shift = (uint32_t)x_zero + (x_signed ? 128 : 0);
+    const int64_t per = row_taps(s) ? row_taps(s) : 4;
 
     memset(out, 0, md_dwconv_s8_packed_size(s));
     memset(start, 0, (size_t)(n_blocks(s) * MD_LANES) * sizeof(*start));
@@ -81,7 +88,7 @@ void md_dwconv_s8_pack(void *out, int32_t *start, const int8_t *w,
 
         for (int64_t t = 0; t < n_taps(s); t++, w++) {
             ((int32_t *)(void *)block)[t * MD_LANES + lane] = *w & 0xffff;
-            quads[(t / 4 * MD_LANES + lane) * 4 + t % 4] = *w;
+            quads[(t / per * MD_LANES + lane) * 4 + t % per] = *w;
             sum += (uint32_t)*w;
         }
         start[c] = (int32_t)((bias ? (uint32_t)bias[c] : 0) - shift * sum);
@@ -163,6 +170,7 @@ static void run_tile(const job *j, int64_t y, int64_t x, int64_t n)
         .acc = acc,
         .taps = j->taps,
         .n_taps = n_taps(s),
+        .row = row_taps(s),
         .stride = s->stride_w * MD_LANES,
         .words = (const int32_t *)(const void *)block,
         .quads = (const int8_t *)block + words_size(s),

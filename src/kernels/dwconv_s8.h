@@ -23,16 +23,19 @@ enum {
  * A run of pixels of one channel block: acc[p][c] = start[c] + sum over t of
  * taps[t][p * stride + c] * w[t][c], bytes of taps unsigned.  Weights come in
  * two forms: words whose high half is 0 (so that vpmaddwd multiplies just
- * once), and bytes of four taps side by side (for vpdpbusd).
+ * once), and bytes of four taps side by side (for vpdpbusd).  Where `row` is
+ * not 0, these are the row taps of a row of the window, neighbours in x, and
+ * nothing; else any four.
  */
 typedef struct md_dw_tile {
     int32_t *acc;               /* [pixels][16] */
     const uint8_t *const *taps; /* [n_taps up to a multiple of 4]; the rest
                                  * are readable, too, and have weight 0 */
     int64_t n_taps;
+    int64_t row;          /* 3, 4, or 0 */
     int64_t stride;       /* bytes from pixel to pixel */
     const int32_t *words; /* [n_taps][16] */
-    const int8_t *quads;  /* [n_taps / 4 rounded up][16][4] */
+    const int8_t *quads;  /* [n_taps / row, or 4 and rounded up][16][4] */
     const int32_t *start;
     int pixels; /* 1 .. MD_DW_PIXELS */
 } md_dw_tile;

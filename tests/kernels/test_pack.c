@@ -314,7 +314,8 @@ static void test_pack__conv_s8(void **state)
     }
 }
 
-/* Words [taps][16] with a high half of 0, then bytes [taps / 4][16][4]. */
+/* Words [taps][16] with a high half of 0, then bytes [quads][16][4]: of rows of
+ * three or four neighbours each, or of any four taps. */
 static void test_pack__dwconv_s8(void **state)
 {
     uint32_t seed = 7;
@@ -322,7 +323,9 @@ static void test_pack__dwconv_s8(void **state)
     (void)state;
     for (size_t n = 0; n < MD_COUNT(shapes); n++) {
         const md_conv_shape *s = &shapes[n];
-        const int64_t taps = s->kh * s->kw, quads = up(taps, 4) / 4;
+        const bool by_row = s->dilation_w == 1 && (s->kw == 3 || s->kw == 4);
+        const int64_t per = by_row ? s->kw : 4;
+        const int64_t taps = s->kh * s->kw, quads = up(taps, per) / per;
         const int64_t blocks = up(s->oc, 16) / 16;
         const int64_t block = taps * 64 + quads * 64;
         const size_t size = (size_t)(blocks * block);
@@ -342,8 +345,8 @@ static void test_pack__dwconv_s8(void **state)
             const uint32_t word = (uint32_t)w[i] & 0xffff;
 
             memcpy(want + o / 16 * block + (t * 16 + o % 16) * 4, &word, 4);
-            want[o / 16 * block + taps * 64 + (t / 4 * 16 + o % 16) * 4 +
-                 t % 4] = w[i];
+            want[o / 16 * block + taps * 64 + (t / per * 16 + o % 16) * 4 +
+                 t % per] = w[i];
         }
         for (int how = 0; how < 4; how++) {
             const int32_t zero = how & 1 ? 117 : -3;

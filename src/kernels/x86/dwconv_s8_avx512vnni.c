@@ -1,11 +1,16 @@
 /*
  * Four taps at a time: their bytes are interleaved so that vpdpbusd adds four
- * products per channel.  A register holds 4 pixels x 16 channels of a tap;
- * interleaving leaves channels 4 j .. 4 j + 3 of each pixel in register j.
+ * products per channel.
+ *
+ * Neighbours in a row are one load, and two permutations part its channels.
+ * Of any other taps a register holds 4 pixels x 16 channels; interleaving
+ * leaves channels 4 j .. 4 j + 3 of each pixel in register j.
  */
 #include "kernels/dwconv_s8.h"
 
 #include <immintrin.h>
+
+#include "base/attr.h"
 
 /* As in gemm_s8_avx512vnni.c: the intrinsic makes gcc 12 spill. */
 static inline __m512i dp(__m512i acc, __m512i a, __m512i b)
@@ -89,10 +94,53 @@ __attribute__((always_inline)) static inline void four(const md_dw_tile *t,
     store(t->acc + (size_t)p * MD_LANES, acc, n);
 }
 
+/* `row` pixels from x on: four bytes of each channel, of which the last is 0
+ * of three. */
+static inline __m512i neighbours(const uint8_t *x, __mmask16 row)
+{
+    const __m512i dwords =
+        _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    const __m512i bytes = same(
+        (const char[]){ 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15 });
+    const __m512i v = _mm512_maskz_loadu_epi32(row, x);
+
+    return _mm512_shuffle_epi8(_mm512_permutexvar_epi32(dwords, v), bytes);
+}
+
+/* n pixels from p on, where taps are rows of neighbours. */
+static MD_ALWAYS_INLINE void by_rows(const md_dw_tile *t, int p, const int n)
+{
+    const __mmask16 row = (__mmask16)((1u << 4 * t->row) - 1);
+    const int8_t *w = t->quads;
+    __m512i acc[4];
+
+    MD_UNROLL(4)
+    for (int i = 0; i < n; i++)
+        acc[i] = _mm512_loadu_si512(t->start);
+    for (int64_t k = 0; k < t->n_taps; k += t->row, w += MD_LANES * 4) {
+        const uint8_t *x = t->taps[k] + p * t->stride;
+        const __m512i weights = _mm512_loadu_si512(w);
+
+        MD_UNROLL(4)
+        for (int i = 0; i < n; i++)
+            acc[i] = dp(acc[i], neighbours(x + i * t->stride, row), weights);
+    }
+    MD_UNROLL(4)
+    for (int i = 0; i < n; i++)
+        _mm512_storeu_si512(t->acc + (ptrdiff_t)(p + i) * MD_LANES, acc[i]);
+}
+
 void md_dw_s8__avx512vnni(const md_dw_tile *t)
 {
     int p = 0;
 
+    if (t->row) {
+        for (; p + 4 <= t->pixels; p += 4)
+            by_rows(t, p, 4);
+        for (; p < t->pixels; p++)
+            by_rows(t, p, 1);
+        return;
+    }
     for (; p + 4 <= t->pixels; p += 4)
         four(t, p, 4);
     if (t->pixels - p == 3)
