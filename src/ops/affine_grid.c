@@ -50,22 +50,44 @@ static double coordinate(int64_t i, int64_t n, bool corners)
     return -1.0 + (2.0 * (double)i + 1.0) / (double)n;
 }
 
+/* v = base + terms of m places, of T; axes is a constant where this is used. */
+#define ADD_BASE(T)                                                            \
+    static MD_ALWAYS_INLINE void add_base_##T(T *v, const double *terms,       \
+                                              const double *base, int64_t m,   \
+                                              const int axes)                  \
+    {                                                                          \
+        for (int64_t i = 0; i < m; i++)                                        \
+            for (int k = 0; k < axes; k++)                                     \
+                v[i * axes + k] = (T)(base[k] + terms[i * axes + k]);          \
+    }
+ADD_BASE(float)
+ADD_BASE(double)
+#undef ADD_BASE
+
 /* The rows of the grid: theta [axes, axes + 1] times (x, y, 1) or (x, y, z, 1),
- * of which all but x are the same along a row. */
-static void fill_row(md_tensor *out, int64_t at, const double *theta, int axes,
-                     const double *base, const double *along, int64_t n)
+ * of which all but x, in terms, are the same along a row. */
+static void fill_row(md_tensor *out, int64_t at, int axes, const double *base,
+                     const double *terms, int64_t n)
 {
     double v[MD_CHUNK];
     int64_t step = MD_CHUNK / axes; /* places at a time */
 
+    if (out->dtype == MD_DTYPE_F32) {
+        float *y = (float *)out->data + at;
+
+        if (axes == 2)
+            add_base_float(y, terms, base, n, 2);
+        else
+            add_base_float(y, terms, base, n, 3);
+        return;
+    }
     for (int64_t from = 0; from < n; from += step) {
         int64_t m = md_min_i64(n - from, step);
 
-        for (int64_t i = 0; i < m; i++) {
-            for (int k = 0; k < axes; k++)
-                v[i * axes + k] =
-                    base[k] + theta[(int64_t)k * (axes + 1)] * along[from + i];
-        }
+        if (axes == 2)
+            add_base_double(v, terms + from * axes, base, m, 2);
+        else
+            add_base_double(v, terms + from * axes, base, m, 3);
         md_store_f64(out, at + from * axes, v, m * axes);
     }
 }
@@ -77,13 +99,21 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     const md_shape *s = &out->shape;
     int axes = s->rank - 2, n = axes * (axes + 1);
     int64_t index[MD_RANK_MAX] = { 0 }, at = 0, width = s->dim[axes];
-    double theta[12], base[3], *along; /* [axes, axes + 1]; [axes]; [width] */
+    int64_t batch = -1;                        /* whose theta it is */
+    double theta[12], base[3] = { 0 }, *along, *terms; /* [axes, axes + 1]; [axes];
+                                                * [width]; [width, axes] */
 
     MD_TRY(md_exec__scratch(&along, ar, width, sizeof(*along), err));
+    MD_TRY(md_exec__scratch(&terms, ar, width * axes, sizeof(*terms), err));
     for (int64_t i = 0; i < width; i++)
         along[i] = coordinate(i, width, corners);
     do {
-        md_load_f64(theta, x->in[0], index[0] * n, n);
+        if (index[0] != batch) {
+            batch = index[0];
+            md_load_f64(theta, x->in[0], batch * n, n);
+            for (int64_t i = 0; i < width * axes; i++)
+                terms[i] = theta[i % axes * (axes + 1)] * along[i / axes];
+        }
         for (int i = 0; i < axes; i++) {
             base[i] = theta[i * (axes + 1) + axes];
             for (int k = 1; k < axes; k++) {
@@ -93,7 +123,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                            coordinate(index[d], s->dim[d], corners);
             }
         }
-        fill_row(out, at, theta, axes, base, along, width);
+        fill_row(out, at, axes, base, terms, width);
         at += width * axes;
     } while (md_step_index(index, s->dim, s->rank - 2));
     return MD_OK;

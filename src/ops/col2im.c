@@ -119,6 +119,10 @@ typedef struct job {
     int64_t columns;
 } job;
 
+enum {
+    LONG = 256 /* elements from which on a call of a kernel is little */
+};
+
 /* out[at + i * step] += in[from + i] for i in [0, n). */
 static void add_elements(const job *j, int64_t at, int64_t step, int64_t from,
                          int64_t n)
@@ -131,9 +135,17 @@ static void add_elements(const job *j, int64_t at, int64_t step, int64_t from,
         float *to = (float *)out->data + at;
         const float *v = (const float *)in->data + from;
 
-        if (step == 1)
+        if (step == 1 && n >= LONG) {
             j->kernel->run(to, to, v, (size_t)n, 1, 1, &add);
-        for (int64_t i = 0; step != 1 && i < n; i++)
+            return;
+        }
+        if (step == 1) {
+            MD_SIMD
+            for (int64_t i = 0; i < n; i++)
+                to[i] += v[i];
+            return;
+        }
+        for (int64_t i = 0; i < n; i++)
             to[i * step] += v[i];
         return;
     }

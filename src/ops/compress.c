@@ -29,8 +29,10 @@ static md_status infer(const md_infer *c, md_error *err)
         if (!attr)
             MD_TRY(md_dim__span(c, &all, in, 0, in->rank, err));
         if (md_dim_is_const(all)) {
+            const uint8_t *given = c->cin[1]->data;
+
             for (int64_t i = 0; i < limit && i < all.k; i++)
-                kept += md_tensor_get_i64(c->cin[1], i) != 0;
+                kept += given[i] != 0;
             n = MD_DIM(kept);
         }
     }
@@ -60,11 +62,17 @@ static void copy_part(void *ctx, int64_t from, int64_t to)
     const job *j = ctx;
     const size_t row = (size_t)j->inner * md_dtype_bits(j->out->dtype) / 8;
 
+    int64_t block = from / j->n, k = from % j->n;
+
     for (int64_t i = from; i < to; i++) {
-        const int64_t at = i / j->n * j->size + j->at[i % j->n];
+        const int64_t at = block * j->size + j->at[k];
 
         memcpy((char *)j->out->data + (size_t)i * row,
                (const char *)j->in->data + (size_t)at * row, row);
+        if (++k == j->n) {
+            k = 0;
+            block++;
+        }
     }
 }
 
@@ -90,9 +98,10 @@ static md_status find_kept(job *j, const md_tensor *condition, int64_t n,
 
     n = md_min_i64(n, md_tensor_n(condition));
     MD_TRY(md_exec__scratch(&at, ar, n, sizeof(*at), err));
-    for (int64_t i = 0; i < n; i++)
-        if (c[i])
-            at[j->n++] = i;
+    for (int64_t i = 0; i < n; i++) { /* no branch, which nobody foresees */
+        at[j->n] = i;
+        j->n += c[i] != 0;
+    }
     j->at = at;
     return MD_OK;
 }

@@ -45,31 +45,41 @@ typedef struct job {
 
 /* A row of the last axis: element i of y is the one of x at index[i] * step +
  * i * side; returns the first i whose index is outside, n for none. */
-#define PICK_ROW(constant)                                                     \
+#define PICK(constant, step, side)                                             \
     case constant:                                                             \
         for (int64_t i = 0; i < n; i++) {                                      \
             int64_t v = index[i] < 0 ? index[i] + size : index[i];             \
                                                                                \
             if (v < 0 || v >= size)                                            \
                 return i;                                                      \
-            memcpy(y + i * (constant), x + (v * step + i * side) * (constant), \
-                   constant);                                                  \
+            memcpy(y + i * (constant),                                         \
+                   x + (v * (step) + i * (side)) * (constant), constant);      \
         }                                                                      \
         return n;
-
-static int64_t pick_row(char *y, const char *x, const int64_t *index, int64_t n,
-                        int64_t size, int64_t step, bool side, int64_t bytes)
-{
-    switch (bytes) {
-        PICK_ROW(1)
-        PICK_ROW(2)
-        PICK_ROW(4)
-        PICK_ROW(8)
-        PICK_ROW(16)
-    default:
-        assert(false); /* no type has elements of another size */
-        return 0;
+#define PICKS(step, side)                                                      \
+    switch (bytes) {                                                           \
+        PICK(1, step, side)                                                    \
+        PICK(2, step, side)                                                    \
+        PICK(4, step, side)                                                    \
+        PICK(8, step, side)                                                    \
+        PICK(16, step, side)                                                   \
+    default:                                                                   \
+        assert(false); /* no type has elements of another size */              \
+        return 0;                                                              \
     }
+
+/* From a row: along the last axis. */
+static int64_t pick_near(char *y, const char *x, const int64_t *index,
+                         int64_t n, int64_t size, int64_t bytes)
+{
+    PICKS(1, 0)
+}
+
+/* From a column each: along another one. */
+static int64_t pick_far(char *y, const char *x, const int64_t *index, int64_t n,
+                        int64_t size, int64_t step, int64_t bytes)
+{
+    PICKS(step, 1)
 }
 
 /* The same of elements below 8 bits. */
@@ -98,9 +108,11 @@ static int64_t gather_row(const job *j, int64_t at, int64_t n)
     const md_shape *s = &j->at->shape;
     int last = s->rank - 1;
     int64_t bytes = md_dtype_bits(j->in->dtype) / 8;
+    int64_t size = j->in->shape.dim[j->axis];
+    const char *x = j->in->data;
+    char *y = j->out->data;
     int64_t loaded[MD_CHUNK], from = 0, left = at;
     const int64_t *index = loaded;
-    bool side = j->axis != last;
 
     for (int d = last; d >= 0; d--) { /* of the axis the index tells */
         from += d == j->axis ? 0 : left % s->dim[d] * j->stride[d];
@@ -112,9 +124,11 @@ static int64_t gather_row(const job *j, int64_t at, int64_t n)
         md_load_i64(loaded, j->at, at, n);
     if (bytes == 0)
         return pick_packed(j, at, from, index, n);
-    return pick_row((char *)j->out->data + at * bytes,
-                    (const char *)j->in->data + from * bytes, index, n,
-                    j->in->shape.dim[j->axis], j->stride[j->axis], side, bytes);
+    y += at * bytes;
+    x += from * bytes;
+    if (j->axis == last)
+        return pick_near(y, x, index, n, size, bytes);
+    return pick_far(y, x, index, n, size, j->stride[j->axis], bytes);
 }
 
 static void gather_part(void *ctx, int64_t from, int64_t to)
@@ -122,11 +136,12 @@ static void gather_part(void *ctx, int64_t from, int64_t to)
     job *j = ctx;
     const md_shape *s = &j->at->shape;
     int64_t row = s->dim[s->rank - 1];
+    int64_t most = j->at->dtype == MD_DTYPE_I64 ? row : MD_CHUNK;
 
     for (int64_t n; from < to; from += n) {
         int64_t done;
 
-        n = md_min_i64(md_min_i64(to - from, row - from % row), MD_CHUNK);
+        n = md_min_i64(md_min_i64(to - from, row - from % row), most);
         done = gather_row(j, from, n);
         if (done < n) {
             int64_t bad = j->bad;
@@ -153,7 +168,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     if (md_dtype_bits(out->dtype) < 8) /* elements share bytes */
         gather_part(&j, 0, n);
     else
-        md_exec__share(x, n, 2.0, gather_part, &j);
+        md_exec__share(x, n, 1.0, gather_part, &j);
     if (j.bad < n)
         return md_gather__index(&k, j.at, j.bad, in->dim[j.axis], err);
     return MD_OK;

@@ -95,45 +95,75 @@ static int64_t move_index(int64_t i, const md_shape *from,
     return at;
 }
 
-/* Floats are of 2, 4 or 8 bytes. */
-static void put(md_tensor *out, int64_t at, const md_tensor *in, int64_t i)
+typedef struct job {
+    md_tensor *out;
+    const md_tensor *in;
+    const int64_t *index;
+    int64_t n, total;            /* indices, and the end of them */
+    md_shape size;               /* that they are of */
+    int64_t stride[MD_RANK_MAX]; /* of out */
+} job;
+
+/* Returns the first of the indices that is out of range, n for none.  Floats
+ * are of 2, 4 or 8 bytes. */
+#define PUT(T, place)                                                          \
+    do {                                                                       \
+        const int64_t *index = j->index, n = j->n, total = j->total;           \
+        const T *x = j->in->data;                                              \
+        T *y = j->out->data;                                                   \
+                                                                               \
+        for (int64_t i = 0; i < n; i++) {                                      \
+            const int64_t at = index[i];                                       \
+                                                                               \
+            if ((uint64_t)at >= (uint64_t)total)                               \
+                return i;                                                      \
+            y[place] = x[i];                                                   \
+        }                                                                      \
+        return n;                                                              \
+    } while (0)
+
+static int64_t put_same(const job *j)
 {
-    if (out->dtype == MD_DTYPE_F32)
-        ((uint32_t *)out->data)[at] = ((const uint32_t *)in->data)[i];
-    else if (out->dtype == MD_DTYPE_F64)
-        ((uint64_t *)out->data)[at] = ((const uint64_t *)in->data)[i];
-    else
-        ((uint16_t *)out->data)[at] = ((const uint16_t *)in->data)[i];
+    if (j->out->dtype == MD_DTYPE_F32)
+        PUT(uint32_t, at);
+    if (j->out->dtype == MD_DTYPE_F64)
+        PUT(uint64_t, at);
+    PUT(uint16_t, at);
 }
+
+static int64_t put_moved(const job *j)
+{
+    if (j->out->dtype == MD_DTYPE_F32)
+        PUT(uint32_t, move_index(at, &j->size, j->stride));
+    if (j->out->dtype == MD_DTYPE_F64)
+        PUT(uint64_t, move_index(at, &j->size, j->stride));
+    PUT(uint16_t, move_index(at, &j->size, j->stride));
+}
+
+#undef PUT
 
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    const int64_t *index = x->in[IN_INDICES]->data;
-    int64_t stride[MD_RANK_MAX], total, n = md_tensor_n(x->in[IN_X]);
-    md_shape size;
+    job j = { .out = out,
+              .in = x->in[IN_X],
+              .index = x->in[IN_INDICES]->data,
+              .n = md_tensor_n(x->in[IN_X]) };
+    int64_t done;
     md_infer c;
     md_type t;
-    bool same;
 
     MD_TRY(md_exec__infer_view(x, &c, ar, err));
     MD_TRY(find_size(&c, &t, err));
-    (void)md_type_static(&t, &size);
-    total = md_shape_n(&size);
-    same = md_shape_equal(&size, &out->shape);
-    md_shape_strides(stride, &out->shape);
+    (void)md_type_static(&t, &j.size);
+    j.total = md_shape_n(&j.size);
+    md_shape_strides(j.stride, &out->shape);
     md_exec__zero(out);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t at = index[i];
-
-        if (at < 0 || at >= total)
-            return md_fail(err, MD_INVALID,
-                           "index %lld is out of range for %lld elements",
-                           (long long)at, (long long)total);
-        if (!same)
-            at = move_index(at, &size, stride);
-        put(out, at, x->in[IN_X], i);
-    }
+    done = md_shape_equal(&j.size, &out->shape) ? put_same(&j) : put_moved(&j);
+    if (done < j.n)
+        return md_fail(err, MD_INVALID,
+                       "index %lld is out of range for %lld elements",
+                       (long long)j.index[done], (long long)j.total);
     return MD_OK;
 }
 

@@ -79,18 +79,6 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
-/* Weight of bin i in the triangle over bins from, top and to. */
-static double weigh(int64_t i, int64_t from, int64_t top, int64_t to)
-{
-    if (i == top)
-        return 1.0;
-    if (i < from || i >= to)
-        return 0.0;
-    if (i < top)
-        return (double)(i - from) / (double)(top - from);
-    return (double)(to - i) / (double)(to - top);
-}
-
 /* Bins of the corners of all triangles. */
 static md_status find_corners(const md_exec *x, int64_t *corner, int64_t bands,
                               int64_t n_bins, md_error *err)
@@ -118,6 +106,28 @@ static md_status find_corners(const md_exec *x, int64_t *corner, int64_t bands,
     return MD_OK;
 }
 
+static void put(md_tensor *out, int64_t at, double w)
+{
+    if (out->dtype == MD_DTYPE_F32)
+        ((float *)out->data)[at] = (float)w;
+    else
+        md_store_f64(out, at, &w, 1);
+}
+
+/* Weights of the bins in the triangle over bins from, top and to; its column
+ * of out begins at `at`. */
+static void fill_triangle(md_tensor *out, int64_t at, const int64_t *corner)
+{
+    int64_t from = corner[0], top = corner[1], to = corner[2];
+    int64_t bands = out->shape.dim[1];
+
+    for (int64_t i = from; i < top; i++)
+        put(out, at + i * bands, (double)(i - from) / (double)(top - from));
+    put(out, at + top * bands, 1.0);
+    for (int64_t i = top + 1; i < to; i++)
+        put(out, at + i * bands, (double)(to - i) / (double)(to - top));
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
@@ -126,15 +136,8 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     MD_TRY(md_exec__scratch(&corner, ar, bands + 2, sizeof(*corner), err));
     MD_TRY(find_corners(x, corner, bands, n_bins, err));
     md_exec__zero(out);
-    for (int64_t b = 0; b < bands; b++) {
-        const int64_t *k = corner + b;
-
-        for (int64_t i = k[0]; i <= md_max_i64(k[1], k[2] - 1); i++) {
-            double w = weigh(i, k[0], k[1], k[2]);
-
-            md_store_f64(out, i * bands + b, &w, 1);
-        }
-    }
+    for (int64_t b = 0; b < bands; b++)
+        fill_triangle(out, b, corner + b);
     return MD_OK;
 }
 

@@ -202,7 +202,7 @@ static void pad_row(const job *j, char *y, const char *x, size_t size)
 {
     int64_t n_out = j->out->shape.dim[j->axis];
     int64_t lo = j->p->lo[j->axis], body = j->end - j->begin;
-    const char *edge = j->p->mode == PAD_CONSTANT ? NULL : x;
+    const char *edge = j->edge ? x : NULL;
 
     if (!x) {
         put(y, NULL, NULL, j->value, n_out, size);
@@ -215,32 +215,56 @@ static void pad_row(const job *j, char *y, const char *x, size_t size)
         j->value, n_out - j->end, size);
 }
 
-/* Rows [from, to) of the result. */
+/* Where the row of the axes before `end` begins in the input; -1: outside. */
+static int64_t place(const job *j, const int64_t *index, const int64_t *stride,
+                     int end)
+{
+    const md_shape *in = &j->in->shape;
+    int64_t at = 0;
+
+    for (int d = 0; d < end; d++) {
+        int64_t i = source(j->p, d, index[d], in->dim[d]);
+
+        if (i < 0)
+            return -1;
+        at += i * stride[d];
+    }
+    return at;
+}
+
+/* Rows [from, to) of the result: of those that lie in one place but for the
+ * axis before the last, it is found once. */
 static void pad_part(void *ctx, int64_t from, int64_t to)
 {
     const job *j = ctx;
     const md_shape *in = &j->in->shape, *out = &j->out->shape;
+    const int near = j->axis > 0 ? j->axis - 1 : 0;
+    const int64_t side = j->axis > 0 ? out->dim[near] : 1;
     size_t size = md_dtype_bits(j->out->dtype) / 8;
     int64_t index[MD_RANK_MAX], stride[MD_RANK_MAX], row = from;
 
     md_shape_strides(stride, in);
     for (int d = j->axis; d-- > 0; row /= out->dim[d])
         index[d] = row % out->dim[d];
-    for (row = from; row < to; row++) {
-        const char *x = j->in->data;
-        int64_t at = 0;
-        bool inside = true;
+    for (row = from; row < to;) {
+        const int64_t base = place(j, index, stride, near);
+        int64_t i = j->axis > 0 ? index[near] : 0;
 
-        for (int d = 0; d < j->axis; d++) {
-            int64_t i = source(j->p, d, index[d], in->dim[d]);
+        for (; i < side && row < to; i++, row++) {
+            int64_t k = j->axis > 0 ? source(j->p, near, i, in->dim[near]) : 0;
+            const char *x = j->in->data;
 
-            inside = inside && i >= 0;
-            at += i * stride[d];
+            x = base < 0 || k < 0 || !x
+                    ? NULL
+                    : x + (base + k * stride[near]) * (int64_t)size;
+            pad_row(j,
+                    (char *)j->out->data +
+                        (size_t)(row * out->dim[j->axis]) * size,
+                    x, size);
         }
-        pad_row(j,
-                (char *)j->out->data + (size_t)(row * out->dim[j->axis]) * size,
-                inside && x ? x + at * (int64_t)size : NULL, size);
-        (void)md_step_index(index, out->dim, j->axis);
+        if (j->axis > 0)
+            index[near] = 0;
+        (void)md_step_index(index, out->dim, near);
     }
 }
 

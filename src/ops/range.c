@@ -1,6 +1,7 @@
 /* start, start + delta, ... below limit. */
 #include <math.h>
 
+#include "kernels/vbinary.h"
 #include "ops/common/data.h"
 #include "ops/common/util.h"
 
@@ -94,37 +95,46 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+enum {
+    HOP = 1024 /* integers that are computed from those before them */
+};
+
 typedef struct job {
     md_tensor *out;
+    md_vbinary_fn *add;
     double from_f64, by_f64;
-    uint64_t from_u64;        /* integers wrap */
-    uint64_t steps[MD_CHUNK]; /* 0, delta, 2 delta, ... */
+    uint64_t from_u64, by_u64; /* integers wrap */
+    uint64_t hop[HOP];         /* HOP * delta each, in the type of out */
 } job;
 
-static void fill_part(void *ctx, int64_t from, int64_t to)
+static void fill_floats(void *ctx, int64_t from, int64_t to)
 {
     const job *j = ctx;
-    double f64[MD_CHUNK];
-    uint64_t u64[MD_CHUNK];
+    double v[MD_CHUNK];
 
     for (int64_t n; from < to; from += n) {
-        const uint64_t first = j->from_u64 + (uint64_t)from * j->steps[1];
-
         n = md_min_i64(to - from, MD_CHUNK);
-        if (md_dtype_is_float(j->out->dtype)) {
-            for (int64_t i = 0; i < n; i++)
-                f64[i] = j->from_f64 + (double)(from + i) * j->by_f64;
-            md_store_f64(j->out, from, f64, n);
-        } else if (j->out->dtype == MD_DTYPE_I64) {
-            uint64_t *y = (uint64_t *)j->out->data + from;
+        for (int64_t i = 0; i < n; i++)
+            v[i] = j->from_f64 + (double)(from + i) * j->by_f64;
+        md_store_f64(j->out, from, v, n);
+    }
+}
 
-            for (int64_t i = 0; i < n; i++)
-                y[i] = first + j->steps[i];
-        } else {
-            for (int64_t i = 0; i < n; i++)
-                u64[i] = first + j->steps[i];
-            md_store_i64(j->out, from, (const int64_t *)u64, n);
-        }
+static void fill_integers(void *ctx, int64_t from, int64_t to)
+{
+    const job *j = ctx;
+    const int64_t size = md_dtype_bits(j->out->dtype) / 8;
+    char *y = (char *)j->out->data + from * size;
+    uint64_t first[HOP];
+    int64_t n = md_min_i64(to - from, HOP);
+
+    for (int64_t i = 0; i < n; i++)
+        first[i] = j->from_u64 + (uint64_t)(from + i) * j->by_u64;
+    md_store_i64(j->out, from, (const int64_t *)first, n);
+    for (from += n; from < to; from += n) {
+        y += HOP * size;
+        n = md_min_i64(to - from, HOP);
+        j->add(y, y - HOP * size, j->hop, (size_t)n);
     }
 }
 
@@ -132,18 +142,23 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
     job j = { .out = out };
+    md_tensor hop = { .dtype = out->dtype };
 
     (void)ar;
     (void)err;
     if (md_dtype_is_float(out->dtype)) {
         j.from_f64 = md_tensor_get_f64(x->in[0], 0);
         j.by_f64 = md_tensor_get_f64(x->in[2], 0);
-    } else {
-        j.from_u64 = (uint64_t)md_tensor_get_i64(x->in[0], 0);
-        for (uint64_t i = 0; i < MD_CHUNK; i++)
-            j.steps[i] = i * (uint64_t)md_tensor_get_i64(x->in[2], 0);
+        md_exec__share(x, md_tensor_n(out), 0.5, fill_floats, &j);
+        return MD_OK;
     }
-    md_exec__share(x, md_tensor_n(out), 0.5, fill_part, &j);
+    j.from_u64 = (uint64_t)md_tensor_get_i64(x->in[0], 0);
+    j.by_u64 = (uint64_t)md_tensor_get_i64(x->in[2], 0);
+    j.add = md_vbinary_select(x->cpu)->find(MD_VBINARY_ADD, out->dtype);
+    hop.data = j.hop;
+    for (int64_t i = 0; i < HOP; i++)
+        md_tensor_set_i64(&hop, i, (int64_t)(HOP * j.by_u64));
+    md_exec__share(x, md_tensor_n(out), 0.2, fill_integers, &j);
     return MD_OK;
 }
 
