@@ -120,23 +120,26 @@ static inline __m256 v8_sigmoid(__m256 x)
     return _mm256_div_ps(one, _mm256_add_ps(one, v8_exp(v8_neg(x))));
 }
 
-/* tanh(x), 4 ulp: an odd polynomial below 0.625, through e^2|x| above. */
+/* tanh(x), 4 ulp: with e = 2^n 2^f - 1 of 2|x| log2(e), kept as 2^n (2^f - 1)
+ * + (2^n - 1) so that nothing cancels near 0, e / (e + 2). */
 static inline __m256 v8_tanh(__m256 x)
 {
     const __m256 one = v8_set(1.0f);
-    const __m256 a = v8_abs(x);
-    const __m256 s = _mm256_mul_ps(x, x);
-    __m256 e = v8_exp(_mm256_add_ps(a, a));
-    __m256 big =
-        _mm256_sub_ps(one, _mm256_div_ps(v8_set(2.0f), _mm256_add_ps(e, one)));
-    __m256 p = v8_set(-5.71704451e-3f);
+    const __m256 log2 = v8_set(2.88539008f);
+    const __m256 a = _mm256_min_ps(v8_set(9.1f), v8_abs(x));
+    const __m256 n = v8_round(_mm256_mul_ps(a, log2));
+    const __m256 f = _mm256_fmsub_ps(a, log2, n);
+    const __m256 s = v8_pow2(_mm256_cvtps_epi32(n));
+    __m256 p = v8_set(1.54035093e-4f); /* (2^f - 1) / f, minimax: 1.1e-8 */
 
-    p = _mm256_fmadd_ps(p, s, v8_set(2.06505868e-2f));
-    p = _mm256_fmadd_ps(p, s, v8_set(-5.37434979e-2f));
-    p = _mm256_fmadd_ps(p, s, v8_set(0.133314913f));
-    p = _mm256_fmadd_ps(p, s, v8_set(-0.333332839f));
-    p = _mm256_fmadd_ps(_mm256_mul_ps(p, s), x, x);
-    return v8_select_lt(a, v8_set(0.625f), p, v8_copysign(big, x));
+    p = _mm256_fmadd_ps(p, f, v8_set(1.33907469e-3f));
+    p = _mm256_fmadd_ps(p, f, v8_set(9.61823761e-3f));
+    p = _mm256_fmadd_ps(p, f, v8_set(5.55035733e-2f));
+    p = _mm256_fmadd_ps(p, f, v8_set(0.240226492f));
+    p = _mm256_fmadd_ps(p, f, v8_set(0.693147182f));
+    p = _mm256_fmadd_ps(s, _mm256_mul_ps(p, f), _mm256_sub_ps(s, one));
+    p = _mm256_div_ps(p, _mm256_add_ps(p, v8_set(2.0f)));
+    return v8_copysign(p, x);
 }
 
 /*

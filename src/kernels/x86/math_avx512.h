@@ -107,23 +107,26 @@ static inline __m512 v16_sigmoid(__m512 x)
     return _mm512_div_ps(one, _mm512_add_ps(one, v16_exp(v16_neg(x))));
 }
 
-/* tanh(x), 4 ulp: an odd polynomial below 0.625, through e^2|x| above. */
+/* tanh(x), 4 ulp: with e = 2^n 2^f - 1 of 2|x| log2(e), kept as 2^n (2^f - 1)
+ * + (2^n - 1) so that nothing cancels near 0, e / (e + 2). */
 static inline __m512 v16_tanh(__m512 x)
 {
     const __m512 one = v16_set(1.0f);
-    const __m512 a = v16_abs(x);
-    const __m512 s = _mm512_mul_ps(x, x);
-    __m512 e = v16_exp(_mm512_add_ps(a, a));
-    __m512 big =
-        _mm512_sub_ps(one, _mm512_div_ps(v16_set(2.0f), _mm512_add_ps(e, one)));
-    __m512 p = v16_set(-5.71704451e-3f);
+    const __m512 log2 = v16_set(2.88539008f);
+    const __m512 a = _mm512_min_ps(v16_set(9.1f), v16_abs(x));
+    const __m512 n = v16_round(_mm512_mul_ps(a, log2));
+    const __m512 f = _mm512_fmsub_ps(a, log2, n);
+    const __m512 s = v16_scale(one, n);
+    __m512 p = v16_set(1.54035093e-4f); /* (2^f - 1) / f, minimax: 1.1e-8 */
 
-    p = _mm512_fmadd_ps(p, s, v16_set(2.06505868e-2f));
-    p = _mm512_fmadd_ps(p, s, v16_set(-5.37434979e-2f));
-    p = _mm512_fmadd_ps(p, s, v16_set(0.133314913f));
-    p = _mm512_fmadd_ps(p, s, v16_set(-0.333332839f));
-    p = _mm512_fmadd_ps(_mm512_mul_ps(p, s), x, x);
-    return v16_select_lt(a, v16_set(0.625f), p, v16_copysign(big, x));
+    p = _mm512_fmadd_ps(p, f, v16_set(1.33907469e-3f));
+    p = _mm512_fmadd_ps(p, f, v16_set(9.61823761e-3f));
+    p = _mm512_fmadd_ps(p, f, v16_set(5.55035733e-2f));
+    p = _mm512_fmadd_ps(p, f, v16_set(0.240226492f));
+    p = _mm512_fmadd_ps(p, f, v16_set(0.693147182f));
+    p = _mm512_fmadd_ps(s, _mm512_mul_ps(p, f), _mm512_sub_ps(s, one));
+    p = _mm512_div_ps(p, _mm512_add_ps(p, v16_set(2.0f)));
+    return v16_copysign(p, x);
 }
 
 /*
