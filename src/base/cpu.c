@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "base/cpu.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 #endif
 
+#include "base/cgroup.h"
 #include "base/text.h"
 
 static const struct {
@@ -257,30 +259,25 @@ const char *md_cpu_name(void)
     return cpu_name[0] ? cpu_name : "unknown CPU";
 }
 
-/* cgroup v2's "max 100000" or "150000 100000"; 0 when there is no quota. */
-static int cgroup_quota(void)
+static double quota(void)
 {
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-    long long quota, period;
-    int n = 0;
+    return md_cgroup_cpus("/proc/self/cgroup", "/sys/fs/cgroup");
+}
 
-    if (!f)
-        return 0;
-    if (fscanf(f, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0)
-        n = (int)((quota + period - 1) / period);
-    fclose(f);
-    return n;
+bool md_cpu_has_quota(void)
+{
+    return quota() > 0;
 }
 
 int md_cpu_count(void)
 {
     cpu_set_t set;
     int n = 1;
-    int quota = cgroup_quota();
+    double q = quota();
 
     if (sched_getaffinity(0, sizeof(set), &set) == 0)
         n = CPU_COUNT(&set);
-    if (quota > 0 && quota < n)
-        n = quota;
+    if (q > 0 && q <= n - 1)
+        n = (int)ceil(q);
     return n > 0 ? n : 1;
 }

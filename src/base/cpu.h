@@ -9,6 +9,7 @@
 #ifndef MD_BASE_CPU_H
 #define MD_BASE_CPU_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -51,7 +52,11 @@ void md_cpu_format(char *buf, unsigned size, uint32_t flags);
 /* Brand string of the CPU ("Intel(R) Xeon(R) ..."); never NULL. */
 const char *md_cpu_name(void);
 
-/* Logical CPUs that this process may use: affinity and cgroup quota. */
+/* Logical CPUs that this process may use: affinity and cgroup quota, a part
+ * of one counting as one. */
 int md_cpu_count(void);
+
+/* Whether a cgroup quota counts the time that this process takes. */
+bool md_cpu_has_quota(void);
 
 #endif

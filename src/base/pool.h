@@ -5,9 +5,14 @@
  * and the workers that joined it, so a core that is taken away by another
  * process costs one chunk and not the run.  A worker spins for at most 20
  * microseconds after a job, then sleeps: no thread is busy when nothing runs.
+ * Waking one up takes the waker some microseconds, and 35 until it is there;
+ * so a caller that has many runs ahead announces them (md_pool_begin), and
+ * workers then spin up to 100 from one to the next.  They stop at once where
+ * another process wants the core, and do not where a quota counts the time.
  *
  * Any number of threads may call md_pool_run at once.  Each takes the workers
- * that are idle at that moment; with none left it does all chunks itself.
+ * that are idle at that moment, those in stretches no more than their part;
+ * with none left it does all chunks itself.
  */
 #ifndef MD_BASE_POOL_H
 #define MD_BASE_POOL_H
@@ -51,6 +56,21 @@ int md_pool_width(const md_pool *pool);
  */
 void md_pool_run(md_pool *pool, int width, int64_t n_chunks, md_pool_fn *fn,
                  void *ctx);
+
+/* The same for work so short that it is over before a sleeping worker would be
+ * there: some ten microseconds.  Only workers that are awake take part. */
+void md_pool_run_short(md_pool *pool, int width, int64_t n_chunks,
+                       md_pool_fn *fn, void *ctx);
+
+/*
+ * A stretch of runs by this thread, until md_pool_end: workers stay awake in
+ * between, and several callers in stretches share them evenly.  work_ns tells
+ * how long all that can be shared takes one thread, as far as is known.  Where
+ * that is worth it, as many workers as `width` threads need are woken at once;
+ * else they are when a run needs them.  The pool may be NULL.
+ */
+void md_pool_begin(md_pool *pool, int width, int64_t work_ns);
+void md_pool_end(md_pool *pool);
 
 /* Told of each chunk when it is done, on the thread that ran it and by several
  * at once: 0 is whoever called md_pool_run from outside, the others are the

@@ -582,6 +582,187 @@ static void test_pool__workers_block_signals(void **state)
     md_pool_free(pool);
 }
 
+/* More threads than there are parts to begin with, and chunks fewer, as many
+ * and more than either. */
+static void test_pool__more_threads_than_parts(void **state)
+{
+    md_pool *pool = new_pool(20);
+
+    (void)state;
+    for (int width = 14; width <= 21; width++) {
+        for (int n = 0; n < 70; n += n < 40 ? 1 : 7)
+            assert_true(run_is_right(pool, width, n));
+    }
+    md_pool_free(pool);
+}
+
+/* Work for the time it takes: nobody is woken for it, and who is awake helps. */
+static void test_pool__short_work_wakes_nobody(void **state)
+{
+    md_pool *pool = new_pool(4);
+    int n_others = 0;
+
+    (void)state;
+    assert_true(all_asleep(&n_others));
+    for (int i = 0; i < 100; i++) {
+        record r;
+
+        memset(&r, 0, sizeof(r));
+        r.width = 4;
+        md_pool_run_short(pool, 4, 100, note, &r);
+        assert_int_equal(r.sum_by_worker[0], 100 * 99 / 2);
+        assert_int_equal(atomic_load(&r.n_clashes), 0);
+    }
+    for (int i = 0; i < 2000; i++) {
+        record r;
+
+        assert_true(run_is_right(pool, 4, 8));
+        memset(&r, 0, sizeof(r));
+        r.width = 4;
+        md_pool_run_short(pool, 1 + i % 6, i % 50, note, &r);
+        assert_int_equal(atomic_load(&r.n_clashes), 0);
+        for (int k = 0; k < i % 50; k++)
+            assert_int_equal(r.n_calls[k], 1);
+    }
+    md_pool_run_short(NULL, 4, 0, note, NULL);
+    md_pool_free(pool);
+}
+
+typedef struct meeting {
+    _Atomic int n;
+    _Atomic bool met;
+} meeting;
+
+/* Wait a moment for the other chunk. */
+static void meet(void *ctx, int64_t chunk, int worker)
+{
+    meeting *m = ctx;
+    int64_t until = md_clock_ns() + 1000000;
+
+    (void)chunk;
+    (void)worker;
+    atomic_fetch_add(&m->n, 1);
+    while (atomic_load(&m->n) < 2 && md_clock_ns() < until) {
+    }
+    if (atomic_load(&m->n) == 2)
+        atomic_store(&m->met, true);
+}
+
+/* Whoever begins a stretch with much work finds workers awake a little later,
+ * the last of them too; a machine that is busy with other things lets them come
+ * late now and then. */
+static void test_pool__a_stretch_wakes_workers(void **state)
+{
+    for (int n_threads = 2; n_threads <= 6; n_threads += 2) {
+        md_pool *pool = new_pool(n_threads);
+        meeting m = { 0, false };
+
+        (void)state;
+        for (int i = 0; i < 500 && !atomic_load(&m.met); i++) {
+            int n_others = 0;
+
+            assert_true(all_asleep(&n_others));
+            md_pool_begin(pool, n_threads, INT64_MAX);
+            for (int k = 0; k < 200 && !atomic_load(&m.met); k++) {
+                atomic_store(&m.n, 0);
+                md_pool_run_short(pool, 2, 2, meet, &m);
+            }
+            md_pool_end(pool);
+        }
+        assert_true(atomic_load(&m.met));
+        md_pool_free(pool);
+    }
+}
+
+/* Neither a stretch in which nothing happens nor what was woken for it keeps a
+ * core busy. */
+static void test_pool__a_stretch_costs_nothing(void **state)
+{
+    md_pool *pool = new_pool(4);
+    double before;
+    int n_others = 0;
+
+    (void)state;
+    before = cpu_ms();
+    md_pool_begin(pool, 4, INT64_MAX);
+    nap_ms(200);
+    assert_true(all_asleep(&n_others));
+    md_pool_end(pool);
+    nap_ms(100);
+    assert_true(cpu_ms() - before < 50);
+    md_pool_begin(NULL, 4, INT64_MAX);
+    md_pool_end(NULL);
+    md_pool_free(pool);
+}
+
+/* Two callers at once have two of four threads each, three have one. */
+static void test_pool__callers_share_evenly(void **state)
+{
+    static const int parts[] = { 4, 4, 2, 1, 1, 1 };
+    md_pool *pool = new_pool(4);
+
+    (void)state;
+    for (int n = 0; n < 6; n++) {
+        for (int i = 0; i < n; i++)
+            md_pool_begin(pool, 4, 0);
+        for (int i = 0; i < 200; i++) {
+            record r;
+
+            memset(&r, 0, sizeof(r));
+            r.width = parts[n];
+            md_pool_run(pool, 4, 64, note, &r);
+            assert_int_equal(atomic_load(&r.n_clashes), 0);
+        }
+        for (int i = 0; i < n; i++)
+            md_pool_end(pool);
+    }
+    assert_true(run_is_right(pool, 4, 64));
+    md_pool_free(pool);
+}
+
+static void *call_in_stretches(void *arg)
+{
+    caller *c = arg;
+
+    for (int i = 0; i < N_RUNS / 10; i++) {
+        md_pool_begin(c->pool, 4, i % 3 * 200000);
+        for (int k = 0; k < 5; k++) {
+            int width = 1 + (i + k + c->seed) % 5;
+            record r;
+
+            if (!run_is_right(c->pool, width, (i * 7 + k + c->seed) % 40))
+                c->n_wrong++;
+            memset(&r, 0, sizeof(r));
+            r.width = width;
+            md_pool_run_short(c->pool, width, 30, note, &r);
+            if (atomic_load(&r.n_clashes) != 0)
+                c->n_wrong++;
+        }
+        md_pool_end(c->pool);
+    }
+    return NULL;
+}
+
+static void test_pool__stretches_of_many_callers(void **state)
+{
+    md_pool *pool = new_pool(4);
+    caller callers[N_CALLERS];
+    pthread_t threads[N_CALLERS];
+
+    (void)state;
+    for (int i = 0; i < N_CALLERS; i++) {
+        callers[i] = (caller){ pool, i * 13, 0 };
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, call_in_stretches, &callers[i]),
+            0);
+    }
+    for (int i = 0; i < N_CALLERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(callers[i].n_wrong, 0);
+    }
+    md_pool_free(pool);
+}
+
 typedef struct seen {
     _Atomic int n_of[64];
     _Atomic int n_by[3];
@@ -658,6 +839,12 @@ int main(void)
 #endif
         cmocka_unit_test(test_pool__workers_block_signals),
         cmocka_unit_test(test_pool__tells_who_watches),
+        cmocka_unit_test(test_pool__more_threads_than_parts),
+        cmocka_unit_test(test_pool__short_work_wakes_nobody),
+        cmocka_unit_test(test_pool__a_stretch_wakes_workers),
+        cmocka_unit_test(test_pool__a_stretch_costs_nothing),
+        cmocka_unit_test(test_pool__callers_share_evenly),
+        cmocka_unit_test(test_pool__stretches_of_many_callers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
