@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/size.h"
-#include "engine/run_impl.h"
+#include "engine/widths.h"
 
 enum {
     ROOM_KEPT = 32 << 20, /* bytes that a plan for smaller shapes may keep */
@@ -578,5 +578,6 @@ md_status md_run__fit(md_run *r, md_error *err)
         *r->points[i].to = r->address[r->points[i].slot];
     MD_TRY(find_ends(r, err));
     tell_outputs(r);
+    md_run__forget_widths(r);
     return plan_kernels(r, err);
 }

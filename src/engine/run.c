@@ -3,11 +3,12 @@
  */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/size.h"
 #include "engine/body.h"
 #include "engine/exec.h"
 #include "engine/profile.h"
-#include "engine/run_impl.h"
+#include "engine/widths.h"
 #include "kernels/reorder.h"
 
 md_tensor *md_run_input(md_run *r, uint32_t i)
@@ -103,7 +104,18 @@ static void reorder_parts(void *ctx, int64_t chunk, int worker)
     }
 }
 
-void md_run__reorder(const md_run *r, const md_run_step *st)
+static void share(const md_run *r, const md_run_step *st, int64_t n_chunks,
+                  md_pool_fn *fn, void *ctx)
+{
+    const int width = st->width < r->width ? st->width : r->width;
+
+    if (st->is_short)
+        md_pool_run_short(r->s->pool, width, n_chunks, fn, ctx);
+    else
+        md_pool_run(r->s->pool, width, n_chunks, fn, ctx);
+}
+
+static reorder_job plan_reorder(const md_run *r, const md_run_step *st)
 {
     enum {
         WORTH = 1 << 14 /* elements: a chunk of fewer is not handed over */
@@ -115,8 +127,21 @@ void md_run__reorder(const md_run *r, const md_run_step *st)
 
     j.packs = r->s->slots[st->inst->in[0]].layout == MD_LAYOUT_ROW;
     j.step = md_max_i64(1, WORTH / md_max_i64(1, j.a.pixels * MD_BLOCK));
-    md_pool_run(r->s->pool, r->width, md_div_up(md_nc16_n_parts(&j.a), j.step),
-                reorder_parts, &j);
+    return j;
+}
+
+int64_t md_run__reorder_parts(const md_run *r, const md_run_step *st)
+{
+    const reorder_job j = plan_reorder(r, st);
+
+    return md_div_up(md_nc16_n_parts(&j.a), j.step);
+}
+
+void md_run__reorder(const md_run *r, const md_run_step *st)
+{
+    reorder_job j = plan_reorder(r, st);
+
+    share(r, st, md_div_up(md_nc16_n_parts(&j.a), j.step), reorder_parts, &j);
 }
 
 static md_status run_ref(md_run *r, md_run_step *st, md_error *err)
@@ -138,11 +163,11 @@ md_status md_run__fast(const md_run *r, const md_run_step *st, md_error *err)
         return md_wrap(err, s, "node '%s' (%s): ", now.node->name,
                        now.node->op);
     now.shared = r->shared;
-    md_pool_run(r->s->pool, r->width, now.n_chunks, run_chunk, &j);
+    share(r, st, now.n_chunks, run_chunk, &j);
     while (now.phase < MD_PHASES_MAX - 1 && now.n_more[now.phase] > 0) {
         int64_t n = now.n_more[now.phase++];
 
-        md_pool_run(r->s->pool, r->width, n, run_chunk, &j);
+        share(r, st, n, run_chunk, &j);
     }
     return MD_OK;
 }
@@ -169,6 +194,24 @@ static md_status run_steps(md_run *r, md_error *err)
     return MD_OK;
 }
 
+static md_status run_timed(md_run *r, md_error *err)
+{
+    int64_t start = md_clock_ns();
+
+    for (uint32_t i = 0; i < r->n_steps; i++) {
+        md_run_step *st = &r->steps[i];
+        int64_t now;
+
+        md_run__before_step(r, st);
+        MD_TRY(run_step(r, st, err));
+        now = md_clock_ns();
+        md_run__after_step(r, st, now - start);
+        start = now;
+    }
+    md_run__after_timing(r);
+    return MD_OK;
+}
+
 static md_status run_watched(md_run *r, md_error *err)
 {
     const md_run_watch *w = r->watch;
@@ -179,6 +222,26 @@ static md_status run_watched(md_run *r, md_error *err)
         w->end(w->ctx, i);
     }
     return MD_OK;
+}
+
+/* Workers stay awake from step to step; a subgraph's run is part of that
+ * around it. */
+static md_status run_all(md_run *r, md_error *err)
+{
+    const bool is_outer = r->above == NULL;
+    md_status s;
+
+    if (is_outer)
+        md_pool_begin(r->s->pool, r->width, r->shared_ns);
+    if (r->watch)
+        s = run_watched(r, err);
+    else if (md_run__is_timed(r))
+        s = run_timed(r, err);
+    else
+        s = run_steps(r, err);
+    if (is_outer)
+        md_pool_end(r->s->pool);
+    return s;
 }
 
 md_status md_run_execute(md_run *r, int width, md_error *err)
@@ -193,7 +256,7 @@ md_status md_run_execute(md_run *r, int width, md_error *err)
     r->body_macs = 0;
     r->trips = 0;
     MD_TRY(md_run__take_containers(r, err));
-    MD_TRY(r->watch ? run_watched(r, err) : run_steps(r, err));
+    MD_TRY(run_all(r, err));
     md_run__give_values(r);
     return MD_OK;
 }

@@ -24,8 +24,15 @@ typedef struct md_run_step {
     bool fixed; /* fast, and planned for all sizes: its shapes do not change */
     struct md_body_state *bodies; /* by subgraph; NULL: none */
     bool planned;                 /* fast: st is planned for the shapes in it */
-    md_arena arena; /* dynamic and fast: what st's plan allocated */
+    md_arena arena;  /* dynamic and fast: what st's plan allocated */
+    int width;       /* threads that it is worth (widths.h) */
+    bool is_short;   /* not worth to wake workers for */
+    int64_t work_ns; /* of one thread, as far as it was measured */
 } md_run_step;
+
+enum {
+    MD_TIMED_RUNS = 4 /* cold, shared, and twice on the caller alone */
+};
 
 /* A dynamic slot while its contents are needed. */
 typedef struct md_run_value {
@@ -106,6 +113,8 @@ struct md_run {
     int64_t macs;        /* of the steps that are planned; -1: not counted */
     int64_t body_macs;   /* of the subgraphs that the last execution ran */
     int width;           /* threads of this execution */
+    int64_t shared_ns;   /* work of the steps that are shared, when known */
+    int n_timed;         /* executions that were, up to MD_TIMED_RUNS */
     const struct md_run_watch *watch; /* told of each step; NULL: nobody */
     md_recycle recycle; /* memory of dynamic values, scratch of definitions */
     md_recycle *heap;   /* that, or of a subgraph's the one of the run above */
@@ -164,6 +173,9 @@ md_nc16_args md_run__blocks(const md_tensor *x);
 /* Run a planned step; a reorder copies st->in[0] to st->out[0]. */
 md_status md_run__fast(const md_run *r, const md_run_step *st, md_error *err);
 void md_run__reorder(const md_run *r, const md_run_step *st);
+
+/* Chunks of a planned reorder. */
+int64_t md_run__reorder_parts(const md_run *r, const md_run_step *st);
 
 /* Let the workers' scratch hold `size` bytes each, and what phases share
  * `shared` bytes. */
