@@ -31,6 +31,7 @@ void md_broadcast_init(md_broadcast *w, int rank, const int64_t *dims,
     assert(w->a[last] == 0 || w->a[last] == 1);
     assert(w->b[last] == 0 || w->b[last] == 1);
     w->rank = last + 1;
+    w->step = MD_BROADCAST_CHUNK;
 }
 
 int64_t md_broadcast_n(const md_broadcast *w)
@@ -44,7 +45,22 @@ int64_t md_broadcast_n(const md_broadcast *w)
 
 int64_t md_broadcast_n_chunks(const md_broadcast *w)
 {
-    return md_div_up(md_broadcast_n(w), MD_BROADCAST_CHUNK);
+    return md_div_up(md_broadcast_n(w), w->step);
+}
+
+void md_broadcast_share(md_broadcast *w, int width)
+{
+    enum {
+        UNIT = 64 /* elements: whole vectors of every kernel */
+    };
+    const int64_t total = md_broadcast_n(w), n = md_broadcast_n_chunks(w);
+    int64_t parts = n;
+
+    if (n <= 1 || width <= 1)
+        return;
+    if (n > width)
+        parts = md_div_up(n, width) * width;
+    w->step = md_div_up(md_div_up(total, parts), UNIT) * UNIT;
 }
 
 /* Where the row of element `at` begins in a and b; index is that of the row. */
@@ -109,10 +125,9 @@ void md_broadcast_range(const md_broadcast *w, int64_t from, int64_t to,
 void md_broadcast_walk(const md_broadcast *w, int64_t chunk,
                        md_broadcast_fn *fn, void *ctx)
 {
-    const int64_t from = chunk * MD_BROADCAST_CHUNK;
+    const int64_t from = chunk * w->step;
 
     assert(chunk >= 0 && chunk < md_broadcast_n_chunks(w));
-    md_broadcast_range(w, from,
-                       md_min_i64(from + MD_BROADCAST_CHUNK, md_broadcast_n(w)),
+    md_broadcast_range(w, from, md_min_i64(from + w->step, md_broadcast_n(w)),
                        fn, ctx);
 }

@@ -21,12 +21,17 @@ typedef struct md_broadcast {
     int64_t dims[MD_BROADCAST_RANK];
     int64_t a[MD_BROADCAST_RANK]; /* strides in elements */
     int64_t b[MD_BROADCAST_RANK];
+    int64_t step; /* elements of a chunk */
 } md_broadcast;
 
-/* Output dims[rank]; strides of the inputs, 0 where they are repeated.  The
+/* Chunks are of MD_BROADCAST_CHUNK elements.
+ * Output dims[rank]; strides of the inputs, 0 where they are repeated.  The
  * last stride must be 0 or 1 (a row of one element may have any). */
 void md_broadcast_init(md_broadcast *w, int rank, const int64_t *dims,
                        const int64_t *a, const int64_t *b);
+
+/* Cut chunks anew, not longer, so that `width` threads have as many each. */
+void md_broadcast_share(md_broadcast *w, int width);
 
 /* n elements: y, a, b are element offsets, a_step and b_step 0 or 1. */
 typedef struct md_broadcast_row {
@@ -46,7 +51,7 @@ void md_broadcast_range(const md_broadcast *w, int64_t from, int64_t to,
 
 int64_t md_broadcast_n_chunks(const md_broadcast *w);
 
-/* The same for a chunk of MD_BROADCAST_CHUNK elements. */
+/* The same for a chunk. */
 void md_broadcast_walk(const md_broadcast *w, int64_t chunk,
                        md_broadcast_fn *fn, void *ctx);
 

@@ -266,6 +266,49 @@ static void check_broadcast(int rank, const int64_t *dims, uint32_t mask_a,
     free(s.b);
 }
 
+static void count_elements(void *ctx, const md_broadcast_row *r)
+{
+    *(int64_t *)ctx += (int64_t)r->n;
+}
+
+/* Chunks for `width` threads: all elements, none longer than before, as many
+ * for each where there are enough. */
+static void check_shares(int64_t total, int width)
+{
+    const int64_t one = 1;
+    int64_t sum = 0, n, before;
+    md_broadcast w;
+
+    md_broadcast_init(&w, 1, &total, &one, &one);
+    before = md_broadcast_n_chunks(&w);
+    md_broadcast_share(&w, width);
+    n = md_broadcast_n_chunks(&w);
+    for (int64_t c = 0; c < n; c++)
+        md_broadcast_walk(&w, c, count_elements, &sum);
+    assert_int_equal(sum, total);
+    assert_true(n >= before && w.step <= MD_BROADCAST_CHUNK);
+    /* Steps are rounded up by less than 64, which may save one chunk. */
+    if (width > 1 && before > width)
+        assert_true(n <= md_div_up(before, width) * width &&
+                    n >= md_div_up(before, width) * width - 1);
+    else
+        assert_int_equal(n, before);
+    if (n > 1) /* and the last is no leftover */
+        assert_true(width <= 1 || total - (n - 1) * w.step > w.step / 2);
+}
+
+static void test_geometry__broadcasts_are_shared(void **state)
+{
+    (void)state;
+    for (int width = 0; width < 9; width++) {
+        for (int64_t n = 0; n < 20; n++) {
+            for (int64_t off = -65; off <= 65; off += 13)
+                check_shares(md_max_i64(0, n * (MD_BROADCAST_CHUNK / 2) + off),
+                             width);
+        }
+    }
+}
+
 static void test_geometry__broadcasts(void **state)
 {
     static const int64_t deep[MD_BROADCAST_RANK] = { 1, 2, 1, 3, 1, 1, 2, 2,
@@ -408,6 +451,7 @@ int main(void)
         cmocka_unit_test(test_geometry__frames),
         cmocka_unit_test(test_geometry__depthwise_columns),
         cmocka_unit_test(test_geometry__broadcasts),
+        cmocka_unit_test(test_geometry__broadcasts_are_shared),
         cmocka_unit_test(test_geometry__transpose_any_strides),
         cmocka_unit_test(test_geometry__transpose_deep),
         cmocka_unit_test(test_geometry__blocks_of_a_view),

@@ -172,7 +172,6 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     int rank = y->rank;
     md_binary_f32_args *g;
 
-    (void)width;
     MD_TRY(md_step__args(st, arena, (void *)&g, sizeof(*g), err));
     if (s->blocked) {
         rank = 5;
@@ -196,6 +195,7 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     g->kernel = s->kernel;
     g->op = s->op;
     md_broadcast_init(&g->shape, rank, dims, a, b);
+    md_broadcast_share(&g->shape, width);
     st->n_chunks = md_broadcast_n_chunks(&g->shape);
     st->n_more[0] = s->first_pad > 0 ? y->dim[0] : 0;
     return MD_OK;

@@ -144,8 +144,8 @@ int64_t md_step__chunks(int64_t cost, int64_t max, int width)
 
     if (width <= 1 || n <= 1 || max <= 1)
         return 1;
-    n = md_min_i64(n, (int64_t)width * PER_THREAD);
-    return md_min_i64(n, max);
+    n = md_min_i64(md_min_i64(n, (int64_t)width * PER_THREAD), max);
+    return n < width ? n : n / width * width; /* as many for each thread */
 }
 
 md_epilogue md_step__epilogue(const md_step *st, const float *bias)

@@ -46,7 +46,8 @@ md_status md_step__args(md_step *st, md_arena *arena, void *out, size_t size,
                         md_error *err);
 
 /* Chunks for work of `cost` (about nanoseconds on one core) that can be cut
- * into at most `max` pieces: 1 while sharing costs more than it saves. */
+ * into at most `max` pieces: 1 while sharing costs more than it saves, then as
+ * many for each of `width` threads. */
 int64_t md_step__chunks(int64_t cost, int64_t max, int width);
 
 /* The fused epilogue for an output whose bias is `bias` (padded). */

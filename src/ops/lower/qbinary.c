@@ -75,7 +75,6 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     int64_t total;
     md_binary_s8_args *g;
 
-    (void)width;
     if (!md_shape_equal(&st->in_shape[0], &st->in_shape[3]))
         return md_fail(err, MD_INVALID, "sizes of one name differ");
     MD_TRY(md_step__args(st, arena, (void *)&g, sizeof(*g), err));
@@ -85,6 +84,7 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     g->kernel = s->kernel;
     g->op = s->op;
     md_broadcast_init(&g->shape, 1, &total, &one, &one);
+    md_broadcast_share(&g->shape, width);
     st->n_chunks = md_broadcast_n_chunks(&g->shape);
     return MD_OK;
 }
