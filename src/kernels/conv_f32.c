@@ -445,6 +445,7 @@ static void run_rows(const piece *p, const part *now, const part *next)
 
         s.x += now->xb0 * s.x_block;
         s.n_xb = now->xb1 - now->xb0;
+        s.n_void = final ? p->n_xb * BLOCK - p->c->shape.ic / p->c->groups : 0;
         s.w += now->yb * s.w_out + now->xb0 * s.w_in;
         s.n_yb = now->n;
         s.final = final;

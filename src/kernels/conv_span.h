@@ -24,6 +24,8 @@ typedef struct md_conv_span {
     int64_t x_at; /* added to every tap; x + x_at alone may be outside */
     int64_t x_block;
     int64_t n_xb;
+    int64_t n_void; /* channels that the last of these blocks lacks: zeros in x
+                     * and w, which may be left out */
     const int64_t *taps; /* floats */
     int64_t n_taps;
     const float *w;

@@ -324,6 +324,7 @@ static void multiply(const piece *p, int64_t yb, int64_t n)
     const float *w = p->c->w + weights_at(&w_step, &p->c->k, &p->c->shape, yb);
     md_conv_span s = { .x_block = p->grid->tile_step * BLOCK,
                        .n_xb = p->n_xb,
+                       .n_void = p->n_xb * BLOCK - p->c->shape.ic,
                        .taps = &tap,
                        .n_taps = 1,
                        .w_in = PAIR,

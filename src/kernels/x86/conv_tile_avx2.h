@@ -20,11 +20,11 @@ enum {
     CONV_PX = 6,
 };
 
-/* acc += x . w over one tap: CONV_DEPTH channels. */
+/* acc += x . w over one tap: `depth` channels. */
 static MD_ALWAYS_INLINE void conv_tap(__m256 acc[][2], const float *x,
-                                      const float *w, int64_t px)
+                                      const float *w, int64_t px, int64_t depth)
 {
-    for (int64_t i = 0; i < CONV_DEPTH; i++, x++, w += CONV_BLOCK) {
+    for (int64_t i = 0; i < depth; i++, x++, w += CONV_BLOCK) {
         const __m256 w0 = _mm256_loadu_ps(w), w1 = _mm256_loadu_ps(w + CONV_V);
 
         MD_UNROLL(6)
@@ -75,11 +75,25 @@ static MD_ALWAYS_INLINE void conv_finish(const md_conv_span *s, __m256 acc[][2],
     }
 }
 
+/* acc += x . w over block xb of input channels, `depth` of them. */
+static MD_ALWAYS_INLINE void conv_block(const md_conv_span *s, __m256 acc[][2],
+                                        int64_t yb, int64_t xb, int64_t p0,
+                                        int64_t px, int64_t depth)
+{
+    const int64_t x_at = s->x_at + xb * s->x_block + p0 * CONV_STEP;
+    const float *w = s->w + yb * s->w_out + xb * s->w_in;
+
+    for (int64_t t = 0; t < s->n_taps; t++, w += CONV_DEPTH * CONV_BLOCK)
+        conv_tap(acc, s->x + (x_at + s->taps[t]), w, px, depth);
+}
+
 /* px pixels of block yb from pixel p0 on. */
 static MD_ALWAYS_INLINE void conv_compute(const md_conv_span *s, int64_t yb,
                                           int64_t p0, int64_t px)
 {
     const int64_t at = yb * s->y_block + p0 * CONV_BLOCK;
+    const int64_t n_full =
+        s->n_xb - (CONV_DEPTH > 1 && s->n_void > 0 && s->n_xb > 0);
     __m256 acc[CONV_PX][2];
 
     MD_UNROLL(6)
@@ -94,13 +108,10 @@ static MD_ALWAYS_INLINE void conv_compute(const md_conv_span *s, int64_t yb,
             acc[p][1] = _mm256_loadu_ps(start + CONV_V);
         }
     }
-    for (int64_t xb = 0; xb < s->n_xb; xb++) {
-        const int64_t x_at = s->x_at + xb * s->x_block + p0 * CONV_STEP;
-        const float *w = s->w + yb * s->w_out + xb * s->w_in;
-
-        for (int64_t t = 0; t < s->n_taps; t++, w += CONV_DEPTH * CONV_BLOCK)
-            conv_tap(acc, s->x + (x_at + s->taps[t]), w, px);
-    }
+    for (int64_t xb = 0; xb < n_full; xb++)
+        conv_block(s, acc, yb, xb, p0, px, CONV_DEPTH);
+    if (n_full < s->n_xb)
+        conv_block(s, acc, yb, n_full, p0, px, CONV_DEPTH - s->n_void);
     conv_finish(s, acc, yb, at, px);
 }
 

@@ -34,13 +34,13 @@ typedef struct conv_next {
     int64_t step; /* floats: a line, or 0 */
 } conv_next;
 
-/* acc += x . w over one tap: CONV_DEPTH channels. */
+/* acc += x . w over one tap: `depth` channels. */
 static MD_ALWAYS_INLINE void conv_tap(__m512 acc[][CONV_NB], const float *x,
                                       const float *w, int64_t w_out, int64_t px,
                                       int64_t nb, conv_next *next,
-                                      int64_t x_block)
+                                      int64_t x_block, int64_t depth)
 {
-    for (int64_t i = 0; i < CONV_DEPTH; i++, x++, w += CONV_V) {
+    for (int64_t i = 0; i < depth; i++, x++, w += CONV_V) {
         __m512 k[CONV_NB];
 
         if (CONV_DEPTH > 1) {
@@ -93,12 +93,29 @@ static MD_ALWAYS_INLINE void conv_finish(const md_conv_span *s,
     }
 }
 
+/* acc += x . w over block xb of input channels, `depth` of them. */
+static MD_ALWAYS_INLINE void conv_block(const md_conv_span *s,
+                                        __m512 acc[][CONV_NB], int64_t yb,
+                                        int64_t xb, int64_t p0, int64_t px,
+                                        int64_t nb, conv_next *next,
+                                        int64_t depth)
+{
+    const int64_t x_at = s->x_at + xb * s->x_block + p0 * CONV_STEP;
+    const float *w = s->w + yb * s->w_out + xb * s->w_in;
+
+    for (int64_t t = 0; t < s->n_taps; t++, w += CONV_DEPTH * CONV_V)
+        conv_tap(acc, s->x + (x_at + s->taps[t]), w, s->w_out, px, nb, next,
+                 s->x_block, depth);
+}
+
 /* px pixels from pixel p0 on, nb blocks from yb on. */
 static MD_ALWAYS_INLINE void conv_compute(const md_conv_span *s, int64_t yb,
                                           int64_t p0, conv_next next,
                                           int64_t px, int64_t nb)
 {
     const int64_t at = p0 * CONV_V;
+    const int64_t n_full =
+        s->n_xb - (CONV_DEPTH > 1 && s->n_void > 0 && s->n_xb > 0);
     __m512 acc[CONV_PX][CONV_NB];
 
     MD_UNROLL(14)
@@ -116,14 +133,11 @@ static MD_ALWAYS_INLINE void conv_compute(const md_conv_span *s, int64_t yb,
                                             at + p * CONV_V);
         }
     }
-    for (int64_t xb = 0; xb < s->n_xb; xb++) {
-        const int64_t x_at = s->x_at + xb * s->x_block + p0 * CONV_STEP;
-        const float *w = s->w + yb * s->w_out + xb * s->w_in;
-
-        for (int64_t t = 0; t < s->n_taps; t++, w += CONV_DEPTH * CONV_V)
-            conv_tap(acc, s->x + (x_at + s->taps[t]), w, s->w_out, px, nb,
-                     &next, s->x_block);
-    }
+    for (int64_t xb = 0; xb < n_full; xb++)
+        conv_block(s, acc, yb, xb, p0, px, nb, &next, CONV_DEPTH);
+    if (n_full < s->n_xb)
+        conv_block(s, acc, yb, n_full, p0, px, nb, &next,
+                   CONV_DEPTH - s->n_void);
     conv_finish(s, acc, yb, at, px, nb);
 }
 
