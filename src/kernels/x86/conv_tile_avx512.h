@@ -141,6 +141,66 @@ static MD_ALWAYS_INLINE void conv_compute(const md_conv_span *s, int64_t yb,
     conv_finish(s, acc, yb, at, px, nb);
 }
 
+static MD_ALWAYS_INLINE void half_finish(const md_conv_span *s, __m256 acc[],
+                                         int64_t yb, int64_t at, int64_t px)
+{
+    const bool relu = s->final && s->act == MD_ACT_RELU;
+    const bool clip = s->final && s->act == MD_ACT_CLIP;
+    const __m256 lo = _mm256_set1_ps(relu ? 0 : clip ? s->a : -INFINITY);
+    const __m256 hi = _mm256_set1_ps(clip ? s->b : INFINITY);
+    const __mmask8 m = (__mmask8)v16_mask((size_t)s->last_lanes);
+    const __m256 bias =
+        s->bias ? _mm256_loadu_ps(s->bias + yb * CONV_V) : _mm256_setzero_ps();
+
+    MD_UNROLL(14)
+    for (int64_t p = 0; p < px; p++) {
+        const int64_t y_at = at + p * CONV_V;
+        __m256 y = _mm256_add_ps(acc[p], bias);
+
+        if (s->residual)
+            y = _mm256_add_ps(y, _mm256_loadu_ps(s->residual + y_at));
+        y = _mm256_maskz_min_ps(m, hi, _mm256_max_ps(lo, y));
+        _mm512_storeu_ps(s->y + y_at, _mm512_zextps256_ps512(y));
+    }
+}
+
+/*
+ * A block of which at most 8 channels exist: vectors of half the length, of
+ * which CPUs multiply two in the time of a whole one.  px pixels of the last
+ * block, yb, from pixel p0 on.
+ */
+static MD_ALWAYS_INLINE void half_compute(const md_conv_span *s, int64_t yb,
+                                          int64_t p0, int64_t px)
+{
+    const int64_t at = yb * s->y_block + p0 * CONV_V;
+    __m256 acc[CONV_PX];
+
+    MD_UNROLL(14)
+    for (int64_t p = 0; p < px; p++)
+        acc[p] = s->start ? _mm256_loadu_ps(s->start + at + p * CONV_V)
+                          : _mm256_setzero_ps();
+    for (int64_t xb = 0; xb < s->n_xb; xb++) {
+        const int64_t x_at = s->x_at + xb * s->x_block + p0 * CONV_STEP;
+        const float *w = s->w + yb * s->w_out + xb * s->w_in;
+        const int64_t n_void =
+            CONV_DEPTH > 1 && xb == s->n_xb - 1 ? s->n_void : 0;
+
+        for (int64_t t = 0; t < s->n_taps; t++, w += n_void * CONV_V) {
+            const float *x = s->x + (x_at + s->taps[t]);
+
+            for (int64_t i = 0; i < CONV_DEPTH - n_void; i++, w += CONV_V) {
+                const __m256 k = _mm256_loadu_ps(w);
+
+                MD_UNROLL(14)
+                for (int64_t p = 0; p < px; p++)
+                    acc[p] = _mm256_fmadd_ps(
+                        _mm256_broadcast_ss(x + i + p * CONV_STEP), k, acc[p]);
+            }
+        }
+    }
+    half_finish(s, acc, yb, at, px);
+}
+
 /* Activations that are no clamp, over what a tile has just stored. */
 static void conv_activate(const md_conv_span *s, int64_t yb, int64_t p0,
                           int64_t px, int64_t nb)
@@ -172,6 +232,13 @@ typedef void conv_tile_fn(const md_conv_span *s, int64_t yb, int64_t p0,
     {                                                                          \
         conv_compute(s, yb, p0, next, px, nb);                                 \
     }
+#define HALF(px)                                                               \
+    static void half_##px(const md_conv_span *s, int64_t yb, int64_t p0,       \
+                          conv_next next)                                      \
+    {                                                                          \
+        (void)next;                                                            \
+        half_compute(s, yb, p0, px);                                           \
+    }
 #define TILES_7(nb)                                                            \
     TILE(1, nb)                                                                \
     TILE(2, nb)                                                                \
@@ -192,6 +259,20 @@ typedef void conv_tile_fn(const md_conv_span *s, int64_t yb, int64_t p0,
 TILES_14(1)
 TILES_14(2)
 TILES_7(4)
+HALF(1)
+HALF(2)
+HALF(3)
+HALF(4)
+HALF(5)
+HALF(6)
+HALF(7)
+HALF(8)
+HALF(9)
+HALF(10)
+HALF(11)
+HALF(12)
+HALF(13)
+HALF(14)
 
 #define ROW_7(nb)                                                              \
     tile_1x##nb, tile_2x##nb, tile_3x##nb, tile_4x##nb, tile_5x##nb,           \
@@ -203,6 +284,22 @@ TILES_7(4)
 static conv_tile_fn *const conv_tiles_1[] = { ROW_14(1) };
 static conv_tile_fn *const conv_tiles_2[] = { ROW_14(2) };
 static conv_tile_fn *const conv_tiles_4[] = { ROW_7(4) };
+static conv_tile_fn *const conv_tiles_half[] = {
+    half_1, half_2, half_3,  half_4,  half_5,  half_6,  half_7,
+    half_8, half_9, half_10, half_11, half_12, half_13, half_14
+};
+
+/* Tiles for nb of the blocks that are left. */
+static conv_tile_fn *const *conv_tiles(const md_conv_span *s, int64_t left,
+                                       int64_t nb)
+{
+    if (nb == 4)
+        return conv_tiles_4;
+    if (nb == 2)
+        return conv_tiles_2;
+    return left == 1 && s->last_lanes <= CONV_V / 2 ? conv_tiles_half
+                                                    : conv_tiles_1;
+}
 
 /* What the i-th tile of a span asks for: lines that no other does. */
 static conv_next conv_next_of(const md_conv_span *s, int64_t i)
@@ -222,9 +319,7 @@ static void conv_span(const md_conv_span *s)
     while (yb < s->n_yb) {
         const int64_t left = s->n_yb - yb;
         const int64_t nb = s->n_px <= 7 && left >= 4 ? 4 : left >= 2 ? 2 : 1;
-        conv_tile_fn *const *tiles = nb == 4   ? conv_tiles_4
-                                     : nb == 2 ? conv_tiles_2
-                                               : conv_tiles_1;
+        conv_tile_fn *const *tiles = conv_tiles(s, left, nb);
         const int64_t n = md_div_up(s->n_px, CONV_PX);
 
         for (int64_t i = 0, p0 = 0; i < n; i++) {
