@@ -67,6 +67,16 @@ static span cols_of(const md_pool2d_args *p, int64_t ox)
                      s->iw, p->pad_right, p->count_pad);
 }
 
+/* The columns [*from, *to) whose windows lie inside. */
+static void inside_cols(const md_pool2d_args *p, int64_t *from, int64_t *to)
+{
+    const md_conv_shape *s = &p->shape;
+    const int64_t room = s->iw + s->pad_left - (s->kw - 1) * s->dilation_w;
+
+    *from = md_div_up(s->pad_left, s->stride_w);
+    *to = room > 0 ? md_min_i64(s->ow, md_div_up(room, s->stride_w)) : 0;
+}
+
 static int64_t n_blocks(const md_pool2d_args *p)
 {
     return md_div_up(p->shape.oc, MD_LANES);
@@ -91,7 +101,7 @@ static void pool_f32(const md_pool2d_args *p, float *y,
         return;
     }
     if (!p->average) {
-        p->kernel->max_f32(y, w);
+        p->kernel->max_f32(y, w, 1, 0);
         return;
     }
     p->kernel->sum_f32(y, w);
@@ -128,18 +138,35 @@ static void pool_q8(const md_pool2d_args *p, uint8_t *y,
     p->requant->run(&q, 0, &t);
 }
 
-static void pool_window(const md_pool2d_args *p, void *y, const char *plane,
-                        const span *v, const span *h)
+static md_pool2d_window window(const md_pool2d_args *p, const char *plane,
+                               const span *v, const span *h)
 {
     const int64_t pixel = MD_LANES * element_size(p);
     const int64_t row = p->shape.iw * pixel;
-    const md_pool2d_window w = {
+
+    return (md_pool2d_window){
         .x = v->n && h->n ? plane + v->at * row + h->at * pixel : plane,
         .rows = v->n,
         .cols = h->n,
         .row_stride = p->shape.dilation_h * row,
         .col_stride = p->shape.dilation_w * pixel,
     };
+}
+
+/* n windows of a row that lie inside; h is the first one's. */
+static void max_beside(const md_pool2d_args *p, float *y, const char *plane,
+                       const span *v, const span *h, int64_t n)
+{
+    const md_pool2d_window w = window(p, plane, v, h);
+
+    p->kernel->max_f32(y, &w, n,
+                       p->shape.stride_w * MD_LANES * element_size(p));
+}
+
+static void pool_window(const md_pool2d_args *p, void *y, const char *plane,
+                        const span *v, const span *h)
+{
+    const md_pool2d_window w = window(p, plane, v, h);
 
     if (p->type == MD_POOL2D_F32)
         pool_f32(p, y, &w, v->count * h->count);
@@ -169,19 +196,29 @@ void md_pool2d_run(const md_pool2d_args *p, int64_t chunk)
     const int64_t pixel = MD_LANES * element_size(p);
     const char *plane = (const char *)p->x + chunk * s->ih * s->iw * pixel;
     char *y = (char *)p->y + chunk * s->oh * s->ow * pixel;
+    int64_t from, to;
 
     assert(chunk >= 0 && chunk < md_pool2d_n_chunks(p));
     if (p->y_rows) {
         run_rows(p, chunk, plane);
         return;
     }
+    inside_cols(p, &from, &to);
+    if (p->average || p->type != MD_POOL2D_F32)
+        to = from; /* one by one */
     for (int64_t i = 0; i < s->oh; i++) {
         const span v = rows_of(p, i);
 
-        for (int64_t j = 0; j < s->ow; j++, y += pixel) {
+        for (int64_t j = 0; j < s->ow;) {
             const span h = cols_of(p, j);
+            const int64_t n = j == from && j < to && v.n > 0 ? to - j : 1;
 
-            pool_window(p, y, plane, &v, &h);
+            if (n > 1)
+                max_beside(p, (float *)(void *)y, plane, &v, &h, n);
+            else
+                pool_window(p, y, plane, &v, &h);
+            j += n;
+            y += n * pixel;
         }
     }
 }

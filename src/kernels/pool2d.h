@@ -26,18 +26,22 @@ typedef struct md_pool2d_window {
     int64_t row_stride, col_stride;
 } md_pool2d_window;
 
-/* All write 16 lanes.  max gives the later operand when unordered. */
+/* All write 16 lanes.  max gives the later operand when unordered; that of
+ * floats is given n windows beside each other, each `step` bytes behind the
+ * one before. */
 typedef struct md_pool2d_kernel {
     const char *name;
     uint32_t required; /* enum md_cpu_flags */
-    void (*max_f32)(float *y, const md_pool2d_window *w);
+    void (*max_f32)(float *y, const md_pool2d_window *w, int64_t n,
+                    int64_t step);
     void (*sum_f32)(float *y, const md_pool2d_window *w);
     void (*max_q8)(uint8_t *y, const md_pool2d_window *w, bool is_signed);
     void (*sum_q8)(int32_t *y, const md_pool2d_window *w, bool is_signed);
 } md_pool2d_kernel;
 
 #define K(isa, need)                                                           \
-    void md_pool2d_max_f32__##isa(float *y, const md_pool2d_window *w);        \
+    void md_pool2d_max_f32__##isa(float *y, const md_pool2d_window *w,         \
+                                  int64_t n, int64_t step);                    \
     void md_pool2d_sum_f32__##isa(float *y, const md_pool2d_window *w);        \
     void md_pool2d_max_q8__##isa(uint8_t *y, const md_pool2d_window *w,        \
                                  bool is_signed);                              \

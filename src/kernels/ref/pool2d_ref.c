@@ -7,19 +7,26 @@ static const void *pixel(const md_pool2d_window *w, int64_t i, int64_t j)
     return (const char *)w->x + i * w->row_stride + j * w->col_stride;
 }
 
-void md_pool2d_max_f32__ref(float *y, const md_pool2d_window *w)
+static float max_of(const md_pool2d_window *w, int64_t at, int c)
 {
-    for (int c = 0; c < MD_LANES; c++) {
-        float top = -INFINITY;
+    float top = -INFINITY;
 
-        for (int64_t i = 0; i < w->rows; i++)
-            for (int64_t j = 0; j < w->cols; j++) {
-                const float x = ((const float *)pixel(w, i, j))[c];
+    for (int64_t i = 0; i < w->rows; i++)
+        for (int64_t j = 0; j < w->cols; j++) {
+            const char *p = pixel(w, i, j);
+            const float x = ((const float *)(const void *)(p + at))[c];
 
-                top = top > x ? top : x;
-            }
-        y[c] = top;
-    }
+            top = top > x ? top : x;
+        }
+    return top;
+}
+
+void md_pool2d_max_f32__ref(float *y, const md_pool2d_window *w, int64_t n,
+                            int64_t step)
+{
+    for (int64_t i = 0; i < n; i++, y += MD_LANES)
+        for (int c = 0; c < MD_LANES; c++)
+            y[c] = max_of(w, i * step, c);
 }
 
 void md_pool2d_sum_f32__ref(float *y, const md_pool2d_window *w)

@@ -14,22 +14,31 @@ static inline const void *pixel(const md_pool2d_window *w, int64_t i, int64_t j)
     return (const char *)w->x + i * w->row_stride + j * w->col_stride;
 }
 
-void VF(md_pool2d_max_f32)(float *y, const md_pool2d_window *w)
+void VF(md_pool2d_max_f32)(float *y, const md_pool2d_window *w, int64_t n,
+                           int64_t step)
 {
-    vf top[PARTS];
+    const char *first = w->x;
 
-    for (int k = 0; k < PARTS; k++)
-        top[k] = vf_set(-INFINITY);
-    for (int64_t i = 0; i < w->rows; i++)
-        for (int64_t j = 0; j < w->cols; j++) {
-            const float *x = pixel(w, i, j);
+    for (int64_t p = 0; p < n; p++, y += MD_LANES, first += step) {
+        const char *row = first;
+        vf top[PARTS];
 
-            for (int k = 0; k < PARTS; k++)
-                top[k] =
-                    vf_max(top[k], vf_load(x + (size_t)k * VF_LANES, VF_LANES));
+        for (int k = 0; k < PARTS; k++)
+            top[k] = vf_set(-INFINITY);
+        for (int64_t i = 0; i < w->rows; i++, row += w->row_stride) {
+            const char *at = row;
+
+            for (int64_t j = 0; j < w->cols; j++, at += w->col_stride) {
+                const float *x = (const void *)at;
+
+                for (int k = 0; k < PARTS; k++)
+                    top[k] = vf_max(
+                        top[k], vf_load(x + (size_t)k * VF_LANES, VF_LANES));
+            }
         }
-    for (int k = 0; k < PARTS; k++)
-        vf_store(y + (size_t)k * VF_LANES, top[k], VF_LANES);
+        for (int k = 0; k < PARTS; k++)
+            vf_store(y + (size_t)k * VF_LANES, top[k], VF_LANES);
+    }
 }
 
 void VF(md_pool2d_sum_f32)(float *y, const md_pool2d_window *w)
