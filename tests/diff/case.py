@@ -57,6 +57,7 @@ class Case:
         self.maps = None  # (name, dict, key's type, value's), of maps.py
         self.runs = None  # inputs of each run, when there are several
         self.step = 0  # that integers may be apart
+        self.skipped = 0  # outputs in front that nobody wants
         self.schema, self.version = None, 1  # of another domain
         if defs.has(self.op):
             self.opset = self.rng.choice(versions(self.op))
@@ -220,8 +221,9 @@ class Case:
         names = list(self.names)
         while names and not names[-1]:
             names.pop()
-        self.outputs = [f"y{i}" for i in range(n_outputs)]
-        self.nodes = [helper.make_node(self.name, names, self.outputs,
+        made = ["" if i < self.skipped else f"y{i}" for i in range(n_outputs)]
+        self.outputs = made[self.skipped:]
+        self.nodes = [helper.make_node(self.name, names, made,
                                        domain=self.domain, **self.attrs)]
 
     def model(self, to=unchanged):

@@ -370,6 +370,68 @@ def rotary(c):
     c.scale = 8.0
 
 
+@draws("com.microsoft.MRotaryEmbedding")
+def m_rotary(c):
+    """Three positions for a token, each for some of the angles."""
+    dtype = c.pick(F32, F32, F16)
+    batch, length, heads = (c.rng.randint(1, n) for n in (3, 6, 4))
+    half = c.rng.randint(1, 17)
+    size = 2 * half + c.pick(0, 0, 2, 6)
+    four = c.chance(0.4)
+    if size > 2 * half:
+        c.attr(rotary_embedding_dim=2 * half, num_heads=heads)
+    elif not four or c.chance(0.5):
+        c.attr(num_heads=heads)
+    layout = c.pick(None, 0, 1)
+    first = c.rng.randint(0, half)
+    second = c.rng.randint(0, half - first)
+    sections = [first, second, half - first - second]
+    if layout:  # by turns there is a third for each
+        third = half // 3
+        sections = [half - 2 * third, third, third]
+    if c.bad():
+        sections[c.rng.randrange(3)] += c.pick(1, -1)
+    c.attr(interleaved=c.pick(None, 0, 1), mrope_section=sections,
+           mrope_layout=layout, scale=c.pick(None, 1.0, 0.5))
+    most = length + c.rng.randint(0, 5)
+    c.feed(tame(c, batch, heads, length, size, dtype=dtype) if four
+           else tame(c, batch, length, heads * size, dtype=dtype))
+    c.feed(c.bits.integers(0, most + c.bad(), (3, batch, length)))
+    for f in (np.cos, np.sin):
+        c.feed(f(tame(c, most, half)).astype(dtype))
+    c.scale = 8.0
+
+
+@draws("com.microsoft.MoEGroupRouter")
+def group_router(c):
+    groups, per = c.rng.randint(1, 4), c.rng.randint(1, 9)
+    full = c.chance(0.3)
+    if full:
+        groups = 1
+    taken = c.rng.randint(1, groups)
+    c.attr(n_group=groups if groups > 1 or c.chance(0.5) else None,
+           topk_group=taken if taken > 1 or c.chance(0.5) else None,
+           group_topk=c.pick(None, 1, 2, 3, 99),
+           top_k=c.rng.randint(1, taken * per) + (99 if c.bad() else 0),
+           router_sentinel=c.pick(None, -5.0))
+    experts = groups * per
+    # Scores that are apart: the choice is certain.
+    dtype = F32 if full else c.pick(F32, F32, F16)
+    lead = c.shape(c.rng.randint(1, 3), most=64)
+    width = 256 if full and c.chance(0.4) else experts
+    if width > experts:
+        lead = lead[:1]
+    c.feed(tame(c, *lead, width, dtype=dtype))
+    c.feed(tame(c, experts + c.bad()))
+    if width > experts:
+        c.feed(tame(c, experts, width) / 64)
+    c.scale = 8.0
+    if full:
+        c.skipped = 1
+        return 3
+    return 1
+
+
 @draws("com.microsoft.Trilu")
 def trilu(c):
     shape = c.shape(c.pick(2, 2, 3))
