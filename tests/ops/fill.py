@@ -27,7 +27,10 @@ TYPES = {
     "e4m3fnuz": "FLOAT8E4M3FNUZ", "e5m2": "FLOAT8E5M2",
     "e5m2fnuz": "FLOAT8E5M2FNUZ", "e8m0": "FLOAT8E8M0", "f4": "FLOAT4E2M1",
 }
-WORD = re.compile(r'(?:[^\s"{\[]|"[^"]*"|\{[^}]*\}|\[[^\]]*\])+')
+# What is quoted may hold anything but quotes.
+WORD = re.compile(r'(?:[^\s"{\[]|"[^"]*"|\{(?:"[^"]*"|[^}"])*\}'
+                  r'|\[(?:"[^"]*"|[^\]"])*\])+')
+ITEM = re.compile(r'"[^"]*"|[^\s,]+')
 TENSOR = re.compile(r"(\w+)\[([\d,]*)\]\{(.*)\}$")
 
 
@@ -61,7 +64,7 @@ def tensor(word):
 
 def attribute(text):
     if text.startswith("["):
-        items = [w.strip() for w in text[1:-1].split(",") if w.strip()]
+        items = ITEM.findall(text[1:-1])
         if items and items[0].startswith('"'):
             return [w.strip('"') for w in items]
         return [float(w) if "." in text else int(w) for w in items]
