@@ -442,7 +442,7 @@ def trilu(c):
 
 @draws("com.microsoft.GridSample")
 def grid_sample(c):
-    c.attr(mode=c.pick(None, "bilinear", "nearest"),
+    c.attr(mode=c.pick(None, "bilinear", "nearest", "bicubic"),
            padding_mode=c.pick(None, "zeros", "border", "reflection"),
            align_corners=c.pick(0, 1))
     c.feed(tame(c, 2, 2, c.rng.randint(1, 7), c.rng.randint(1, 7)))

@@ -288,7 +288,7 @@ RULES = [
      lambda case, *_: input_of(case, 0) == 1),
     (("Resize",), "onnxruntime copies where no size changes, whatever the "
      "scales are; opset 10 the reference has not", copies),
-    (("GridSample",), "of opset 16, bicubic at the border: the place is moved "
+    (("GridSample", "com.microsoft.GridSample"), "of opset 16, bicubic at the border: the place is moved "
      "onto it before the neighbours are read, as the reference does for cubic "
      "of opset 20; onnxruntime moves the neighbours",
      lambda case, *_: case.attrs.get("mode") == "bicubic"
