@@ -392,6 +392,8 @@ static const float *gather(const job *j, bool values, int64_t *step)
     return to;
 }
 
+/* Only keys that count: what is packed lies by how many there are, and a past
+ * may have room for more. */
 static void pack(const job *j)
 {
     const md_attend *a = &j->a->a;
@@ -401,13 +403,13 @@ static void pack(const job *j)
     j->s->gemm->pack_b(
         j->k,
         &(md_gemm_f32_b){
-            .b = rows, .rs = 1, .cs = step, .k = a->k.size, .n = a->n_keys },
-        0, a->n_keys);
+            .b = rows, .rs = 1, .cs = step, .k = a->k.size, .n = j->n },
+        0, j->n);
     rows = gather(j, true, &step);
     j->s->gemm->pack_b(
         j->v,
         &(md_gemm_f32_b){
-            .b = rows, .rs = step, .cs = 1, .k = a->n_keys, .n = a->v.size },
+            .b = rows, .rs = step, .cs = 1, .k = j->n, .n = a->v.size },
         0, a->v.size);
 }
 

@@ -35,6 +35,14 @@ static const char *const nets[] = {
     "x f32[N,4,5,5]; y = Conv(x, f32[6,2,3,3]~1) group=2; -> y",
     "x f32[N,24,20,20]; y = Conv(x, f32[24,8,3,3]~0.2) group=3 "
     "pads=[1,1,1,1]; -> y",
+    /* a past with room: only the keys that count are packed */
+    "q f32[2,1,48]; k f32[2,1,48]; v f32[2,1,48]; a f32[2,1,70,48]; "
+    "b f32[2,1,70,48]; y, pk, pv = com.microsoft.GroupQueryAttention(q, k, v, "
+    "a, b, i32[2]{9 20}, i32[1]{21}) num_heads=1 kv_num_heads=1; -> y, pk, pv",
+    "q f32[2,3,64]; k f32[2,3,32]; v f32[2,3,32]; a f32[2,2,40,16]; "
+    "b f32[2,2,40,16]; y, pk, pv = com.microsoft.GroupQueryAttention(q, k, v, "
+    "a, b, i32[2]{-1 2}, i32[1]{3}, _, _, _, f32[1,1,3,3]~1) num_heads=4 "
+    "kv_num_heads=2; -> y, pk, pv",
     "x f32[N,3,0]; y = Conv(x, f32[5,3,1]~1); -> y",
     "x f32[N,0,9]; y = Conv(x, f32[5,0,3]~1, f32[5]~1); -> y",
     /* a scale without a zero point leaves the result float32 */
