@@ -112,10 +112,11 @@ md_value *md_graph_value(const md_graph *g, md_value_id id)
 
 const char *md_graph_label(const md_graph *g, const md_node *n)
 {
-    const md_value *v = n->n_out ? md_graph_value(g, n->out[0]) : NULL;
+    const md_value *v;
 
-    if (n->name[0])
+    if (n->name[0] || n->n_out == 0)
         return n->name;
+    v = md_graph_value(g, n->out[0]);
     return v ? v->name : "";
 }
 

@@ -125,6 +125,13 @@ md_status md_compose_equal(const md_compose *m, md_dim a, md_dim b,
                                 err);
 }
 
+md_status md_compose_spreads(const md_compose *m, md_dim part, md_dim whole,
+                             md_error *err)
+{
+    return md_infer__spreads(&(md_infer){ .model = m->model }, part, whole,
+                             err);
+}
+
 md_status md_compose_same_dtype(const md_compose *m, uint32_t i, uint32_t j,
                                 md_error *err)
 {
@@ -180,7 +187,7 @@ md_status md_compose_within(const md_compose *m, uint32_t j, uint32_t i,
 
         if (!md_dim_is_const(a) || a.k != 1)
             MD_TRY(md_infer__same_dim(a, b, dim, err));
-        MD_TRY(md_infer__spreads(&(md_infer){ .model = m->model }, a, b, err));
+        MD_TRY(md_compose_spreads(m, a, b, err));
     }
     return MD_OK;
 }

@@ -17,7 +17,7 @@
 
 enum {
     MD_COMPOSE_PARTS = 64,  /* values of a recipe beside the node's inputs */
-    MD_COMPOSE_INPUTS = 10, /* of a step */
+    MD_COMPOSE_INPUTS = 11, /* of a step */
     MD_COMPOSE_ATTRS = 10,
     MD_COMPOSE_OUTPUTS = 4, /* of a step and of the node */
     MD_COMPOSE_OPSET = 24,  /* of steps in ai.onnx that name none */
@@ -154,6 +154,10 @@ md_status md_compose_row(const md_compose *m, uint32_t i, uint32_t row,
 /* Dimensions a and b are equal, as far as is known; `what` has a. */
 md_status md_compose_equal(const md_compose *m, md_dim a, md_dim b,
                            const char *what, md_error *err);
+
+/* Dimension `part` is 1 or `whole`; that is noted where it depends on sizes. */
+md_status md_compose_spreads(const md_compose *m, md_dim part, md_dim whole,
+                             md_error *err);
 
 /* Inputs i and j have one element type, where both are given and known. */
 md_status md_compose_same_dtype(const md_compose *m, uint32_t i, uint32_t j,

@@ -293,10 +293,12 @@ static bool make_types(exact *e, md_model *m, const md_tensor *const *in)
     for (uint32_t i = 0; i < n->n_in; i++) {
         if (!in[i])
             continue;
-        plain[i] = types[i] = md_type_of_tensor(in[i]->dtype, &in[i]->shape);
+        plain[i] = types[i] = md_type_of_value(in[i]);
         pt[i] = &types[i];
         pp[i] = &plain[i];
         cin[i] = i > 0 && steers(in[i]) ? in[i] : NULL;
+        if (in[i]->kind != MD_KIND_TENSOR)
+            continue;
         for (int d = 0; d < types[i].rank && !cin[i]; d++) {
             uint32_t sym = 0;
 
@@ -356,21 +358,36 @@ static bool all_closed(const exact *e)
     return true;
 }
 
+/* What inference demands of sizes has to hold where the node computes. */
+static bool demands_hold(const exact *e, const md_model *m)
+{
+    md_error err = MD_ERROR_INIT;
+
+    if (md_model_check(m, e->sym, &err) == MD_OK)
+        return true;
+    print_error("refused by its symbols: %s\n", err.msg);
+    return false;
+}
+
 bool opeval_symbols_agree(md_model *m, const md_node *n, int64_t opset,
                           const md_tensor *const *in, const md_tensor *out)
 {
     uint32_t first = m->n_symbols;
     exact e = { .op = md_op_find(n->domain, n->op, opset) };
     md_error err = MD_ERROR_INIT;
+    md_status s;
     bool fits;
 
     e.c = (md_infer){ .node = n, .model = m, .opset = opset };
     e.c.out = md_arena_calloc(&m->arena, n->n_out + 1u, sizeof(*e.c.out));
-    if (!e.op || !(e.op->flags & MD_OP_SYMBOLIC) || n->n_in > IO_MAX)
+    if (!e.op || n->n_in > IO_MAX)
         return true;
     if (!e.c.out || !make_types(&e, m, in))
         return false;
-    if (md_op_infer(e.op, &e.c, &err) != MD_OK) {
+    m->asking = n;
+    s = md_op_infer(e.op, &e.c, &err);
+    m->asking = NULL;
+    if (s != MD_OK) {
         if (out)
             print_error("inference with symbols fails: %s\n", err.msg);
         return out == NULL;
@@ -381,6 +398,10 @@ bool opeval_symbols_agree(md_model *m, const md_node *n, int64_t opset,
     for (uint32_t i = 0; i < e.n_sym; i++)
         e.sym[first + i] = (md_sym){ e.size[i], MD_SYM_KNOWN };
     fits = md_model_solve(m, e.sym);
+    if (out && !demands_hold(&e, m))
+        return false;
+    if (!(e.op->flags & MD_OP_SYMBOLIC))
+        return true;
     if (out)
         return sizes_hold(&e, m, out);
     if (!fits || !all_closed(&e) ||

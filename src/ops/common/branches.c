@@ -73,12 +73,14 @@ static md_status check_gates(const md_compose *m, md_part gates,
                              md_error *err)
 {
     md_dim last = m->part[gates].type.dim[rank - 1];
+    md_dim whole = m->part[streams].type.dim[rank - 1];
 
     MD_TRY(md_branches__lead(m, gates, streams, rank - 1, what, err));
     if (md_dim_equal(last, MD_DIM(1)))
         return MD_OK;
-    return md_compose_equal(m, last, m->part[streams].type.dim[rank - 1], what,
-                            err);
+    if (!md_dim_is_const(last))
+        return md_compose_spreads(m, last, whole, err);
+    return md_compose_equal(m, last, whole, what, err);
 }
 
 md_status md_branches__gates(md_compose *m, uint32_t i, md_part streams,

@@ -408,8 +408,12 @@ static md_status infer_old(const md_infer *c, const md_binary *b, md_type *t,
         return MD_OK;
     MD_TRY(old_axis(&axis, c->node, b, x->rank, y->rank, err));
     for (int i = 0; i < y->rank; i++) {
-        if (!spreads || !md_dim_equal(y->dim[i], MD_DIM(1)))
-            MD_TRY(md_infer__must_equal(c, y->dim[i], x->dim[axis + i],
+        md_dim d = y->dim[i];
+
+        if (spreads && !md_dim_is_const(d))
+            MD_TRY(md_infer__spreads(c, d, x->dim[axis + i], err));
+        else if (!spreads || d.k != 1)
+            MD_TRY(md_infer__must_equal(c, d, x->dim[axis + i],
                                         "a dimension of input 1", err));
     }
     return MD_OK;

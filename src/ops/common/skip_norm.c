@@ -28,12 +28,13 @@ static md_status check_skip(const md_infer *c, md_error *err)
         return md_fail(err, MD_INVALID, "the skip has rank %d, %d expected",
                        s->rank, x->rank);
     for (int i = 0; i < s->rank; i++) {
-        md_dim d = s->dim[i];
+        md_dim d = s->dim[i], whole = x->dim[x->rank - s->rank + i];
 
-        if (i == 0 && s->rank == 3 && md_dim_is_const(d) && d.k == 1)
-            continue;
-        MD_TRY(md_infer__must_equal(c, d, x->dim[x->rank - s->rank + i],
-                                    "a dimension of the skip", err));
+        if (i == 0 && s->rank == 3 && !md_dim_is_const(d))
+            MD_TRY(md_infer__spreads(c, d, whole, err));
+        else if (i != 0 || s->rank != 3 || d.k != 1)
+            MD_TRY(md_infer__must_equal(c, d, whole, "a dimension of the skip",
+                                        err));
     }
     return MD_OK;
 }
