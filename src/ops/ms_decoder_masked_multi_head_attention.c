@@ -19,6 +19,11 @@ static const md_multi_head places = {
 
 static md_status infer(const md_infer *c, md_error *err)
 {
+    if (md_infer_has(c, (uint32_t)places.past_length) &&
+        !md_node_attr_i(c->node, "past_present_share_buffer", 0))
+        return md_fail(err, MD_INVALID,
+                       "past_sequence_length, of a buffer with room, without "
+                       "past_present_share_buffer");
     return md_multi_head__infer(c, &places, err);
 }
 

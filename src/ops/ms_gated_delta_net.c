@@ -149,6 +149,10 @@ static md_status check_types(const md_infer *c, const rule *r, md_error *err)
         (!md_infer_has(c, IN_A_LOG) || !md_infer_has(c, IN_DT_BIAS)))
         return md_fail(err, MD_INVALID,
                        "gate_activation without a_log and dt_bias");
+    if (r->gate == GATE_NONE &&
+        (md_infer_has(c, IN_A_LOG) || md_infer_has(c, IN_DT_BIAS)))
+        return md_fail(err, MD_INVALID,
+                       "a_log or dt_bias without gate_activation");
     if (md_infer_has(c, IN_K) != md_infer_has(c, IN_V) ||
         (!md_infer_has(c, IN_K) && !md_infer_has(c, IN_STATE)) ||
         (!md_infer_has(c, IN_BOUNDS) && !md_infer_has(c, IN_STATE)))

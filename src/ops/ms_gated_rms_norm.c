@@ -72,6 +72,8 @@ static md_status recipe(md_compose *m, md_error *err)
     MD_TRY(md_compose_check(m, 0, TYPES, 1, MD_RANK_MAX, err));
     MD_TRY(md_compose_check(m, 1, TYPES, 1, 1, err));
     MD_TRY(md_compose_check(m, 2, TYPES, 1, MD_RANK_MAX, err));
+    MD_TRY(md_compose_same_dtype(m, 0, 1, err));
+    MD_TRY(md_compose_same_dtype(m, 0, 2, err));
     MD_TRY(md_compose_same(m, 0, 2, err));
     MD_TRY(md_compose_cast(m, x, MD_DTYPE_F32, &y, err));
     MD_TRY(md_compose_cast(m, md_compose_in(m, 2), MD_DTYPE_F32, &gate, err));

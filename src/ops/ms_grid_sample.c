@@ -8,6 +8,7 @@ static md_status recipe(md_compose *m, md_error *err)
 {
     md_part y;
 
+    MD_TRY(md_compose_same_dtype(m, 0, 1, err));
     MD_TRY(md_compose_emit(
         m,
         &(md_compose_step){ .op = "GridSample",

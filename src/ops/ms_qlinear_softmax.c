@@ -3,6 +3,15 @@
 #include "ops/common/quantize.h"
 #include "ops/common/softmax.h"
 
+/* The version of Softmax.  Without an axis, which older ones take for 1, it is
+ * the last, as in newer ones. */
+static int64_t version(const md_node *n)
+{
+    int64_t opset = md_node_attr_i(n, "opset", 0);
+
+    return opset < 13 && !md_node_attr(n, "axis") ? 13 : opset;
+}
+
 static md_status infer(const md_infer *c, md_error *err)
 {
     int64_t opset = md_node_attr_i(c->node, "opset", 0);
@@ -10,14 +19,14 @@ static md_status infer(const md_infer *c, md_error *err)
     const md_type *in = &real;
     md_infer v = *c;
 
-    if (opset < 1)
-        return md_fail(err, MD_INVALID, "opset is %lld, at least 1 expected",
-                       (long long)opset);
+    if (opset < 1 || opset > INT32_MAX)
+        return md_fail(err, MD_INVALID, "opset is %lld, 1 to %d expected",
+                       (long long)opset, INT32_MAX);
     MD_TRY(md_qlinear__check_unary(c, err));
     real = *c->in[0];
     real.dtype = MD_DTYPE_F32;
     v.in = &in;
-    v.opset = opset;
+    v.opset = version(c->node);
     MD_TRY(md_softmax__infer(&v, err));
     md_infer__give(c, 0, c->in[0]);
     return MD_OK;
@@ -40,7 +49,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
         p[i] = scale * (float)(md_tensor_get_i64(x->in[0], i) - zero);
     real.data = p;
     v.in = &in;
-    v.opset = md_node_attr_i(x->node, "opset", 0);
+    v.opset = version(x->node);
     MD_TRY(md_softmax__run(&v, &real, md_softmax__exp, ar, err));
     for (int64_t i = 0; i < md_tensor_n(out); i++)
         md_quantize__set(out, i, (float)p[i], out_scale, out_zero, true);

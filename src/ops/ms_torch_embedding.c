@@ -1,11 +1,13 @@
 /* com.microsoft's TorchEmbedding: rows of a table by index; the other inputs
  * are for training. */
+#include "ops/common/util.h"
 #include "ops/compose.h"
 
 static md_status recipe(md_compose *m, md_error *err)
 {
     md_part y;
 
+    MD_TRY(md_compose_check(m, 0, MD_TYPES_ANY, 2, MD_RANK_MAX, err));
     MD_TRY(md_compose_emit(
         m,
         &(md_compose_step){ .op = "Gather",

@@ -52,7 +52,10 @@ static md_status may_be_one(const md_infer *c, md_error *err)
     axis += axis < 0 ? x->rank : 0;
     if (axis >= 0 && axis < x->rank)
         MD_TRY(md_infer__spreads(c, n, x->dim[axis], err));
-    if (!md_infer_has(c, 2) || md_dim_is_const(n))
+    if (!md_infer_has(c, 2))
+        return MD_OK;
+    MD_TRY(md_infer__rank(c, 2, 0, 1, err));
+    if (md_dim_is_const(n))
         return MD_OK; /* of constants, running them tells */
     return md_infer__length(c, c->in[2], n, "zero point", err);
 }
