@@ -58,6 +58,7 @@ class Case:
         self.runs = None  # inputs of each run, when there are several
         self.step = 0  # that integers may be apart
         self.skipped = 0  # outputs in front that nobody wants
+        self.compared = None  # how many outputs are; None: all
         self.schema, self.version = None, 1  # of another domain
         if defs.has(self.op):
             self.opset = self.rng.choice(versions(self.op))
@@ -222,7 +223,7 @@ class Case:
         while names and not names[-1]:
             names.pop()
         made = ["" if i < self.skipped else f"y{i}" for i in range(n_outputs)]
-        self.outputs = made[self.skipped:]
+        self.outputs = made[self.skipped:self.compared]
         self.nodes = [helper.make_node(self.name, names, made,
                                        domain=self.domain, **self.attrs)]
 

@@ -162,6 +162,54 @@ def packed(q, k, v, offsets, sums, bias, heads, scale):
     return np.concatenate(out)
 
 
+def turned(x, cos, sin, at, interleaved):
+    """Rows [n, H] at positions from `at` on, turned by their angles."""
+    n, half = len(x), cos.shape[1]
+    c, s = cos[at:at + n], sin[at:at + n]
+    pairs = x[:, :2 * half]
+    a, b = (pairs[:, ::2], pairs[:, 1::2]) if interleaved else \
+        (pairs[:, :half], pairs[:, half:])
+    y = x.copy()
+    parts = a * c - b * s, b * c + a * s
+    y[:, :2 * half] = np.stack(parts, -1).reshape(n, -1) if interleaved else \
+        np.concatenate(parts, 1)
+    return y
+
+
+@defined("SparseAttention")
+def sparse_attention(q, k, v, past_k, past_v, rows, columns, total, lengths,
+                     cos=None, sin=None, num_heads=1, kv_num_heads=1,
+                     sparse_block_size=16, scale=0.0, do_rotary=0,
+                     rotary_interleaved=0):
+    batch, length = q.shape[:2]
+    size, room = past_k.shape[3], past_k.shape[2]
+    group = num_heads // kv_num_heads
+    assert 0 < total.item() <= room and not do_rotary or cos is not None
+    if k is None:
+        q, k, v = np.split(q, [num_heads * size,
+                               (num_heads + kv_num_heads) * size], -1)
+    heads = [wide(x).reshape(batch, length, -1, size) for x in (q, k, v)]
+    y = np.zeros(heads[0].shape)
+    for b, h, i in np.ndindex(batch, num_heads, length):
+        n = int(lengths[b])
+        assert (1 if length == total.item() else length) <= n <= total.item()
+        past, g = max(n - length, 0), h // group
+        x, new = heads[0][b, i:i + 1, h], heads[1][b, :, g]
+        if do_rotary:
+            x = turned(x, wide(cos), wide(sin), past + i, rotary_interleaved)
+            new = turned(new, wide(cos), wide(sin), past, rotary_interleaved)
+        keys = np.concatenate([wide(past_k[b, g, :past]), new])
+        values = np.concatenate([wide(past_v[b, g, :past]), heads[2][b, :, g]])
+        which, row = h % len(rows), (past + i) // sparse_block_size
+        blocks = columns[which][rows[which][row]:rows[which][row + 1]]
+        sees = [j for j in range(past + i + 1)
+                if j // sparse_block_size in blocks]
+        s = keys[sees] @ x[0] * (scale or 1 / math.sqrt(size))
+        e = np.exp(s - s.max())
+        y[b, i, h] = e / e.sum() @ values[sees]
+    return y.reshape(batch, length, -1).astype(q.dtype), past_k, past_v
+
+
 @defined("PackedAttention")
 def packed_attention(x, weights, bias, offsets, sums, attention_bias=None,
                      num_heads=1, scale=0.0, qkv_hidden_sizes=None):

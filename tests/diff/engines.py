@@ -141,7 +141,8 @@ LACKING = ["NOT_IMPLEMENTED", "under development", "_inlfunc_",
            "MatMulNBits on CPU does not support",
            "Currently do not support dims higher than 2",
            "does not support double yet", "Tensor type mismatch. T !=",
-           "'Linear' mode only supports"]
+           "'Linear' mode only supports", "point must be constant",
+           "past_key->DataRaw() == present_key"]
 
 
 def dense(y):

@@ -312,9 +312,12 @@ def group_query(c):
     room = 0 if first else c.rng.randint(1, 12)
     if not first and c.chance(0.3):
         batch, length = 1, c.rng.randint(2, 6)
-    # Rows behind the keys that count are whatever they are: every element has
-    # as many keys, and there is no more room.
     total = length if first else room + length
+    # Rows behind the keys that count are whatever they are: where the buffer
+    # has room for more, the present is not compared.
+    spare = c.rng.randint(1, 40) if c.chance(0.4) else 0
+    if spare:
+        room, c.compared = total + spare, 1
     turns = c.chance(0.5)
     c.attr(num_heads=heads, kv_num_heads=kv, scale=c.pick(None, None, 0.2),
            softcap=c.pick(None, None, 0.7), do_rotary=int(turns),
@@ -368,6 +371,51 @@ def rotary(c):
     for f in (np.cos, np.sin):
         c.feed(f(tame(c, most, turn // 2)).astype(dtype))
     c.scale = 8.0
+
+
+@draws("com.microsoft.SparseAttention")
+def sparse_attention(c):
+    """A cache with room, in blocks, of which a query sees some and its own.
+    onnxruntime wants the cache for its result too, which a model cannot say:
+    the definition in numpy judges."""
+    dtype = c.pick(F32, F32, F16)
+    kv = c.rng.randint(1, 2)
+    layouts = c.rng.randint(1, 2)
+    heads, size = kv * layouts * c.rng.randint(1, 2), c.pick(16, 32)
+    block, batch = 16, c.rng.randint(1, 2)
+    blocks = c.rng.randint(1, 4)
+    room = blocks * block
+    first = c.chance(0.5)
+    length = c.rng.randint(1, room) if first else c.pick(1, 1, 2)
+    lengths = [length if first else c.rng.randint(length + 1, room)
+               for _ in range(batch)]
+    rows = [[[j for j in range(i + 1) if j == i or c.chance(0.5)]
+             for i in range(blocks)] for _ in range(layouts)]
+    most = max(sum(map(len, r)) for r in rows)
+    columns = [(sum(r, []) + [-1] * most)[:most] for r in rows]
+    starts = [np.cumsum([0] + [len(x) for x in r]) for r in rows]
+    if c.bad():
+        columns[0][0] = c.pick(-1, blocks)
+    turns = c.chance(0.5)
+    c.attr(num_heads=heads, kv_num_heads=kv, sparse_block_size=block,
+           scale=c.pick(None, 0.2), do_rotary=int(turns),
+           rotary_interleaved=c.pick(None, 0, 1))
+    packed = c.chance(0.3)
+    c.feed(tame(c, batch, length, (heads + (2 * kv if packed else 0)) * size,
+                dtype=dtype))
+    for _ in range(2):
+        c.feed(None if packed else tame(c, batch, length, kv * size,
+                                        dtype=dtype))
+    for _ in range(2):
+        c.feed(tame(c, batch, kv, room, size, dtype=dtype))
+    c.feed(np.array(starts, np.int32))
+    c.feed(np.array(columns, np.int32))
+    c.feed(np.array([max(lengths)], np.int32))
+    c.feed(np.array(lengths, np.int32))
+    for f in (np.cos, np.sin):
+        c.feed(f(tame(c, room, size // 2)).astype(dtype) if turns else None)
+    c.scale, c.compared = 64.0 * size, 1
+    return 3
 
 
 @draws("com.microsoft.MRotaryEmbedding")

@@ -23,7 +23,6 @@ REASONS = {
     "MatMulFpQ4": "weights as one version of onnxruntime packed them",
     "NGramHashMapping": NEW,
     "Sampling": LOOP,
-    "SparseAttention": "not built: Phi-3-small's",
     "SparseToDenseMatMul": "takes a sparse tensor as an input",
     "VarlenCausalConvWithState": NEW,
     "VarlenNGramHashMapping": NEW,
