@@ -79,7 +79,7 @@ ML_RULES = [
      "one excludes the other; the others read what there is", lists_apart),
     ((ML + "Scaler",), "one number may stand for all in one list only",
      lambda case, got, no, want, theirs: theirs
-     and re.search(r"scale_.size\(\) == offset_.size|!scale_.empty",
+     and re.search(r"scale_.size\(\) == offset_.size|!scale_.empty|Either both",
                    str(theirs))),
     ((ML + "TreeEnsemble",), "of float16 there is the reference only, which "
      "takes sets of members as its walk meets them", half),

@@ -184,6 +184,9 @@ RULES = [
      theirs_refused("X_shape.NumDimensions() == 4 was false")),
     (("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), "a picture of "
      "nothing", theirs_refused("input_shape.Size() > 0")),
+    (("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), "of four axes and "
+     "more all become 1; onnxruntime has code for three, the reference keeps one",
+     theirs_refused("Unsupported pooling size")),
     (QLINEAR, "a scale or zero point of shape [1] is the number that a scalar "
      "is, as the standard's QLinearMatMul and QLinearConv have it; onnxruntime "
      "computes with it too, where its inference sees no shape",
