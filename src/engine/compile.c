@@ -184,6 +184,24 @@ static md_status infer_view(view *v, const md_node *n, md_facts *k,
     return MD_OK;
 }
 
+/* The same of a node of g: what it derives is what it demands, but of a
+ * subgraph, which may never run. */
+static md_status infer_asking(view *v, const md_graph *g, const md_node *n,
+                              md_facts *k, md_error *err)
+{
+    md_model *m = v->c.model;
+    const md_node *outer;
+    md_status s;
+
+    if (!m)
+        return infer_view(v, n, k, err);
+    outer = m->asking;
+    m->asking = g == m->graph ? n : NULL;
+    s = infer_view(v, n, k, err);
+    m->asking = outer;
+    return s;
+}
+
 md_status md_session__infer_node(const md_graph *g, const md_node *n,
                                  md_model *model, md_facts *k, md_look *look,
                                  md_error *err)
@@ -193,18 +211,13 @@ md_status md_session__infer_node(const md_graph *g, const md_node *n,
                       .opset = md_node_opset(g->model, n),
                       .body = md_body__infer,
                       .ctx = look } };
-    const md_node *outer = model ? model->asking : NULL;
     md_arena ar;
     md_status s;
 
     md_arena_init(&ar, g->model->alloc, 0);
     s = make_view(&v, n, k, &ar, err);
     if (s == MD_OK) {
-        if (model) /* a subgraph may never run */
-            model->asking = g == model->graph ? n : NULL;
-        s = infer_view(&v, n, k, err);
-        if (model)
-            model->asking = outer;
+        s = infer_asking(&v, g, n, k, err);
         if (s != MD_OK)
             md_wrap(err, s, "node '%s' (%s): ", md_graph_label(g, n), n->op);
     }

@@ -40,13 +40,10 @@ static md_status check_attrs(const md_node *n, md_error *err)
     return MD_OK;
 }
 
-static md_status infer(const md_infer *c, md_error *err)
+static md_status check_inputs(const md_infer *c, md_error *err)
 {
-    const md_type *q = c->in[IN_QUERY], *rows = c->in[IN_ROWS];
-    const md_tensor *total = c->cin[IN_TOTAL];
-    md_type y;
+    const md_type *q = c->in[IN_QUERY];
 
-    MD_TRY(check_attrs(c->node, err));
     MD_TRY(md_infer__need(c, IN_QUERY, MD_T(F32) | MD_T(F16), err));
     MD_TRY(md_infer__rank(c, IN_QUERY, 3, 3, err));
     MD_TRY(md_infer__rank(c, IN_PAST, 4, 4, err));
@@ -56,28 +53,57 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__rank(c, IN_COLUMNS, 2, 2, err));
     MD_TRY(md_infer__length(c, c->in[IN_TOTAL], MD_DIM(1),
                             "total_sequence_length", err));
-    MD_TRY(md_infer__fresh_type(c, &y, md_infer__dtype(c, IN_QUERY), 4, err));
-    if (rows->has_rank && c->in[IN_COLUMNS]->has_rank)
-        MD_TRY(md_infer__must_equal(c, c->in[IN_COLUMNS]->dim[0], rows->dim[0],
+    if (!q->has_rank)
+        return MD_OK;
+    return md_infer__length(c, c->in[IN_LENGTHS], q->dim[0],
+                            "key_total_sequence_lengths", err);
+}
+
+/* One head where all have one layout. */
+static md_status find_heads(const md_infer *c, md_dim *out, md_error *err)
+{
+    const md_type *rows = c->in[IN_ROWS], *columns = c->in[IN_COLUMNS];
+
+    if (!rows->has_rank)
+        return MD_OK;
+    if (columns->has_rank)
+        MD_TRY(md_infer__must_equal(c, columns->dim[0], rows->dim[0],
                                     "the number of layouts", err));
-    if (rows->has_rank && md_dim_is_const(rows->dim[0]))
-        y.dim[1] = MD_DIM(
-            rows->dim[0].k == 1 ? 1 : md_node_attr_i(c->node, "num_heads", 0));
+    if (md_dim_equal(rows->dim[0], MD_DIM(1)))
+        *out = MD_DIM(1);
+    else if (md_dim_is_const(rows->dim[0]))
+        *out = MD_DIM(md_node_attr_i(c->node, "num_heads", 0));
+    return MD_OK;
+}
+
+static md_status find_total(const md_infer *c, md_dim *out, md_error *err)
+{
+    const md_tensor *total = c->cin[IN_TOTAL];
+
+    if (!total || md_tensor_n(total) != 1)
+        return MD_OK;
+    *out = MD_DIM(md_tensor_get_i64(total, 0));
+    if (out->k < 0)
+        return md_fail(err, MD_INVALID,
+                       "total_sequence_length is %lld, at least 0 expected",
+                       (long long)out->k);
+    return MD_OK;
+}
+
+static md_status infer(const md_infer *c, md_error *err)
+{
+    const md_type *q = c->in[IN_QUERY];
+    md_type y;
+
+    MD_TRY(check_attrs(c->node, err));
+    MD_TRY(check_inputs(c, err));
+    MD_TRY(md_infer__fresh_type(c, &y, md_infer__dtype(c, IN_QUERY), 4, err));
     if (q->has_rank) {
         y.dim[0] = q->dim[0];
         y.dim[2] = q->dim[1];
-        MD_TRY(md_infer__length(c, c->in[IN_LENGTHS], q->dim[0],
-                                "key_total_sequence_lengths", err));
     }
-    if (total && md_tensor_n(total) == 1) {
-        int64_t n = md_tensor_get_i64(total, 0);
-
-        if (n < 0)
-            return md_fail(err, MD_INVALID,
-                           "total_sequence_length is %lld, at least 0 expected",
-                           (long long)n);
-        y.dim[3] = MD_DIM(n);
-    }
+    MD_TRY(find_heads(c, &y.dim[1], err));
+    MD_TRY(find_total(c, &y.dim[3], err));
     md_infer__give(c, 0, &y);
     return MD_OK;
 }

@@ -49,20 +49,35 @@ static md_status check_block(md_compose *m, md_part block, md_part x,
                             m->part[x].type.dim[full - 1], what, err);
 }
 
-static md_status recipe(md_compose *m, md_error *err)
+/* The block's output as one branch, in float32. */
+static md_status take_block(md_compose *m, md_part x, md_part *out,
+                            md_error *err)
 {
     static const int64_t branch = -2;
-    md_part x, block, gates, axes, y, streams = md_compose_in(m, 0);
+    md_part axes;
 
+    MD_TRY(md_compose_check(m, 1, MD_BRANCHES_TYPES, 1, MD_RANK_MAX - 1, err));
+    MD_TRY(md_compose_cast(m, md_compose_in(m, 1), MD_DTYPE_F32, out, err));
+    MD_TRY(check_block(m, *out, x, err));
+    MD_TRY(md_compose_ints(m, &branch, 1, &axes, err));
+    return md_compose_binary(m, "Unsqueeze", *out, axes, out, err);
+}
+
+/* One for streams and results, one for what mixes them. */
+static md_status check_types(const md_compose *m, md_error *err)
+{
     MD_TRY(md_compose_same_dtype(m, 0, 1, err));
-    MD_TRY(md_compose_same_dtype(m, 2, 3, err));
+    return md_compose_same_dtype(m, 2, 3, err);
+}
+
+static md_status recipe(md_compose *m, md_error *err)
+{
+    md_part x, block, gates, y, streams = md_compose_in(m, 0);
+
+    MD_TRY(check_types(m, err));
     MD_TRY(md_branches__split(m, 0, &x, err));
     MD_TRY(md_branches__gates(m, 2, x, &gates, err));
-    MD_TRY(md_compose_check(m, 1, MD_BRANCHES_TYPES, 1, MD_RANK_MAX - 1, err));
-    MD_TRY(md_compose_cast(m, md_compose_in(m, 1), MD_DTYPE_F32, &block, err));
-    MD_TRY(check_block(m, block, x, err));
-    MD_TRY(md_compose_ints(m, &branch, 1, &axes, err));
-    MD_TRY(md_compose_binary(m, "Unsqueeze", block, axes, &block, err));
+    MD_TRY(take_block(m, x, &block, err));
     MD_TRY(md_compose_binary(m, "Mul", gates, block, &block, err));
     MD_TRY(mix(m, &x, err));
     MD_TRY(md_compose_binary(m, "Add", x, block, &y, err));
