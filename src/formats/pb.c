@@ -233,6 +233,14 @@ void md_pb_writer_release(md_pb_writer *w)
     md_pb_writer_init(w, w->buf.alloc, w->buf.limit);
 }
 
+void md_pb_writer_clear(md_pb_writer *w)
+{
+    md_buf_reset(&w->buf);
+    w->n_slices = 0;
+    w->sliced = 0;
+    w->status = MD_OK;
+}
+
 md_status md_pb_writer_finish(const md_pb_writer *w, size_t *size,
                               md_error *err)
 {

@@ -109,6 +109,9 @@ typedef struct md_pb_mark {
 void md_pb_writer_init(md_pb_writer *w, const md_alloc *alloc, size_t limit);
 void md_pb_writer_release(md_pb_writer *w);
 
+/* Empty it, and forget a failure; keeps the memory. */
+void md_pb_writer_clear(md_pb_writer *w);
+
 /* The first failure, or MD_OK; *size (may be NULL) is the message's. */
 md_status md_pb_writer_finish(const md_pb_writer *w, size_t *size,
                               md_error *err);

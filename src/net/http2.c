@@ -56,7 +56,7 @@ void md_http2_stream_init(md_http2_stream *s, const md_alloc *alloc,
 {
     *s = (md_http2_stream){ 0 };
     md_buf_init(&s->head, alloc, limits->head_size_max);
-    md_buf_init(&s->body, alloc, limits->body_size_max);
+    md_buf_init(&s->body, alloc, limits->body_size_max + MD_HTTP2_BODY_SLACK);
 }
 
 void md_http2_stream_release(md_http2_stream *s)
@@ -282,14 +282,24 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame,
     return 0;
 }
 
+void md_http2_drop(md_http2_stream *s)
+{
+    s->refused = true;
+    md_http2_consume(s);
+}
+
+md_http2_stream *md_http2_streams(const md_http2 *h)
+{
+    return h->streams;
+}
+
 void md_http2_refuse(md_http2_stream *s, int status, const char *text)
 {
     md_http2 *h = s->core;
 
     if (s->refused)
         return;
-    s->refused = true;
-    md_http2_consume(s);
+    md_http2_drop(s);
     h->hooks->refuse(h->ctx, s, status, text);
 }
 
@@ -384,7 +394,6 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
 {
     md_http2 *h = ctx;
     md_http2_stream *s = stream_of(h, id);
-    md_error err = MD_ERROR_INIT;
 
     (void)flags;
     if (!s || s->refused) {
@@ -393,10 +402,10 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
     }
     earn_data(h, size);
     s->unread += size;
-    if (md_buf_append(&s->body, data, size, &err) == MD_OK)
-        h->hooks->data(h->ctx, s);
-    else if (err.status == MD_TOO_LARGE)
+    if (!s->framed && size > h->limits->body_size_max - s->body.size)
         md_http2_refuse(s, 413, "request body is larger than the limit");
+    else if (md_buf_append(&s->body, data, size, NULL) == MD_OK)
+        h->hooks->data(h->ctx, s);
     else
         md_http2_refuse(s, 503, "out of memory");
     return 0;
@@ -414,8 +423,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame,
         return 0;
     s = stream_of(h, frame->hd.stream_id);
     if (s && !s->is_complete) {
-        s->refused = true; /* all that may come */
-        md_http2_consume(s);
+        md_http2_drop(s);
         h->hooks->answered(h->ctx, s);
     }
     return 0;

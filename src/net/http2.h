@@ -26,7 +26,8 @@ enum {
     MD_HTTP2_STREAMS_MAX = 128,        /* open at once */
     MD_HTTP2_HEADS_MAX = 384 * 1024,   /* of all open streams */
     MD_HTTP2_WINDOW_SIZE = 512 * 1024, /* of a connection */
-    MD_HTTP2_STREAM_WINDOW_SIZE = 256 * 1024
+    MD_HTTP2_STREAM_WINDOW_SIZE = 256 * 1024,
+    MD_HTTP2_BODY_SLACK = 2 * MD_HTTP2_STREAM_WINDOW_SIZE /* of framed ones */
 };
 
 typedef struct md_http2 md_http2;
@@ -44,7 +45,9 @@ typedef struct md_http2_stream {
     bool deferred;         /* waits for md_http2_send */
     bool expects_continue; /* read: waits for 100 before it sends the body */
     bool too_large;        /* the head is */
-    bool last;             /* nothing comes behind `out` but the trailers */
+    bool framed; /* the user's: the body has no limit as a whole, the user takes
+                    it piece by piece and keeps it below limits.body_size_max */
+    bool last;   /* nothing comes behind `out` but the trailers */
 
     md_buf head; /* names and values */
     md_http1_field *fields;
@@ -180,6 +183,12 @@ void md_http2_end(md_http2_stream *s, md_slice trailers);
 /* Refuse it by md_http2_hooks.refuse, unless that has been done; the text must
  * need no escapes in JSON. */
 void md_http2_refuse(md_http2_stream *s, int status, const char *text);
+
+/* Throw away what still comes of the request. */
+void md_http2_drop(md_http2_stream *s);
+
+/* The first of the open streams; `next` is the one behind it. */
+md_http2_stream *md_http2_streams(const md_http2 *h);
 
 /* No more of the request, please: its answer does not depend on it. */
 void md_http2_stop(md_http2_stream *s);

@@ -45,6 +45,7 @@ struct md_http2_conn {
     md_http2 *core;
     uint32_t n_requests; /* with an open stream, or with the handler */
     uint32_t n_owned;    /* with the handler */
+    uint32_t n_waiting;  /* streams that wait for their clients */
     md_buf out;
     size_t sent;     /* of out */
     int32_t head_of; /* whose head the timer is for */
@@ -53,6 +54,8 @@ struct md_http2_conn {
     bool is_dirty;   /* in srv->dirty */
     md_http2_conn *next_dirty;
 };
+
+static void next_turn(md_http2_request *r);
 
 static md_http2_request *of_stream(md_http2_stream *s)
 {
@@ -91,11 +94,20 @@ static void free_request(md_http2_request *r)
     md_free(srv->alloc, r);
 }
 
+static void set_waits(md_http2_request *r, bool waits)
+{
+    if (r->req.grpc.waits == waits)
+        return;
+    r->req.grpc.waits = waits;
+    r->conn->n_waiting += waits ? 1 : -1U;
+}
+
 /* Stream and handler are done with it. */
 static void drop_request(md_http2_request *r)
 {
     md_http_server *srv = r->req.srv;
 
+    set_waits(r, false);
     r->conn->n_requests--;
     r->conn = NULL;
     md_timer_stop(&r->timer);
@@ -131,11 +143,172 @@ static void start_answer(md_http2_request *r)
         .unix_time = md_loop_unix_time(srv->loop),
     };
 
-    r->progress = 0;
-    md_timer_start(&srv->stream_writes, &r->timer);
     (void)md_http2_answer(&r->stream, &reply, NULL); /* else it is reset */
-    mark(r->conn);
 }
+
+static void start_grpc_answer(md_http2_request *r)
+{
+    md_http__grpc *g = &r->req.grpc;
+    md_slice body = { (const char *)r->req.body.data, r->req.body.size };
+    md_http2_reply reply = { .status = 200, .unix_time = -1 };
+
+    if (!g->has_message) {
+        reply.fields = md_http__grpc_only(&r->req);
+        (void)md_http2_answer(&r->stream, &reply, NULL);
+        return;
+    }
+    reply.fields = md_http__grpc_head(&r->req);
+    reply.body = body;
+    reply.more = true;
+    g->started = md_http2_answer(&r->stream, &reply, NULL) == MD_OK;
+    if (g->started && g->ends)
+        md_http2_end(&r->stream, md_http__grpc_trailers(&r->req));
+}
+
+static void go_on_with_grpc(md_http2_request *r)
+{
+    md_http__grpc *g = &r->req.grpc;
+
+    if (g->has_message)
+        md_http2_send(&r->stream, (md_slice){ (const char *)r->req.body.data,
+                                              r->req.body.size });
+    if (g->ends)
+        md_http2_end(&r->stream, md_http__grpc_trailers(&r->req));
+}
+
+/* The reply, or its next part, is complete: on its way with it. */
+static void submit(md_http2_request *r)
+{
+    const md_http__grpc *g = &r->req.grpc;
+
+    mark(r->conn);
+    if (g->on && !g->has_message && !g->ends) {
+        next_turn(r);
+        return;
+    }
+    r->progress = r->stream.sent;
+    md_timer_start(&r->req.srv->stream_writes, &r->timer);
+    if (!g->on)
+        start_answer(r);
+    else if (!g->started)
+        start_grpc_answer(r);
+    else
+        go_on_with_grpc(r);
+}
+
+static void hand_out(md_http2_request *r)
+{
+    md_timer_stop(&r->timer);
+    r->conn->n_owned++;
+    md_http__request_hand_out(&r->req);
+}
+
+/* ---- messages of gRPC ---- */
+
+static void tell(md_http2_request *r, md_http_event event)
+{
+    r->req.grpc.event = event;
+    set_waits(r, false);
+    hand_out(r);
+}
+
+static void fail_grpc(md_http2_request *r, md_status s, const char *text)
+{
+    set_waits(r, false);
+    md_http__count(&r->req.srv->stats.rejected, 1);
+    md_http2_drop(&r->stream);
+    md_http_reply_reset(&r->req);
+    md_http_reply_end(&r->req, s, text);
+    submit(r);
+}
+
+/* No message is there as a whole: what is to be done until one is? */
+static void await_message(md_http2_request *r)
+{
+    md_http__grpc *g = &r->req.grpc;
+    const md_http2_stream *s = &r->stream;
+    md_http_server *srv = r->req.srv;
+
+    if (s->is_complete && s->body.size) {
+        fail_grpc(r, MD_CORRUPT, "gRPC message is cut short");
+    } else if (s->is_complete && !g->streams) {
+        fail_grpc(r, MD_UNSUPPORTED, "no gRPC message given, one expected");
+    } else if (s->is_complete && !g->told_half) {
+        g->told_half = true;
+        tell(r, MD_HTTP_HALF);
+    } else if (s->body.size == 0 && g->streams) {
+        md_timer_stop(&r->timer);
+        set_waits(r, true);
+    } else if (!md_timer_runs(&r->timer) ||
+               s->body.size - r->progress >= MD_HTTP_PROGRESS_SIZE) {
+        r->progress = s->body.size;
+        set_waits(r, false);
+        md_timer_start(&srv->stream_bodies, &r->timer);
+    }
+}
+
+/* Neither the handler nor the reply keeps the stream: is there a message, or
+ * something else to tell the handler? */
+static void look(md_http2_request *r)
+{
+    md_http__grpc *g = &r->req.grpc;
+    const md_buf *body = &r->stream.body;
+    const bool drains = r->req.srv->draining && !g->told_drain;
+    md_error err = MD_ERROR_INIT;
+    bool there = false;
+    size_t size;
+
+    if (g->holds && !drains) {
+        set_waits(r, true);
+        return;
+    }
+    if (g->holds || (drains && g->streams && body->size == 0)) {
+        g->told_drain = true;
+        tell(r, MD_HTTP_DRAIN);
+        return;
+    }
+    if (md_grpc_prefix(&g->message, &there,
+                       (md_slice){ (const char *)body->data, body->size },
+                       r->req.srv->opts.limits.body_size_max, &err) != MD_OK) {
+        fail_grpc(r, err.status, err.msg);
+        return;
+    }
+    size = MD_GRPC_PREFIX_SIZE + (size_t)g->message.size;
+    if (!there || body->size < size) {
+        await_message(r);
+    } else if (!g->streams && body->size > size) {
+        fail_grpc(r, MD_UNSUPPORTED,
+                  "several gRPC messages given, one "
+                  "expected");
+    } else if (g->streams || r->stream.is_complete) {
+        tell(r, MD_HTTP_MESSAGE);
+    }
+}
+
+/* The reply's message is gone, the stream goes on. */
+static void next_turn(md_http2_request *r)
+{
+    md_http__grpc *g = &r->req.grpc;
+
+    if (g->event == MD_HTTP_MESSAGE && !g->holds)
+        md_buf_consume(&r->stream.body,
+                       MD_GRPC_PREFIX_SIZE + (size_t)g->message.size);
+    md_timer_stop(&r->timer);
+    md_http__grpc_next(&r->req);
+    md_http2_consume(&r->stream);
+    count_buffers(r);
+    look(r);
+}
+
+/* Does the handler have it, or is a reply still to be sent? */
+static bool is_busy(const md_http2_request *r)
+{
+    const md_http__grpc *g = &r->req.grpc;
+
+    return r->req.owned || g->ends || (g->started && r->stream.out.size > 0);
+}
+
+/* ---- the end of a request ---- */
 
 /* The handler has finished the request; back on the loop's thread. */
 static void on_finish(md_post *p)
@@ -150,7 +323,7 @@ static void on_finish(md_post *p)
     h->n_owned--;
     if (r->stream.core) {
         count_buffers(r);
-        start_answer(r);
+        submit(r);
         return;
     }
     drop_request(r);
@@ -212,16 +385,29 @@ static void on_refuse(void *ctx, md_http2_stream *s, int status,
     md_http2_request *r = of_stream(s);
 
     (void)ctx;
+    if (is_busy(r)) { /* out of memory in the middle of something */
+        md_http2_cancel(s, false);
+        return;
+    }
+    if (!r->req.grpc.on)
+        (void)md_http__grpc_begin(&r->req, NULL);
+    set_waits(r, false);
     md_http__count(&r->req.srv->stats.rejected, 1);
     md_http__reply_error(&r->req, status, text);
-    start_answer(r);
+    submit(r);
 }
 
 static void on_head(void *ctx, md_http2_stream *s)
 {
     md_http2_request *r = of_stream(s);
+    md_error err = MD_ERROR_INIT;
 
     (void)ctx;
+    if (md_http__grpc_begin(&r->req, &err) != MD_OK) {
+        fail_grpc(r, err.status, err.msg);
+        return;
+    }
+    s->framed = r->req.grpc.on;
     if (s->expects_continue)
         md_http2_continue(s);
     if (!s->is_complete)
@@ -230,20 +416,22 @@ static void on_head(void *ctx, md_http2_stream *s)
 
 static void on_data(void *ctx, md_http2_stream *s)
 {
-    md_http2_conn *h = ctx;
     md_http2_request *r = of_stream(s);
     md_http_server *srv = r->req.srv;
 
+    (void)ctx;
+    if (r->req.grpc.on && is_busy(r))
+        return; /* it stays in the window */
     md_http2_consume(s);
     count_buffers(r);
     if (s->body.size > MD_HTTP__KEEP_SIZE_MAX && md_http_server_is_full(srv)) {
         md_http2_refuse(s, 503,
                         "requests and replies of all connections are larger "
                         "than the limit");
+    } else if (r->req.grpc.on) {
+        look(r);
     } else if (s->is_complete) {
-        md_timer_stop(&r->timer);
-        h->n_owned++;
-        md_http__request_hand_out(&r->req);
+        hand_out(r);
     } else if (s->body.size - r->progress >= MD_HTTP_PROGRESS_SIZE) {
         r->progress = s->body.size;
         md_timer_start(&srv->stream_bodies, &r->timer);
@@ -253,9 +441,12 @@ static void on_data(void *ctx, md_http2_stream *s)
 static void on_taken(void *ctx, md_http2_stream *s)
 {
     md_http2_request *r = of_stream(s);
+    const md_http__grpc *g = &r->req.grpc;
 
     (void)ctx;
-    if (s->sent - r->progress >= MD_HTTP_PROGRESS_SIZE) {
+    if (g->on && s->out.size == 0 && !g->ends) {
+        next_turn(r);
+    } else if (s->sent - r->progress >= MD_HTTP_PROGRESS_SIZE) {
         r->progress = s->sent;
         md_timer_start(&r->req.srv->stream_writes, &r->timer);
     }
@@ -275,7 +466,7 @@ static void on_close(void *ctx, md_http2_stream *s)
     md_http2_request *r = of_stream(s);
 
     (void)ctx;
-    if (r->req.owned || !s->is_answered)
+    if (r->req.owned || !(s->is_answered || r->req.grpc.waits))
         md_http__count(&r->req.srv->stats.abandoned, s->has_head);
     if (r->req.owned) {
         md_timer_stop(&r->timer);
@@ -404,10 +595,11 @@ static void set_phase(md_http2_conn *h)
             md_http__conn_phase(c, MD_HTTP_CONN_NO_PHASE);
         h->head_of = head;
         md_http__conn_phase(c, MD_HTTP_CONN_HEAD);
-    } else if (md_http2_n_streams(h->core) > 0) {
+    } else if (md_http2_n_streams(h->core) > h->n_waiting) {
         md_http__conn_phase(c, MD_HTTP_CONN_NO_PHASE);
     } else {
-        md_http__conn_phase(c, MD_HTTP_CONN_IDLE);
+        md_http__conn_phase(c, h->n_waiting ? MD_HTTP_CONN_WAIT
+                                            : MD_HTTP_CONN_IDLE);
         md_http__server_has_room(c->srv);
     }
 }
@@ -520,6 +712,9 @@ void md_http__h2_drain(md_http_conn *c)
         return;
     if (md_http2_n_streams(c->h2->core) > 0)
         md_http2_goaway(c->h2->core, false);
+    for (md_http2_stream *s = md_http2_streams(c->h2->core); s; s = s->next)
+        if (of_stream(s)->req.grpc.waits)
+            look(of_stream(s));
     mark(c->h2);
 }
 

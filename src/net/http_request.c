@@ -19,6 +19,7 @@ void md_http__request_init(md_http_request *req, md_http_server *srv,
     md_arena_init(&req->arena, srv->alloc, srv->opts.arena_size_max);
     md_buf_init(&req->fields, srv->alloc, MD_HTTP__FIELDS_SIZE_MAX);
     md_buf_init(&req->body, srv->alloc, srv->opts.reply_size_max);
+    md_buf_init(&req->grpc.plain, srv->alloc, srv->opts.limits.body_size_max);
 }
 
 void md_http__request_release(md_http_request *req)
@@ -26,6 +27,7 @@ void md_http__request_release(md_http_request *req)
     md_arena_release(&req->arena);
     md_buf_release(&req->fields);
     md_buf_release(&req->body);
+    md_buf_release(&req->grpc.plain);
     md_http__request_count(req, 0);
 }
 
@@ -37,13 +39,15 @@ void md_http__request_reset(md_http_request *req, size_t keep)
         md_arena_reset(&req->arena);
     if (req->body.cap > keep)
         md_buf_release(&req->body);
+    md_buf_release(&req->grpc.plain);
+    req->grpc = (md_http__grpc){ .plain = req->grpc.plain };
     md_http_reply_reset(req);
     req->status = 200;
 }
 
 void md_http__request_count(md_http_request *req, size_t in)
 {
-    const size_t now = in + req->body.cap;
+    const size_t now = in + req->body.cap + req->grpc.plain.cap;
 
     if (now == req->counted)
         return;
@@ -67,12 +71,32 @@ md_slice md_http__reply_body(const md_http_request *req)
     return (md_slice){ (const char *)req->body.data, req->body.size };
 }
 
+/* Of the refusals that net/ makes. */
+static md_status status_of(int http)
+{
+    switch (http) {
+    case 400:
+        return MD_INVALID;
+    case 408:
+        return MD_TIMEOUT;
+    case 503:
+        return MD_BUSY;
+    default:
+        return MD_TOO_LARGE;
+    }
+}
+
 void md_http__reply_error(md_http_request *req, int status, const char *text)
 {
     MD_LOG(MD_LOG_INFO, "request refused", md_log_str("peer", req->peer),
            md_log_int("status", status), md_log_str("error", text));
     req->status = status;
     md_http_reply_reset(req);
+    if (req->grpc.on) {
+        md_http_reply_end(req, status_of(status), text);
+        md_http__grpc_seal(req);
+        return;
+    }
     if (md_http1_field_write(&req->fields, "Content-Type", "application/json",
                              NULL) != MD_OK ||
         md_buf_printf(&req->body, NULL, "{\"error\":\"%s\"}", text) != MD_OK)
@@ -98,9 +122,13 @@ md_slice md_http_request_query(const md_http_request *req)
 
 md_slice md_http_request_body(const md_http_request *req)
 {
-    if (req->h2)
-        return (md_slice){ (const char *)req->h2->body.data,
-                           req->h2->body.size };
+    const md_buf *body = req->h2 ? &req->h2->body : NULL;
+
+    if (req->grpc.on)
+        return (md_slice){ (const char *)body->data + MD_GRPC_PREFIX_SIZE,
+                           req->grpc.message.size };
+    if (body)
+        return (md_slice){ (const char *)body->data, body->size };
     return md_http1_body(req->h1);
 }
 
@@ -168,10 +196,14 @@ void md_http_reply_reset(md_http_request *req)
     md_buf_reset(&req->fields);
     md_buf_reset(&req->body);
     req->fixed = (md_slice){ NULL, 0 };
+    req->grpc.has_message = false;
+    req->grpc.ends = false;
 }
 
 void md_http_request_finish(md_http_request *req)
 {
     assert(req->owned);
+    if (req->grpc.on)
+        md_http__grpc_seal(req);
     md_loop_post(req->srv->loop, &req->done);
 }

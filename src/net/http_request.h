@@ -6,9 +6,28 @@
 #ifndef MD_NET_HTTP_REQUEST_H
 #define MD_NET_HTTP_REQUEST_H
 
+#include "net/grpc.h"
 #include "net/http2.h"
 #include "net/http_server.h"
 #include "net/loop.h"
+
+/* What a request of gRPC has besides. */
+typedef struct md_http__grpc {
+    bool on;          /* it is one */
+    bool streams;     /* it is handed out more than once */
+    bool started;     /* the reply's head is sent */
+    bool has_message; /* in the reply's body, behind its prefix */
+    bool ends;        /* fields are the trailers */
+    bool holds;
+    bool told_half; /* that no more messages come */
+    bool told_drain;
+    bool waits; /* for the client; nothing is to be done */
+    md_http_event event;
+    md_grpc_message message; /* at the start of the request's body */
+    md_grpc_coding in, out;
+    int64_t deadline_ns;
+    md_buf plain; /* the message decompressed; the reply's before compression */
+} md_http__grpc;
 
 struct md_http_request {
     md_post done;
@@ -25,6 +44,7 @@ struct md_http_request {
     md_buf fields; /* lines, as md_http1_field_write makes them */
     md_buf body;
     md_slice fixed; /* in place of body */
+    md_http__grpc grpc;
 };
 
 enum {
@@ -50,6 +70,24 @@ md_slice md_http__reply_body(const md_http_request *req);
 
 /* Make the reply that of a request which no handler sees, and log it. */
 void md_http__reply_error(md_http_request *req, int status, const char *text);
+
+/* ---- gRPC, in http_grpc.c ---- */
+
+/* The head has come: is it gRPC, and how does it want its messages?  MD_OK
+ * with grpc.on unset when it is not. */
+md_status md_http__grpc_begin(md_http_request *req, md_error *err);
+
+/* Finish the message and the trailers; on the owner's thread. */
+void md_http__grpc_seal(md_http_request *req);
+
+/* Lines of the reply's head, of its trailers, and of both when there is
+ * nothing else. */
+md_slice md_http__grpc_head(const md_http_request *req);
+md_slice md_http__grpc_trailers(const md_http_request *req);
+md_slice md_http__grpc_only(md_http_request *req);
+
+/* Get ready for the stream's next message. */
+void md_http__grpc_next(md_http_request *req);
 
 static inline void md_http__count(_Atomic uint64_t *counter, uint64_t n)
 {

@@ -41,6 +41,8 @@ typedef struct md_http_server_opts {
     size_t buffers_size_max; /* requests and replies of all connections */
     size_t arena_size_max;   /* of one request */
     void (*handle)(void *ctx, md_http_request *req);
+    /* Does this gRPC method take or give a stream?  NULL: none does. */
+    bool (*is_stream)(void *ctx, md_slice path);
     void *ctx;
 } md_http_server_opts;
 
@@ -123,6 +125,46 @@ bool md_http_request_is_gone(const md_http_request *req);
 
 /* For whatever belongs to this request; reset when it is answered. */
 md_arena *md_http_request_arena(md_http_request *req);
+
+/*
+ * ---- gRPC: requests of HTTP/2 that bring and take messages ----
+ *
+ * Where opts.is_stream says so, a request is handed out once for each message
+ * and whenever else there is something to be told; in between the connection
+ * has it.  All others are handed out once, with their one message.  The reply
+ * is at most one message for each time, and a status at the end.
+ */
+bool md_http_request_is_grpc(const md_http_request *req);
+
+typedef enum md_http_event {
+    MD_HTTP_MESSAGE, /* one has come */
+    MD_HTTP_HALF,    /* the client sends no more messages */
+    MD_HTTP_DRAIN    /* the server drains: come to an end */
+} md_http_event;
+
+md_http_event md_http_request_event(const md_http_request *req);
+
+/* The message, decompressed when it has to be, which may take a while; it
+ * stays until the request is finished.  MD_CORRUPT, MD_TOO_LARGE beyond
+ * limits.body_size_max, MD_NOMEM. */
+md_status md_http_request_message(md_http_request *req, md_slice *out,
+                                  md_error *err);
+
+/* When the client gives up, on md_clock_ns; INT64_MAX: never. */
+int64_t md_http_request_deadline_ns(const md_http_request *req);
+
+/* Begin the reply's message, whose bytes are to be appended. */
+md_status md_http_reply_message(md_http_request *req, md_buf **out,
+                                md_error *err);
+
+/* The call ends so; text says why (NULL or empty with MD_OK).  Without it a
+ * stream goes on when the request is finished; what is no stream ends with
+ * MD_OK. */
+void md_http_reply_end(md_http_request *req, md_status s, const char *text);
+
+/* The stream goes on with this message, which will be handed out again by
+ * MD_HTTP_DRAIN, and looks for no other one. */
+void md_http_reply_hold(md_http_request *req);
 
 /* ---- its reply: 200 without a body until something is set ---- */
 

@@ -79,6 +79,11 @@ void md_timer_queue_init(md_timer_queue *q, md_loop *loop, uint32_t delay_ms,
 void md_timer_start(md_timer_queue *q, md_timer *t);
 void md_timer_stop(md_timer *t);
 
+static inline bool md_timer_runs(const md_timer *t)
+{
+    return t->prev != NULL;
+}
+
 /* The timer that would fire first, or NULL. */
 md_timer *md_timer_first(const md_timer_queue *q);
 

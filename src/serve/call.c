@@ -2,7 +2,10 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/size.h"
+#include "serve/grpc.h"
+#include "serve/route.h"
 #include "serve/server_impl.h"
 
 bool md_call_has_type(const md_call *c, const char *type)
@@ -19,11 +22,30 @@ bool md_call_has_type(const md_call *c, const char *type)
     return md_slice_eq_nocase(t, type);
 }
 
-md_status md_call_model(md_call *c, md_error *err)
+void md_call_mark(md_call *c, md_call_part part)
+{
+    const int64_t now = md_clock_ns();
+
+    c->part_ns[part] = now - (c->marked_ns ? c->marked_ns : c->start_ns);
+    c->marked_ns = now;
+}
+
+bool md_call_computes(const md_call *c)
+{
+    return c->method ? c->method->computes : c->route && c->route->computes;
+}
+
+const char *md_call_kind(const md_call *c)
+{
+    if (c->method)
+        return md_grpc_method_id(c->method_index);
+    return c->route ? md_route_id(c->route_index) : "none";
+}
+
+md_status md_call_find_model(md_call *c, const char *name, const char *version,
+                             md_error *err)
 {
     const md_server *s = c->server;
-    const char *name = md_url_param_get(&c->params, "model");
-    const char *version = md_url_param_get(&c->params, "version");
     const md_serve_model *m = NULL;
 
     for (uint32_t i = 0; !m && i < s->n_models; i++)
@@ -35,13 +57,19 @@ md_status md_call_model(md_call *c, md_error *err)
         return md_fail(err, MD_NOT_FOUND,
                        "request for unknown model: '%.128s' is not found",
                        name);
-    if (version && strcmp(version, m->version) != 0)
+    if (version && *version && strcmp(version, m->version) != 0)
         return md_fail(err, MD_NOT_FOUND,
                        "request for unknown model: '%s' version %.32s is not "
                        "found",
                        m->name, version);
     c->model = m;
     return MD_OK;
+}
+
+md_status md_call_model(md_call *c, md_error *err)
+{
+    return md_call_find_model(c, md_url_param_get(&c->params, "model"),
+                              md_url_param_get(&c->params, "version"), err);
 }
 
 md_status md_call_json(md_call *c, md_json_writer *w, md_error *err)
@@ -59,18 +87,23 @@ bool md_call_is_inner(md_status s)
 
 void md_call_fail(md_call *c, const md_error *err)
 {
+    const char *text =
+        md_call_is_inner(err->status) ? md_status_text(err->status) : err->msg;
     md_json_writer w;
 
     md_http_reply_reset(c->http);
+    if (md_http_request_is_grpc(c->http)) {
+        c->status = err->status;
+        md_http_reply_end(c->http, err->status, text);
+        return;
+    }
     md_http_reply_status(c->http, md_status_http(err->status));
     /* Without memory the status alone has to do. */
     if (md_call_json(c, &w, NULL) != MD_OK)
         return;
     md_json_put_object(&w);
     md_json_put_name(&w, "error");
-    md_json_put_str(&w, md_call_is_inner(err->status)
-                            ? md_status_text(err->status)
-                            : err->msg);
+    md_json_put_str(&w, text);
     md_json_put_end(&w);
     if (md_json_finish(&w, NULL) != MD_OK)
         md_http_reply_reset(c->http);

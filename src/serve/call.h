@@ -14,8 +14,18 @@ enum {
     MD_CALL_ID_SIZE = 129
 };
 
+/* Parts of a call that computes, in order. */
+typedef enum md_call_part {
+    MD_CALL_QUEUE,
+    MD_CALL_INPUT,  /* read the request */
+    MD_CALL_INFER,  /* run the model */
+    MD_CALL_OUTPUT, /* write the answer */
+    MD_CALL_N_PARTS
+} md_call_part;
+
 typedef struct md_server md_server;
 typedef struct md_route md_route;
+typedef struct md_grpc_method md_grpc_method;
 typedef struct md_call md_call;
 
 struct md_call {
@@ -23,18 +33,38 @@ struct md_call {
     md_server *server;
     const md_route *route; /* NULL: none was found */
     size_t route_index;
+    const md_grpc_method *method; /* NULL: no call of gRPC, or none was found */
+    size_t method_index;
+    bool sent;        /* gRPC: the reply's message */
+    md_status status; /* gRPC: how it ended */
     md_url_params params;
     const md_serve_model *model; /* set once it is known, for the metrics */
     md_buf *scratch;             /* the worker's, for tensors; else NULL */
     int64_t start_ns;
     int64_t deadline_ns; /* 0: none */
     int64_t queued_ns;   /* time spent in the queue */
+    int64_t marked_ns;   /* end of the last part; 0: it has not begun */
+    int64_t part_ns[MD_CALL_N_PARTS];
     char id[MD_CALL_ID_SIZE];
 };
 
 /* Does the request carry a body of this media type ("image/png", or
  * "image/" for all of them)?  Parameters are ignored. */
 bool md_call_has_type(const md_call *c, const char *type);
+
+/* The part has ended now. */
+void md_call_mark(md_call *c, md_call_part part);
+
+/* Set the call's model, the first one when name is NULL; version NULL or ""
+ * is any.  MD_NOT_FOUND tells which part is unknown. */
+md_status md_call_find_model(md_call *c, const char *name, const char *version,
+                             md_error *err);
+
+/* Does it run a model, behind the queue? */
+bool md_call_computes(const md_call *c);
+
+/* "v2_infer", "grpc_model_infer", "none": for metrics. */
+const char *md_call_kind(const md_call *c);
 
 /* The model called by {model} and {version}, or the default one when the path
  * has no {model}.  MD_NOT_FOUND tells which part is unknown. */
@@ -48,7 +78,8 @@ md_status md_call_json(md_call *c, md_json_writer *w, md_error *err);
  * hear no more than the status. */
 bool md_call_is_inner(md_status s);
 
-/* Make the reply {"error": text} with the HTTP status of err->status. */
+/* Make the reply {"error": text} with the HTTP status of err->status, or end
+ * the call of gRPC with its status and text. */
 void md_call_fail(md_call *c, const md_error *err);
 
 /* What writing the reply came to: a reply over its limit is told as that. */

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/log.h"
+#include "serve/grpc.h"
 #include "serve/route.h"
 #include "serve/server_impl.h"
 
@@ -38,6 +39,7 @@ static void set_id(md_call *c)
     }
 }
 
+/* status: of HTTP, or of gRPC for its calls. */
 static void log_call(const md_call *c, int status, size_t size)
 {
     md_slice method = md_http_request_method(c->http);
@@ -54,11 +56,19 @@ static void log_call(const md_call *c, int status, size_t size)
 /* Count and log the answer, and send it.  The call is gone afterwards. */
 static void finish(md_call *c)
 {
+    const bool grpc = md_http_request_is_grpc(c->http);
     int status = md_http_reply_status_get(c->http);
 
-    (void)md_http_reply_field(c->http, "X-Request-Id", c->id, NULL);
+    if (grpc)
+        status = md_status_http(c->status);
+    else
+        (void)md_http_reply_field(c->http, "X-Request-Id", c->id, NULL);
     md_stats_answered(&c->server->stats, c, status);
-    log_call(c, status, md_http_reply_size(c->http));
+    if (c->model && md_call_computes(c))
+        md_model_stats_add(&c->server->model_stats[c->model->index], c,
+                           status == 200);
+    log_call(c, grpc ? md_status_grpc(c->status) : status,
+             md_http_reply_size(c->http));
     md_http_request_finish(c->http);
 }
 
@@ -74,8 +84,9 @@ static void fail_call(md_call *c, const md_error *err)
 static void run_call(md_call *c)
 {
     md_error err = MD_ERROR_INIT;
+    md_status s = c->method ? md_grpc_run(c, &err) : c->route->handle(c, &err);
 
-    if (c->route->handle(c, &err) != MD_OK)
+    if (s != MD_OK)
         fail_call(c, &err);
     else
         finish(c);
@@ -91,6 +102,7 @@ static bool still_wanted(md_call *c)
     int64_t now = md_clock_ns();
 
     c->queued_ns = now - c->start_ns;
+    md_call_mark(c, MD_CALL_QUEUE);
     md_stats_dequeued(st, c);
     if (md_http_request_is_gone(c->http)) {
         md_stats_rejected(st, "abandoned");
@@ -98,10 +110,10 @@ static bool still_wanted(md_call *c)
     } else if (c->deadline_ns && now > c->deadline_ns) {
         md_stats_rejected(st, "timeout");
         (void)md_fail(&err, MD_TIMEOUT,
-                      "request waited %lld ms for its turn, at most %u may "
+                      "request waited %lld ms for its turn, at most %lld may "
                       "pass",
                       (long long)(c->queued_ns / 1000000),
-                      c->server->opts.timeout_ms);
+                      (long long)((c->deadline_ns - c->start_ns) / 1000000));
     } else {
         return true;
     }
@@ -162,6 +174,7 @@ static md_status start_workers(md_server *s, md_error *err)
 static void enqueue(md_call *c)
 {
     md_error err = MD_ERROR_INIT;
+    const int64_t deadline = md_http_request_deadline_ns(c->http);
     md_server *s = c->server;
 
     if (md_http_server_is_full(s->http)) {
@@ -175,6 +188,8 @@ static void enqueue(md_call *c)
     }
     if (s->opts.timeout_ms)
         c->deadline_ns = c->start_ns + (int64_t)s->opts.timeout_ms * 1000000;
+    if (deadline < INT64_MAX && (!c->deadline_ns || deadline < c->deadline_ns))
+        c->deadline_ns = deadline;
     switch (md_queue_push(s->queue, c, &err)) {
     case MD_OK:
         return;
@@ -209,6 +224,23 @@ static bool is_encoded(const md_call *c, md_error *err)
                   "it is",
                   e.size > 32 ? 32 : (int)e.size, e.data);
     return true;
+}
+
+static void dispatch_grpc(md_call *c)
+{
+    md_error err = MD_ERROR_INIT;
+
+    if (md_grpc_find(&c->method_index, md_http_request_path(c->http), &err) !=
+        MD_OK) {
+        fail_call(c, &err);
+        return;
+    }
+    c->method = md_grpc_methods[c->method_index];
+    if (c->method->computes &&
+        md_http_request_event(c->http) == MD_HTTP_MESSAGE)
+        enqueue(c);
+    else
+        run_call(c);
 }
 
 static void dispatch(md_call *c)
@@ -247,7 +279,18 @@ static void handle(void *ctx, md_http_request *http)
     c->server = ctx;
     c->start_ns = md_clock_ns();
     set_id(c);
-    dispatch(c);
+    if (md_http_request_is_grpc(http))
+        dispatch_grpc(c);
+    else
+        dispatch(c);
+}
+
+static bool is_stream(void *ctx, md_slice path)
+{
+    size_t i;
+
+    (void)ctx;
+    return md_grpc_find(&i, path, NULL) == MD_OK && md_grpc_methods[i]->streams;
 }
 
 /* ---- life ---- */
@@ -265,6 +308,7 @@ md_status md_server_new(md_server **out, const md_server_opts *opts,
     srv->request_alloc = apart ? md_alloc_tagged(MD_MEM_request) : alloc;
     srv->opts = *opts;
     srv->opts.http.handle = handle;
+    srv->opts.http.is_stream = is_stream;
     srv->opts.http.ctx = srv;
     srv->start_wall_ns = md_clock_wall_ns();
     srv->n_workers = opts->n_workers;
@@ -298,6 +342,7 @@ void md_server_free(md_server *s)
     for (uint32_t i = 0; i < s->n_models; i++)
         md_serve_model_free(s->models[i]);
     md_free(s->alloc, s->models);
+    md_free(s->alloc, s->model_stats);
     md_stats_release(&s->stats);
     md_queue_free(s->queue);
     md_free(s->alloc, s->workers);
@@ -314,6 +359,10 @@ md_status md_server_add_model(md_server *s, md_serve_model *m, md_error *err)
                            m->name);
     MD_TRY(md_grow(s->alloc, &s->models, &s->cap_models, s->n_models,
                    sizeof(*s->models), err));
+    MD_TRY(md_grow(s->alloc, &s->model_stats, &s->cap_model_stats, s->n_models,
+                   sizeof(*s->model_stats), err));
+    memset(&s->model_stats[s->n_models], 0, sizeof(*s->model_stats));
+    m->index = s->n_models;
     s->models[s->n_models++] = m;
     return MD_OK;
 }

@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "serve/route.h"
 
 enum family {
 #define METRIC(kind, id, name, help, labels) FAMILY_##id,
@@ -60,13 +59,13 @@ static md_metric *get(md_stats *st, enum family f, const char *const *values)
 
 void md_stats_answered(md_stats *st, const md_call *c, int status)
 {
-    const char *route = c->route ? md_route_id(c->route_index) : "none";
+    const char *route = md_call_kind(c);
     char code[8];
     const char *by_code[] = { route, code };
 
     (void)snprintf(code, sizeof(code), "%d", status);
     md_metric_inc(get(st, FAMILY_requests, by_code));
-    if (c->model && c->route && c->route->computes) {
+    if (c->model && md_call_computes(c)) {
         const char *by_model[] = { c->model->name, route };
 
         md_metric_observe(get(st, FAMILY_duration, by_model),

@@ -1,4 +1,6 @@
 /*
+ * The inference request over REST.
+ *
  * Members of an object may come in any order.  An input's data is read at
  * once when its name stands before it, as all clients do; else it is skipped
  * and read when the object is complete.
@@ -9,10 +11,6 @@
 
 #include "base/num.h"
 #include "base/size.h"
-
-enum {
-    CLASSES_MAX = 100 /* each is one pass over the row */
-};
 
 /* One element of "inputs" while it is parsed. */
 typedef struct input {
@@ -107,27 +105,13 @@ static md_status take_size(parser *p, size_t *out, md_error *err)
 
 /* ---- one input ---- */
 
-static md_status check_datatype(const parser *p, const input *in, md_error *err)
-{
-    const md_serve_model *m = p->call->model;
-    const md_serve_io *io = &m->inputs[in->index];
-
-    if (in->datatype == io->dtype)
-        return MD_OK;
-    return md_fail(err, MD_INVALID,
-                   "inference input '%s' data-type is '%s', but model '%s' "
-                   "expects '%s'",
-                   io->name, md_dtype_v2_name(in->datatype), m->name,
-                   md_dtype_v2_name(io->dtype));
-}
-
 static md_status read_data(parser *p, input *in, md_json *json, md_error *err)
 {
     md_json_nest nest;
 
     /* Before a value that does not fit the model's type is told. */
     if (in->has_datatype)
-        MD_TRY(check_datatype(p, in, err));
+        MD_TRY(md_v2__check_datatype(p->r, in->index, in->datatype, err));
     in->read = true;
     return md_feed_read_json(&p->r->feed, (uint32_t)in->index, json, &nest,
                              &in->n, false, err);
@@ -153,20 +137,11 @@ static md_status take_data(parser *p, void *ctx, md_error *err)
 
 static md_status take_name(parser *p, void *ctx, md_error *err)
 {
-    const md_serve_model *m = p->call->model;
     input *in = ctx;
     md_str name;
 
     MD_TRY(take_string(p, &name.p, &name.n, err));
-    in->index = md_serve_model_find_input(m, name);
-    if (in->index < 0)
-        return md_fail(err, MD_INVALID,
-                       "unexpected inference input '%.*s' for model '%s'",
-                       name.n > 100 ? 100 : (int)name.n, name.p, m->name);
-    if (p->r->feed.inputs[in->index].given)
-        return md_fail(err, MD_INVALID, "input '%s' is given twice",
-                       m->inputs[in->index].name);
-    return MD_OK;
+    return md_v2__find_input(p->r, name, &in->index, err);
 }
 
 static md_status take_shape(parser *p, void *ctx, md_error *err)
@@ -199,14 +174,7 @@ static md_status take_datatype(parser *p, void *ctx, md_error *err)
 
     MD_TRY(take_string(p, &name, NULL, err));
     in->has_datatype = true;
-    in->datatype = md_dtype_parse_v2(name);
-    if (in->datatype == MD_DTYPE_NONE)
-        return md_fail(err, MD_INVALID,
-                       "invalid datatype '%.32s' for an input: BOOL, INT8 to "
-                       "INT64, UINT8 to UINT64, FP16 to FP64, BF16 or BYTES "
-                       "expected",
-                       name);
-    return MD_OK;
+    return md_v2__datatype(&in->datatype, name, err);
 }
 
 static md_status take_binary_size(parser *p, void *ctx, md_error *err)
@@ -236,7 +204,7 @@ static md_status check_input(parser *p, const input *in, md_error *err)
     if (!in->has_shape || !in->has_datatype)
         return md_fail(err, MD_INVALID, "input '%s' has no %s", io->name,
                        in->has_shape ? "datatype" : "shape");
-    MD_TRY(check_datatype(p, in, err));
+    MD_TRY(md_v2__check_datatype(p->r, in->index, in->datatype, err));
     if (in->has_data == in->has_binary)
         return md_fail(err, MD_INVALID,
                        "input '%s' has %s data and binary data, one expected",
@@ -263,9 +231,6 @@ static md_status take_binary(parser *p, const input *in, md_error *err)
 /* The object is complete. */
 static md_status end_input(parser *p, input *in, md_error *err)
 {
-    md_feed_input *fi;
-    int64_t want;
-
     MD_TRY(check_input(p, in, err));
     if (in->has_binary)
         return take_binary(p, in, err);
@@ -276,21 +241,7 @@ static md_status end_input(parser *p, input *in, md_error *err)
                      NULL);
         MD_TRY(read_data(p, in, &again, err));
     }
-    MD_TRY(md_shape_count(&want, &in->shape, err));
-    if (in->n != want) {
-        char text[MD_SHAPE_TEXT];
-
-        return md_fail(err, MD_INVALID,
-                       "input '%s': %lld values given, %lld expected for its "
-                       "shape %s",
-                       p->call->model->inputs[in->index].name, (long long)in->n,
-                       (long long)want,
-                       md_shape_format(text, sizeof(text), &in->shape));
-    }
-    fi = &p->r->feed.inputs[in->index];
-    fi->shape = in->shape;
-    fi->given = true;
-    return MD_OK;
+    return md_v2__give(p->r, in->index, &in->shape, in->n, err);
 }
 
 static md_status take_inputs(parser *p, void *ctx, md_error *err)
@@ -316,16 +267,9 @@ static md_status take_inputs(parser *p, void *ctx, md_error *err)
 
 /* ---- outputs ---- */
 
-typedef struct output {
-    int index;
-    bool has_binary;
-    bool binary;
-    size_t classes;
-} output;
-
 static md_status take_binary_flag(parser *p, void *ctx, md_error *err)
 {
-    output *out = ctx;
+    md_v2_wish *out = ctx;
 
     out->has_binary = true;
     return take_bool(p, &out->binary, err);
@@ -333,7 +277,7 @@ static md_status take_binary_flag(parser *p, void *ctx, md_error *err)
 
 static md_status take_classes(parser *p, void *ctx, md_error *err)
 {
-    output *out = ctx;
+    md_v2_wish *out = ctx;
 
     return take_size(p, &out->classes, err);
 }
@@ -349,46 +293,11 @@ static md_status take_output_parameters(parser *p, void *ctx, md_error *err)
 
 static md_status take_output_name(parser *p, void *ctx, md_error *err)
 {
-    const md_serve_model *m = p->call->model;
-    output *out = ctx;
+    md_v2_wish *out = ctx;
     md_str text;
 
     MD_TRY(take_string(p, &text.p, &text.n, err));
-    out->index = md_serve_model_find_output(m, text);
-    if (out->index < 0)
-        return md_fail(err, MD_INVALID,
-                       "unexpected inference output '%.*s' for model '%s'",
-                       text.n > 100 ? 100 : (int)text.n, text.p, m->name);
-    return MD_OK;
-}
-
-static md_status add_output(parser *p, const output *out, md_error *err)
-{
-    md_v2_request *r = p->r;
-    const md_serve_model *m = p->call->model;
-    md_v2_output *o;
-
-    if (out->index < 0)
-        return md_fail(err, MD_INVALID, "an output has no name");
-    for (uint32_t i = 0; i < r->n_outputs; i++)
-        if (r->outputs[i].index == (uint32_t)out->index)
-            return md_fail(err, MD_INVALID, "output '%s' is asked for twice",
-                           m->outputs[out->index].name);
-    if (out->classes > CLASSES_MAX)
-        return md_fail(err, MD_INVALID,
-                       "output '%s': classification %zu given, at most %d "
-                       "classes expected",
-                       m->outputs[out->index].name, out->classes, CLASSES_MAX);
-    /* No output twice, so there are at most as many as the model has. */
-    if (!r->outputs)
-        MD_TRY(md_call_alloc(p->call, &r->outputs, m->n_outputs,
-                             sizeof(*r->outputs), err));
-    o = &r->outputs[r->n_outputs++];
-    o->index = (uint32_t)out->index;
-    o->classes = (uint32_t)out->classes;
-    o->binary = out->binary;
-    o->told = out->has_binary;
-    return MD_OK;
+    return md_v2__find_output(p->r, text, &out->index, err);
 }
 
 static md_status take_outputs(parser *p, void *ctx, md_error *err)
@@ -401,31 +310,12 @@ static md_status take_outputs(parser *p, void *ctx, md_error *err)
     (void)ctx;
     MD_TRY(md_json_expect(&p->json, MD_JSON_ARRAY, &t, err));
     while (md_json_peek(&p->json) == MD_JSON_OBJECT) {
-        output out = { .index = -1 };
+        md_v2_wish out = { .index = -1 };
 
         MD_TRY(take_object(p, list, &out, err));
-        MD_TRY(add_output(p, &out, err));
+        MD_TRY(md_v2__add_output(p->r, &out, err));
     }
     return md_json_expect(&p->json, MD_JSON_ARRAY_END, &t, err);
-}
-
-/* All of them, unless the request named some. */
-static md_status end_outputs(parser *p, md_error *err)
-{
-    md_v2_request *r = p->r;
-    const md_serve_model *m = p->call->model;
-
-    if (!r->outputs) {
-        MD_TRY(md_call_alloc(p->call, &r->outputs, m->n_outputs,
-                             sizeof(*r->outputs), err));
-        for (uint32_t i = 0; i < m->n_outputs; i++)
-            r->outputs[i].index = i;
-        r->n_outputs = m->n_outputs;
-    }
-    for (uint32_t i = 0; i < r->n_outputs; i++)
-        if (!r->outputs[i].told)
-            r->outputs[i].binary = r->binary_default;
-    return MD_OK;
 }
 
 /* ---- the request ---- */
@@ -536,18 +426,18 @@ static md_status take_raw(parser *p, md_error *err)
     return md_feed_read_raw(&p->r->feed, 0, &shape, p->tail, p->tail_size, err);
 }
 
-md_status md_v2_request_parse(md_v2_request *r, md_call *call, md_error *err)
+static md_status parse(md_v2_request *r, md_call *call, void *ctx,
+                       md_error *err)
 {
     parser p = { .r = r, .call = call };
     md_json_token t;
     bool raw = false;
 
-    *r = (md_v2_request){ 0 };
-    MD_TRY(md_feed_init(&r->feed, call, err));
+    (void)ctx;
     MD_TRY(split_body(&p, &raw, err));
     if (raw) {
         MD_TRY(take_raw(&p, err));
-        return end_outputs(&p, err);
+        return md_v2__end_outputs(r, err);
     }
     md_json_init(&p.json, p.text, p.size, NULL);
     MD_TRY(take_request(&p, err));
@@ -558,5 +448,7 @@ md_status md_v2_request_parse(md_v2_request *r, md_call *call, md_error *err)
         return md_fail(err, MD_INVALID,
                        "%zu bytes follow the binary data of the inputs",
                        p.tail_size);
-    return end_outputs(&p, err);
+    return md_v2__end_outputs(r, err);
 }
+
+const md_v2_form md_v2_rest = { parse, md_v2__reply_rest };

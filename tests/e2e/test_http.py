@@ -235,7 +235,8 @@ def infer_body(address, dtype="FP32"):
 def requests_of(address):
     boot = json.loads((FASHION / "boot.json").read_bytes())
     good = infer_body(address)
-    return {"predict": [(200, boot), (400, {}), (400, {"input_data": "x"})],
+    return {"v2_index": [(200, {"ready": True}), (400, [1])],
+            "predict": [(200, boot), (400, {}), (400, {"input_data": "x"})],
             "v2_infer": [(200, good), (400, {"inputs": []}),
                          (400, infer_body(address, "FP64"))]}
 
@@ -251,7 +252,8 @@ def test_openapi_tells_the_truth(address):
             ids.add(op["operationId"])
             assert [p["name"] for p in op["parameters"]] == re.findall(
                 r"{(\w+)}", path)
-            urls = [path.format(model="fashion", version="1")]
+            urls = [path.format(model="fashion", version="1",
+                                repository="r")]
             route = re.sub(r"_\d+$", "", op["operationId"])
             cases = [(200, None)] if method == "get" else bodies[route]
             if "{model}" in path:

@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    SHOWN_MAX = 64 /* longer DATA is told by its size */
+    SHOWN_MAX = 200 /* longer DATA is told by its size */
 };
 
 static void put(md_buf *b, const void *p, size_t n)
@@ -166,6 +166,18 @@ static uint32_t number(const unsigned char *p)
            p[3];
 }
 
+static void say_data(md_buf *w, const unsigned char *p, size_t n)
+{
+    if (n > SHOWN_MAX) {
+        md_buf_printf(w, NULL, " (%zu)", n);
+        return;
+    }
+    md_buf_puts(w, " '", NULL);
+    for (size_t i = 0; i < n; i++)
+        md_buf_putc(w, p[i] >= 0x20 && p[i] < 0x7f ? (char)p[i] : '.', NULL);
+    md_buf_putc(w, '\'', NULL);
+}
+
 static void say(h2_reader *r, int type, int flags, uint32_t stream,
                 const unsigned char *p, size_t n)
 {
@@ -183,10 +195,8 @@ static void say(h2_reader *r, int type, int flags, uint32_t stream,
         md_buf_printf(w, NULL, " %u", stream);
     if (type == H2_HEADERS)
         say_fields(r, p, n);
-    else if (type == H2_DATA && n <= SHOWN_MAX)
-        md_buf_printf(w, NULL, " '%.*s'", (int)n, (const char *)p);
     else if (type == H2_DATA)
-        md_buf_printf(w, NULL, " (%zu)", n);
+        say_data(w, p, n);
     else if (type == H2_RST_STREAM)
         md_buf_printf(w, NULL, " %u", number(p));
     else if (type == H2_GOAWAY)

@@ -53,7 +53,7 @@ void h2_reader_release(h2_reader *r);
 /*
  * Append a line for each frame of `bytes`, but for WINDOW_UPDATE and
  * SETTINGS: "HEADERS 1 :status=200 end", "DATA 1 'text' end", "DATA 1 (9000)",
- * "RST_STREAM 1 8", "GOAWAY 1 11", "PING ack".  Dates are left out.
+ * with dots for what is not printable, "RST_STREAM 1 8", "GOAWAY 1 11", "PING ack".  Dates are left out.
  */
 void h2_read(h2_reader *r, const md_buf *bytes);
 

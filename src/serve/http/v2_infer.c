@@ -4,15 +4,8 @@
 
 static md_status handle(md_call *c, md_error *err)
 {
-    md_v2_request r;
-    md_status s;
-
     MD_TRY(md_call_model(c, err));
-    MD_TRY(md_v2_request_parse(&r, c, err));
-    MD_TRY(md_feed_run(&r.feed, err));
-    s = md_call_replied(c, md_v2_reply_write(&r, err), err);
-    md_feed_release(&r.feed);
-    return s;
+    return md_v2_infer(c, &md_v2_rest, NULL, err);
 }
 
 #define TENSOR(more)                                                           \

@@ -1,5 +1,6 @@
 /* Open Inference Protocol: server metadata. */
 #include "serve/route.h"
+#include "serve/v2.h"
 
 static md_status handle(md_call *c, md_error *err)
 {
@@ -13,8 +14,8 @@ static md_status handle(md_call *c, md_error *err)
     md_json_put_str(&w, MODELD_VERSION);
     md_json_put_name(&w, "extensions");
     md_json_put_array(&w);
-    md_json_put_str(&w, "classification");
-    md_json_put_str(&w, "binary_tensor_data");
+    for (size_t i = 0; md_v2_extensions[i]; i++)
+        md_json_put_str(&w, md_v2_extensions[i]);
     md_json_put_end(&w);
     md_json_put_end(&w);
     return md_json_finish(&w, err);

@@ -13,6 +13,71 @@
     "{\"model_name\":\"id\",\"model_version\":\"1\",\"outputs\":[{\"name\":"   \
     "\"y\",\"datatype\":\"FP32\",\"shape\":" shape ",\"data\":" data "}]}"
 
+static void test_v2__triton_extensions(void **state)
+{
+    fake_server f;
+
+    (void)state;
+    fake_server_start(&f, NULL, fake_identity(), NULL);
+    fake_expect(&f, "GET", "/v2/models/id/config", NULL, 200,
+                "{\"name\":\"id\",\"platform\":\"fake\",\"backend\":"
+                "\"modeld\",\"max_batch_size\":0,\"input\":[{\"name\":"
+                "\"x\",\"data_type\":\"TYPE_FP32\",\"dims\":[-1,4]}],"
+                "\"output\":[{\"name\":\"y\",\"data_type\":\"TYPE_FP32\","
+                "\"dims\":[-1,4]}],\"model_transaction_policy\":{"
+                "\"decoupled\":false}}");
+    fake_expect_part(&f, "GET", "/v2/models/no/config", NULL, 404, "'no'");
+    fake_expect(&f, "POST", "/v2/repository/index", "{\"ready\":true}", 200,
+                "[{\"name\":\"id\",\"version\":\"1\",\"state\":"
+                "\"READY\"}]");
+    fake_expect_part(&f, "POST", "/v2/repository/r/index", "[1]", 400,
+                     "object");
+    fake_expect_part(&f, "POST", "/v2/repository/index", "{} {}", 400, "JSON");
+    fake_server_stop(&f);
+}
+
+/* What is counted: calls that succeed and those that do not, of each route
+ * that computes. */
+static void test_v2__statistics(void **state)
+{
+    static const char good[] =
+        "{\"inputs\":[{\"name\":\"x\",\"shape\":[1,4],\"datatype\":"
+        "\"FP32\",\"data\":[1,2,3,4]}]}";
+    fake_server f;
+    http_reply r;
+
+    (void)state;
+    fake_server_start(&f, NULL, fake_identity(), NULL);
+    fake_expect_part(&f, "GET", "/v2/models/stats", NULL, 200,
+                     "\"last_inference\":0,\"inference_count\":0,");
+    for (int i = 0; i < 3; i++) {
+        fake_call(&f, "POST", "/v2/models/id/infer", good, 200, &r);
+        http_reply_release(&r);
+    }
+    fake_call(&f, "POST", "/predict", "{\"input_data\":[1,2,3,4]}", 200, &r);
+    http_reply_release(&r);
+    fake_call(&f, "POST", "/v2/models/id/infer", "{", 400, &r);
+    http_reply_release(&r);
+    for (int i = 0; i < 3; i++) {
+        static const char *const paths[] = {
+            "/v2/models/stats", "/v2/models/id/stats",
+            "/v2/models/id/versions/1/stats"
+        };
+
+        fake_expect_part(&f, "GET", paths[i], NULL, 200,
+                         "\"inference_count\":4,\"execution_count\":4,"
+                         "\"inference_stats\":{\"success\":{\"count\":4,");
+        fake_expect_part(&f, "GET", paths[i], NULL, 200,
+                         "\"fail\":{\"count\":1,");
+        fake_expect_part(&f, "GET", paths[i], NULL, 200,
+                         "\"compute_infer\":{\"count\":4,");
+        fake_expect_part(&f, "GET", paths[i], NULL, 200,
+                         "\"batch_stats\":[{\"batch_size\":1,");
+    }
+    fake_expect_part(&f, "GET", "/v2/models/no/stats", NULL, 404, "'no'");
+    fake_server_stop(&f);
+}
+
 static void test_v2__metadata(void **state)
 {
     fake_server f;
@@ -21,7 +86,8 @@ static void test_v2__metadata(void **state)
     fake_server_start(&f, NULL, fake_identity(), NULL);
     fake_expect_part(&f, "GET", "/v2", NULL, 200,
                      "\"extensions\":[\"classification\","
-                     "\"binary_tensor_data\"]}");
+                     "\"model_repository\",\"model_configuration\","
+                     "\"binary_tensor_data\",\"statistics\"]}");
     fake_expect(&f, "GET", "/v2/health/live", NULL, 200, "{\"live\":true}");
     fake_expect(&f, "GET", "/v2/health/ready", NULL, 200, "{\"ready\":true}");
     fake_expect(&f, "GET", "/v2/models", NULL, 200, "{\"models\":[\"id\"]}");
@@ -687,6 +753,8 @@ static void test_v2__header_length_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_v2__triton_extensions),
+        cmocka_unit_test(test_v2__statistics),
         cmocka_unit_test(test_v2__metadata),
         cmocka_unit_test(test_v2__answers),
         cmocka_unit_test(test_v2__refuses),

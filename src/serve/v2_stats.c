@@ -1,0 +1,84 @@
+/* Triton's statistics over REST. */
+#include "serve/server_impl.h"
+#include "serve/v2.h"
+
+static void put_count(md_json_writer *w, const char *name,
+                      const _Atomic uint64_t *n)
+{
+    md_json_put_name(w, name);
+    md_json_put_u64(w, atomic_load(n));
+}
+
+static void put_sum(md_json_writer *w, const char *name, const md_stat_sum *sum)
+{
+    md_json_put_name(w, name);
+    md_json_put_object(w);
+    put_count(w, "count", &sum->n);
+    put_count(w, "ns", &sum->ns);
+    md_json_put_end(w);
+}
+
+static void put_parts(md_json_writer *w, const md_model_stats *st)
+{
+    put_sum(w, "compute_input", &st->part[MD_CALL_INPUT]);
+    put_sum(w, "compute_infer", &st->part[MD_CALL_INFER]);
+    put_sum(w, "compute_output", &st->part[MD_CALL_OUTPUT]);
+}
+
+/* Every call is run by itself: one batch size. */
+static void put_batches(md_json_writer *w, const md_model_stats *st)
+{
+    md_json_put_name(w, "batch_stats");
+    md_json_put_array(w);
+    if (atomic_load(&st->success.n)) {
+        md_json_put_object(w);
+        md_json_put_name(w, "batch_size");
+        md_json_put_u64(w, 1);
+        put_parts(w, st);
+        md_json_put_end(w);
+    }
+    md_json_put_end(w);
+}
+
+static void put_model(md_json_writer *w, const md_serve_model *m,
+                      const md_model_stats *st)
+{
+    static const md_stat_sum none;
+
+    md_json_put_object(w);
+    md_json_put_name(w, "name");
+    md_json_put_str(w, m->name);
+    md_json_put_name(w, "version");
+    md_json_put_str(w, m->version);
+    put_count(w, "last_inference", &st->last_ms);
+    put_count(w, "inference_count", &st->success.n);
+    put_count(w, "execution_count", &st->success.n);
+    md_json_put_name(w, "inference_stats");
+    md_json_put_object(w);
+    put_sum(w, "success", &st->success);
+    put_sum(w, "fail", &st->fail);
+    put_sum(w, "queue", &st->part[MD_CALL_QUEUE]);
+    put_parts(w, st);
+    put_sum(w, "cache_hit", &none);
+    put_sum(w, "cache_miss", &none);
+    md_json_put_end(w);
+    put_batches(w, st);
+    md_json_put_end(w);
+}
+
+md_status md_v2_stats_reply(md_call *call, md_error *err)
+{
+    const md_server *s = call->server;
+    md_json_writer w;
+
+    MD_TRY(md_call_json(call, &w, err));
+    md_json_put_object(&w);
+    md_json_put_name(&w, "model_stats");
+    md_json_put_array(&w);
+    for (uint32_t i = 0; i < s->n_models; i++)
+        if (!call->model || s->models[i] == call->model)
+            put_model(&w, s->models[i], &s->model_stats[i]);
+    md_json_put_end(&w);
+    md_json_put_end(&w);
+    return md_json_finish(&w, err);
+}
