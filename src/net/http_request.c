@@ -122,14 +122,14 @@ md_slice md_http_request_query(const md_http_request *req)
 
 md_slice md_http_request_body(const md_http_request *req)
 {
-    const md_buf *body = req->h2 ? &req->h2->body : NULL;
+    const char *data;
 
+    if (!req->h2)
+        return md_http1_body(req->h1);
+    data = (const char *)req->h2->body.data;
     if (req->grpc.on)
-        return (md_slice){ (const char *)body->data + MD_GRPC_PREFIX_SIZE,
-                           req->grpc.message.size };
-    if (body)
-        return (md_slice){ (const char *)body->data, body->size };
-    return md_http1_body(req->h1);
+        return (md_slice){ data + MD_GRPC_PREFIX_SIZE, req->grpc.message.size };
+    return (md_slice){ data, req->h2->body.size };
 }
 
 md_slice md_http_request_field(const md_http_request *req, const char *name)

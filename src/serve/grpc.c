@@ -4,22 +4,22 @@
 
 #include "serve/server_impl.h"
 
-#define GRPC(id) extern const md_grpc_method md_grpc_method_##id;
+#define GRPC_METHOD(id) extern const md_grpc_method md_grpc_method_##id;
 #include "serve/grpc.def"
-#undef GRPC
+#undef GRPC_METHOD
 
 const md_grpc_method *const md_grpc_methods[MD_N_GRPCS] = {
-#define GRPC(id) &md_grpc_method_##id,
+#define GRPC_METHOD(id) &md_grpc_method_##id,
 #include "serve/grpc.def"
-#undef GRPC
+#undef GRPC_METHOD
 };
 
 const char *md_grpc_method_id(size_t i)
 {
     static const char *const ids[MD_N_GRPCS] = {
-#define GRPC(id) "grpc_" #id,
+#define GRPC_METHOD(id) "grpc_" #id,
 #include "serve/grpc.def"
-#undef GRPC
+#undef GRPC_METHOD
     };
 
     return ids[i];

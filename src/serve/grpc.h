@@ -20,15 +20,16 @@ typedef md_status md_grpc_fn(md_call *call, md_pb request, md_pb_writer *reply,
 struct md_grpc_method {
     const char *service; /* "inference.GRPCInferenceService" */
     const char *name;    /* "ModelInfer" */
-    bool streams;        /* the client's messages, or the server's */
-    bool computes;       /* messages run on a worker, behind the queue */
+    const char *summary;
+    bool streams;  /* the client's messages, or the server's */
+    bool computes; /* messages run on a worker, behind the queue */
     md_grpc_fn *handle;
 };
 
 enum {
-#define GRPC(id) MD_GRPC_##id,
+#define GRPC_METHOD(id) MD_GRPC_##id,
 #include "serve/grpc.def"
-#undef GRPC
+#undef GRPC_METHOD
     MD_N_GRPCS
 };
 

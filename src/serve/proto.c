@@ -6,6 +6,7 @@
  */
 #include "serve/proto.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -138,7 +139,7 @@ typedef bool visit_fn(void *ctx, const row *r, const char *name);
 static bool walk(int file, visit_fn *fn, void *ctx)
 {
     char name[NAME_SIZE];
-    size_t ends[DEPTH_MAX];
+    size_t ends[DEPTH_MAX] = { 0 };
     int depth = 0;
 
     ends[0] = (size_t)snprintf(name, sizeof(name), "%s", FILES[file].package);
@@ -147,6 +148,7 @@ static bool walk(int file, visit_fn *fn, void *ctx)
         int n;
 
         if (r->kind == END) {
+            assert(depth > 0);
             depth--;
             continue;
         }
@@ -155,6 +157,7 @@ static bool walk(int file, visit_fn *fn, void *ctx)
         if (fn(ctx, r, name))
             return true;
         if (opens(r)) {
+            assert(depth + 1 < DEPTH_MAX);
             ends[depth + 1] = ends[depth] + (size_t)n;
             depth++;
         }
@@ -361,7 +364,7 @@ static void put_row(md_pb_writer *w, const row *r, level *l, const char *name)
 void md_proto_describe(md_pb_writer *w, int file)
 {
     char name[NAME_SIZE];
-    level levels[DEPTH_MAX];
+    level levels[DEPTH_MAX] = { 0 };
     int depth = 0;
 
     md_pb_put_text(w, 1, FILES[file].name);
@@ -375,10 +378,12 @@ void md_proto_describe(md_pb_writer *w, int file)
         level *l = &levels[depth];
 
         if (r->kind == END) {
+            assert(depth > 0);
             md_pb_end(w, l->mark);
             depth--;
             name[levels[depth].name_end] = '\0';
         } else if (opens(r)) {
+            assert(depth + 1 < DEPTH_MAX);
             l[1].mark = md_pb_begin(w, place_of(r, depth));
             l[1].n_oneofs = 0;
             md_pb_put_text(w, 1, r->name);

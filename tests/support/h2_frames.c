@@ -174,7 +174,7 @@ static void say_data(md_buf *w, const unsigned char *p, size_t n)
     }
     md_buf_puts(w, " '", NULL);
     for (size_t i = 0; i < n; i++)
-        md_buf_putc(w, p[i] >= 0x20 && p[i] < 0x7f ? (char)p[i] : '.', NULL);
+        md_buf_printf(w, NULL, "%c", p[i] >= 0x20 && p[i] < 0x7f ? p[i] : '.');
     md_buf_putc(w, '\'', NULL);
 }
 

@@ -18,6 +18,7 @@
 #include "ops/grad.h"
 #include "ops/lower.h"
 #include "ops/op.h"
+#include "serve/grpc.h"
 #include "serve/route.h"
 
 enum {
@@ -344,6 +345,14 @@ static void write_routes(FILE *f)
                         r->paths[k], r->request_type ? r->request_type : "",
                         r->reply_type, k == 0 ? r->summary : "the same");
     }
+    fputs("\n## gRPC\n\n"
+          "On the same port; `grpcurl -plaintext ADDRESS describe` tells the "
+          "messages.\n\n"
+          "| service | method | |\n| --- | --- | --- |\n",
+          f);
+    for (size_t i = 0; i < MD_N_GRPCS; i++)
+        fprintf(f, "| %s | %s | %s |\n", md_grpc_methods[i]->service,
+                md_grpc_methods[i]->name, md_grpc_methods[i]->summary);
 }
 
 static void write_metrics(FILE *f)

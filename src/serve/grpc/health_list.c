@@ -37,5 +37,6 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_health_list = {
     .service = "grpc.health.v1.Health",
     .name = "List",
+    .summary = "All services, and whether they serve.",
     .handle = handle,
 };

@@ -49,5 +49,6 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_model_config = {
     .service = "inference.GRPCInferenceService",
     .name = "ModelConfig",
+    .summary = "Triton's configuration of a model.",
     .handle = handle,
 };

@@ -18,5 +18,6 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_model_ready = {
     .service = "inference.GRPCInferenceService",
     .name = "ModelReady",
+    .summary = "The model takes requests.",
     .handle = handle,
 };

@@ -5,6 +5,7 @@
 const md_grpc_method md_grpc_method_reflection = {
     .service = "grpc.reflection.v1.ServerReflection",
     .name = "ServerReflectionInfo",
+    .summary = "Descriptions of services and messages.",
     .streams = true,
     .handle = md_reflection_handle,
 };

@@ -24,5 +24,6 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_repository_index = {
     .service = "inference.GRPCInferenceService",
     .name = "RepositoryIndex",
+    .summary = "The models; all are READY.",
     .handle = handle,
 };

@@ -19,5 +19,6 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_repository_unload = {
     .service = "inference.GRPCInferenceService",
     .name = "RepositoryModelUnload",
+    .summary = "Refused, for the same reason.",
     .handle = handle,
 };

@@ -15,5 +15,6 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_server_live = {
     .service = "inference.GRPCInferenceService",
     .name = "ServerLive",
+    .summary = "The server is alive.",
     .handle = handle,
 };

@@ -364,6 +364,7 @@ static void test_grpc__methods_are_those_described(void **state)
         char full[128];
 
         assert_non_null(m->handle);
+        assert_non_null(m->summary);
         (void)snprintf(full, sizeof(full), "%s.%s", m->service, m->name);
         assert_true(md_proto_find_symbol((md_str){ full, strlen(full) }) >= 0);
         for (size_t k = 0; k < MD_COUNT(RPCS); k++)
