@@ -56,8 +56,7 @@ static void answer(md_http2_stream *s, int status, const char *text)
     const md_http2_reply r = { .status = status,
                                .body = md_slice_of(text),
                                .has_length = true,
-                               .content_size = md_slice_of(text).size,
-                               .unix_time = -1 };
+                               .content_size = md_slice_of(text).size };
 
     (void)md_http2_answer(s, &r, NULL);
 }

@@ -1,6 +1,7 @@
 #include "net/http1_reply.h"
 
 #include <stdio.h>
+#include <string.h>
 
 const char *md_http_reason(int status)
 {
@@ -59,13 +60,28 @@ static bool is_value(const char *s)
     return true;
 }
 
+/* "name: value\r\n", all of it or nothing.  printf would take longer than all
+ * the rest of a small answer. */
+static md_status put_field(md_buf *out, const char *name, const char *value,
+                           md_error *err)
+{
+    const size_t n_name = strlen(name);
+    const size_t n_value = strlen(value);
+
+    MD_TRY(md_buf_reserve(out, n_name + n_value + 4, err));
+    (void)md_buf_append(out, name, n_name, NULL);
+    (void)md_buf_append(out, ": ", 2, NULL);
+    (void)md_buf_append(out, value, n_value, NULL);
+    return md_buf_append(out, "\r\n", 2, NULL);
+}
+
 md_status md_http1_field_write(md_buf *out, const char *name, const char *value,
                                md_error *err)
 {
     if (!is_name(name) || !is_value(value))
         return md_fail(err, MD_INVALID,
                        "response field '%.64s' has an invalid character", name);
-    return md_buf_printf(out, err, "%s: %s\r\n", name, value);
+    return put_field(out, name, value, err);
 }
 
 static const char *connection_line(const md_http1_reply *r)
@@ -78,14 +94,13 @@ static const char *connection_line(const md_http1_reply *r)
 md_status md_http1_reply_write(md_buf *out, const md_http1_reply *r,
                                md_error *err)
 {
-    MD_TRY(md_buf_printf(out, err, "HTTP/1.1 %d %s\r\n", r->status,
-                         md_http_reason(r->status)));
-    if (r->unix_time >= 0) {
-        char date[MD_HTTP_DATE_SIZE];
-
-        md_http_date_format(date, r->unix_time);
-        MD_TRY(md_buf_printf(out, err, "Date: %s\r\n", date));
-    }
+    if (r->status == 200)
+        MD_TRY(md_buf_puts(out, "HTTP/1.1 200 OK\r\n", err));
+    else
+        MD_TRY(md_buf_printf(out, err, "HTTP/1.1 %d %s\r\n", r->status,
+                             md_http_reason(r->status)));
+    if (r->date)
+        MD_TRY(put_field(out, "Date", r->date, err));
     /* RFC 9110 8.6: these carry no content, so no length either. */
     if (r->status != 204 && r->status != 304)
         MD_TRY(md_buf_printf(out, err, "Content-Length: %zu\r\n",

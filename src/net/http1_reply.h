@@ -12,8 +12,8 @@ typedef struct md_http1_reply {
     md_slice fields;     /* whole lines, as md_http1_field_write makes them */
     size_t content_size; /* also told for HEAD, which gets no body */
     bool keep_alive;
-    int minor;         /* of the request: 1.0 must be told of keep-alive */
-    int64_t unix_time; /* for Date; negative: no Date */
+    int minor;        /* of the request: 1.0 must be told of keep-alive */
+    const char *date; /* as md_http_date_format; NULL: no Date */
 } md_http1_reply;
 
 /* Phrase of a status; never NULL. */

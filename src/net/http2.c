@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/size.h"
-#include "net/http1_reply.h"
 #include "net/http2_mem.h"
 
 enum {
@@ -756,23 +755,29 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *to,
     return (ssize_t)n;
 }
 
-static bool list_reply(nv_list *l, const md_http2_reply *r, char *texts,
-                       size_t size)
-{
-    char *const date = texts + 32;
+enum {
+    STATUS_SIZE = 4,
+    LENGTH_SIZE = 24
+};
 
-    assert(size >= 32 + MD_HTTP_DATE_SIZE);
-    (void)snprintf(texts, 4, "%03d", r->status);
-    if (!add_nv(l, md_slice_of(":status"), (md_slice){ texts, 3 }))
+/* What the reply's fields point to besides. */
+typedef struct reply_texts {
+    char status[STATUS_SIZE];
+    char length[LENGTH_SIZE];
+} reply_texts;
+
+static bool list_reply(nv_list *l, const md_http2_reply *r, reply_texts *t)
+{
+    assert(r->status >= 100 && r->status <= 999);
+    for (int i = 0, n = r->status; i < 3; i++, n /= 10)
+        t->status[2 - i] = (char)('0' + n % 10);
+    if (!add_nv(l, md_slice_of(":status"), (md_slice){ t->status, 3 }))
         return false;
-    if (r->unix_time >= 0) {
-        md_http_date_format(date, r->unix_time);
-        if (!add_nv(l, md_slice_of("date"), md_slice_of(date)))
-            return false;
-    }
+    if (r->date && !add_nv(l, md_slice_of("date"), md_slice_of(r->date)))
+        return false;
     if (r->has_length && r->status != 204 && r->status != 304) {
-        (void)snprintf(texts + 4, 28, "%zu", r->content_size);
-        if (!add_nv(l, md_slice_of("content-length"), md_slice_of(texts + 4)))
+        (void)snprintf(t->length, sizeof(t->length), "%zu", r->content_size);
+        if (!add_nv(l, md_slice_of("content-length"), md_slice_of(t->length)))
             return false;
     }
     return add_lines(l, r->fields);
@@ -785,13 +790,13 @@ md_status md_http2_answer(md_http2_stream *s, const md_http2_reply *r,
     nghttp2_data_provider source = { { .ptr = s }, read_body };
     md_http2 *h = s->core;
     nv_list l = { .n = 0 };
-    char texts[32 + MD_HTTP_DATE_SIZE];
+    reply_texts texts;
     int rv = NGHTTP2_ERR_NOMEM;
 
     s->is_answered = !has_body;
     s->out = r->body;
     s->last = !r->more;
-    if (list_reply(&l, r, texts, sizeof(texts)))
+    if (list_reply(&l, r, &texts))
         rv = nghttp2_submit_response(h->session, s->id, l.at, l.n,
                                      has_body ? &source : NULL);
     if (rv == 0) {

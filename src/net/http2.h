@@ -166,7 +166,7 @@ typedef struct md_http2_reply {
     bool more;       /* md_http2_send and md_http2_end will follow */
     bool has_length; /* tell content_size */
     size_t content_size;
-    int64_t unix_time; /* for Date; negative: none */
+    const char *date; /* as md_http_date_format; NULL: none */
 } md_http2_reply;
 
 /* Answer.  MD_NOMEM: the stream has been reset. */

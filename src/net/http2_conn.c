@@ -140,7 +140,7 @@ static void start_answer(md_http2_request *r)
                     : body,
         .has_length = true,
         .content_size = body.size,
-        .unix_time = md_loop_unix_time(srv->loop),
+        .date = md_http__date(srv),
     };
 
     (void)md_http2_answer(&r->stream, &reply, NULL); /* else it is reset */
@@ -150,7 +150,7 @@ static void start_grpc_answer(md_http2_request *r)
 {
     md_http__grpc *g = &r->req.grpc;
     md_slice body = { (const char *)r->req.body.data, r->req.body.size };
-    md_http2_reply reply = { .status = 200, .unix_time = -1 };
+    md_http2_reply reply = { .status = 200 };
 
     if (!g->has_message) {
         reply.fields = md_http__grpc_only(&r->req);

@@ -133,7 +133,7 @@ static void start_write(md_http_conn *c)
         .content_size = md_http__reply_body(&c->req).size,
         .keep_alive = c->keep_alive && !srv->draining,
         .minor = c->in.minor,
-        .unix_time = md_loop_unix_time(srv->loop),
+        .date = md_http__date(srv),
     };
 
     c->state = MD_HTTP_CONN_WRITING;

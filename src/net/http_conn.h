@@ -4,6 +4,7 @@
 
 #include <sys/uio.h>
 
+#include "net/http1_reply.h"
 #include "net/http_request.h"
 #include "net/http_server.h"
 #include "net/listen.h"
@@ -42,6 +43,9 @@ struct md_http_server {
     _Atomic int n_drain_calls;
     md_post drain_post;
     md_post cut_post;
+
+    int64_t date_time; /* that `date` tells */
+    char date[MD_HTTP_DATE_SIZE];
 
     struct md_http2_request *spares; /* requests to use again */
     uint32_t n_spares;
@@ -111,6 +115,9 @@ bool md_http__conn_evict(md_http_server *srv);
 
 /* The server's side: a connection is idle and could be evicted. */
 void md_http__server_has_room(md_http_server *srv);
+
+/* The time of this turn, for Date. */
+const char *md_http__date(md_http_server *srv);
 
 /* A connection has been released. */
 void md_http__server_released(md_http_server *srv);

@@ -5,6 +5,10 @@
 #include "net/http1_reply.h"
 #include "net/http_conn.h"
 
+#define TYPE_LINE "content-type: application/grpc\r\n"
+#define NOMEM_LINE "grpc-status: 8\r\n" /* what there is no memory to say */
+#define OK_LINE "grpc-status: 0\r\n"
+
 enum {
     COMPRESS_SIZE_MIN = 1024 /* less is not worth the work */
 };
@@ -79,9 +83,6 @@ void md_http__grpc_seal(md_http_request *req)
     md_grpc_prefix_write(req->body.data, compressed,
                          req->body.size - MD_GRPC_PREFIX_SIZE);
 }
-
-#define TYPE_LINE "content-type: application/grpc\r\n"
-#define NOMEM_LINE "grpc-status: 8\r\n" /* what there is no memory to say */
 
 md_slice md_http__grpc_head(const md_http_request *req)
 {
@@ -167,11 +168,14 @@ void md_http_reply_end(md_http_request *req, md_status s, const char *text)
 
     md_buf_reset(&req->fields);
     g->ends = true;
-    if (s != MD_OK)
-        g->has_message = false;
+    if (s == MD_OK) {
+        (void)md_buf_puts(&req->fields, OK_LINE, NULL);
+        return;
+    }
+    g->has_message = false;
     told = md_buf_printf(&req->fields, NULL, "grpc-status: %d\r\n",
                          md_status_grpc(s));
-    if (told == MD_OK && s != MD_OK && text && *text) {
+    if (told == MD_OK && text && *text) {
         const size_t size = req->fields.size;
 
         told = md_buf_puts(&req->fields, "grpc-message: ", NULL);

@@ -101,6 +101,17 @@ static void stop_when_empty(md_http_server *srv)
         md_loop_stop(srv->loop);
 }
 
+const char *md_http__date(md_http_server *srv)
+{
+    const int64_t now = md_loop_unix_time(srv->loop);
+
+    if (now != srv->date_time || !srv->date[0]) {
+        srv->date_time = now;
+        md_http_date_format(srv->date, now);
+    }
+    return srv->date;
+}
+
 void md_http__server_released(md_http_server *srv)
 {
     srv->n_conns--;

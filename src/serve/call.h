@@ -45,7 +45,8 @@ struct md_call {
     int64_t queued_ns;   /* time spent in the queue */
     int64_t marked_ns;   /* end of the last part; 0: it has not begun */
     int64_t part_ns[MD_CALL_N_PARTS];
-    char id[MD_CALL_ID_SIZE];
+    uint64_t number;          /* of the server's calls */
+    char id[MD_CALL_ID_SIZE]; /* "": not made yet */
 };
 
 /* Does the request carry a body of this media type ("image/png", or

@@ -17,13 +17,16 @@ typedef struct md_stat_sum {
 /* Written by all threads, read by any; sums of one model are not of one
  * moment. */
 typedef struct md_model_stats {
-    _Atomic uint64_t last_ms; /* of the last call, since 1970; 0: none yet */
-    md_stat_sum success;      /* from the last byte to the answer */
+    _Atomic int64_t last_ns; /* end of the last call, on md_clock_ns */
+    md_stat_sum success;     /* from the last byte to the answer */
     md_stat_sum fail;
     md_stat_sum part[MD_CALL_N_PARTS]; /* of the calls that succeeded */
 } md_model_stats;
 
-/* A call of this model, which ends now. */
-void md_model_stats_add(md_model_stats *st, md_call *c, bool success);
+/* A call of this model has ended. */
+void md_model_stats_add(md_model_stats *st, const md_call *c, bool success);
+
+/* Milliseconds since 1970 of the last call; 0: there was none. */
+uint64_t md_model_stats_last_ms(const md_model_stats *st);
 
 #endif

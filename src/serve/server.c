@@ -20,12 +20,16 @@ enum {
 
 /* ---- one call ---- */
 
-/* The client's id when it is harmless in a log line, else one of our own. */
-static void set_id(md_call *c)
+/* The client's id when it is harmless in a log line, else one of our own.
+ * Made when it is asked for: few calls of gRPC ever need it. */
+static const char *id_of(md_call *c)
 {
-    md_slice id = md_http_request_field(c->http, "x-request-id");
+    md_slice id;
     size_t n = 0;
 
+    if (c->id[0])
+        return c->id;
+    id = md_http_request_field(c->http, "x-request-id");
     if (id.size < MD_CALL_ID_SIZE)
         while (n < id.size && id.data[n] > ' ' && id.data[n] < 0x7f)
             n++;
@@ -35,22 +39,23 @@ static void set_id(md_call *c)
     } else {
         (void)snprintf(c->id, sizeof(c->id), "%llx-%llu",
                        (unsigned long long)c->server->start_wall_ns / 1000,
-                       (unsigned long long)++c->server->n_calls);
+                       (unsigned long long)c->number);
     }
+    return c->id;
 }
 
 /* status: of HTTP, or of gRPC for its calls. */
-static void log_call(const md_call *c, int status, size_t size)
+static void log_call(md_call *c, int status, size_t size)
 {
     md_slice method = md_http_request_method(c->http);
     md_slice path = md_http_request_path(c->http);
 
-    MD_LOG(MD_LOG_INFO, "request", md_log_str("id", c->id),
+    MD_LOG(MD_LOG_INFO, "request", md_log_str("id", id_of(c)),
            md_log_str("peer", md_http_request_peer(c->http)),
            md_log_strn("method", method.data, method.size),
            md_log_strn("path", path.data, path.size),
            md_log_int("status", status), md_log_uint("bytes", size),
-           md_log_int("us", (md_clock_ns() - c->start_ns) / 1000));
+           md_log_int("us", (c->marked_ns - c->start_ns) / 1000));
 }
 
 /* Count and log the answer, and send it.  The call is gone afterwards. */
@@ -62,7 +67,8 @@ static void finish(md_call *c)
     if (grpc)
         status = md_status_http(c->status);
     else
-        (void)md_http_reply_field(c->http, "X-Request-Id", c->id, NULL);
+        (void)md_http_reply_field(c->http, "X-Request-Id", id_of(c), NULL);
+    md_call_mark(c, MD_CALL_OUTPUT);
     md_stats_answered(&c->server->stats, c, status);
     if (c->model && md_call_computes(c))
         md_model_stats_add(&c->server->model_stats[c->model->index], c,
@@ -75,7 +81,7 @@ static void finish(md_call *c)
 static void fail_call(md_call *c, const md_error *err)
 {
     if (md_call_is_inner(err->status))
-        MD_LOG(MD_LOG_ERROR, "request failed", md_log_str("id", c->id),
+        MD_LOG(MD_LOG_ERROR, "request failed", md_log_str("id", id_of(c)),
                md_log_error(err));
     md_call_fail(c, err);
     finish(c);
@@ -278,7 +284,7 @@ static void handle(void *ctx, md_http_request *http)
     c->http = http;
     c->server = ctx;
     c->start_ns = md_clock_ns();
-    set_id(c);
+    c->number = ++c->server->n_calls;
     if (md_http_request_is_grpc(http))
         dispatch_grpc(c);
     else

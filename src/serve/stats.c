@@ -2,8 +2,6 @@
 
 #include <stdio.h>
 
-#include "base/clock.h"
-
 enum family {
 #define METRIC(kind, id, name, help, labels) FAMILY_##id,
 #include "serve/metrics.def"
@@ -69,7 +67,7 @@ void md_stats_answered(md_stats *st, const md_call *c, int status)
         const char *by_model[] = { c->model->name, route };
 
         md_metric_observe(get(st, FAMILY_duration, by_model),
-                          (double)(md_clock_ns() - c->start_ns) * 1e-9);
+                          (double)(c->marked_ns - c->start_ns) * 1e-9);
     }
 }
 

@@ -50,7 +50,8 @@ static void put_model(md_json_writer *w, const md_serve_model *m,
     md_json_put_str(w, m->name);
     md_json_put_name(w, "version");
     md_json_put_str(w, m->version);
-    put_count(w, "last_inference", &st->last_ms);
+    md_json_put_name(w, "last_inference");
+    md_json_put_u64(w, md_model_stats_last_ms(st));
     put_count(w, "inference_count", &st->success.n);
     put_count(w, "execution_count", &st->success.n);
     md_json_put_name(w, "inference_stats");

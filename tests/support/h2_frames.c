@@ -224,3 +224,22 @@ void h2_read(h2_reader *r, const md_buf *bytes)
         left -= 9 + size;
     }
 }
+
+void h2_read_whole(h2_reader *r, md_buf *bytes)
+{
+    md_buf whole = *bytes;
+    size_t at = 0;
+
+    while (bytes->size - at >= 9) {
+        const unsigned char *p = bytes->data + at;
+        const size_t n =
+            9 + ((size_t)p[0] << 16 | (size_t)p[1] << 8 | (size_t)p[2]);
+
+        if (bytes->size - at < n)
+            break;
+        at += n;
+    }
+    whole.size = at;
+    h2_read(r, &whole);
+    md_buf_consume(bytes, at);
+}

@@ -57,6 +57,10 @@ void h2_reader_release(h2_reader *r);
  */
 void h2_read(h2_reader *r, const md_buf *bytes);
 
+/* The same for the whole frames that `bytes` begins with, which are taken off
+ * it. */
+void h2_read_whole(h2_reader *r, md_buf *bytes);
+
 /* The lines, terminated. */
 const char *h2_words(const h2_reader *r);
 

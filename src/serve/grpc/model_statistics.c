@@ -47,7 +47,8 @@ static void put_model(md_pb_writer *w, const md_serve_model *model,
 
     md_pb_put_text(w, MD_PB_ModelStatistics_name, model->name);
     md_pb_put_text(w, MD_PB_ModelStatistics_version, model->version);
-    put_count(w, MD_PB_ModelStatistics_last_inference, &st->last_ms);
+    md_pb_put_int(w, MD_PB_ModelStatistics_last_inference,
+                  (int64_t)md_model_stats_last_ms(st));
     put_count(w, MD_PB_ModelStatistics_inference_count, &st->success.n);
     put_count(w, MD_PB_ModelStatistics_execution_count, &st->success.n);
     stats = md_pb_begin(w, MD_PB_ModelStatistics_inference_stats);

@@ -37,24 +37,20 @@ static void test_http1_reply__heads(void **state)
         md_http1_reply reply;
         const char *text;
     } cases[] = {
-        { { .status = 200,
-            .content_size = 5,
-            .keep_alive = true,
-            .minor = 1,
-            .unix_time = -1 },
+        { { .status = 200, .content_size = 5, .keep_alive = true, .minor = 1 },
           "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" },
-        { { .status = 200, .keep_alive = true, .minor = 0, .unix_time = 0 },
+        { { .status = 200,
+            .keep_alive = true,
+            .minor = 0,
+            .date = "Thu, 01 Jan 1970 00:00:00 GMT" },
           "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
           "Content-Length: 0\r\nConnection: keep-alive\r\n\r\n" },
-        { { .status = 503,
-            .fields = { "Retry-After: 1\r\n", 16 },
-            .minor = 1,
-            .unix_time = -1 },
+        { { .status = 503, .fields = { "Retry-After: 1\r\n", 16 }, .minor = 1 },
           "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
           "Connection: close\r\nRetry-After: 1\r\n\r\n" },
-        { { .status = 204, .keep_alive = true, .minor = 1, .unix_time = -1 },
+        { { .status = 204, .keep_alive = true, .minor = 1 },
           "HTTP/1.1 204 No Content\r\n\r\n" },
-        { { .status = 299, .keep_alive = true, .minor = 1, .unix_time = -1 },
+        { { .status = 299, .keep_alive = true, .minor = 1 },
           "HTTP/1.1 299 Unknown\r\nContent-Length: 0\r\n\r\n" },
     };
 
@@ -94,7 +90,8 @@ static void test_http1_reply__fields_cannot_be_smuggled(void **state)
 
 static void test_http1_reply__buffer_limit(void **state)
 {
-    const md_http1_reply reply = { .status = 200, .unix_time = 0 };
+    const md_http1_reply reply = { .status = 200,
+                                   .date = "Thu, 01 Jan 1970 00:00:00 GMT" };
     char want[256];
     size_t size;
     md_error err = MD_ERROR_INIT;

@@ -76,8 +76,7 @@ static void answer(md_http2_stream *s, int status)
         .fields = { (const char *)o->fields.data, o->fields.size },
         .body = { (const char *)o->reply.data, o->reply.size },
         .has_length = true,
-        .content_size = o->reply.size,
-        .unix_time = -1
+        .content_size = o->reply.size
     };
 
     (void)md_http2_answer(s, &r, NULL);
@@ -467,7 +466,7 @@ static void test_http2__replies_wait_for_the_window(void **state)
 
 static void test_http2__replies_in_parts(void **state)
 {
-    const md_http2_reply r = { .status = 200, .more = true, .unix_time = -1 };
+    const md_http2_reply r = { .status = 200, .more = true };
     md_error err = MD_ERROR_INIT;
     user u;
 

@@ -55,29 +55,6 @@ static void end(talk *t)
     h2_reader_release(&t->r);
 }
 
-/* Whole frames of t->in become words. */
-static void take_frames(talk *t)
-{
-    size_t at = 0;
-
-    while (t->in.size - at >= 9) {
-        const unsigned char *p = t->in.data + at;
-        const size_t n =
-            9 + ((size_t)p[0] << 16 | (size_t)p[1] << 8 | (size_t)p[2]);
-
-        if (t->in.size - at < n)
-            break;
-        at += n;
-    }
-    if (at) {
-        md_buf whole = t->in;
-
-        whole.size = at;
-        h2_read(&t->r, &whole);
-        md_buf_consume(&t->in, at);
-    }
-}
-
 /* Send what was put into t->out, and wait for a text in the words. */
 static void expect(talk *t, const char *part)
 {
@@ -93,7 +70,7 @@ static void expect(talk *t, const char *part)
         if (n <= 0)
             fail_msg("'%s' lacks '%s'", h2_words(&t->r), part);
         md_buf_append(&t->in, bytes, (size_t)n, NULL);
-        take_frames(t);
+        h2_read_whole(&t->r, &t->in);
     }
 }
 
