@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "convert/check.h"
@@ -11,7 +12,8 @@
 
 enum {
     LABELS_SIZE_MAX = 16 << 20,
-    TITLES_SIZE = 256
+    TITLES_SIZE = 256,
+    PATH_SIZE = 4096
 };
 
 static const md_converter *const list[] = {
@@ -33,6 +35,14 @@ const md_converter *md_converter_find(const void *bytes, size_t size)
             return list[i];
     }
     return NULL;
+}
+
+/* Append a title to the list of them in text. */
+static void add_title(char text[TITLES_SIZE], const char *title)
+{
+    size_t n = strlen(text);
+
+    snprintf(text + n, TITLES_SIZE - n, "%s%s", n ? ", " : "", title);
 }
 
 /* The file's lines as they are, without a newline at the end. */
@@ -118,14 +128,6 @@ static md_status finish(md_model *model, const md_converter *c,
     return self_check(model, c, src, report, err);
 }
 
-/* Append a title to the list of them in text. */
-static void add_title(char text[TITLES_SIZE], const char *title)
-{
-    size_t n = strlen(text);
-
-    snprintf(text + n, TITLES_SIZE - n, "%s%s", n ? ", " : "", title);
-}
-
 static void add_converters(char text[TITLES_SIZE])
 {
     for (size_t i = 0; list[i]; i++)
@@ -187,26 +189,85 @@ md_status md_convert_bytes(md_model **out, const void *bytes, size_t size,
     return convert(out, &src, NULL, name, opts, report, alloc, err);
 }
 
-static md_status convert_map(md_model **out, md_map *map, const char *name,
-                             const md_convert_opts *opts,
-                             md_convert_report *report, const md_alloc *alloc,
-                             md_error *err)
-{
-    md_convert_source src = { .bytes = map->data, .size = map->size };
+/* A model's main file, and where it lies. */
+typedef struct place {
+    md_map map;
+    char path[PATH_SIZE];
+    char folder[PATH_SIZE];
+} place;
 
-    return convert(out, &src, map, name, opts, report, alloc, err);
+static bool is_folder(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* The main file of a model that is a folder. */
+static md_status find_main(place *p, const char *folder, md_error *err)
+{
+    char names[TITLES_SIZE] = "";
+    struct stat st;
+
+    for (size_t i = 0; list[i]; i++) {
+        if (!list[i]->in_folder)
+            continue;
+        snprintf(p->path, sizeof(p->path), "%s/%s", folder, list[i]->in_folder);
+        if (stat(p->path, &st) == 0)
+            return MD_OK;
+        add_title(names, list[i]->in_folder);
+    }
+    return md_fail(err, MD_NOT_FOUND,
+                   "folder '%s' holds no model, expected one with %s", folder,
+                   names);
+}
+
+/* Map the file at `path`, or the main one in the folder; the map is the
+ * caller's. */
+static md_status open_place(place *p, const char *path, md_error *err)
+{
+    char *slash;
+
+    *p = (place){ .map = { .size = 0 } };
+    if (strlen(path) > PATH_SIZE / 2)
+        return md_fail(err, MD_TOO_LARGE, "a path of %zu bytes", strlen(path));
+    if (is_folder(path))
+        MD_TRY(find_main(p, path, err));
+    else
+        snprintf(p->path, sizeof(p->path), "%s", path);
+    memcpy(p->folder, p->path, sizeof(p->folder));
+    slash = strrchr(p->folder, '/');
+    if (!slash)
+        snprintf(p->folder, sizeof(p->folder), ".");
+    else
+        slash[slash == p->folder] = '\0';
+    return md_map_open(&p->map, p->path, err);
+}
+
+static md_status convert_place(md_model **out, place *p, const char *name,
+                               const md_convert_opts *opts,
+                               md_convert_report *report, const md_alloc *alloc,
+                               md_error *err)
+{
+    const char *slash = strrchr(p->path, '/');
+    md_convert_source src = { .bytes = p->map.data,
+                              .size = p->map.size,
+                              .folder = p->folder,
+                              .file = slash ? slash + 1 : p->path };
+
+    return convert(out, &src, &p->map, name, opts, report, alloc, err);
 }
 
 md_status md_convert(md_model **out, const char *path,
                      const md_convert_opts *opts, md_convert_report *report,
                      const md_alloc *alloc, md_error *err)
 {
-    md_map map;
+    place p;
     md_status s;
 
-    MD_TRY(md_map_open(&map, path, err));
-    s = convert_map(out, &map, path, opts, report, alloc, err);
-    md_map_release(&map);
+    MD_TRY(open_place(&p, path, err));
+    s = convert_place(out, &p, path, opts, report, alloc, err);
+    md_map_release(&p.map);
     return s;
 }
 
@@ -233,14 +294,14 @@ static md_status load_foreign(md_model **out, const char *path,
 {
     md_convert_opts opts = unchecked;
     md_status s = MD_OK;
-    md_map map;
+    place p;
 
     *out = NULL;
     opts.signature = signature;
-    MD_TRY(md_map_open(&map, path, err));
-    if (md_converter_find(map.data, map.size))
-        s = convert_map(out, &map, path, &opts, NULL, alloc, err);
-    md_map_release(&map);
+    MD_TRY(open_place(&p, path, err));
+    if (md_converter_find(p.map.data, p.map.size))
+        s = convert_place(out, &p, path, &opts, NULL, alloc, err);
+    md_map_release(&p.map);
     return s;
 }
 

@@ -30,6 +30,9 @@ typedef struct md_convert_report {
 typedef struct md_convert_source {
     const void *bytes;
     size_t size;
+    /* Where the file lies and what it is called there, for formats that keep a
+     * part in files beside; NULL for bytes that are no file. */
+    const char *folder, *file;
     bool stays; /* bytes are a mapped file that lives as long as the model:
                  * constants may point into it */
     bool plain; /* as the file has it, with no layout but its own: what the
@@ -40,6 +43,8 @@ typedef struct md_convert_source {
 typedef struct md_converter {
     const char *name; /* row of converters.def */
     const char *title;
+    /* A file whose folder is what people call the model; or NULL. */
+    const char *in_folder;
     /* True when this converter reads bytes like these. */
     bool (*probe)(const void *bytes, size_t size);
     /* convert knows md_convert_source.plain: the self-check compares. */
@@ -75,7 +80,8 @@ typedef struct md_convert_opts {
     }
 
 /*
- * Convert the file at `path`.  The new model is the caller's.  opts and report
+ * Convert the file at `path`, or the folder that has a model's files
+ * (md_converter.in_folder).  The new model is the caller's.  opts and report
  * may be NULL.
  *
  * The result is then run on made-up inputs (MD_MISMATCH).  Where the converter
@@ -97,8 +103,8 @@ md_status md_convert_bytes(md_model **out, const void *bytes, size_t size,
                            md_error *err);
 
 /*
- * Read any model: a file or bytes that a converter takes, converted without
- * the self-check, or ONNX.  The new model is the caller's.  MD_UNSUPPORTED
+ * Read any model: a file, a folder or bytes that a converter takes, converted
+ * without the self-check, or ONNX.  The new model is the caller's.  MD_UNSUPPORTED
  * names what can be read; external data is looked for beside a file only.
  * `signature` chooses among the functions of a file that has several (NULL: as
  * in md_convert_opts); MD_INVALID for one of ONNX, which has none.

@@ -44,14 +44,25 @@ const md_tfl_row *md_tfl_row_find(int code, const char *custom)
 
 const md_tfl_row *md_tfl_row_now(const md_tfl_build *b)
 {
+    if (b->op->code >= MD_TFL_MORE)
+        return &b->more[b->op->code - MD_TFL_MORE];
     return md_tfl_row_find(b->op->code, b->op->custom);
+}
+
+const char *md_tfl_op_name(const md_tfl_build *b)
+{
+    const md_tfl_row *row = b->op ? md_tfl_row_now(b) : NULL;
+
+    if (!row)
+        return "";
+    return b->op->custom[0] ? b->op->custom : row->name;
 }
 
 /* --- failures --- */
 
 void md_tfl_fail(md_tfl_build *b, md_status s, const char *fmt, ...)
 {
-    const md_tfl_row *row = b->op ? md_tfl_row_now(b) : NULL;
+    const char *name = md_tfl_op_name(b);
     char text[MD_ERROR_MSG_SIZE];
     va_list ap;
 
@@ -60,8 +71,8 @@ void md_tfl_fail(md_tfl_build *b, md_status s, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    b->status = md_fail(b->err, s, "tflite: %s%s%s", row ? row->name : "",
-                        row ? ": " : "", text);
+    b->status = md_fail(b->err, s, "%s: %s%s%s", b->format, name,
+                        name[0] ? ": " : "", text);
 }
 
 bool md_tfl_ok(md_tfl_build *b, md_status s)
@@ -233,9 +244,8 @@ static void infer(md_tfl_build *b, md_node *n)
                    .dout = v.dout };
     if (!md_tfl_ok(b, md_op_infer(op, &c, b->err)) ||
         (op->data && !md_tfl_ok(b, op->data(&c, b->err)))) {
-        const md_tfl_row *row = b->op ? md_tfl_row_now(b) : NULL;
-
-        md_wrap(b->err, b->status, "%s (%s): ", row ? row->name : "end", n->op);
+        md_wrap(b->err, b->status,
+                "%s (%s): ", b->op ? md_tfl_op_name(b) : "end", n->op);
         return;
     }
     for (uint32_t i = 0; i < n->n_out; i++) {
@@ -336,6 +346,9 @@ static md_status set_attr(md_graph *g, md_node *n, const md_tfl_attr *a,
         return md_node_set_attr_s(g, n, a->name, a->s, err);
     case MD_ATTR_INTS:
         return md_node_set_attr_is(g, n, a->name, a->is, a->n, err);
+    case MD_ATTR_TENSOR:
+        given.v.t = a->t;
+        return md_node_add_attr(g, n, &given, err);
     default:
         given.v.g = a->g;
         return md_node_add_attr(g, n, &given, err);
@@ -359,10 +372,11 @@ static void default_stem(md_tfl_build *b, md_value_id id, const char *op)
     b->s->stems[id] = (md_tfl_stem_of){ stem, false };
 }
 
-void md_tfl_op_n(md_tfl_build *b, md_value_id *out, uint32_t n_out,
-                 const char *op, const md_value_id *in, uint32_t n_in,
-                 const md_tfl_attr *attrs)
+/* A node of that domain, its types inferred, its outputs in out. */
+static void add_node(md_tfl_build *b, md_value_id *out, uint32_t n_out,
+                     const md_node_spec *wanted, const md_tfl_attr *attrs)
 {
+    md_node_spec spec = *wanted;
     md_node *n = NULL;
 
     for (uint32_t i = 0; i < n_out; i++)
@@ -371,16 +385,43 @@ void md_tfl_op_n(md_tfl_build *b, md_value_id *out, uint32_t n_out,
         md_tfl_ok(b, md_graph_add_value(&out[i], b->s->g, NULL, b->err));
     if (b->status != MD_OK)
         return;
-    md_node_spec spec = { "", op, NULL, in, n_in, out, n_out };
+    spec.out = out;
+    spec.n_out = n_out;
     if (!md_tfl_ok(b, md_graph_add_node(&n, b->s->g, &spec, b->err)))
         return;
     for (; attrs && attrs->name && b->status == MD_OK; attrs++)
         md_tfl_ok(b, set_attr(b->s->g, n, attrs, b->err));
     for (uint32_t i = 0; i < n_out; i++)
-        default_stem(b, out[i], op);
+        default_stem(b, out[i], spec.op);
     if (b->status == MD_OK && !md_node_graph(n, 0))
         infer(b, n);
     fold(b, n);
+}
+
+void md_tfl_op_n(md_tfl_build *b, md_value_id *out, uint32_t n_out,
+                 const char *op, const md_value_id *in, uint32_t n_in,
+                 const md_tfl_attr *attrs)
+{
+    add_node(b, out, n_out,
+             &(md_node_spec){ .domain = "", .op = op, .in = in, .n_in = n_in },
+             attrs);
+}
+
+md_value_id md_tfl_op_ml(md_tfl_build *b, const char *op, const md_value_id *in,
+                         uint32_t n_in, const md_tfl_attr *attrs)
+{
+    enum {
+        ML_OPSET = 4
+    };
+    md_node_spec spec = {
+        .domain = "ai.onnx.ml", .op = op, .in = in, .n_in = n_in
+    };
+    md_value_id out = MD_VALUE_NONE;
+
+    if (md_tfl_ok(b,
+                  md_model_set_opset(b->model, "ai.onnx.ml", ML_OPSET, b->err)))
+        add_node(b, &out, 1, &spec, attrs);
+    return b->status == MD_OK ? out : MD_VALUE_NONE;
 }
 
 md_value_id md_tfl_op(md_tfl_build *b, const char *op, const md_value_id *in,

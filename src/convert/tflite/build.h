@@ -1,6 +1,9 @@
 /*
  * TensorFlow Lite operators to ONNX: what each operator's code sees and gives.
  *
+ * Graphs of TensorFlow come here as well, as graphs of these operators and of
+ * others that are theirs alone (convert/tf).
+ *
  * A tensor of the file becomes up to four ONNX values: channels last as in the
  * file or channels first (rank 3 and up), and, where it is quantized, the
  * integer codes or the real numbers that they stand for.  They are made when
@@ -24,7 +27,8 @@
 #include "graph/graph.h"
 
 enum {
-    MD_TFL_SHARED = 256 /* places for small constants to be found again */
+    MD_TFL_SHARED = 256, /* places for small constants to be found again */
+    MD_TFL_MORE = 1000   /* codes from here on: rows of md_tfl_build.more */
 };
 
 typedef enum md_tfl_layout {
@@ -44,6 +48,7 @@ struct md_tfl_value {
     /* A flattened picture whose elements lie channels first: real or
      * code[FIRST] is [n, c * hw] where the file has [n, hw * c]; 0: none. */
     int64_t flat_c, flat_hw;
+    bool is_refused; /* what gives it is; so is what needs it */
     /* A constant made of it with its axes in another order (md_tfl_weight). */
     md_value_id made;
     uint32_t made_order;
@@ -90,6 +95,8 @@ typedef struct md_tfl_build {
     md_model *model;
     md_arena *arena;
     const md_tflite *m;
+    const char *format;            /* begins messages: "tflite" */
+    const struct md_tfl_row *more; /* operators of the converter's own */
     bool stays; /* the file's bytes live as long as the model */
     bool plain; /* no layout but the file's between operators: the form that
                  * the self-check compares with */
@@ -121,7 +128,7 @@ typedef struct md_tfl_row {
     const char *onnx; /* what a group's emitter makes: "Abs"; or "" */
 } md_tfl_row;
 
-/* The row of an operator, or NULL. */
+/* The row of an operator of TensorFlow Lite, or NULL. */
 const md_tfl_row *md_tfl_row_find(int code, const char *custom);
 
 /* All rows, ended by one without a name. */
@@ -135,8 +142,10 @@ const md_tfl_row *md_tfl_rows(void);
 #undef TFL
 #undef TFL_CUSTOM
 
-/* The row of the operator being converted. */
+/* The row of the operator being converted, and what messages call it ("": no
+ * operator is). */
 const md_tfl_row *md_tfl_row_now(const md_tfl_build *b);
+const char *md_tfl_op_name(const md_tfl_build *b);
 
 /* --- failures ------------------------------------------------------------ */
 
@@ -161,6 +170,7 @@ typedef struct md_tfl_attr {
     const int64_t *is;
     uint32_t n;
     md_graph *g;
+    const md_tensor *t;
 } md_tfl_attr;
 
 /* clang-format off */
@@ -169,6 +179,7 @@ typedef struct md_tfl_attr {
 #define TFL_S(k, v) { .name = (k), .type = MD_ATTR_STRING, .s = (v) }
 #define TFL_IS(k, v, count) { .name = (k), .type = MD_ATTR_INTS, .is = (v), .n = (uint32_t)(count) }
 #define TFL_G(k, v) { .name = (k), .type = MD_ATTR_GRAPH, .g = (v) }
+#define TFL_T(k, v) { .name = (k), .type = MD_ATTR_TENSOR, .t = (v) }
 #define TFL_END { .name = NULL }
 /* clang-format on */
 #define TFL_ATTRS(...) ((const md_tfl_attr[]){ __VA_ARGS__, TFL_END })
@@ -179,6 +190,10 @@ md_value_id md_tfl_op(md_tfl_build *b, const char *op, const md_value_id *in,
 md_value_id md_tfl_op1(md_tfl_build *b, const char *op, md_value_id x);
 md_value_id md_tfl_op2(md_tfl_build *b, const char *op, md_value_id x,
                        md_value_id y);
+
+/* The same of ai.onnx.ml. */
+md_value_id md_tfl_op_ml(md_tfl_build *b, const char *op, const md_value_id *in,
+                         uint32_t n_in, const md_tfl_attr *attrs);
 
 /* With several outputs, all wanted. */
 void md_tfl_op_n(md_tfl_build *b, md_value_id *out, uint32_t n_out,
@@ -342,6 +357,20 @@ md_value_id md_tfl_pass(md_tfl_build *b, uint32_t tensor);
 
 /* Names for all values of the scope, dead nodes dropped. */
 void md_tfl_finish(md_tfl_build *b);
+
+/* What becomes of the model's metadata besides the operators (NULL: left
+ * out). */
+typedef struct md_tfl_about {
+    const char *source, *version, *description;
+    const char *signature;
+    const md_tflite_port *inputs, *outputs; /* of the signature */
+    uint32_t n_inputs, n_outputs;
+} md_tfl_about;
+
+/* The whole model: the main graph is graph `graph` of the file, its free sizes
+ * are symbols (the first axis is "batch").  The status is b's. */
+md_status md_tfl_make_model(md_tfl_build *b, uint32_t graph,
+                            const md_tfl_about *about);
 
 /* The metadata "modeld.*" are the caller's; this is what control.c adds of
  * variables to the main graph. */

@@ -163,12 +163,15 @@ void md_tfl_emit_if(md_tfl_build *b)
 typedef struct round {
     uint32_t n;        /* of the operator */
     bool *fixed;       /* the body leaves it as it is */
+    bool *collects;    /* the body adds one element each time, and reads none:
+                        * the input is their number */
     md_type *types;    /* of what comes in */
     md_value_id *from; /* before the loop */
     md_value_id *to;   /* after it */
 } round;
 
-/* The condition's graph, put into the graph in scope: values[i] is state i. */
+/* The condition's graph, put into the graph in scope: state[i] is its input i,
+ * NULL for one that it cannot see. */
 static md_value_id condition(md_tfl_build *b, int32_t graph,
                              md_tfl_value *const *state)
 {
@@ -183,6 +186,8 @@ static md_value_id condition(md_tfl_build *b, int32_t graph,
     for (uint32_t i = 0; i < made->tg->n_inputs && b->status == MD_OK; i++) {
         md_tfl_value *v = &made->values[made->tg->inputs[i]];
 
+        if (!state[i])
+            continue;
         if (state[i]->c && !state[i]->same)
             v->c = state[i]->c;
         else
@@ -228,6 +233,8 @@ static void body_inputs(md_tfl_build *b, const round *r, md_tfl_scope *outer,
     for (uint32_t i = 0; i < r->n && b->status == MD_OK; i++) {
         md_tfl_value *v = &b->s->values[b->s->tg->inputs[i]];
 
+        if (r->collects[i])
+            continue;
         if (r->fixed[i])
             bind(b, v, outer, &outer->values[op->in[i]]);
         else
@@ -253,13 +260,15 @@ static md_graph *loop_body(md_tfl_build *b, const round *r, int32_t cond,
     b->op = op;
     md_tfl_emit_ops(b);
     for (uint32_t i = 0; i < r->n; i++)
-        state[i] = &b->s->values[tg->outputs[i]];
+        state[i] = r->collects[i] ? NULL : &b->s->values[tg->outputs[i]];
     b->op = NULL;
     md_tfl_add_output(b, condition(b, cond, state), NULL);
-    for (uint32_t i = 0; i < r->n && b->status == MD_OK; i++) {
-        if (!r->fixed[i])
-            md_tfl_add_output(b, md_tfl_pass(b, (uint32_t)tg->outputs[i]),
-                              NULL);
+    for (int collected = 0; collected < 2; collected++) {
+        for (uint32_t i = 0; i < r->n && b->status == MD_OK; i++) {
+            if (!r->fixed[i] && r->collects[i] == collected)
+                md_tfl_add_output(b, md_tfl_pass(b, (uint32_t)tg->outputs[i]),
+                                  NULL);
+        }
     }
     leave(b, outer);
     b->op = op;
@@ -276,7 +285,7 @@ static bool loosen(md_tfl_build *b, round *r, const md_graph *g)
         md_type *t = &r->types[i];
         const md_type *out;
 
-        if (r->fixed[i])
+        if (r->fixed[i] || r->collects[i])
             continue;
         out = output_type(g, at++);
         if (!out->has_rank || !t->has_rank || out->rank != t->rank) {
@@ -293,8 +302,16 @@ static bool loosen(md_tfl_build *b, round *r, const md_graph *g)
 static bool begin_round(md_tfl_build *b, round *r, const md_tflite_graph *tg)
 {
     uint32_t n = b->op->n_in;
+    md_fb_vector collects = md_fb_vec(&b->op->options, 2, 4);
 
     r->n = n;
+    r->collects = md_tfl_alloc(b, n, sizeof(*r->collects));
+    for (uint32_t i = 0; r->collects && i < collects.n; i++) {
+        int32_t at = md_fb_vec_i32(&collects, i);
+
+        if (at >= 0 && (uint32_t)at < n)
+            r->collects[at] = true;
+    }
     r->fixed = md_tfl_alloc(b, n, sizeof(*r->fixed));
     r->types = md_tfl_alloc(b, n, sizeof(*r->types));
     r->from = md_tfl_alloc(b, n + 2, sizeof(*r->from));
@@ -304,8 +321,8 @@ static bool begin_round(md_tfl_build *b, round *r, const md_tflite_graph *tg)
             md_tfl_fail(b, MD_CORRUPT, "an input is missing");
             return false;
         }
-        r->fixed[i] = tg->inputs[i] == tg->outputs[i];
-        if (!r->fixed[i])
+        r->fixed[i] = !r->collects[i] && tg->inputs[i] == tg->outputs[i];
+        if (!r->fixed[i] && !r->collects[i])
             r->types[i] =
                 *md_tfl_type(b, md_tfl_code(b, md_tfl_in(b, i), MD_TFL_LAST));
     }
@@ -326,7 +343,56 @@ static md_graph *make_body(md_tfl_build *b, round *r, int32_t cond,
     return b->status == MD_OK ? g : NULL;
 }
 
-/* cond 0, body 1 */
+/* The elements that a state collected, one behind the other. */
+static void set_collected(md_tfl_build *b, uint32_t i, md_value_id id,
+                          const md_type *element)
+{
+    md_type *t = &md_graph_value(b->s->g, id)->type;
+    uint32_t n = 0;
+    md_dim count;
+
+    if (!element->has_rank || element->rank == MD_RANK_MAX) {
+        md_tfl_fail(b, MD_UNSUPPORTED, "elements of rank %d", element->rank);
+        return;
+    }
+    *t = *element;
+    t->rank++;
+    for (int k = t->rank - 1; k > 0; k--)
+        t->dim[k] = t->dim[k - 1];
+    t->dim[0] = (md_dim){ .scale = 1 };
+    if (md_tfl_read_dims(b, i, &count, 1, &n) && n == 1 && count.k >= 0)
+        t->dim[0] = count;
+    else
+        md_tfl_ok(b, md_model_symbol(&t->dim[0].sym, b->model, NULL, b->err));
+    md_tfl_set_code(b, i, id, MD_TFL_LAST);
+}
+
+/* Outputs: what goes round, as it is after the last time; then what is
+ * collected. */
+static void set_results(md_tfl_build *b, const round *r, const md_graph *g)
+{
+    uint32_t at = 0;
+
+    for (uint32_t i = 0; i < r->n && b->status == MD_OK; i++) {
+        if (r->collects[i])
+            continue;
+        if (r->fixed[i]) {
+            md_tfl_set_code(b, i, md_tfl_code(b, md_tfl_in(b, i), MD_TFL_LAST),
+                            MD_TFL_LAST);
+            continue;
+        }
+        md_graph_value(b->s->g, r->to[at])->type = r->types[i];
+        md_tfl_set_code(b, i, r->to[at++], MD_TFL_LAST);
+    }
+    for (uint32_t i = 0; i < r->n && b->status == MD_OK; i++) {
+        if (!r->collects[i])
+            continue;
+        set_collected(b, i, r->to[at], output_type(g, at + 1));
+        at++;
+    }
+}
+
+/* cond 0, body 1; of TensorFlow's own also 2: the states that collect */
 void md_tfl_emit_while(md_tfl_build *b)
 {
     int32_t cond = md_fb_i32(&b->op->options, 0, 0);
@@ -334,6 +400,7 @@ void md_tfl_emit_while(md_tfl_build *b)
     uint32_t n = b->op->n_in;
     md_tfl_value **state = md_tfl_alloc(b, n, sizeof(*state));
     uint32_t m = 2;
+    uint32_t n_out = 0;
     md_graph *g;
     round r;
 
@@ -346,27 +413,20 @@ void md_tfl_emit_while(md_tfl_build *b)
     if (!begin_round(b, &r, &b->m->graphs[body]))
         return;
     for (uint32_t i = 0; i < n; i++)
-        state[i] = md_tfl_in(b, i);
+        state[i] = r.collects[i] ? NULL : md_tfl_in(b, i);
     r.from[0] = MD_VALUE_NONE;
     r.from[1] = condition(b, cond, state);
     for (uint32_t i = 0; i < n; i++) {
         if (!r.fixed[i])
+            n_out++;
+        if (!r.fixed[i] && !r.collects[i])
             r.from[m++] = md_tfl_code(b, state[i], MD_TFL_LAST);
     }
     g = make_body(b, &r, cond, body);
     if (!g)
         return;
-    md_tfl_op_n(b, r.to, m - 2, "Loop", r.from, m, TFL_ATTRS(TFL_G("body", g)));
-    m = 0;
-    for (uint32_t i = 0; i < n && b->status == MD_OK; i++) {
-        if (r.fixed[i]) {
-            md_tfl_set_code(b, i, md_tfl_code(b, state[i], MD_TFL_LAST),
-                            MD_TFL_LAST);
-            continue;
-        }
-        md_graph_value(b->s->g, r.to[m])->type = r.types[i];
-        md_tfl_set_code(b, i, r.to[m++], MD_TFL_LAST);
-    }
+    md_tfl_op_n(b, r.to, n_out, "Loop", r.from, m, TFL_ATTRS(TFL_G("body", g)));
+    set_results(b, &r, g);
 }
 
 /* --- variables --- */

@@ -76,15 +76,21 @@ static void refuse(md_tfl_build *b, const char *op, const char *why)
             (md_tfl_refusal){ copy_text(b, op), copy_text(b, why), where, 1 };
 }
 
-/* Something of the promised type, so that the rest can be looked at. */
+/* Something of the promised type, so that the rest can be looked at; where none
+ * is promised, what needs it is left out. */
 static void make_up(md_tfl_build *b, uint32_t o)
 {
     md_tfl_value *v = md_tfl_out(b, o);
     md_value_id id;
     md_type *t;
 
-    if (!v || b->status != MD_OK ||
-        !md_tfl_ok(b, md_graph_add_value(&id, b->s->g, NULL, b->err)))
+    if (!v || b->status != MD_OK)
+        return;
+    if (!v->t->has_rank) {
+        v->is_refused = true;
+        return;
+    }
+    if (!md_tfl_ok(b, md_graph_add_value(&id, b->s->g, NULL, b->err)))
         return;
     t = &md_graph_value(b->s->g, id)->type;
     *t =
@@ -106,8 +112,9 @@ static void note_refusal(md_tfl_build *b, const char *op)
     const char *named = strstr(text, op);
 
     /* Without "tflite: " and the operator's name in front. */
-    if (strncmp(text, "tflite: ", 8) == 0)
-        text += 8;
+    if (strncmp(text, b->format, strlen(b->format)) == 0 &&
+        strncmp(text + strlen(b->format), ": ", 2) == 0)
+        text += strlen(b->format) + 2;
     if (named == text && text[strlen(op)] == ':')
         text += strlen(op) + 2;
     snprintf(why, sizeof(why), "%s", text);
@@ -139,7 +146,7 @@ static void tell_refusals(md_tfl_build *b)
                  b->n_refusals - shown);
     }
     b->status = md_fail(b->err, MD_UNSUPPORTED,
-                        "tflite: operators not supported: %s", text);
+                        "%s: operators not supported: %s", b->format, text);
 }
 
 /* --- operators --- */
@@ -150,12 +157,26 @@ static const char *name_of(md_tfl_build *b, const md_tflite_op *op,
     const char *name;
 
     if (row)
-        return row->name;
+        return md_tfl_op_name(b);
     if (op->code == MD_TFLITE_CUSTOM)
         name = md_arena_printf(b->arena, "custom '%.40s'", op->custom);
     else
         name = md_arena_printf(b->arena, "operator %d", op->code);
     return name ? name : "";
+}
+
+/* Does the operator need what is not there? */
+static bool is_in_vain(const md_tfl_build *b)
+{
+    bool vain = false;
+
+    for (uint32_t i = 0; b->n_refusals > 0 && i < b->op->n_in; i++)
+        vain = vain || (md_tfl_in(b, i) && md_tfl_in(b, i)->is_refused);
+    for (uint32_t i = 0; vain && i < b->op->n_out; i++) {
+        if (md_tfl_out(b, i))
+            md_tfl_out(b, i)->is_refused = true;
+    }
+    return vain;
 }
 
 static void emit_op(md_tfl_build *b)
@@ -167,6 +188,8 @@ static void emit_op(md_tfl_build *b)
         md_tfl_fail(b, MD_TOO_LARGE, "more than %d operators", OPS_MAX);
         return;
     }
+    if (is_in_vain(b))
+        return;
     if (!row) {
         md_tfl_fail(b, MD_UNSUPPORTED, "%s", "");
     } else if (op->n_in < row->in_min || op->n_in > row->in_max ||
@@ -195,7 +218,8 @@ void md_tfl_emit_ops(md_tfl_build *b)
     }
     b->depth--;
     b->op = outer;
-    if (b->depth == 0 && b->n_refusals > 0 && b->status == MD_OK)
+    /* What is missing is the reason for whatever failed behind it. */
+    if (b->depth == 0 && b->n_refusals > 0 && b->status != MD_NOMEM)
         tell_refusals(b);
 }
 

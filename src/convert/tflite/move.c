@@ -671,8 +671,9 @@ void md_tfl_emit_pack(md_tfl_build *b)
         in[i] = md_tfl_unsqueeze(b, in[i], axis);
     if (in)
         set_moved(b, 0,
-                  md_tfl_op(b, "Concat", in, b->op->n_in,
-                            TFL_ATTRS(TFL_I("axis", axis))),
+                  b->op->n_in == 1 ? in[0]
+                                   : md_tfl_op(b, "Concat", in, b->op->n_in,
+                                               TFL_ATTRS(TFL_I("axis", axis))),
                   MD_TFL_LAST, codes);
 }
 

@@ -1,6 +1,6 @@
 /*
  * TensorFlow Lite files to ONNX: opset 21, inputs and outputs named as the
- * file's tensors, free sizes as symbols (the first axis is "batch").
+ * file's tensors.
  */
 #include <stdio.h>
 #include <string.h>
@@ -9,10 +9,7 @@
 #include "convert/tflite/build.h"
 
 enum {
-    OPSET = 21,
-    IR_VERSION = 10,              /* the first with opset 21 */
-    ARENA_SIZE = (size_t)1 << 30, /* what a small file can make of itself */
-    TEXT_MAX = 1 << 12
+    ARENA_SIZE = (size_t)1 << 30 /* what a small file can make of itself */
 };
 
 static const char default_signature[] = "serving_default";
@@ -39,158 +36,16 @@ static md_status choose(const md_tflite_signature **out, const md_tflite *m,
                    known[0] ? known : "the file has none");
 }
 
-/* The type of an input; axis 0 free is the batch, others get own symbols. */
-static bool set_type(md_tfl_build *b, md_value_id id, const md_tflite_tensor *t)
-{
-    md_type *type = &md_graph_value(b->s->g, id)->type;
-
-    *type = (md_type){ .dtype = t->dtype, .has_rank = true, .rank = t->rank };
-    for (int i = 0; i < t->rank; i++) {
-        const char *symbol = "batch";
-
-        type->dim[i] = MD_DIM(t->dim[i]);
-        if (t->dim[i] >= 0)
-            continue;
-        if (i > 0)
-            symbol = md_arena_printf(b->arena, "%.100s_%d", t->name, i);
-        if (!symbol)
-            b->status = md_fail_nomem(b->err, 1);
-        type->dim[i] = (md_dim){ .scale = 1 };
-        if (b->status != MD_OK ||
-            !md_tfl_ok(b, md_model_symbol(&type->dim[i].sym, b->model, symbol,
-                                          b->err)))
-            return false;
-    }
-    return true;
-}
-
-static void add_inputs(md_tfl_build *b)
-{
-    for (uint32_t i = 0; i < b->s->tg->n_inputs && b->status == MD_OK; i++) {
-        md_tfl_value *v = &b->s->values[b->s->tg->inputs[i]];
-        md_value_id id;
-
-        if (v->t->dtype == MD_DTYPE_NONE || v->t->dtype == MD_DTYPE_C64) {
-            md_tfl_fail(b, MD_UNSUPPORTED, "input '%.80s' is of type %d",
-                        v->t->name, v->t->type);
-            return;
-        }
-        if (!md_tfl_ok(b, md_graph_add_value(&id, b->s->g, NULL, b->err)) ||
-            !set_type(b, id, v->t))
-            return;
-        md_tfl_name(b, id, v->t->name);
-        md_tfl_put(b, v, id, true, MD_TFL_LAST);
-        md_tfl_ok(b, md_graph_add_input(b->s->g, id, b->err));
-    }
-}
-
-/* Outputs get their names before anybody else. */
-static void add_outputs(md_tfl_build *b)
-{
-    const md_tflite_graph *tg = b->s->tg;
-
-    for (uint32_t i = 0; i < tg->n_outputs && b->status == MD_OK; i++) {
-        const md_tflite_tensor *t = &tg->tensors[tg->outputs[i]];
-
-        if (t->dtype == MD_DTYPE_NONE || t->dtype == MD_DTYPE_C64) {
-            md_tfl_fail(b, MD_UNSUPPORTED, "output '%.80s' is of type %d",
-                        t->name, t->type);
-            return;
-        }
-        md_tfl_add_output(b, md_tfl_pass(b, (uint32_t)tg->outputs[i]), t->name);
-    }
-}
-
-/* "name=tensor, ..." */
-static const char *ports_text(md_tfl_build *b, const md_tflite_graph *g,
-                              const md_tflite_port *p, uint32_t n)
-{
-    char *text = md_tfl_alloc(b, TEXT_MAX, 1);
-    size_t at = 0;
-
-    for (uint32_t i = 0; text && i < n && at + 1 < TEXT_MAX; i++) {
-        int got =
-            snprintf(text + at, TEXT_MAX - at, "%s%.200s=%.200s", i ? ", " : "",
-                     p[i].name, g->tensors[p[i].tensor].name);
-
-        at += got > 0 ? (size_t)got : 0;
-    }
-    return text ? text : "";
-}
-
-static void set_meta(md_tfl_build *b, const char *key, const char *value)
-{
-    if (b->status == MD_OK && value[0])
-        md_tfl_ok(b, md_model_set_meta(b->model, key, value, b->err));
-}
-
-static void add_metadata(md_tfl_build *b, const md_tflite_signature *s)
-{
-    const md_tflite *m = b->m;
-
-    b->model->ir_version = IR_VERSION;
-    b->model->producer_name = "modeld";
-    b->model->producer_version = MODELD_VERSION;
-    set_meta(b, "modeld.source", "tflite");
-    set_meta(b, "modeld.source_version", m->min_runtime);
-    set_meta(b, "modeld.description", m->description);
-    if (b->note)
-        set_meta(b, "modeld.note", b->note);
-    if (!s)
-        return;
-    set_meta(b, "modeld.signature", s->key);
-    set_meta(b, "modeld.signature.inputs",
-             ports_text(b, &m->graphs[s->graph], s->inputs, s->n_inputs));
-    set_meta(b, "modeld.signature.outputs",
-             ports_text(b, &m->graphs[s->graph], s->outputs, s->n_outputs));
-}
-
-static void count_parameters(md_tfl_build *b)
-{
-    for (uint32_t i = 0; i < b->m->n_graphs; i++) {
-        const md_tflite_graph *g = &b->m->graphs[i];
-
-        for (uint32_t k = 0; k < g->n_tensors; k++) {
-            const md_tflite_tensor *t = &g->tensors[k];
-            md_shape shape = { t->rank, { 0 } };
-            int64_t n = 0;
-
-            /* Shapes and axes are integers without scales. */
-            if (!t->data || (!md_dtype_is_float(t->dtype) && t->scale.n == 0))
-                continue;
-            for (int d = 0; d < t->rank; d++)
-                shape.dim[d] = t->dim[d] < 0 ? 1 : t->dim[d];
-            if (md_shape_count(&n, &shape, NULL) == MD_OK)
-                b->n_parameters += (uint64_t)n;
-        }
-    }
-}
-
-static md_status build(md_tfl_build *b, const md_tflite_signature *s)
-{
-    md_tfl_ok(b, md_model_set_opset(b->model, "", OPSET, b->err));
-    b->s = md_tfl_scope_new(b, b->model->graph, s ? s->graph : 0);
-    if (b->status != MD_OK)
-        return b->status;
-    add_inputs(b);
-    md_tfl_emit_ops(b);
-    add_outputs(b);
-    md_tfl_finish_variables(b);
-    md_tfl_finish(b);
-    count_parameters(b);
-    add_metadata(b, s);
-    if (b->status == MD_OK)
-        md_tfl_ok(b, md_graph_verify(b->model->graph, b->err));
-    return b->status;
-}
-
 static md_status convert(md_model *model, md_convert_report *report,
                          const md_convert_source *src, md_error *err)
 {
     const md_tflite_signature *signature = NULL;
-    md_tfl_build b = {
-        .model = model, .stays = src->stays, .plain = src->plain, .err = err
-    };
+    md_tfl_build b = { .model = model,
+                       .format = "tflite",
+                       .stays = src->stays,
+                       .plain = src->plain,
+                       .err = err };
+    md_tfl_about about = { .source = "tflite" };
     md_tflite m;
     md_arena arena;
     md_status s;
@@ -200,7 +55,16 @@ static md_status convert(md_model *model, md_convert_report *report,
     b.m = &m;
     MD_GOTO(md_tflite_read(&m, src->bytes, src->size, &arena, err));
     MD_GOTO(choose(&signature, &m, src->signature, err));
-    MD_GOTO(build(&b, signature));
+    about.version = m.min_runtime;
+    about.description = m.description;
+    if (signature) {
+        about.signature = signature->key;
+        about.inputs = signature->inputs;
+        about.n_inputs = signature->n_inputs;
+        about.outputs = signature->outputs;
+        about.n_outputs = signature->n_outputs;
+    }
+    MD_GOTO(md_tfl_make_model(&b, signature ? signature->graph : 0, &about));
     report->n_layers = b.n_ops;
     report->n_transposes = b.n_transposes;
     report->n_parameters = b.n_parameters;

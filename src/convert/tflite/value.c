@@ -192,10 +192,11 @@ static bool load_plain(md_tensor *out, md_tfl_build *b,
     if (c->dtype == MD_DTYPE_STRING)
         return md_tfl_ok(b, md_tflite_strings(c, out, alloc, b->err));
     for (int i = 0; i < c->rank; i++)
-        t.shape.dim[i] = c->dim[i] < 0 ? 1 : c->dim[i];
+        t.shape.dim[c->stored ? c->stored[i] : i] =
+            c->dim[i] < 0 ? 1 : c->dim[i];
     if (!c->sparsity.fb && c->data) {
         memcpy(&t.data, &c->data, sizeof(t.data)); /* nobody writes to it */
-        if (md_tensor_is_aligned(&t) && (b->stays || !keep)) {
+        if (md_tensor_is_aligned(&t) && (!keep || (b->stays && !c->is_made))) {
             *out = t;
             return true;
         }
@@ -217,9 +218,11 @@ static bool load(md_tensor *out, md_tfl_build *b, const md_tfl_value *v,
     bool turned = false;
 
     *out = (md_tensor)MD_TENSOR_INIT;
-    for (int i = 0; perm && i < v->c->rank; i++) {
-        order[i] = perm[i];
-        turned = turned || perm[i] != i;
+    for (int i = 0; i < v->c->rank; i++) {
+        int at = perm ? perm[i] : i;
+
+        order[i] = v->c->stored ? v->c->stored[at] : at;
+        turned = turned || order[i] != i;
     }
     if (b->status != MD_OK ||
         !load_plain(out, b, v->c, !turned && v->c->dtype == v->t->dtype)) {
@@ -237,7 +240,8 @@ static bool load(md_tensor *out, md_tfl_build *b, const md_tfl_value *v,
               &(md_attr){
                   .name = "to", .type = MD_ATTR_INT, .v.i = v->t->dtype }))
         return false;
-    if (b->stays && out->owner && v->c->size >= FORGET_SIZE_MIN)
+    if (b->stays && out->owner && !v->c->is_made &&
+        v->c->size >= FORGET_SIZE_MIN)
         md_map_forget(v->c->data, v->c->size);
     return true;
 }
@@ -482,7 +486,7 @@ md_value_id md_tfl_spread(md_tfl_build *b, md_tfl_value *v, md_tfl_layout l,
     if (own == rank || l == MD_TFL_LAST || own == 0)
         return md_tfl_real(b, v, own == rank ? l : MD_TFL_LAST);
     /* [c] beside [n, h, w, c] is [1, c, 1, 1] beside [n, c, h, w]. */
-    if (source(v)->c && !source(v)->c->sparsity.fb)
+    if (source(v)->c && !source(v)->c->sparsity.fb && !source(v)->c->stored)
         return md_tfl_real(b, stretch(b, source(v), rank), l);
     x = md_tfl_real(b, v, MD_TFL_LAST);
     for (int i = 0; i < rank - own; i++)

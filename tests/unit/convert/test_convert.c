@@ -119,7 +119,8 @@ static void test_convert__tells_files_that_hold_no_model(void **state)
                     "(NumPy array) holds no model");
     assert_md_fails(load(&m, md_temp_path(f.path, &f.dir, "none"), &err),
                     MD_NOT_FOUND, &err, "none'");
-    assert_md_fails(load(&m, f.dir.path, &err), MD_IO, &err, "directory");
+    assert_md_fails(load(&m, f.dir.path, &err), MD_NOT_FOUND, &err,
+                    "holds no model, expected one with saved_model.pb");
     assert_int_not_equal(load(&m, write_file(&f, "x.h5", hdf5, 8), &err),
                          MD_OK);
     assert_non_null(strstr(err.msg, f.path));

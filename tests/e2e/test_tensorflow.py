@@ -1,0 +1,112 @@
+"""TensorFlow's SavedModels, frozen graphs and checkpoints against what
+TensorFlow answered: those in tests/golden/tensorflow, whose make.py tells how,
+those of ../shared/data/tf-models.tar.xz within the tolerances of its manifest,
+and basic-pitch's of real-models.tar.xz.
+
+A clone without the archives skips theirs.
+"""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tarfile
+
+import pytest
+
+np = pytest.importorskip("numpy")
+
+MODELD = os.environ.get("MODELD", "build/modeld")
+DATA = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data"
+ARCHIVES = {"tf": DATA / "tf-models.tar.xz", "real": DATA / "real-models.tar.xz"}
+FORMATS = ("savedmodel", "tf-graphdef-frozen")
+
+
+def file_of(name):
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name) + ".npy"
+
+
+def predict(model, inputs, to, *more):
+    command = [MODELD, "predict", str(model), "--output", str(to), *more]
+    for name, path in inputs.items():
+        command += ["--input", f"{name}={path}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return {p.name: np.load(p) for p in to.glob("*.npy")}
+
+
+def signature(entry):
+    name = entry.get("signature")
+    return ("--signature", name) if name else ()
+
+
+def entries():
+    if not ARCHIVES["tf"].exists():
+        return []
+    with tarfile.open(ARCHIVES["tf"]) as tar:
+        name = next(n for n in tar.getnames() if n.endswith("manifest.json"))
+        listed = json.load(tar.extractfile(name))
+    return [e for e in listed["files"] if e["format"] in FORMATS]
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory):
+    made = {}
+
+    def get(which):
+        if not ARCHIVES[which].exists():
+            pytest.skip(f"{ARCHIVES[which]} is not there")
+        if which not in made:
+            made[which] = tmp_path_factory.mktemp(which)
+            with tarfile.open(ARCHIVES[which]) as tar:
+                tar.extractall(made[which], filter="data")
+        return made[which]
+
+    return get
+
+
+@pytest.mark.parametrize("entry", entries(), ids=lambda e: pathlib.Path(
+    e["file"]).name + "-" + str(e.get("signature")))
+def test_archive(entry, unpacked, tmp_path):
+    """It converts, is found to be itself, and meets its vectors."""
+    root = unpacked("tf")
+    done = subprocess.run([MODELD, "convert", root / entry["file"], "-o",
+                           tmp_path / "x.onnx", *signature(entry)], text=True,
+                          capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "self-check: as the file's own graph" in done.stdout
+    for case in entry["vectors"]:
+        got = predict(root / entry["file"],
+                      {k: root / v for k, v in case["inputs"].items()},
+                      tmp_path, *signature(entry))
+        for name, path in case["outputs"].items():
+            want, mine = np.load(root / path), got[file_of(name)]
+            assert mine.shape == want.shape, name
+            if want.dtype.kind == "S":
+                assert (mine.astype(str) == want.astype(str)).all(), name
+                continue
+            assert mine.dtype == want.dtype, name
+            error = np.abs(mine.astype(float) - want.astype(float))
+            limit = entry["tolerance"]
+            assert (error <= limit["abs"] +
+                    limit["rel"] * np.abs(want)).all(), name
+
+
+def test_archive_is_there():
+    if not ARCHIVES["tf"].exists():
+        pytest.skip(f"{ARCHIVES['tf']} is not there")
+    assert len(entries()) >= 24
+
+
+@pytest.mark.parametrize("case", ["static", "dynamic"])
+def test_basic_pitch(case, unpacked, tmp_path):
+    """Equal to its answers, and to what its ONNX twin gives."""
+    root = unpacked("real")
+    vectors = root / "basic_pitch_savedmodel" / "vectors" / case
+    x = vectors / "input.input_2.npy"
+    got = predict(root / "basic_pitch_savedmodel" / "nmp", {"input_2": x},
+                  tmp_path)
+    for name in ("contour", "note", "onset"):
+        want = np.load(vectors / f"output.{name}.npy")
+        # Sums of some hundred products in another order.
+        assert np.abs(got[name + ".npy"] - want).max() < 1e-5, name
