@@ -10,7 +10,7 @@
 
 /* The checksum of bytes whose beginning has the checksum `before` (0: they
  * have no beginning). */
-uint32_t md_crc32c(uint32_t before, const void *p, size_t n);
+uint32_t md_crc32c(uint32_t before, const void *bytes, size_t n);
 
 /* As it is stored beside data that holds checksums itself: turned right by 15
  * bits, plus a constant. */

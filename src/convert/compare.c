@@ -85,6 +85,8 @@ static md_status compare(likeness *l, const md_tensor *got,
         double x = md_tensor_get_f64(got, i);
         double y = md_tensor_get_f64(want, i);
 
+        if ((isnan(x) && isnan(y)) || (isinf(x) && x == y))
+            continue; /* made-up numbers may lie outside of a function */
         if (!isfinite(x) || !isfinite(y))
             return md_fail(err, MD_MISMATCH,
                            "self-check: output '%.80s' has %g at element %lld, "

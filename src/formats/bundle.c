@@ -87,6 +87,14 @@ static md_status read_header(md_bundle *b, md_error *err)
     return b->shards ? MD_OK : md_fail_nomem(err, b->n_shards);
 }
 
+md_status md_bundle_read(md_bundle *out, const void *index, size_t size,
+                         md_arena *ar, md_error *err)
+{
+    out->ar = ar;
+    MD_TRY(md_sstable_read(&out->table, index, size, ar, err));
+    return read_header(out, err);
+}
+
 md_status md_bundle_open(md_bundle *out, const char *folder, const char *prefix,
                          md_model *model, md_arena *ar, md_error *err)
 {
@@ -101,8 +109,7 @@ md_status md_bundle_open(md_bundle *out, const char *folder, const char *prefix,
                        strlen(prefix));
     snprintf(path, sizeof(path), "%s.index", prefix);
     MD_TRY(map_file(&map, out, path, err));
-    MD_TRY(md_sstable_read(&out->table, map.data, map.size, ar, err));
-    return read_header(out, err);
+    return md_bundle_read(out, map.data, map.size, ar, err);
 }
 
 static md_status read_entry(entry *out, const md_sstable_entry *e,
@@ -159,6 +166,8 @@ static md_status find_bytes(const unsigned char **out, md_bundle *b,
     map = &b->shards[e->shard];
     snprintf(path, sizeof(path), "%s.data-%05lld-of-%05u", b->prefix,
              (long long)e->shard, b->n_shards);
+    if (!map->data && !b->folder)
+        return md_fail(err, MD_DENIED, "in '%s', and there is no folder", path);
     if (!map->data)
         MD_TRY(map_file(map, b, path, err));
     if (e->offset < 0 || e->size < 0 || (uint64_t)e->offset > map->size ||

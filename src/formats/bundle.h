@@ -30,6 +30,11 @@ typedef struct md_bundle {
 md_status md_bundle_open(md_bundle *out, const char *folder, const char *prefix,
                          md_model *model, md_arena *ar, md_error *err);
 
+/* The same of an index in memory, which must outlive the bundle: shards are
+ * those that the caller puts into out->shards. */
+md_status md_bundle_read(md_bundle *out, const void *index, size_t size,
+                         md_arena *ar, md_error *err);
+
 /* The tensor of that name.  MD_NOT_FOUND; MD_CORRUPT: bytes outside of the
  * shard, another checksum; MD_UNSUPPORTED: in parts, big-endian. */
 md_status md_bundle_get(md_tf_tensor *out, md_bundle *b, const char *name,

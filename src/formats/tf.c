@@ -131,7 +131,8 @@ bool md_tf_probe_meta(const void *bytes, size_t size)
 
     if (!begins_with(bytes, size, META_INFO, 9))
         return false;
-    if (md_pb_next(&f, &r, NULL) != MD_OK || md_pb_next(&f, &r, NULL) != MD_OK)
+    (void)md_pb_next(&f, &r, NULL); /* the first one again */
+    if (md_pb_next(&f, &r, NULL) != MD_OK)
         return false;
     return f.number == META_GRAPH && f.wire == MD_PB_LEN &&
            md_tf_probe_graph(f.bytes.p, md_pb_size(&f.bytes));

@@ -31,10 +31,10 @@ typedef struct md_tflite_tensor {
     /* Contents of a constant: size bytes in the file.  NULL: computed. */
     const unsigned char *data;
     size_t size;
-    const int *stored; /* for each axis, which one of the stored bytes it is;
+    const int *stored;    /* for each axis, which one of the stored bytes it is;
                         * NULL: the same */
-    bool is_made;      /* data is not the file's, and ends with the arena */
-    bool is_view;      /* data is another tensor's as well */
+    bool is_made;         /* data is not the file's, and ends with the arena */
+    bool is_view;         /* data is another tensor's as well */
     bool is_variable;     /* kept between runs */
     md_fb_vector scale;   /* of float; n 0: not quantized */
     md_fb_vector zero;    /* of int64; n 0: all zero */

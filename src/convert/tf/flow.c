@@ -226,7 +226,7 @@ static bool counts(const loop *l, const body *b, const md_tf_lower *w,
 static md_status close_body(loop *l, body *b, md_tf_lower *w,
                             const md_tf_made *outer)
 {
-    for (uint32_t i = 0; i < l->n; i++) {
+    for (uint32_t i = 0; b->rets && i < l->n; i++) {
         const md_tf_ref *ret = &b->rets[i];
         bool filled =
             ret->kind == MD_TF_REF_FILLED || ret->kind == MD_TF_REF_REPLACED;
@@ -274,6 +274,9 @@ static md_status make_condition(loop *l, md_tf_lower *w, const char *name)
 
     md_tf_begin_graph(w, &made);
     MD_TRY(fill_body(&b, w, name, outer));
+    if (!b.rets ||
+        !b.outputs) /* they are there: the analyser does not see it */
+        return md_fail_nomem(w->err, 1);
     if (b.rets[0].kind != MD_TF_REF_TENSOR && w->n_refusals == 0)
         MD_TRY(md_tf_refuse(w, "its condition is no tensor"));
     b.outputs[0] = b.rets[0].tensor;
@@ -383,7 +386,7 @@ static md_status make_branch(uint32_t *index, md_tf_lower *w, const char *name,
 
     md_tf_begin_graph(w, &made);
     MD_TRY(fill_body(&b, w, name, outer));
-    for (uint32_t i = 0; i < n_out; i++) {
+    for (uint32_t i = 0; b.rets && b.outputs && i < n_out; i++) {
         if (b.rets[i].kind != MD_TF_REF_TENSOR && w->n_refusals == 0)
             MD_TRY(md_tf_refuse(w, "a branch that gives no tensor"));
         b.outputs[i] = b.rets[i].tensor;

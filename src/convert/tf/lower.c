@@ -542,7 +542,7 @@ static md_status list_inputs(int32_t **out, uint32_t *n, bool *usable,
     if (!*out)
         return md_fail_nomem(w->err, *n);
     for (uint32_t i = 0; i < *n; i++) {
-        md_tf_ref ref;
+        md_tf_ref ref = { .condition = -1 };
 
         MD_TRY(md_tf_input(&ref, w, f, node, i));
         *usable = *usable && ref.kind == MD_TF_REF_TENSOR;

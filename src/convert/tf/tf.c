@@ -108,6 +108,25 @@ static bool is_plumbing(const md_tf_node *n)
            strstr(n->name, "/Initializer/") != NULL;
 }
 
+/* Is it a constant or a variable under other names, or one side of a Switch? */
+static bool is_no_end(const md_tf_nodes *main, const md_tf_node *n)
+{
+    enum {
+        HOPS_MAX = 16
+    };
+
+    for (int hop = 0; n && hop < HOPS_MAX; hop++) {
+        if (is_op(n, "Const") || is_op(n, "VarHandleOp") ||
+            is_op(n, "VariableV2") || is_op(n, "Switch"))
+            return true;
+        if ((!is_op(n, "Identity") && !is_op(n, "ReadVariableOp")) ||
+            md_tf_n_inputs(n) != 1)
+            return false;
+        n = md_tf_find_node(main, n->inputs[0], strcspn(n->inputs[0], ":"));
+    }
+    return false;
+}
+
 static md_status add_port(md_tf_port **ports, uint32_t *n, uint32_t *cap,
                           conversion *c, const md_tf_node *node)
 {
@@ -127,7 +146,7 @@ static md_status add_port(md_tf_port **ports, uint32_t *n, uint32_t *cap,
     return md_tf_attr_shape(&p->shape, &p->has_rank, node, "shape", c->err);
 }
 
-/* Marks the nodes whose results somebody reads. */
+/* Marks the nodes that others need, if only to be run before them. */
 static md_status mark_read(bool **out, conversion *c)
 {
     const md_tf_nodes *main = &c->meta.graph.main;
@@ -138,11 +157,14 @@ static md_status mark_read(bool **out, conversion *c)
     for (uint32_t i = 0; i < main->n; i++) {
         const md_tf_node *n = &main->nodes[i];
 
-        for (uint32_t k = 0; k < md_tf_n_inputs(n); k++) {
+        if (is_plumbing(n) && !is_op(n, "Const"))
+            continue;
+        for (uint32_t k = 0; k < n->n_inputs; k++) {
+            const char *name = n->inputs[k] + (n->inputs[k][0] == '^');
             const md_tf_node *from =
-                md_tf_find_node(main, n->inputs[k], strcspn(n->inputs[k], ":"));
+                md_tf_find_node(main, name, strcspn(name, ":"));
 
-            if (from && !is_plumbing(n))
+            if (from)
                 read[from - main->nodes] = true;
         }
     }
@@ -163,7 +185,7 @@ static md_status make_up_signature(conversion *c)
 
         if (is_op(n, "Placeholder"))
             MD_TRY(add_port(&s->inputs, &s->n_inputs, &s->cap_inputs, c, n));
-        else if (!read[i] && !is_plumbing(n))
+        else if (!read[i] && !is_plumbing(n) && !is_no_end(main, n))
             MD_TRY(add_port(&s->outputs, &s->n_outputs, &s->cap_outputs, c, n));
     }
     if (s->n_outputs == 0)

@@ -156,7 +156,8 @@ static md_status pad(int32_t *t, md_tf_lower *w, const settings *s,
     int32_t in[3] = { *t };
     md_tf_tensor pads = { .dtype = MD_DTYPE_I64,
                           .shape = { 2, { k->rank, 2 } } };
-    int64_t *copy = md_arena_calloc(w->arena, 2 * AXES_MAX, sizeof(*copy));
+    int64_t *copy =
+        md_arena_calloc(w->arena, (size_t)2 * AXES_MAX, sizeof(*copy));
 
     if (!copy)
         return md_fail_nomem(w->err, sizeof(*copy));
@@ -320,44 +321,67 @@ static md_status turn_sizes(int32_t *t, md_tf_lower *w, const kind *k)
                             options);
 }
 
+/* The operator's inputs; *usable is false when one is no tensor. */
+static md_status read_inputs(int32_t in[3], uint32_t n, bool *usable,
+                             md_tf_lower *w, const md_tf_frame *f,
+                             const md_tf_node *node)
+{
+    *usable = true;
+    for (uint32_t i = 0; i < n; i++) {
+        md_tf_ref ref;
+
+        MD_TRY(md_tf_input(&ref, w, f, node, i));
+        *usable = *usable && ref.kind == MD_TF_REF_TENSOR;
+        in[i] = ref.tensor;
+    }
+    if (!*usable && w->n_refusals == 0)
+        return md_tf_refuse(w, "an input that is no tensor");
+    return MD_OK;
+}
+
+/* Kernel, layout and pads as TensorFlow Lite has them. */
+static md_status prepare(int32_t in[3], md_tf_lower *w, const kind *k,
+                         const settings *s)
+{
+    if (k->kernel >= 0)
+        MD_TRY(turn_kernel(&in[k->kernel], w, k));
+    if (s->first)
+        MD_TRY(turn(&in[k->picture], w, k->rank, true));
+    if (s->first && k->picture == 2)
+        MD_TRY(turn_sizes(&in[0], w, k));
+    if (!s->explicit)
+        return MD_OK;
+    return k->picture == 2 ? md_tf_refuse(w, "explicit pads")
+                           : pad(&in[k->picture], w, s, k);
+}
+
 md_status md_tf_lower_window(bool *done, md_tf_ref *out, md_tf_lower *w,
                              const md_tf_frame *f, const md_tf_node *node)
 {
     const kind *k = find(node->op);
-    uint32_t n = k ? k->picture == 2 ? 3 : k->kernel < 0 ? 1 : 2 : 0;
     uint32_t refused = w->n_refusals;
     md_fb_table options;
     int32_t in[3] = { 0 };
+    bool usable;
+    uint32_t n;
+    int code;
     settings s;
 
     *done = k != NULL;
     if (!k)
         return MD_OK;
-    for (uint32_t i = 0; i < n; i++) {
-        md_tf_ref ref;
-
-        MD_TRY(md_tf_input(&ref, w, f, node, i));
-        if (ref.kind != MD_TF_REF_TENSOR)
-            return w->n_refusals > 0 ? MD_OK : md_tf_refuse(w, "its input");
-        in[i] = ref.tensor;
-    }
+    n = k->picture == 2 ? 3 : k->kernel < 0 ? 1 : 2;
+    MD_TRY(read_inputs(in, n, &usable, w, f, node));
+    if (!usable)
+        return MD_OK;
     MD_TRY(read_settings(&s, w, node, k));
-    if (k->kernel >= 0)
-        MD_TRY(turn_kernel(&in[k->kernel], w, k));
-    if (s.first)
-        MD_TRY(turn(&in[k->picture], w, k->rank, true));
-    if (s.first && k->picture == 2)
-        MD_TRY(turn_sizes(&in[0], w, k));
-    if (s.explicit && k->picture == 2)
-        MD_TRY(md_tf_refuse(w, "explicit pads"));
-    else if (s.explicit)
-        MD_TRY(pad(&in[k->picture], w, &s, k));
+    MD_TRY(prepare(in, w, k, &s));
     MD_TRY(make_options(&options, w, k, &s));
     if (w->n_refusals > refused)
         return MD_OK;
     out->kind = MD_TF_REF_TENSOR;
-    MD_TRY(md_tf_add_simple(
-        &out->tensor, w, k->code < 0 ? md_tf_own_code(k->op) : k->code, in, n,
-        w->made->tensors[in[k->picture]].dtype, options));
+    code = k->code < 0 ? md_tf_own_code(k->op) : k->code;
+    MD_TRY(md_tf_add_simple(&out->tensor, w, code, in, n,
+                            w->made->tensors[in[k->picture]].dtype, options));
     return s.first ? turn(&out->tensor, w, k->rank, false) : MD_OK;
 }

@@ -336,6 +336,7 @@ static md_status set_attr(md_graph *g, md_node *n, const md_tfl_attr *a,
                           md_error *err)
 {
     md_attr given = { .name = a->name, .type = a->type };
+    md_str *text;
 
     switch (a->type) {
     case MD_ATTR_INT:
@@ -346,6 +347,14 @@ static md_status set_attr(md_graph *g, md_node *n, const md_tfl_attr *a,
         return md_node_set_attr_s(g, n, a->name, a->s, err);
     case MD_ATTR_INTS:
         return md_node_set_attr_is(g, n, a->name, a->is, a->n, err);
+    case MD_ATTR_STRINGS:
+        text = md_arena_alloc(&g->model->arena, sizeof(*text));
+        if (!text)
+            return md_fail_nomem(err, sizeof(*text));
+        *text = (md_str){ a->s, strlen(a->s) };
+        given.v.ss = text;
+        given.n = 1;
+        return md_node_add_attr(g, n, &given, err);
     case MD_ATTR_TENSOR:
         given.v.t = a->t;
         return md_node_add_attr(g, n, &given, err);

@@ -180,6 +180,8 @@ typedef struct md_tfl_attr {
 #define TFL_IS(k, v, count) { .name = (k), .type = MD_ATTR_INTS, .is = (v), .n = (uint32_t)(count) }
 #define TFL_G(k, v) { .name = (k), .type = MD_ATTR_GRAPH, .g = (v) }
 #define TFL_T(k, v) { .name = (k), .type = MD_ATTR_TENSOR, .t = (v) }
+/* A list of one text. */
+#define TFL_S1(k, v) { .name = (k), .type = MD_ATTR_STRINGS, .s = (v) }
 #define TFL_END { .name = NULL }
 /* clang-format on */
 #define TFL_ATTRS(...) ((const md_tfl_attr[]){ __VA_ARGS__, TFL_END })

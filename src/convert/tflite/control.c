@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "convert/tflite/build.h"
+#include "convert/tflite/fuse.h"
 
 struct md_tfl_variable {
     const char *name;
@@ -316,7 +317,7 @@ static bool begin_round(md_tfl_build *b, round *r, const md_tflite_graph *tg)
     r->types = md_tfl_alloc(b, n, sizeof(*r->types));
     r->from = md_tfl_alloc(b, n + 2, sizeof(*r->from));
     r->to = md_tfl_alloc(b, n, sizeof(*r->to));
-    for (uint32_t i = 0; i < n && b->status == MD_OK; i++) {
+    for (uint32_t i = 0; r->collects && i < n && b->status == MD_OK; i++) {
         if (!md_tfl_in(b, i)) {
             md_tfl_fail(b, MD_CORRUPT, "an input is missing");
             return false;
@@ -369,7 +370,8 @@ static void set_collected(md_tfl_build *b, uint32_t i, md_value_id id,
 
 /* Outputs: what goes round, as it is after the last time; then what is
  * collected. */
-static void set_results(md_tfl_build *b, const round *r, const md_graph *g)
+static void set_results(md_tfl_build *b, const round *r, const md_graph *g,
+                        bool fused)
 {
     uint32_t at = 0;
 
@@ -381,13 +383,17 @@ static void set_results(md_tfl_build *b, const round *r, const md_graph *g)
                             MD_TFL_LAST);
             continue;
         }
-        md_graph_value(b->s->g, r->to[at])->type = r->types[i];
+        if (!fused)
+            md_graph_value(b->s->g, r->to[at])->type = r->types[i];
         md_tfl_set_code(b, i, r->to[at++], MD_TFL_LAST);
     }
     for (uint32_t i = 0; i < r->n && b->status == MD_OK; i++) {
         if (!r->collects[i])
             continue;
-        set_collected(b, i, r->to[at], output_type(g, at + 1));
+        if (fused)
+            md_tfl_set_code(b, i, r->to[at], MD_TFL_LAST);
+        else
+            set_collected(b, i, r->to[at], output_type(g, at + 1));
         at++;
     }
 }
@@ -401,6 +407,9 @@ void md_tfl_emit_while(md_tfl_build *b)
     md_tfl_value **state = md_tfl_alloc(b, n, sizeof(*state));
     uint32_t m = 2;
     uint32_t n_out = 0;
+    uint32_t n_captured;
+    bool fused;
+    md_tfl_loop l;
     md_graph *g;
     round r;
 
@@ -422,11 +431,18 @@ void md_tfl_emit_while(md_tfl_build *b)
         if (!r.fixed[i] && !r.collects[i])
             r.from[m++] = md_tfl_code(b, state[i], MD_TFL_LAST);
     }
+    n_captured = b->s->n_captured;
     g = make_body(b, &r, cond, body);
     if (!g)
         return;
-    md_tfl_op_n(b, r.to, n_out, "Loop", r.from, m, TFL_ATTRS(TFL_G("body", g)));
-    set_results(b, &r, g);
+    l = (md_tfl_loop){ g, r.from + 2, r.to, m - 2, n_out - (m - 2) };
+    fused = md_tfl_fuse_loop(b, &l);
+    if (fused) /* nobody reads what the body did */
+        b->s->n_captured = n_captured;
+    else
+        md_tfl_op_n(b, r.to, n_out, "Loop", r.from, m,
+                    TFL_ATTRS(TFL_G("body", g)));
+    set_results(b, &r, g, fused);
 }
 
 /* --- variables --- */

@@ -839,6 +839,38 @@ void md_tfl_emit_reverse_sequence(md_tfl_build *b)
 
 /* --- by index --- */
 
+/* Rows along `axis`, chosen for each of the first `batch` axes on its own: the
+ * axis comes behind those, and what lay between goes back in front of the
+ * indices' axes. */
+static md_value_id gather_batch(md_tfl_build *b, md_value_id x, md_value_id at,
+                                int axis, int batch)
+{
+    int rank = rank_of(b, 0);
+    int fresh = rank_of(b, 1) - batch;
+    int between = axis - batch;
+    int64_t perm[MD_RANK_MAX], back[MD_RANK_MAX];
+
+    if (between < 0 || fresh < 0 || rank + fresh - 1 > MD_RANK_MAX) {
+        md_tfl_fail(b, MD_UNSUPPORTED, "axis %d with %d batch axes", axis,
+                    batch);
+        return MD_VALUE_NONE;
+    }
+    for (int i = 0; i < rank; i++)
+        perm[i] = i <= batch ? i : i <= axis ? i - 1 : i;
+    perm[batch] = axis;
+    for (int i = 0; i < rank + fresh - 1; i++)
+        back[i] = i;
+    for (int i = 0; i < between; i++)
+        back[batch + i] = batch + fresh + i;
+    for (int i = 0; i < fresh; i++)
+        back[axis + i] = batch + i;
+    at = md_tfl_unsqueeze(b, md_tfl_cast(b, at, MD_DTYPE_I64), -1);
+    x = md_tfl_transpose(b, x, perm, rank);
+    x = md_tfl_op(b, "GatherND", (md_value_id[]){ x, at }, 2,
+                  TFL_ATTRS(TFL_I("batch_dims", batch)));
+    return md_tfl_transpose(b, x, back, rank + fresh - 1);
+}
+
 /* axis 0, batch_dims 1 */
 void md_tfl_emit_gather(md_tfl_build *b)
 {
@@ -853,17 +885,11 @@ void md_tfl_emit_gather(md_tfl_build *b)
         at = md_tfl_cast(b, at, MD_DTYPE_I64);
     if (batch < 0)
         batch += rank_of(b, 1);
-    if (batch == 0) {
+    if (batch == 0)
         x = md_tfl_op(b, "Gather", (md_value_id[]){ x, at }, 2,
                       TFL_ATTRS(TFL_I("axis", axis)));
-    } else if (batch == axis) {
-        at = md_tfl_unsqueeze(b, md_tfl_cast(b, at, MD_DTYPE_I64), -1);
-        x = md_tfl_op(b, "GatherND", (md_value_id[]){ x, at }, 2,
-                      TFL_ATTRS(TFL_I("batch_dims", batch)));
-    } else {
-        md_tfl_fail(b, MD_UNSUPPORTED, "axis %d with %d batch axes", axis,
-                    (int)batch);
-    }
+    else
+        x = gather_batch(b, x, at, axis, (int)batch);
     set_moved(b, 0, x, MD_TFL_LAST, codes);
 }
 

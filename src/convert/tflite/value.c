@@ -114,14 +114,22 @@ static md_value_id at_hand(const md_tfl_value *v, md_tfl_layout *l)
     return MD_VALUE_NONE;
 }
 
+/* Where sizes are declared: a constant knows them, also where its tensor (an
+ * argument of TensorFlow's) does not. */
+static const md_tflite_tensor *declared(const md_tfl_value *v)
+{
+    return v->c && !v->t->has_rank ? v->c : v->t;
+}
+
 int md_tfl_rank(const md_tfl_build *b, const md_tfl_value *v)
 {
     md_tfl_layout l;
     md_value_id id = at_hand(v, &l);
 
-    if (id == MD_VALUE_NONE || b->status != MD_OK)
-        return v->t->rank;
-    return md_tfl_type(b, id)->has_rank ? md_tfl_type(b, id)->rank : v->t->rank;
+    if (id == MD_VALUE_NONE || b->status != MD_OK ||
+        !md_tfl_type(b, id)->has_rank)
+        return declared(v)->rank;
+    return md_tfl_type(b, id)->rank;
 }
 
 md_dim md_tfl_dim(const md_tfl_build *b, const md_tfl_value *v, int axis)
@@ -132,8 +140,8 @@ md_dim md_tfl_dim(const md_tfl_build *b, const md_tfl_value *v, int axis)
     md_dim d = MD_DIM(-1);
 
     if (id == MD_VALUE_NONE || b->status != MD_OK || !t->has_rank) {
-        if (axis < v->t->rank)
-            d = MD_DIM(v->t->dim[axis]);
+        if (axis < declared(v)->rank)
+            d = MD_DIM(declared(v)->dim[axis]);
         return d;
     }
     return axis < t->rank ? t->dim[md_tfl_axis(l, t->rank, axis)] : d;
@@ -235,7 +243,7 @@ static bool load(md_tensor *out, md_tfl_build *b, const md_tfl_value *v,
                                     .n = (uint32_t)v->c->rank,
                                     .v.is = order }))
         return false;
-    if (v->c->dtype != v->t->dtype &&
+    if (v->c->dtype != v->t->dtype && v->t->dtype != MD_DTYPE_NONE &&
         !run1(b, out, "Cast",
               &(md_attr){
                   .name = "to", .type = MD_ATTR_INT, .v.i = v->t->dtype }))
