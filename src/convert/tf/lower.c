@@ -463,6 +463,7 @@ md_status md_tf_call(md_tf_ref *out, md_tf_lower *w, const char *function,
     MD_TRY(md_tf_frame_open(&f, w, fn, args));
     for (uint32_t i = 0; i < n_out; i++)
         MD_TRY(md_tf_eval(&out[i], w, &f, fn->rets[i].value));
+    MD_TRY(md_tf_note_changes(w, &f));
     w->depth--;
     return MD_OK;
 }

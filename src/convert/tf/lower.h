@@ -82,6 +82,7 @@ typedef struct md_tf_lower {
     const char **keys;    /* by node of the main graph: what the checkpoint
                            * calls the variable; or NULL */
     md_tf_table **tables; /* likewise */
+    bool *read, *changed; /* likewise: what happens to the variable */
     md_tfl_refusal *refusals;
     uint32_t n_refusals, cap_refusals;
     const md_tf_node *node; /* being lowered */
@@ -243,6 +244,12 @@ md_status md_tf_lower_if(md_tf_ref *out, uint32_t n_out, md_tf_lower *w,
 /* Variables and tables (state.c).  Find out what restores which variable, and
  * what is put into which table. */
 md_status md_tf_find_state(md_tf_lower *w);
+
+/* Note which variables a called function changes. */
+md_status md_tf_note_changes(md_tf_lower *w, md_tf_frame *f);
+
+/* Refuse variables that are read and changed: they are no constants. */
+md_status md_tf_refuse_changes(md_tf_lower *w);
 
 /* The constant that a variable is. */
 md_status md_tf_read_variable(md_tf_ref *out, md_tf_lower *w,

@@ -366,7 +366,9 @@ md_status md_tf_find_state(md_tf_lower *w)
 
     w->keys = md_arena_calloc(w->arena, n, sizeof(*w->keys));
     w->tables = md_arena_calloc(w->arena, n, sizeof(*w->tables));
-    if (!w->keys || !w->tables)
+    w->read = md_arena_calloc(w->arena, n, sizeof(*w->read));
+    w->changed = md_arena_calloc(w->arena, n, sizeof(*w->changed));
+    if (!w->keys || !w->tables || !w->read || !w->changed)
         return md_fail_nomem(w->err, n);
     MD_TRY(look_at(w, &p));
     for (uint32_t i = 0; i < w->graph->main.n; i++) {
@@ -384,6 +386,51 @@ md_status md_tf_find_state(md_tf_lower *w)
         MD_TRY(look_at(w, &p));
     }
     share_keys(w);
+    return MD_OK;
+}
+
+static bool is_change(const md_tf_node *n)
+{
+    static const char *const ops[] = {
+        "AssignVariableOp",       "AssignAddVariableOp", "AssignSubVariableOp",
+        "ResourceScatterUpdate",  "ResourceScatterAdd",  "ResourceScatterNdAdd",
+        "ResourceScatterNdUpdate"
+    };
+
+    for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+        if (is_op(n, ops[i]))
+            return true;
+    }
+    return false;
+}
+
+md_status md_tf_note_changes(md_tf_lower *w, md_tf_frame *f)
+{
+    for (uint32_t i = 0; i < f->nodes->n; i++) {
+        const md_tf_node *n = &f->nodes->nodes[i];
+        md_tf_ref ref;
+        int64_t at;
+
+        if (!is_change(n) || md_tf_n_inputs(n) < 1)
+            continue;
+        MD_TRY(md_tf_eval(&ref, w, f, n->inputs[0]));
+        at = ref.kind == MD_TF_REF_RESOURCE ? place_in_main(w, ref.resource)
+                                            : -1;
+        if (at >= 0)
+            w->changed[at] = true;
+    }
+    return MD_OK;
+}
+
+md_status md_tf_refuse_changes(md_tf_lower *w)
+{
+    for (uint32_t i = 0; i < w->graph->main.n; i++) {
+        if (!w->read[i] || !w->changed[i])
+            continue;
+        w->node = &w->graph->main.nodes[i];
+        MD_TRY(md_tf_refuse(w, "a variable that the model changes"));
+    }
+    w->node = NULL;
     return MD_OK;
 }
 
@@ -451,6 +498,7 @@ md_status md_tf_read_variable(md_tf_ref *out, md_tf_lower *w,
     *out = (md_tf_ref){ .kind = MD_TF_REF_TENSOR, .condition = -1 };
     if (at < 0)
         return md_tf_fail(w, MD_UNSUPPORTED, "a variable inside of a function");
+    w->read[at] = true;
     if (!made->variables)
         made->variables = md_arena_calloc(
             w->arena, (size_t)w->graph->main.n + 1, sizeof(*made->variables));

@@ -280,6 +280,7 @@ static md_status lower(conversion *c)
         MD_TRY(add_input(&in[i], c, &f, &s->inputs[i]));
     for (uint32_t i = 0; i < s->n_outputs; i++)
         MD_TRY(add_output(&out[i], c, &f, &s->outputs[i]));
+    MD_TRY(md_tf_refuse_changes(w));
     MD_TRY(md_tf_tell_refusals(w));
     return md_tf_end_graph(&index, w, NULL, "main", in, s->n_inputs, out,
                            s->n_outputs);
