@@ -2,6 +2,7 @@
 #include <stdint.h>
 
 #include "convert/convert.h"
+#include "convert/tf/tfjs.h"
 #include "formats/tf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -21,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     md_arena_release(&ar);
     opts.no_self_check = true;
     if ((md_tf_probe_graph(data, size) || md_tf_probe_saved(data, size) ||
-         md_tf_probe_meta(data, size)) &&
+         md_tf_probe_meta(data, size) || md_tfjs_probe(data, size)) &&
         md_convert_bytes(&m, data, size, "fuzz", &opts, NULL,
                          md_alloc_default(), NULL) == MD_OK)
         md_model_free(m);

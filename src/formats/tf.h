@@ -156,6 +156,10 @@ md_status md_tf_attr_function(const char **out, const md_tf_node *n,
 md_status md_tf_attr_ints(int64_t *out, uint32_t max, uint32_t *n,
                           const md_tf_node *node, const char *name,
                           md_error *err);
+/* A list of texts, likewise. */
+md_status md_tf_attr_texts(const char **out, uint32_t max, uint32_t *n,
+                           const md_tf_node *node, const char *name,
+                           md_arena *ar, md_error *err);
 /* A list of numbers. */
 md_status md_tf_attr_floats(float *out, uint32_t max, uint32_t *n,
                             const md_tf_node *node, const char *name,

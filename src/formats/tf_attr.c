@@ -212,6 +212,32 @@ md_status md_tf_attr_floats(float *out, uint32_t max, uint32_t *n,
     return s;
 }
 
+md_status md_tf_attr_texts(const char **out, uint32_t max, uint32_t *n,
+                           const md_tf_node *node, const char *name,
+                           md_arena *ar, md_error *err)
+{
+    md_pb_field f;
+    md_pb list;
+
+    *n = 0;
+    MD_TRY(one(&f, node, name, err));
+    if (f.number == 0)
+        return MD_OK;
+    if (f.number != ATTR_LIST)
+        return fail_kind(node, name, "list", err);
+    MD_TRY(md_pb_message(&list, &f, err));
+    for (;;) {
+        MD_TRY(md_pb_next(&f, &list, err));
+        if (f.number == 0)
+            return MD_OK;
+        if (f.number != ATTR_TEXT)
+            return fail_kind(node, name, "list of texts", err);
+        if (*n < max)
+            MD_TRY(md_pb_text(&out[*n], &f, ar, err));
+        (*n)++;
+    }
+}
+
 /* --- shapes --- */
 
 static md_status read_dim(int64_t *out, const md_pb_field *f, md_error *err)

@@ -1,4 +1,5 @@
-"""TensorFlow's SavedModels, frozen graphs and checkpoints against what
+"""TensorFlow's SavedModels, frozen graphs, checkpoints and graph models of
+TensorFlow.js against what
 TensorFlow answered: those in tests/golden/tensorflow, whose make.py tells how,
 those of ../shared/data/tf-models.tar.xz within the tolerances of its manifest,
 and basic-pitch's of real-models.tar.xz.
@@ -11,8 +12,11 @@ import pathlib
 import re
 import subprocess
 import tarfile
+import urllib.request
 
 import pytest
+
+import serving
 
 np = pytest.importorskip("numpy")
 
@@ -83,7 +87,7 @@ def test_golden(path, tmp_path):
     assert not missed
 
 
-@pytest.mark.parametrize("name", ["recurrent.pb", "functions",
+@pytest.mark.parametrize("name", ["recurrent.pb", "functions", "browser",
                                   "checkpoint/model.meta"])
 def test_every_command_takes_it(name, tmp_path):
     """A folder or a file, as it is."""
@@ -91,6 +95,26 @@ def test_every_command_takes_it(name, tmp_path):
         done = subprocess.run([MODELD, *command, str(GOLDEN / name)], text=True,
                               capture_output=True, timeout=300)
         assert done.returncode == 0, (command, done.stderr)
+
+
+def test_served(tmp_path):
+    """A folder is served like a file."""
+    known = dict(np.load(GOLDEN / "functions.npz"))
+    x = known["in:image"]
+    request = {"inputs": [{"name": "image", "datatype": "FP32",
+                           "shape": list(x.shape),
+                           "data": x.flatten().tolist()}]}
+    with serving.server(f"f={GOLDEN / 'functions'}", "--listen",
+                        "127.0.0.1:0") as (url, _):
+        call = urllib.request.Request(
+            f"{url}/v2/models/f/infer", json.dumps(request).encode(),
+            {"Content-Type": "application/json"})
+        with urllib.request.urlopen(call, timeout=60) as answer:
+            got = json.load(answer)
+    for y in got["outputs"]:
+        want = known["out:" + y["name"]]
+        assert np.allclose(np.array(y["data"]).reshape(y["shape"]), want,
+                           atol=1e-5), y["name"]
 
 
 def entries():

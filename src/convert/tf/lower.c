@@ -608,6 +608,8 @@ md_status md_tf_lower_node(md_tf_ref **out, uint32_t *n, md_tf_lower *w,
     if (!done)
         MD_TRY(md_tf_lower_window(&done, *out, w, f, node));
     if (!done)
+        MD_TRY(md_tf_lower_fused(&done, *out, w, f, node));
+    if (!done)
         return md_tf_refuse(w, "");
     return MD_OK;
 }

@@ -16,6 +16,7 @@
 #ifndef MD_CONVERT_TF_LOWER_H
 #define MD_CONVERT_TF_LOWER_H
 
+#include "convert/tf/tfjs.h"
 #include "convert/tflite/build.h"
 #include "formats/bundle.h"
 #include "formats/tf.h"
@@ -70,6 +71,7 @@ typedef struct md_tf_frame {
 typedef struct md_tf_lower {
     const md_tf_graph *graph;
     md_bundle *bundle;  /* of variables; NULL: none */
+    const md_tfjs *js;  /* what constants are, by name; NULL: as they say */
     const char *folder; /* of assets; NULL */
     const md_tf_asset *assets;
     uint32_t n_assets;
@@ -225,7 +227,25 @@ md_status md_tf_n_outputs(uint32_t *out, md_tf_lower *w,
 md_status md_tf_lower_window(bool *done, md_tf_ref *out, md_tf_lower *w,
                              const md_tf_frame *f, const md_tf_node *node);
 
-/* Lists of tensors (list.c). */
+/* Products with what Grappler fused to them (fused.c), likewise. */
+md_status md_tf_lower_fused(bool *done, md_tf_ref *out, md_tf_lower *w,
+                            const md_tf_frame *f, const md_tf_node *node);
+
+/* Operators that were fused to a node: the first `max` of n names. */
+enum {
+    MD_TF_FUSED_MAX = 4
+};
+
+/* Is a bias the first thing fused to the node? */
+md_status md_tf_has_fused_bias(bool *out, md_tf_lower *w,
+                               const md_tf_node *node);
+
+/* Tensor *t through the functions fused to the node; prelu is the tensor of
+ * slopes of one, -1 without. */
+md_status md_tf_add_fused(int32_t *t, md_tf_lower *w, const md_tf_node *node,
+                          int32_t prelu);
+
+/* Lists of tensors (flow.c). */
 md_status md_tf_list_reserve(md_tf_ref *out, uint32_t n_out, md_tf_lower *w,
                              const md_tf_frame *f, const md_tf_node *node);
 md_status md_tf_list_empty(md_tf_ref *out, uint32_t n_out, md_tf_lower *w,

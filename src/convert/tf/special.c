@@ -17,12 +17,15 @@ typedef struct special {
 static md_status lower_const(md_tf_ref *out, uint32_t n_out, md_tf_lower *w,
                              const md_tf_frame *f, const md_tf_node *node)
 {
+    const md_tf_tensor *known = w->js ? md_tfjs_find(w->js, node->name) : NULL;
     md_tf_tensor t;
 
     (void)n_out;
     (void)f;
-    MD_TRY(md_tf_attr_tensor(&t, node, "value", w->arena, w->err));
     out->kind = MD_TF_REF_TENSOR;
+    if (known)
+        return md_tf_add_const(&out->tensor, w, node->name, known);
+    MD_TRY(md_tf_attr_tensor(&t, node, "value", w->arena, w->err));
     return md_tf_add_const(&out->tensor, w, node->name, &t);
 }
 

@@ -29,6 +29,7 @@ typedef struct conversion {
     md_error *err;
     md_tf_meta meta;
     md_bundle bundle;
+    md_tfjs js;
     md_tflite m;
     md_tf_lower w;
     md_tf_signature signature; /* chosen, or made up */
@@ -383,6 +384,16 @@ static md_status read_graph(conversion *c, md_pb bytes)
     return make_up_signature(c);
 }
 
+static md_status read_js(conversion *c, md_pb bytes)
+{
+    MD_TRY(md_tfjs_read(&c->js, bytes.p, md_pb_size(&bytes), c->src->folder,
+                        c->model, c->arena, c->err));
+    MD_TRY(read_graph(c, c->js.graph));
+    c->meta.version = c->js.version;
+    c->w.js = &c->js;
+    return MD_OK;
+}
+
 static md_status convert(md_model *model, md_convert_report *report,
                          const md_convert_source *src, read_fn *read,
                          const char *source, md_error *err)
@@ -433,6 +444,19 @@ static md_status convert_graph(md_model *model, md_convert_report *report,
 {
     return convert(model, report, src, read_graph, "graphdef", err);
 }
+
+static md_status convert_js(md_model *model, md_convert_report *report,
+                            const md_convert_source *src, md_error *err)
+{
+    return convert(model, report, src, read_js, "tfjs", err);
+}
+
+const md_converter md_converter_tfjs = { .name = "tfjs",
+                                         .title = "TensorFlow.js graph model",
+                                         .in_folder = "model.json",
+                                         .probe = md_tfjs_probe,
+                                         .has_plain = true,
+                                         .convert = convert_js };
 
 const md_converter md_converter_savedmodel = { .name = "savedmodel",
                                                .title = "TensorFlow SavedModel",

@@ -22,6 +22,7 @@ enum {
     CONV_3D = 132,
     CONV_3D_TRANSPOSE = 141,
     AXES_MAX = 5,
+    INPUTS_MAX = 8,
     NOTHING_FUSED = 0
 };
 
@@ -46,6 +47,9 @@ static const kind kinds[] = {
     { "Conv3D", CONV_3D, 5, 1, 0, NULL, false },
     { "Conv2DBackpropInput", TRANSPOSE_CONV, 4, 1, 2, deconv_order, false },
     { "Conv3DBackpropInputV2", CONV_3D_TRANSPOSE, 5, 1, 2, NULL, false },
+    { "_FusedConv2D", CONV_2D, 4, 1, 0, conv_order, false },
+    { "FusedDepthwiseConv2dNative", DEPTHWISE_CONV_2D, 4, 1, 0, NULL, true },
+    { "_FusedDepthwiseConv2dNative", DEPTHWISE_CONV_2D, 4, 1, 0, NULL, true },
     { "MaxPool", MAX_POOL_2D, 4, -1, 0, NULL, false },
     { "AvgPool", AVERAGE_POOL_2D, 4, -1, 0, NULL, false },
     { "MaxPool3D", -1, 5, -1, 0, NULL, false },
@@ -322,7 +326,7 @@ static md_status turn_sizes(int32_t *t, md_tf_lower *w, const kind *k)
 }
 
 /* The operator's inputs; *usable is false when one is no tensor. */
-static md_status read_inputs(int32_t in[3], uint32_t n, bool *usable,
+static md_status read_inputs(int32_t *in, uint32_t n, bool *usable,
                              md_tf_lower *w, const md_tf_frame *f,
                              const md_tf_node *node)
 {
@@ -340,7 +344,7 @@ static md_status read_inputs(int32_t in[3], uint32_t n, bool *usable,
 }
 
 /* Kernel, layout and pads as TensorFlow Lite has them. */
-static md_status prepare(int32_t in[3], md_tf_lower *w, const kind *k,
+static md_status prepare(int32_t *in, md_tf_lower *w, const kind *k,
                          const settings *s)
 {
     if (k->kernel >= 0)
@@ -355,14 +359,34 @@ static md_status prepare(int32_t in[3], md_tf_lower *w, const kind *k,
                            : pad(&in[k->picture], w, s, k);
 }
 
+/* How many inputs there are besides what is fused to it, and a bias. */
+static md_status count_inputs(uint32_t *n, uint32_t *n_own, bool *biased,
+                              md_tf_lower *w, const kind *k,
+                              const md_tf_node *node)
+{
+    bool fused = strstr(k->op, "Fused") != NULL;
+
+    *n = *n_own = k->picture == 2 ? 3 : k->kernel < 0 ? 1 : 2;
+    *biased = false;
+    if (!fused)
+        return MD_OK;
+    *n = md_tf_n_inputs(node);
+    MD_TRY(md_tf_has_fused_bias(biased, w, node));
+    if (*n < *n_own + *biased || *n > INPUTS_MAX)
+        return md_tf_fail(w, MD_CORRUPT, "%u inputs", *n);
+    return MD_OK;
+}
+
 md_status md_tf_lower_window(bool *done, md_tf_ref *out, md_tf_lower *w,
                              const md_tf_frame *f, const md_tf_node *node)
 {
     const kind *k = find(node->op);
     uint32_t refused = w->n_refusals;
+    int32_t in[INPUTS_MAX] = { 0 };
     md_fb_table options;
-    int32_t in[3] = { 0 };
     bool usable;
+    bool biased;
+    uint32_t n_own;
     uint32_t n;
     int code;
     settings s;
@@ -370,7 +394,7 @@ md_status md_tf_lower_window(bool *done, md_tf_ref *out, md_tf_lower *w,
     *done = k != NULL;
     if (!k)
         return MD_OK;
-    n = k->picture == 2 ? 3 : k->kernel < 0 ? 1 : 2;
+    MD_TRY(count_inputs(&n, &n_own, &biased, w, k, node));
     MD_TRY(read_inputs(in, n, &usable, w, f, node));
     if (!usable)
         return MD_OK;
@@ -381,7 +405,10 @@ md_status md_tf_lower_window(bool *done, md_tf_ref *out, md_tf_lower *w,
         return MD_OK;
     out->kind = MD_TF_REF_TENSOR;
     code = k->code < 0 ? md_tf_own_code(k->op) : k->code;
-    MD_TRY(md_tf_add_simple(&out->tensor, w, code, in, n,
+    MD_TRY(md_tf_add_simple(&out->tensor, w, code, in, n_own + biased,
                             w->made->tensors[in[k->picture]].dtype, options));
+    if (strstr(k->op, "Fused"))
+        MD_TRY(md_tf_add_fused(&out->tensor, w, node,
+                               n > n_own + biased ? in[n - 1] : -1));
     return s.first ? turn(&out->tensor, w, k->rank, false) : MD_OK;
 }

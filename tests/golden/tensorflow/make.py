@@ -6,6 +6,7 @@ tests/e2e/test_tensorflow.py:
 NAME.pb is a GraphDef, NAME.npz has its inputs ("in:NAME") and outputs
 ("out:NAME").  Made with TensorFlow 2.21.0; nothing in the build needs it.
 """
+import json
 import os
 import pathlib
 import sys
@@ -332,6 +333,40 @@ def last(session, outputs, graph, given):
         return [other.run(y).transpose(0, 3, 1, 2)]
 
 
+def shorten(graph_def, kept):
+    """Other names for nodes, functions and their arguments: files stay small."""
+    short = {}
+
+    def of(name):
+        head, colon, rest = name.lstrip("^").partition(":")
+        if head not in kept:
+            head = short.setdefault(head, f"n{len(short)}")
+        return ("^" if name[0] == "^" else "") + head + colon + rest
+
+    functions = {f.signature.name: f"f{i}"
+                 for i, f in enumerate(graph_def.library.function)}
+    for f in graph_def.library.function:
+        f.signature.name = functions[f.signature.name]
+        for arg in [*f.signature.input_arg, *f.signature.output_arg]:
+            arg.name = of(arg.name)
+        ret = {of(k): of(v) for k, v in f.ret.items()}
+        control = list(f.control_ret)
+        for k in control:
+            del f.control_ret[k]
+        del f.signature.control_output[:]
+        f.ret.clear()
+        f.ret.update(ret)
+    for node in [*graph_def.node] + [n for f in graph_def.library.function
+                                     for n in f.node_def]:
+        node.name = of(node.name)
+        inputs = [of(i) for i in node.input]
+        del node.input[:]
+        node.input.extend(inputs)
+        for value in node.attr.values():
+            if value.HasField("func"):
+                value.func.name = functions[value.func.name]
+
+
 def recurrent(folder):
     """Keras's layers, which are loops in a graph, frozen."""
     from tensorflow.python.framework import convert_to_constants
@@ -363,12 +398,109 @@ def recurrent(folder):
             if key[0] == "_" or key in ("config_proto", "output_shapes",
                                         "parallel_iterations", "executor_type"):
                 del node.attr[key]
+    shorten(graph_def, {"x"} | {t.op.name for t in frozen.outputs})
     (folder / "recurrent.pb").write_bytes(graph_def.SerializeToString(
         deterministic=True))
     known = [y.numpy() for y in model(given)]
     np.savez_compressed(folder / "recurrent.npz", **{"in:x:0": given}, **{
         f"out:{t.name}": y for t, y in zip(frozen.outputs, known)})
     print("recurrent", len(known))
+
+
+def browser(folder):
+    """A graph model of TensorFlow.js, written as its converter does: the graph
+    as JSON, constants in files, here in two parts and partly quantized."""
+    from google.protobuf import json_format
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 8, 8, 3], "x")
+        y = tf.nn.relu(tf.nn.bias_add(
+            tf.nn.conv2d(x, tf.constant(data(3, 3, 3, 4), name="kernel"), 2,
+                         "SAME"), tf.constant(data(4), name="bias")))
+        y = tf.matmul(tf.reshape(y, [-1, 64]),
+                      tf.constant(data(64, 5), name="half"))
+        y = tf.nn.softmax(y + tf.constant(data(5), name="codes"), name="y")
+        graph_def = graph.as_graph_def()
+        given = data(2, 8, 8, 3)
+        consts = {n.name: tf.make_ndarray(n.attr["value"].tensor)
+                  for n in graph_def.node if n.op == "Const"}
+        listed, parts = [], []
+        replaced = {}
+        for name, value in consts.items():
+            one = {"name": name, "shape": list(value.shape),
+                   "dtype": str(value.dtype)}
+            if name == "half":
+                raw_bytes = value.astype(np.float16)
+                one["quantization"] = {"dtype": "float16",
+                                       "original_dtype": "float32"}
+                replaced[name] = raw_bytes.astype(np.float32)
+            elif name == "codes":
+                low, scale = float(value.min()), float(np.ptp(value)) / 255
+                raw_bytes = np.round((value - low) / scale).astype(np.uint8)
+                one["quantization"] = {"dtype": "uint8", "min": low,
+                                       "scale": scale,
+                                       "original_dtype": "float32"}
+                replaced[name] = (raw_bytes * scale + low).astype(np.float32)
+            else:
+                raw_bytes = value
+            listed.append(one)
+            parts.append(raw_bytes.tobytes())
+        known = session.run("y:0", {x: given, **{
+            f"{k}:0": v for k, v in replaced.items()}})
+    for n in graph_def.node:
+        n.attr.pop("_output_shapes", None)
+        if n.op == "Const":
+            n.attr["value"].tensor.ClearField("tensor_content")
+            n.attr["value"].tensor.ClearField("float_val")
+            n.attr["value"].tensor.ClearField("int_val")
+    blob = b"".join(parts)
+    to = folder / "browser"
+    to.mkdir(exist_ok=True)
+    (to / "group1-shard1of2.bin").write_bytes(blob[:200])
+    (to / "group1-shard2of2.bin").write_bytes(blob[200:])
+    (to / "model.json").write_text(json.dumps({
+        "format": "graph-model", "generatedBy": tf.__version__,
+        "convertedBy": "make.py",
+        "modelTopology": json_format.MessageToDict(graph_def),
+        "weightsManifest": [{"paths": ["group1-shard1of2.bin",
+                                       "group1-shard2of2.bin"],
+                             "weights": listed}]}))
+    np.savez_compressed(folder / "browser.npz", **{"in:x:0": given,
+                                                   "out:y:0": known})
+    print("browser 1")
+
+
+def grappler(folder):
+    """Products with what Grappler fuses to them, put together by hand."""
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        x = v1.placeholder(tf.float32, [2, 6, 6, 3], "x")
+        k, b = tf.constant(data(3, 3, 3, 4)), tf.constant(data(4))
+        m, c = tf.constant(data(144, 3)), tf.constant(data(3))
+        y = tf.nn.conv2d(x, k, 1, "SAME", name="conv")
+        y = tf.nn.relu(tf.nn.bias_add(y, b, name="conv_bias"), name="relu")
+        tf.identity(y, "y")
+        z = tf.matmul(tf.reshape(y, [2, 144]), m, name="product")
+        z = tf.nn.elu(tf.nn.bias_add(z, c, name="product_bias"), name="z")
+        given = data(2, 6, 6, 3)
+        known = session.run([y, z], {x: given})
+        graph_def = graph.as_graph_def()
+    nodes = {n.name: n for n in graph_def.node}
+    for of, bias, last, op in (("conv", "conv_bias", "relu", "_FusedConv2D"),
+                               ("product", "product_bias", "z", "_FusedMatMul")):
+        fused = nodes[of]
+        fused.op = op
+        fused.input.append(nodes[bias].input[1])
+        fused.attr["fused_ops"].list.s.extend([b"BiasAdd",
+                                               nodes[last].op.encode()])
+        nodes[last].op = "Identity"
+        nodes[last].input[0] = of
+        graph_def.node.remove(nodes[bias])
+    for n in graph_def.node:
+        n.attr.pop("_output_shapes", None)
+    (folder / "grappler.pb").write_bytes(graph_def.SerializeToString(
+        deterministic=True))
+    np.savez_compressed(folder / "grappler.npz", **{
+        "in:x:0": given, "out:y:0": known[0], "out:z:0": known[1]})
+    print("grappler 2")
 
 
 def checkpoint(folder):
@@ -395,6 +527,6 @@ if __name__ == "__main__":
     for key, function in MADE.items():
         if not only or key in only:
             run(function, to)
-    for function in (recurrent, checkpoint):
+    for function in (recurrent, browser, grappler, checkpoint):
         if not only or function.__name__ in only:
             function(to)

@@ -428,10 +428,89 @@ static void test_tf__signatures(void **state)
         MD_NOT_FOUND, &err, "no signature 'nobody', 'embed'");
 }
 
-/* Without memory at any point: nothing leaks, nothing is half there. */
-static void test_tf__out_of_memory(void **state)
+/* --- TensorFlow.js --- */
+
+/* x and a weight in a file, added. */
+static const char js[] =
+    "{\"modelTopology\":{\"node\":["
+    "{\"name\":\"x\",\"op\":\"Placeholder\",\"attr\":{\"dtype\":{\"type\":"
+    "\"DT_FLOAT\"},\"shape\":{\"shape\":{\"dim\":[{\"size\":\"2\"}]}}}},"
+    "{\"name\":\"w\",\"op\":\"Const\",\"attr\":{}},"
+    "{\"name\":\"y\",\"op\":\"AddV2\",\"input\":[\"x\",\"w\"],"
+    "\"attr\":{\"T\":{\"type\":\"DT_FLOAT\"}}}]},"
+    "\"weightsManifest\":[{\"paths\":[\"%s\"],\"weights\":[{\"name\":\"w\","
+    "\"shape\":[%s],\"dtype\":\"%s\"%s}]}]}";
+
+static const struct {
+    const char *path, *shape, *dtype, *more;
+    md_status status;
+    const char *text;
+} js_cases[] = {
+    { "w.bin", "2", "float32", "", MD_OK, "" },
+    { "w.bin", "9", "float32", "", MD_CORRUPT, "36 bytes, 8 are left" },
+    { "w.bin", "-2", "float32", "", MD_CORRUPT, "a size of -2" },
+    { "w.bin", "2", "nothing", "", MD_UNSUPPORTED, "of type 'nothing'" },
+    { "../w.bin", "2", "float32", "", MD_DENIED, "" },
+    { "/etc/passwd", "2", "float32", "", MD_DENIED, "" },
+    { "none.bin", "2", "float32", "", MD_NOT_FOUND, "none.bin" },
+    { "w.bin", "2", "float32",
+      ",\"quantization\":{\"dtype\":\"int3\",\"scale\":1,\"min\":0}",
+      MD_UNSUPPORTED, "codes of type 'int3'" },
+    { "w.bin", "2", "string", "", MD_CORRUPT, "string 0 of" },
+};
+
+static void test_tf__javascript(void **state)
 {
+    static const float weights[] = { 1, 2 };
+
     (void)state;
+    for (size_t i = 0; i < MD_COUNT(js_cases); i++) {
+        md_error err = MD_ERROR_INIT;
+        md_model *m = NULL;
+        char text[2048];
+        md_temp dir;
+        md_status s;
+
+        md_temp_make(&dir);
+        md_temp_write(&dir, "w.bin", weights, sizeof(weights));
+        snprintf(text, sizeof(text), js, js_cases[i].path, js_cases[i].shape,
+                 js_cases[i].dtype, js_cases[i].more);
+        md_temp_write(&dir, "model.json", text, strlen(text));
+        s = md_convert(&m, dir.path, NULL, NULL, md_alloc_default(), &err);
+        if (js_cases[i].status == MD_OK)
+            assert_md_ok(s, &err);
+        else
+            assert_md_fails(s, js_cases[i].status, &err, js_cases[i].text);
+        md_model_free(m);
+        md_temp_remove(&dir);
+    }
+}
+
+/* Weights that nobody can find, layers, and what is no JSON. */
+static void test_tf__javascript_alone(void **state)
+{
+    static const char layers[] = "{\"modelTopology\":{\"model_config\":{}}}";
+    static const char broken_json[] = "{\"modelTopology\":[";
+    md_error err = MD_ERROR_INIT;
+    md_model *m = NULL;
+    char text[2048];
+
+    (void)state;
+    snprintf(text, sizeof(text), js, "w.bin", "2", "float32", "");
+    assert_md_fails(md_convert_bytes(&m, text, strlen(text), "js", NULL, NULL,
+                                     md_alloc_default(), &err),
+                    MD_DENIED, &err, "has no folder");
+    assert_md_fails(md_convert_bytes(&m, layers, strlen(layers), "js", NULL,
+                                     NULL, md_alloc_default(), &err),
+                    MD_UNSUPPORTED, &err, "a layers model");
+    assert_md_fails(md_convert_bytes(&m, broken_json, strlen(broken_json), "js",
+                                     NULL, NULL, md_alloc_default(), &err),
+                    MD_CORRUPT, &err, "line 1");
+}
+
+/* Without memory at any point: nothing leaks, nothing is half there. */
+static void run_out_of_memory(const char *path)
+{
     for (int64_t n = 0;; n++) {
         md_error err = MD_ERROR_INIT;
         md_convert_opts opts = MD_CONVERT_OPTS_INIT;
@@ -442,8 +521,7 @@ static void test_tf__out_of_memory(void **state)
         opts.no_self_check = true;
         fail_alloc_init(&f);
         fail_alloc_arm(&f, n);
-        s = md_convert(&m, FOLDER "checkpoint/model.meta", &opts, NULL,
-                       &f.alloc, &err);
+        s = md_convert(&m, path, &opts, NULL, &f.alloc, &err);
         if (s == MD_OK)
             md_model_free(m);
         assert_int_equal(f.n_live, 0);
@@ -455,6 +533,13 @@ static void test_tf__out_of_memory(void **state)
     }
 }
 
+static void test_tf__out_of_memory(void **state)
+{
+    (void)state;
+    run_out_of_memory(FOLDER "checkpoint/model.meta");
+    run_out_of_memory(FOLDER "browser");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +549,8 @@ int main(void)
         cmocka_unit_test(test_tf__recurrent),
         cmocka_unit_test(test_tf__checkpoint),
         cmocka_unit_test(test_tf__signatures),
+        cmocka_unit_test(test_tf__javascript),
+        cmocka_unit_test(test_tf__javascript_alone),
         cmocka_unit_test(test_tf__out_of_memory),
     };
 
