@@ -261,6 +261,9 @@ md_status md_tf_lower_while(md_tf_ref *out, uint32_t n_out, md_tf_lower *w,
 md_status md_tf_lower_if(md_tf_ref *out, uint32_t n_out, md_tf_lower *w,
                          const md_tf_frame *f, const md_tf_node *node);
 
+/* Let products take the biases that are added to them, in all graphs made. */
+md_status md_tf_join_biases(md_tf_lower *w);
+
 /* Variables and tables (state.c).  Find out what restores which variable, and
  * what is put into which table. */
 md_status md_tf_find_state(md_tf_lower *w);

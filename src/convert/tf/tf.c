@@ -283,8 +283,9 @@ static md_status lower(conversion *c)
         MD_TRY(add_output(&out[i], c, &f, &s->outputs[i]));
     MD_TRY(md_tf_refuse_changes(w));
     MD_TRY(md_tf_tell_refusals(w));
-    return md_tf_end_graph(&index, w, NULL, "main", in, s->n_inputs, out,
-                           s->n_outputs);
+    MD_TRY(md_tf_end_graph(&index, w, NULL, "main", in, s->n_inputs, out,
+                           s->n_outputs));
+    return md_tf_join_biases(w);
 }
 
 /* --- from the file to the model --- */

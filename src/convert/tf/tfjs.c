@@ -357,11 +357,12 @@ static md_status map_file(md_map *out, reader *r, const char *path)
 /* Weights go on from one file into the next: several become one block. */
 static md_status open_group(group *g, reader *r, const json_t *paths)
 {
+    static const unsigned char nothing[1];
     size_t n = json_array_size(paths);
     md_map *maps = md_arena_calloc(r->ar, n + 1, sizeof(*maps));
     unsigned char *joined;
 
-    *g = (group){ .in_file = n == 1 };
+    *g = (group){ .data = nothing, .in_file = n == 1 };
     if (!maps)
         return md_fail_nomem(r->err, n);
     if (n > SHARDS_MAX)
@@ -375,7 +376,7 @@ static md_status open_group(group *g, reader *r, const json_t *paths)
         if (!md_add_size(&g->size, g->size, maps[i].size))
             return md_fail(r->err, MD_TOO_LARGE, "tfjs: weights");
     }
-    g->data = n > 0 ? maps[0].data : NULL;
+    g->data = n > 0 ? maps[0].data : nothing;
     if (n < 2)
         return MD_OK;
     joined = md_arena_alloc(r->ar, g->size + 1);
