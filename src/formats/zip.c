@@ -1,6 +1,7 @@
 #include "formats/zip.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -370,4 +371,69 @@ md_status md_zip_read(const md_zip *z, const md_zip_entry *e, md_buf *out,
     out->size += e->size;
     out->data[out->size] = '\0';
     return MD_OK;
+}
+
+md_status md_zip_map(const unsigned char **out, const md_zip *z,
+                     const md_zip_entry *e, md_error *err)
+{
+    const unsigned char *from = NULL;
+
+    if (e->encrypted || e->method != STORED)
+        return md_fail(err, MD_UNSUPPORTED,
+                       "zip entry '%s' is %s, stored bytes expected", e->name,
+                       e->encrypted ? "encrypted" : "packed");
+    MD_TRY(find_data(&from, z, e, err));
+    if (e->packed != e->size)
+        return md_fail(err, MD_CORRUPT,
+                       "zip entry '%s': stored in %zu bytes, %zu announced",
+                       e->name, e->packed, e->size);
+    if (checksum(from, e->size) != e->crc)
+        return md_fail(err, MD_CORRUPT, "zip entry '%s': checksum differs",
+                       e->name);
+    *out = from;
+    return MD_OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* "/x", "..", "a/../b", "a\\b", "c:x" */
+static bool leaves_folder(const char *name)
+{
+    if (name[0] == '/' || strpbrk(name, "\\:"))
+        return true;
+    for (const char *p = name; p; p = strchr(p, '/')) {
+        p += *p == '/';
+        if (p[0] == '.' && p[1] == '.' && (p[2] == '/' || p[2] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+md_status md_zip_check_names(const md_zip *z, md_error *err)
+{
+    const md_alloc *alloc = z->arena.alloc;
+    const char **names =
+        md_calloc(alloc, (size_t)z->n_entries + 1, sizeof(*names));
+    md_status s = names ? MD_OK : md_fail_nomem(err, z->n_entries);
+
+    for (uint32_t i = 0; s == MD_OK && i < z->n_entries; i++) {
+        names[i] = z->entries[i].name;
+        if (leaves_folder(names[i]))
+            s = md_fail(err, MD_CORRUPT,
+                        "zip entry '%.200s': a name inside the archive "
+                        "expected",
+                        names[i]);
+    }
+    if (s == MD_OK && z->n_entries > 1)
+        qsort(names, z->n_entries, sizeof(*names), by_name);
+    for (uint32_t i = 1; s == MD_OK && i < z->n_entries; i++) {
+        if (strcmp(names[i - 1], names[i]) == 0)
+            s = md_fail(err, MD_CORRUPT, "zip entry '%.200s' comes twice",
+                        names[i]);
+    }
+    md_free(alloc, names);
+    return s;
 }

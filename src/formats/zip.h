@@ -43,6 +43,15 @@ void md_zip_release(md_zip *z);
 /* The entry with that name (the last one, as later writes replace), or NULL. */
 const md_zip_entry *md_zip_find(const md_zip *z, const char *name);
 
+/* For readers that believe a name once: no two entries of one name, none that
+ * leaves the folder that it would be unpacked in.  MD_CORRUPT names it. */
+md_status md_zip_check_names(const md_zip *z, md_error *err);
+
+/* The contents of a stored entry where they lie in the archive, checksum and
+ * all.  MD_UNSUPPORTED for one that is packed: md_zip_read unpacks it. */
+md_status md_zip_map(const unsigned char **out, const md_zip *z,
+                     const md_zip_entry *e, md_error *err);
+
 /* Append the unpacked contents to out; MD_CORRUPT when they do not have the
  * announced size and checksum. */
 md_status md_zip_read(const md_zip *z, const md_zip_entry *e, md_buf *out,
