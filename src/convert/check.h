@@ -6,9 +6,10 @@
 #include "engine/session.h"
 
 /* An input of that type, free sizes chosen (the first one `batch`), filled with
- * numbers from 0 to 1 that depend on seed. */
+ * numbers from 0 to 1 that depend on seed, integers with `whole`. */
 md_status md_check__input(md_tensor *out, const md_type *t, int64_t batch,
-                          uint32_t seed, const md_alloc *alloc, md_error *err);
+                          uint32_t seed, int64_t whole, const md_alloc *alloc,
+                          md_error *err);
 
 /* Run the session and the import form on the same inputs.  MD_MISMATCH when
  * they part; text tells how far apart they are. */

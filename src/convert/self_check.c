@@ -18,7 +18,7 @@ enum {
     FREE_SIZE = 16 /* for every other free axis */
 };
 
-/* Uniform in [0, 1): images, and indices that truncate to 0. */
+/* Uniform in [0, 1), as images are. */
 static void fill(md_tensor *t, uint32_t state)
 {
     int64_t n = md_tensor_n(t);
@@ -30,7 +30,8 @@ static void fill(md_tensor *t, uint32_t state)
 }
 
 md_status md_check__input(md_tensor *out, const md_type *t, int64_t batch,
-                          uint32_t seed, const md_alloc *alloc, md_error *err)
+                          uint32_t seed, int64_t whole, const md_alloc *alloc,
+                          md_error *err)
 {
     md_shape shape = { t->rank, { 0 } };
 
@@ -40,7 +41,11 @@ md_status md_check__input(md_tensor *out, const md_type *t, int64_t batch,
                                                   : FREE_SIZE;
     }
     MD_TRY(md_tensor_alloc(out, t->dtype, &shape, alloc, err));
-    fill(out, seed);
+    if (md_dtype_is_float(t->dtype))
+        fill(out, seed);
+    for (int64_t i = 0; !md_dtype_is_float(t->dtype) && i < md_tensor_n(out);
+         i++)
+        md_tensor_set_i64(out, i, whole);
     return MD_OK;
 }
 
@@ -79,7 +84,7 @@ static md_status run(const md_graph *g, md_tensor *in, md_tensor *out,
 
     for (uint32_t i = 0; i < g->n_inputs; i++) {
         MD_TRY(md_check__input(&in[i], &md_graph_value(g, g->inputs[i])->type,
-                               BATCH, 1, alloc, err));
+                               BATCH, 1, 0, alloc, err));
         in_ptr[i] = &in[i];
     }
     s = md_graph_eval(out, g, in_ptr, alloc, NULL, &why);
