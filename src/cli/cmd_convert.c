@@ -23,6 +23,7 @@ static md_status convert(result *r, const md_args *a, const char *dst,
 
     opts.labels = md_args_text(a, "labels", NULL);
     opts.signature = md_args_text(a, "signature", NULL);
+    opts.inputs = md_args_text(a, "inputs", NULL);
     opts.no_self_check = md_args_has(a, "no-self-check");
     md_progress_begin(&p, a->cli->err, "converting");
     s = md_convert(&m, a->pos[0], &opts, &r->report,
@@ -127,6 +128,10 @@ static const md_flag flags[] = {
       .type = MD_OPT_TEXT,
       .arg = "FILE",
       .help = "names of the classes, one per line, to store in it" },
+    { .name = "inputs",
+      .type = MD_OPT_TEXT,
+      .arg = "TYPES",
+      .help = "inputs of a TorchScript file, \"x=float32[?,3,224,224];n=3\"" },
     { .name = "no-self-check",
       .type = MD_OPT_BOOL,
       .help = "do not run what came of it on made-up inputs" },
@@ -140,7 +145,7 @@ const md_cmd md_cmd_convert = {
     .usage = "SRC -o DST.onnx [--check DIR] [--labels FILE] [--signature NAME]",
     .text =
         "Converts a model of another framework (Keras .keras or .h5, "
-        "TensorFlow Lite) to\nONNX and runs what came of it: on made-up inputs, and on the "
+        "TensorFlow Lite,\nPyTorch) to ONNX and runs what came of it: on made-up inputs, and on the "
         "vectors of --check.  A file that misses those is kept, to be\n"
         "looked into; the exit status tells.",
     .example = "modeld convert net.keras -o net.onnx --check net.vectors",

@@ -21,7 +21,8 @@ typedef struct md_convert_report {
     uint32_t n_nodes;      /* of the result */
     uint32_t n_transposes; /* among them, for layout */
     uint64_t n_parameters;
-    bool ran; /* the self-check ran the result */
+    bool open_sizes; /* the source says nothing of its inputs' sizes */
+    bool ran;        /* the self-check ran the result */
     /* What the self-check saw, or why it could not run. */
     char self_check[MD_CONVERT_TEXT];
 } md_convert_report;
@@ -38,6 +39,7 @@ typedef struct md_convert_source {
     bool plain; /* as the file has it, with no layout but its own: what the
                  * result is compared with */
     const char *signature; /* of several; NULL: the usual one */
+    const char *inputs;    /* as in md_convert_opts */
 } md_convert_source;
 
 typedef struct md_converter {
@@ -71,12 +73,16 @@ typedef struct md_convert_opts {
     /* Of the file's functions, where it has several; NULL: "serving_default",
      * or the first. */
     const char *signature;
+    /* Types of inputs that the file says nothing of (TorchScript):
+     * "x=float32[batch,3,?,?];sr=16000"; NULL: they are found by trying. */
+    const char *inputs;
     bool no_self_check;
 } md_convert_opts;
 
 #define MD_CONVERT_OPTS_INIT                                                   \
     {                                                                          \
-        .labels = NULL, .signature = NULL, .no_self_check = false              \
+        .labels = NULL, .signature = NULL, .inputs = NULL,                     \
+        .no_self_check = false                                                 \
     }
 
 /*

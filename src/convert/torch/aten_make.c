@@ -183,7 +183,9 @@ void md_torch_emit_arange(md_torch_call *c)
     md_dtype t = MD_DTYPE_I64, run;
 
     for (uint32_t i = 0; i < n; i++) {
-        if (a[i].kind == MD_TV_FLOAT)
+        if (a[i].kind == MD_TV_FLOAT ||
+            (a[i].kind == MD_TV_TENSOR &&
+             md_dtype_is_float(md_torch_dtype_of(c, md_torch_x(c, i)))))
             t = MD_DTYPE_F32;
     }
     run = t;

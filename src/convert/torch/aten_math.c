@@ -215,8 +215,12 @@ void md_torch_emit_div(md_torch_call *c)
 
     if (!mode[0] && strstr(c->row->args, "rounding_mode"))
         mode = md_torch_s(c, 2);
-    if (!mode[0] && !md_dtype_is_float(type) && type != MD_DTYPE_C64)
-        type = MD_DTYPE_F32;
+    if (!mode[0] && !md_dtype_is_float(type) && type != MD_DTYPE_C64) {
+        if (c->b->old_div && type != MD_DTYPE_BOOL)
+            mode = "trunc";
+        else
+            type = MD_DTYPE_F32;
+    }
     a = operand(c, 0, type);
     b = operand(c, 1, type);
     if (strcmp(mode, "floor") == 0)

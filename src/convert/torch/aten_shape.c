@@ -306,7 +306,18 @@ void md_torch_emit_unsqueeze(md_torch_call *c)
                                                  md_torch_rank(c, x) + 1)));
 }
 
-/* Only axes of size 1 go; one that is free is taken as larger. */
+/* Is the axis' size one that an input may have? */
+static bool is_input_size(const md_torch_call *c, md_value_id x, int axis)
+{
+    const md_model *m = c->e->model;
+    md_dim d = md_torch_type(c, x)->dim[axis];
+
+    return d.sym != 0 && m->exprs[d.sym].kind == MD_EXPR_FREE &&
+           m->symbols[d.sym][0] != '\0';
+}
+
+/* Only axes of size 1 go.  A free size of an input is taken as larger; one
+ * that is computed as 1, as the program asks for that axis by its number. */
 void md_torch_emit_squeeze(md_torch_call *c)
 {
     md_value_id x = md_torch_x(c, 0);
@@ -317,8 +328,9 @@ void md_torch_emit_squeeze(md_torch_call *c)
 
     for (int i = 0; i < n; i++) {
         int a = md_torch_axis(c, axes[i], rank);
+        int64_t size = rank > 0 ? md_torch_size(c, x, a) : 0;
 
-        if (rank > 0 && md_torch_size(c, x, a) == 1)
+        if (size == 1 || (size < 0 && !is_input_size(c, x, a)))
             axes[kept++] = a;
     }
     if (kept > 0)
@@ -749,7 +761,7 @@ void md_torch_emit_slice(md_torch_call *c)
     int axis = axis_arg(c, 1, x);
     md_tv start = bound(c, 2, 0);
     md_tv end = bound(c, 3, INT64_MAX);
-    int64_t step = md_torch_i(c, 4);
+    int64_t step = c->arg[4].computed ? 0 : md_torch_i(c, 4); /* 0: free */
     md_value_id y = x;
 
     /* Up to the axis' own size is up to its end. */
@@ -762,7 +774,7 @@ void md_torch_emit_slice(md_torch_call *c)
         y = md_emit_op(c->e, "Slice",
                        (md_value_id[]){ x, as_axis(c, &start), as_axis(c, &end),
                                         MD_TORCH_INTS(c, axis),
-                                        MD_TORCH_INTS(c, step) },
+                                        as_axis(c, &c->arg[4]) },
                        step == 1 ? 4 : 5, NULL);
     md_torch_ret_view(c, y, step == 1 ? MD_TORCH_VIEW_SLICE : MD_TORCH_NO_VIEW,
                       axis, start, end);

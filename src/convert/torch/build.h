@@ -156,6 +156,7 @@ struct md_torch {
     bool noting; /* changes are to be noted */
     uint32_t n_calls;
     uint32_t depth; /* of branches and loops that become subgraphs */
+    bool old_div;   /* integers are divided as integers (before version 4) */
     uint64_t n_parameters;
     md_torch_learned *learned;
     uint32_t n_learned, cap_learned;

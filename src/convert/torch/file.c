@@ -7,8 +7,10 @@
 #include "formats/safetensors.h"
 
 enum {
-    LOCAL_SIZE = 30,     /* of a zip member's header */
-    SPREAD_MAX = 1 << 24 /* elements that a view may repeat */
+    LOCAL_SIZE = 30,       /* of a zip member's header */
+    SPREAD_MAX = 1 << 24,  /* elements that a view may repeat */
+    PACKED_FREE = 1 << 20, /* bytes of a member that may be packed in any way */
+    PACKED_MAX = 32        /* and how many times smaller a larger one may be */
 };
 
 #define UNPACKED_MAX ((size_t)64 << 30)
@@ -219,6 +221,11 @@ md_status md_torch_file_read(md_torch_bytes *out, const md_torch_file *f,
         return md_fail(err, MD_CORRUPT, "torch: no member '%s%.200s'", f->root,
                        name);
     *out = (md_torch_bytes){ .size = e->size, .in_file = true };
+    /* PyTorch stores; who packs saves little: weights are noise. */
+    if (e->size > PACKED_FREE && e->size / PACKED_MAX > e->packed)
+        return md_fail(err, MD_TOO_LARGE,
+                       "torch: member '%.200s' of %zu bytes is packed in %zu",
+                       e->name, e->size, e->packed);
     if (e->method == 0)
         return md_zip_map(&out->p, &f->zip, e, err);
     md_buf_init(&b, f->zip.arena.alloc, e->size);

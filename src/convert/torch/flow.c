@@ -427,8 +427,9 @@ typedef struct carried {
     md_tv start;   /* before the loop */
     md_tv in, now; /* in the body: before and after a turn */
     md_type type;
-    bool fixed; /* the body leaves it as it is */
-    target *t;  /* NULL: a variable */
+    bool fixed;    /* the body leaves it as it is */
+    unsigned open; /* axes whose size changes: a bit each */
+    target *t;     /* NULL: a variable */
 } carried;
 
 typedef struct loop {
@@ -588,8 +589,14 @@ static bool refine(loop *l, md_emit_scope *s)
                          "a loop's variable whose type or rank changes");
             return false;
         }
-        for (int k = 0; k < out.rank; k++)
-            again = again || !md_dim_equal(out.dim[k], c->type.dim[k]);
+        for (int k = 0; k < out.rank; k++) {
+            if (c->open & (1u << k))
+                out.dim[k] = c->type.dim[k];
+            else if (!md_dim_equal(out.dim[k], c->type.dim[k])) {
+                c->open |= 1u << k;
+                again = true;
+            }
+        }
         md_emit_join(&b->e, &c->type, &out);
     }
     return again;

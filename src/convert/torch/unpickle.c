@@ -158,7 +158,7 @@ md_status md_torch_unpickle(md_pickle *out, const void *bytes, size_t size,
                             md_arena *arena, md_error *err)
 {
     unpickle_job ctx = { bytes, size, md_alloc_default() };
-    md_child_job job = { .name = "pickle", .run = run, .ctx = &ctx };
+    md_child_job job = { .name = "torch", .run = run, .ctx = &ctx };
     md_child_limits limits = MD_CHILD_LIMITS_INIT;
     md_buf records;
     md_status s;
