@@ -251,7 +251,10 @@ void md_torch_tell(md_torch *b)
     char text[MD_ERROR_MSG_SIZE] = "";
     uint32_t shown = 0;
 
-    if (b->n_refusals == 0 || b->e.status != MD_OK)
+    /* A failure after a refusal is one of its consequences. */
+    if (b->n_refusals == 0 ||
+        (b->e.status != MD_OK && b->e.status != MD_UNSUPPORTED &&
+         b->e.status != MD_INVALID))
         return;
     for (; shown < b->n_refusals && shown < SHOWN_MAX; shown++) {
         const md_torch_refusal *r = &b->refusals[shown];
