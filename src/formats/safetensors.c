@@ -201,9 +201,9 @@ static md_status check_places(md_safetensors *x, sorted *at, size_t size,
 
     if (!in_order)
         return md_fail_nomem(err, x->n * sizeof(*in_order));
-    if (x->n > 1)
+    if (at && x->n > 1)
         qsort(at, x->n, sizeof(*at), by_place);
-    for (uint32_t i = 0; i < x->n; i++) {
+    for (uint32_t i = 0; at && i < x->n; i++) {
         if (at[i].from != end)
             return md_fail(err, MD_CORRUPT,
                            "safetensors: tensor '%.80s' begins at %llu, %llu "

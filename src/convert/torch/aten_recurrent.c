@@ -180,7 +180,8 @@ static void emit_layers(md_torch_call *c, const cell *k,
     bool batch_first = md_torch_b(c, 8), biases = md_torch_b(c, 3);
     layer l = { .dirs = md_torch_b(c, 7) ? 2 : 1 };
     bool has_cell = start[1] != MD_VALUE_NONE;
-    md_value_id x = md_torch_x(c, 0), out[3];
+    md_value_id x = md_torch_x(c, 0);
+    md_value_id out[3] = { MD_VALUE_NONE, MD_VALUE_NONE, MD_VALUE_NONE };
     md_value_id *last[2];
 
     if (n < 1 || n > 64 ||
@@ -246,7 +247,8 @@ static void emit_cell(md_torch_call *c, const cell *k, md_value_id h,
 {
     md_emit *e = c->e;
     layer l = { .dirs = 1, .c = MD_VALUE_NONE };
-    md_value_id x = md_torch_x(c, 0), out[3];
+    md_value_id x = md_torch_x(c, 0);
+    md_value_id out[3] = { MD_VALUE_NONE, MD_VALUE_NONE, MD_VALUE_NONE };
     int rank = md_torch_rank(c, x);
 
     if (rank != 2) {

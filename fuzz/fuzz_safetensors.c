@@ -1,0 +1,26 @@
+/* safetensors: the header, and every byte of what it says is a tensor. */
+#include <stdint.h>
+
+#include "formats/safetensors.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static volatile unsigned sum; /* so that the bytes are read */
+    md_safetensors st;
+    md_arena ar;
+
+    (void)md_safetensors_probe(data, size);
+    md_arena_init(&ar, md_alloc_default(), (size_t)16 << 20);
+    if (md_safetensors_read(&st, data, size, &ar, NULL) == MD_OK) {
+        for (uint32_t i = 0; i < st.n; i++) {
+            const unsigned char *p = st.tensors[i].t.data;
+
+            for (size_t k = 0; k < md_tensor_size(&st.tensors[i].t); k++)
+                sum += p[k];
+        }
+    }
+    md_arena_release(&ar);
+    return 0;
+}
