@@ -28,7 +28,8 @@ static md_value_id picture(md_torch_call *c, int n, bool *alone)
     md_value_id x = md_torch_x(c, 0);
     int rank = md_torch_rank(c, x);
 
-    if (c->e->status == MD_OK && rank != n + 2 && rank != n + 1)
+    if (c->e->status == MD_OK && rank != n + 2 &&
+        (rank != n + 1 || c->b->wants_batch))
         md_emit_fail(c->e, MD_INVALID, "input of rank %d, %d expected", rank,
                      n + 2);
     if (c->e->status == MD_OK && !md_dtype_is_float(md_torch_dtype_of(c, x)))

@@ -51,7 +51,8 @@ static bool begin_conv(md_torch_call *c, conv *v)
     v->n = md_torch_rank(c, v->w) - 2;
     rank = md_torch_rank(c, v->x);
     if (c->e->status == MD_OK &&
-        (v->n < 1 || v->n > AXES_MAX || (rank != v->n + 2 && rank != v->n + 1)))
+        (v->n < 1 || v->n > AXES_MAX ||
+         (rank != v->n + 2 && (rank != v->n + 1 || c->b->wants_batch))))
         md_emit_fail(c->e, MD_INVALID, "input of rank %d, %d expected", rank,
                      v->n + 2);
     if (c->e->status == MD_OK && !md_dtype_is_float(md_torch_dtype_of(c, v->x)))

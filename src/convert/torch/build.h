@@ -155,8 +155,11 @@ struct md_torch {
     uint32_t n_changes, cap_changes;
     bool noting; /* changes are to be noted */
     uint32_t n_calls;
-    uint32_t depth; /* of branches and loops that become subgraphs */
-    bool old_div;   /* integers are divided as integers (before version 4) */
+    uint32_t depth;   /* of branches and loops that become subgraphs */
+    bool wants_batch; /* types of inputs are guessed: where PyTorch takes a
+                       * picture with and without an axis of the batch, it has
+                       * one */
+    bool old_div;     /* integers are divided as integers (before version 4) */
     uint64_t n_parameters;
     md_torch_learned *learned;
     uint32_t n_learned, cap_learned;

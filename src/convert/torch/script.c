@@ -392,6 +392,7 @@ static void run_method(md_script *s, plan *p, const file *x)
     for (uint32_t i = 1; i < f->n_params; i++)
         args[i] = argument(s, p, &x->specs, &f->params[i], &at);
     add_states(s, p);
+    s->b.wants_batch = p->is_guessed;
     out = md_script_call(s, f, args, f->n_params, NULL, 0);
     if (s->b.e.status == MD_OK && s->has_raised)
         md_emit_fail(&s->b.e, MD_INVALID, "the program ends with '%.200s'",

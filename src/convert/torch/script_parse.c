@@ -554,7 +554,7 @@ static md_script_expr *atom(parser *p)
         return dictionary(p);
     if (accept(p, '-')) {
         e = new_expr(p, MD_SCRIPT_NEG);
-        e->a = atom(p);
+        e->a = expression(p); /* -a.b is -(a.b) */
         return e;
     }
     fail(p, MD_CORRUPT, "an expression expected");
