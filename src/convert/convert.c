@@ -186,6 +186,8 @@ static md_status convert(md_model **out, md_convert_source *src, md_map *map,
     report->format = c->name;
     src->signature = opts->signature;
     src->inputs = opts->inputs;
+    src->arch = opts->arch;
+    src->path = map ? name : NULL;
     src->stays = map != NULL;
     MD_TRY(md_model_new(&model, alloc, 0, err));
     if (map)

@@ -38,8 +38,9 @@ typedef struct md_convert_source {
                  * constants may point into it */
     bool plain; /* as the file has it, with no layout but its own: what the
                  * result is compared with */
-    const char *signature; /* of several; NULL: the usual one */
-    const char *inputs;    /* as in md_convert_opts */
+    const char *signature;     /* of several; NULL: the usual one */
+    const char *inputs, *arch; /* as in md_convert_opts */
+    const char *path; /* of the file, for what lies beside it; NULL: bytes */
 } md_convert_source;
 
 typedef struct md_converter {
@@ -76,12 +77,15 @@ typedef struct md_convert_opts {
     /* Types of inputs that the file says nothing of (TorchScript):
      * "x=float32[batch,3,?,?];sr=16000"; NULL: they are found by trying. */
     const char *inputs;
+    /* What a file of weights alone is of ("bert", "resnet50"); NULL: the
+     * tensors' names tell. */
+    const char *arch;
     bool no_self_check;
 } md_convert_opts;
 
 #define MD_CONVERT_OPTS_INIT                                                   \
     {                                                                          \
-        .labels = NULL, .signature = NULL, .inputs = NULL,                     \
+        .labels = NULL, .signature = NULL, .inputs = NULL, .arch = NULL,       \
         .no_self_check = false                                                 \
     }
 

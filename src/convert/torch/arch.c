@@ -1,0 +1,174 @@
+#include "convert/torch/arch.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "convert/torch/program.h"
+
+enum {
+    NAME_SIZE = 256
+};
+
+static const md_arch_row *const rows[] = {
+#define ARCH(id) &md_arch_##id,
+#include "convert/torch/arch.def"
+#undef ARCH
+    NULL
+};
+
+static bool is_marked(const md_torch_weights *w, const md_arch_row *r)
+{
+    char name[NAME_SIZE];
+
+    snprintf(name, sizeof(name), "%s%s", r->prefix, r->mark);
+    return md_torch_weights_find(w, r->mark) || md_torch_weights_find(w, name);
+}
+
+const md_arch_row *md_arch_find(const md_torch_weights *w, const char *name)
+{
+    for (size_t i = 0; rows[i]; i++) {
+        /* "resnet50" is a resnet: its tensors tell the rest. */
+        if (name ? strncmp(name, rows[i]->name, strlen(rows[i]->name)) == 0
+                 : is_marked(w, rows[i]))
+            return rows[i];
+    }
+    return NULL;
+}
+
+static const md_torch_weight *find(const md_arch *a, const char *fmt,
+                                   va_list ap, char name[NAME_SIZE])
+{
+    size_t n = strlen(a->prefix);
+    const md_torch_weight *w;
+
+    snprintf(name, NAME_SIZE, "%s", a->prefix);
+    vsnprintf(name + n, NAME_SIZE - n, fmt, ap);
+    w = md_torch_weights_find(a->w, name);
+    /* Heads lie outside of what the prefix is for. */
+    return w ? w : md_torch_weights_find(a->w, name + n);
+}
+
+md_tv md_arch_weight(md_arch *a, const char *fmt, ...)
+{
+    char name[NAME_SIZE];
+    const md_torch_weight *w;
+    md_tv v;
+    va_list ap;
+
+    va_start(ap, fmt);
+    w = find(a, fmt, ap, name);
+    va_end(ap);
+    if (!w) {
+        md_emit_fail(&a->b->e, MD_UNSUPPORTED,
+                     "no tensor '%.80s', which %s has", name, a->row->title);
+        return md_tv_none();
+    }
+    v = md_torch_constant(a->b, &w->view, w->name);
+    if (md_dtype_is_float(w->view.dtype) && v.kind == MD_TV_TENSOR)
+        v.v.t->id = md_emit_cast(&a->b->e, v.v.t->id, MD_DTYPE_F32);
+    return v;
+}
+
+bool md_arch_has(const md_arch *a, const char *fmt, ...)
+{
+    char name[NAME_SIZE];
+    const md_torch_weight *w;
+    va_list ap;
+
+    va_start(ap, fmt);
+    w = find(a, fmt, ap, name);
+    va_end(ap);
+    return w != NULL;
+}
+
+int64_t md_arch_size(const md_arch *a, int axis, const char *fmt, ...)
+{
+    char name[NAME_SIZE];
+    const md_torch_weight *w;
+    va_list ap;
+
+    va_start(ap, fmt);
+    w = find(a, fmt, ap, name);
+    va_end(ap);
+    return w && axis < w->view.shape.rank ? w->view.shape.dim[axis] : 0;
+}
+
+int64_t md_arch_int(const md_arch *a, const char *key, int64_t otherwise)
+{
+    const json_t *v = json_object_get(a->config, key);
+
+    return json_is_integer(v) ? json_integer_value(v) : otherwise;
+}
+
+double md_arch_float(const md_arch *a, const char *key, double otherwise)
+{
+    const json_t *v = json_object_get(a->config, key);
+
+    return json_is_number(v) ? json_number_value(v) : otherwise;
+}
+
+const char *md_arch_text(const md_arch *a, const char *key,
+                         const char *otherwise)
+{
+    const char *s = json_string_value(json_object_get(a->config, key));
+
+    return s ? s : otherwise;
+}
+
+md_tv md_arch_op(md_arch *a, const char *op, const md_tv *args, uint32_t n)
+{
+    return md_torch_call_op(a->b, op, args, n, NULL, NULL, 0);
+}
+
+md_tv md_arch_ints(md_arch *a, const int64_t *v, uint32_t n)
+{
+    md_tv out = md_tv_list(a->b, MD_TV_LIST, n);
+
+    for (uint32_t i = 0; i < n && out.kind == MD_TV_LIST; i++)
+        md_tv_append(a->b, out.v.list, md_tv_int(v[i]));
+    return out;
+}
+
+md_tv md_arch_linear(md_arch *a, md_tv x, const char *name)
+{
+    a->b->where = md_arena_strdup(a->b->e.arena, name);
+    a->b->e.stem = a->b->where;
+    return MD_ARCH_OP(a, "linear", x, md_arch_weight(a, "%s.weight", name),
+                      md_arch_has(a, "%s.bias", name)
+                          ? md_arch_weight(a, "%s.bias", name)
+                          : md_tv_none());
+}
+
+md_tv md_arch_layer_norm(md_arch *a, md_tv x, const char *name, double eps)
+{
+    /* Files of TensorFlow's days say gamma and beta. */
+    bool old = !md_arch_has(a, "%s.weight", name);
+    md_tv w = md_arch_weight(a, old ? "%s.gamma" : "%s.weight", name);
+    int64_t n = md_arch_size(a, 0, old ? "%s.gamma" : "%s.weight", name);
+
+    a->b->where = md_arena_strdup(a->b->e.arena, name);
+    a->b->e.stem = a->b->where;
+    return MD_ARCH_OP(a, "layer_norm", x, md_arch_ints(a, &n, 1), w,
+                      md_arch_weight(a, old ? "%s.beta" : "%s.bias", name),
+                      md_tv_float(eps));
+}
+
+md_tv md_arch_input(md_arch *a, const char *name, md_dtype dtype, int rank,
+                    const char *const *symbols, const int64_t *sizes)
+{
+    md_type t = { .dtype = dtype, .has_rank = true, .rank = rank };
+
+    for (int i = 0; i < rank; i++) {
+        t.dim[i] = symbols[i] ? (md_dim){ .scale = 1 } : MD_DIM(sizes[i]);
+        if (symbols[i])
+            md_emit_ok(&a->b->e, md_model_symbol(&t.dim[i].sym, a->b->e.model,
+                                                 symbols[i], a->b->e.err));
+    }
+    return md_tv_tensor(a->b, md_emit_input(&a->b->e, &t, name));
+}
+
+void md_arch_output(md_arch *a, md_tv v, const char *name)
+{
+    md_torch_output(a->b, &v, name);
+}

@@ -1,0 +1,83 @@
+/*
+ * Known architectures: programs for files that hold weights alone.
+ *
+ * An architecture is known by the names of its tensors; most of its sizes are
+ * those of the tensors, the rest is in config.json beside the file.  It calls
+ * the same operators as the programs of files do.
+ */
+#ifndef MD_CONVERT_TORCH_ARCH_H
+#define MD_CONVERT_TORCH_ARCH_H
+
+#include <jansson.h>
+
+#include "convert/torch/build.h"
+#include "convert/torch/weights.h"
+
+typedef struct md_arch md_arch;
+
+/* One row of arch.def. */
+typedef struct md_arch_row {
+    const char *name;  /* of --arch */
+    const char *title; /* "BERT" */
+    /* Is this one's, with or without `prefix` in front of its names? */
+    const char *mark; /* a tensor that every such file has */
+    const char *prefix;
+    void (*emit)(md_arch *a);
+} md_arch_row;
+
+#define ARCH(id) extern const md_arch_row md_arch_##id;
+#include "convert/torch/arch.def"
+#undef ARCH
+
+struct md_arch {
+    md_torch *b;
+    const md_torch_weights *w;
+    const md_arch_row *row;
+    const char *prefix; /* of the names in this file */
+    json_t *config;     /* of config.json; NULL: there is none */
+    json_t *pooling;    /* of 1_Pooling/config.json beside it; NULL */
+    bool normalizes;    /* modules.json beside it ends with Normalize */
+};
+
+/* The row that `name` asks for, or (NULL) whose tensors these are; NULL when
+ * there is none. */
+const md_arch_row *md_arch_find(const md_torch_weights *w, const char *name);
+
+/* The tensor of that name, as float32 where it is of floats.  A missing one
+ * fails the build. */
+md_tv md_arch_weight(md_arch *a, const char *fmt, ...) MD_PRINTF(2, 3);
+bool md_arch_has(const md_arch *a, const char *fmt, ...) MD_PRINTF(2, 3);
+
+/* Size of an axis of a weight; 0 where there is none. */
+int64_t md_arch_size(const md_arch *a, int axis, const char *fmt, ...)
+    MD_PRINTF(3, 4);
+
+/* A number or text of config.json. */
+int64_t md_arch_int(const md_arch *a, const char *key, int64_t otherwise);
+double md_arch_float(const md_arch *a, const char *key, double otherwise);
+const char *md_arch_text(const md_arch *a, const char *key,
+                         const char *otherwise);
+
+/* An operator on these. */
+md_tv md_arch_op(md_arch *a, const char *op, const md_tv *args, uint32_t n);
+
+#define MD_ARCH_OP(a, op, ...)                                                 \
+    md_arch_op(                                                                \
+        (a), (op), (const md_tv[]){ __VA_ARGS__ },                             \
+        (uint32_t)(sizeof((const md_tv[]){ __VA_ARGS__ }) / sizeof(md_tv)))
+
+/* A list of ints. */
+md_tv md_arch_ints(md_arch *a, const int64_t *v, uint32_t n);
+
+/* x * name.weight + name.bias; its normalization. */
+md_tv md_arch_linear(md_arch *a, md_tv x, const char *name);
+md_tv md_arch_layer_norm(md_arch *a, md_tv x, const char *name, double eps);
+
+/* An input of the model: the sizes' names, NULL for a known one. */
+md_tv md_arch_input(md_arch *a, const char *name, md_dtype dtype, int rank,
+                    const char *const *symbols, const int64_t *sizes);
+
+/* An output. */
+void md_arch_output(md_arch *a, md_tv v, const char *name);
+
+#endif
