@@ -8,19 +8,6 @@ enum {
     AXES_MAX = 3 /* spatial ones */
 };
 
-static md_value_id concat(md_torch_call *c, md_value_id a, md_value_id b)
-{
-    return md_emit_op(c->e, "Concat", (md_value_id[]){ a, b }, 2,
-                      EMIT_ATTRS(EMIT_I("axis", 0)));
-}
-
-static md_value_id shape(md_torch_call *c, md_value_id x, int64_t from,
-                         int64_t to)
-{
-    return md_emit_op(c->e, "Shape", &x, 1,
-                      EMIT_ATTRS(EMIT_I("start", from), EMIT_I("end", to)));
-}
-
 /* Argument 0 with axes of batch and channels in front of n others; *alone
  * when it came without the batch's. */
 static md_value_id picture(md_torch_call *c, int n, bool *alone)
@@ -571,7 +558,10 @@ void md_torch_emit_im2col(md_torch_call *c)
     x = md_emit_transpose(e, x, (int64_t[]){ 0, 1, 2, 4, 3, 5 }, 6);
     x = md_emit_op2(
         e, "Reshape", x,
-        concat(c, shape(c, x, 0, 1), MD_TORCH_INTS(c, -1, n[0] * n[1])));
+        md_torch_concat(c,
+                        (md_value_id[]){ md_torch_dims(c, x, 0, 1),
+                                         MD_TORCH_INTS(c, -1, n[0] * n[1]) },
+                        2, 0));
     ret_picture(c, x, alone);
 }
 

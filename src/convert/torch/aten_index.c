@@ -10,11 +10,6 @@ static md_value_id at_axis(md_torch_call *c, const char *op, md_value_id x,
                       EMIT_ATTRS(EMIT_I("axis", axis)));
 }
 
-static int axis_arg(md_torch_call *c, uint32_t i, md_value_id x)
-{
-    return md_torch_axis(c, md_torch_i(c, i), md_torch_rank(c, x));
-}
-
 static bool is_index(md_dtype t)
 {
     return t == MD_DTYPE_I64 || t == MD_DTYPE_I32;
@@ -36,7 +31,8 @@ void md_torch_emit_index_select(md_torch_call *c)
 {
     md_value_id x = md_torch_x(c, 0);
 
-    md_torch_ret(c, at_axis(c, "Gather", x, indices(c, 2), axis_arg(c, 1, x)));
+    md_torch_ret(
+        c, at_axis(c, "Gather", x, indices(c, 2), md_torch_axis_at(c, 1, x)));
 }
 
 /* Indices may have fewer elements than x on other axes than the one. */
@@ -66,7 +62,7 @@ void md_torch_emit_gather(md_torch_call *c)
 {
     md_value_id x = md_torch_x(c, 0);
     md_value_id at = indices(c, 2);
-    int axis = axis_arg(c, 1, x);
+    int axis = md_torch_axis_at(c, 1, x);
 
     if (md_torch_rank(c, x) == 0 || md_torch_rank(c, at) != md_torch_rank(c, x))
         md_emit_fail(c->e, MD_UNSUPPORTED, "indices of rank %d for rank %d",
@@ -83,7 +79,7 @@ void md_torch_emit_gather_wide(md_torch_call *c)
     int axis = 0;
 
     if (md_torch_given(c, 2)) {
-        axis = axis_arg(c, 2, x);
+        axis = md_torch_axis_at(c, 2, x);
     } else {
         x = md_emit_reshape(c->e, x, (int64_t[]){ -1 }, 1);
         at = md_emit_reshape(c->e, at, (int64_t[]){ -1 }, 1);
@@ -331,7 +327,7 @@ void md_torch_emit_scatter(md_torch_call *c)
 {
     md_value_id x = md_torch_x(c, 0);
     md_value_id at = indices(c, 2);
-    int axis = axis_arg(c, 1, x);
+    int axis = md_torch_axis_at(c, 1, x);
 
     ret_scattered(c, x, at, source(c, 3, x, at, -1), axis, c->row->onnx);
 }
@@ -347,8 +343,8 @@ void md_torch_emit_scatter_reduce(md_torch_call *c)
 
     for (size_t i = 0; i < MD_COUNT(ways) && md_torch_b(c, 5); i++) {
         if (strcmp(md_torch_s(c, 4), ways[i][0]) == 0) {
-            ret_scattered(c, x, at, source(c, 3, x, at, -1), axis_arg(c, 1, x),
-                          ways[i][1]);
+            ret_scattered(c, x, at, source(c, 3, x, at, -1),
+                          md_torch_axis_at(c, 1, x), ways[i][1]);
             return;
         }
     }
@@ -370,7 +366,7 @@ static md_value_id spread(md_torch_call *c, md_value_id at, md_value_id src,
 void md_torch_emit_index_write(md_torch_call *c)
 {
     md_value_id x = md_torch_x(c, 0);
-    int axis = axis_arg(c, 1, x);
+    int axis = md_torch_axis_at(c, 1, x);
     md_value_id src =
         md_emit_cast(c->e, md_torch_x(c, 3), md_torch_dtype_of(c, x));
 
@@ -385,7 +381,7 @@ void md_torch_emit_index_write(md_torch_call *c)
 void md_torch_emit_index_fill(md_torch_call *c)
 {
     md_value_id x = md_torch_x(c, 0);
-    int axis = axis_arg(c, 1, x);
+    int axis = md_torch_axis_at(c, 1, x);
     md_value_id like = at_axis(c, "Gather", x, indices(c, 2), axis);
     md_value_id v = md_emit_op2(
         c->e, "Expand", md_tv_as(c->b, &c->arg[3], md_torch_dtype_of(c, x)),

@@ -333,11 +333,6 @@ void md_torch_emit_rms_norm(md_torch_call *c)
         c, scaled(c, md_emit_op2(e, "Mul", x, s), opt(c, 2), MD_VALUE_NONE), 2);
 }
 
-static md_value_id dims(md_torch_call *c, md_value_id x, int64_t from)
-{
-    return md_emit_op(c->e, "Shape", &x, 1, EMIT_ATTRS(EMIT_I("start", from)));
-}
-
 /* GroupNormalization of opset 21 has scale and bias per channel. */
 static void emit_group_norm(md_torch_call *c, int64_t groups, uint32_t weight,
                             double eps)
@@ -361,7 +356,7 @@ static void emit_group_norm(md_torch_call *c, int64_t groups, uint32_t weight,
         md_value_id y = md_emit_reshape(e, x, (int64_t[]){ 0, groups, -1 }, 3);
 
         y = md_emit_op2(e, "Reshape", whiten_own(c, y, &axis, 1, eps),
-                        dims(c, x, 0));
+                        md_emit_op1(c->e, "Shape", x));
         md_torch_ret(c, scaled(c, y, channel(c, w, rank), channel(c, b, rank)));
         return;
     }

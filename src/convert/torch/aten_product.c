@@ -213,13 +213,6 @@ static md_value_id repeat_heads(md_torch_call *c, md_value_id x, md_value_id q)
     return md_tv_id(c->b, &args[0]);
 }
 
-static md_value_id axis_size(md_torch_call *c, md_value_id x, int axis)
-{
-    return md_emit_op(
-        c->e, "Shape", &x, 1,
-        EMIT_ATTRS(EMIT_I("start", axis), EMIT_I("end", axis + 1)));
-}
-
 /* What is added to the products: 0 or -inf. */
 static md_value_id additive(md_torch_call *c, md_value_id mask, md_dtype t)
 {
@@ -236,11 +229,11 @@ static md_value_id causal_mask(md_torch_call *c, const attention *a, md_dtype t)
 {
     md_emit *e = c->e;
     int rank = md_torch_rank(c, a->q);
-    md_value_id shape =
-        md_emit_op(e, "Concat",
-                   (md_value_id[]){ axis_size(c, a->q, rank - 2),
-                                    axis_size(c, a->k, rank - 2) },
-                   2, EMIT_ATTRS(EMIT_I("axis", 0)));
+    md_value_id shape = md_emit_op(
+        e, "Concat",
+        (md_value_id[]){ md_torch_dims(c, a->q, rank - 2, rank - 1),
+                         md_torch_dims(c, a->k, rank - 2, rank - 1) },
+        2, EMIT_ATTRS(EMIT_I("axis", 0)));
     md_value_id x =
         md_emit_op2(e, "Expand", md_emit_number(e, t, -INFINITY), shape);
 

@@ -33,14 +33,6 @@ typedef struct layer {
     int64_t hidden;
 } layer;
 
-static md_value_id concat(md_torch_call *c, const md_value_id *v, int n,
-                          int axis)
-{
-    return n == 1 ? v[0]
-                  : md_emit_op(c->e, "Concat", v, (uint32_t)n,
-                               EMIT_ATTRS(EMIT_I("axis", axis)));
-}
-
 /* Rows of the gates in the other order. */
 static md_value_id reorder(md_torch_call *c, md_value_id w, const cell *k)
 {
@@ -53,7 +45,7 @@ static md_value_id reorder(md_torch_call *c, md_value_id w, const cell *k)
         EMIT_ATTRS(EMIT_I("axis", 0), EMIT_I("num_outputs", k->n_gates)));
     for (int i = 0; i < k->n_gates; i++)
         out[i] = gate[k->order[i]];
-    return concat(c, out, k->n_gates, 0);
+    return md_torch_concat(c, out, (uint32_t)k->n_gates, 0);
 }
 
 /* What both directions have, as one tensor with their axis first. */
@@ -64,7 +56,7 @@ static md_value_id both(md_torch_call *c, const md_value_id *v, const layer *l,
 
     for (int d = 0; d < l->dirs; d++)
         part[d] = md_emit_unsqueeze(c->e, reorder(c, v[d], k), 0);
-    return concat(c, part, l->dirs, 0);
+    return md_torch_concat(c, part, (uint32_t)l->dirs, 0);
 }
 
 /* Is it a constant of zeros, spread or not?  A start that is left out is
@@ -216,9 +208,9 @@ static void emit_layers(md_torch_call *c, const cell *k,
     if (batch_first)
         x = md_emit_transpose(e, x, (int64_t[]){ 1, 0, 2 }, 3);
     out[0] = x;
-    out[1] = concat(c, last[0], (int)n, 0);
+    out[1] = md_torch_concat(c, last[0], (uint32_t)n, 0);
     if (has_cell)
-        out[2] = concat(c, last[1], (int)n, 0);
+        out[2] = md_torch_concat(c, last[1], (uint32_t)n, 0);
     md_torch_ret_n(c, out, has_cell ? 3 : 2);
 }
 

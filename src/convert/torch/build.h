@@ -311,6 +311,30 @@ void md_torch_ret_view(md_torch_call *c, md_value_id id,
                        md_torch_view_kind kind, int axis, md_tv start,
                        md_tv end);
 
+/* Argument i as an axis of x. */
+int md_torch_axis_at(md_torch_call *c, uint32_t i, md_value_id x);
+
+/* Sizes of axes [from, to) as a tensor. */
+md_value_id md_torch_dims(md_torch_call *c, md_value_id x, int64_t from,
+                          int64_t to);
+
+md_value_id md_torch_concat(md_torch_call *c, const md_value_id *v, uint32_t n,
+                            int axis);
+
+/* [from, to) of an axis; both of shape [1]. */
+md_value_id md_torch_cut(md_torch_call *c, md_value_id x, int axis,
+                         md_value_id from, md_value_id to);
+
+/* Is the item the size of x's axis i? */
+bool md_torch_is_axis_of(md_torch_call *c, const md_tv *item, md_value_id x,
+                         int i);
+
+/* Axes [from, to] become one. */
+md_value_id md_torch_merge(md_torch_call *c, md_value_id x, int from, int to);
+
+/* 0, 1, 2, ... */
+void md_torch_identity(int64_t perm[MD_RANK_MAX]);
+
 /* dtype that arithmetic on these gives (PyTorch's promotion). */
 md_dtype md_torch_promote(md_torch_call *c, const md_tv *v, uint32_t n);
 
