@@ -462,7 +462,7 @@ static void begin_turn(loop *l, md_tv *vars)
 {
     md_torch *b = l->b;
 
-    for (uint32_t i = 0; i < l->n && b->e.status == MD_OK; i++) {
+    for (uint32_t i = 0; l->c && i < l->n && b->e.status == MD_OK; i++) {
         carried *c = &l->c[i];
 
         c->in = c->fixed ? c->start : input_like(b, c);
@@ -494,7 +494,7 @@ static md_emit_scope *turn(loop *l)
     (void)md_emit_input(&b->e, &cond, "go_on");
     begin_turn(l, vars);
     l->go_on = l->run(b, l->ctx, i, vars, l->n_vars);
-    for (uint32_t k = 0; k < l->n_vars; k++)
+    for (uint32_t k = 0; l->c && k < l->n_vars; k++)
         l->c[k].now = snapshot(b, &vars[k]);
     for (uint32_t k = 0; k < l->x.n; k++) {
         l->x.t[k].grown[0] = NULL;
@@ -730,7 +730,9 @@ void md_torch_loop(md_torch *b, const md_tv *trips, const md_tv *cond,
     md_emit_scope *s = NULL;
 
     l.c = md_emit_alloc(&b->e, n, sizeof(*l.c));
-    for (uint32_t i = 0; l.c && i < n; i++) {
+    if (!l.c)
+        return;
+    for (uint32_t i = 0; i < n; i++) {
         l.c[i].start = snapshot(b, &vars[i]);
         l.c[i].fixed = !is_value(&vars[i]);
         if (!l.c[i].fixed)

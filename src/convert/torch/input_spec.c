@@ -73,7 +73,7 @@ static md_status read_one(md_input_spec *s, const char **at, md_arena *arena,
 {
     const char *begin = *at;
     const char *value;
-    char *rest;
+    char *rest = NULL;
 
     s->name = part(at, "=;", arena);
     if (**at != '=')
@@ -90,7 +90,8 @@ static md_status read_one(md_input_spec *s, const char **at, md_arena *arena,
     s->is_float = strpbrk(value, ".e") != NULL && strcmp(value, "true") != 0;
     if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0)
         return MD_OK;
-    return value[0] == '\0' || *rest != '\0' ? malformed(begin, err) : MD_OK;
+    return value[0] == '\0' || !rest || *rest != '\0' ? malformed(begin, err)
+                                                      : MD_OK;
 }
 
 md_status md_input_specs_read(md_input_specs *out, const char *text,

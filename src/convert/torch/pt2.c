@@ -63,7 +63,7 @@ static void define(pt2 *p, const char *name, md_tv v)
     if (!md_emit_ok(&p->b.e, md_arena_grow(p->b.e.arena, &e->v, &e->cap, e->n,
                                            sizeof(*e->v), p->b.e.err)))
         return;
-    if (json_object_set_new(e->index, name, json_integer(e->n)) != 0) {
+    if (!e->v || json_object_set_new(e->index, name, json_integer(e->n)) != 0) {
         corrupt(p, "cannot define", name);
         return;
     }

@@ -189,7 +189,9 @@ static void read_text(parser *p, token *t)
     for (p->at = begin; *p->at != quote;) {
         char c = *p->at++;
 
-        out[n++] = c == '\\' ? unescape(p) : c;
+        if (c == '\\')
+            c = unescape(p);
+        out[n++] = c;
         if (p->status != MD_OK)
             return;
     }
@@ -227,9 +229,36 @@ static void read_number(parser *p, token *t)
         fail(p, MD_UNSUPPORTED, "a complex number");
 }
 
-static void read_token(parser *p)
+/* Spaces and a comment inside a line, newlines inside brackets. */
+static void skip_spaces(parser *p)
+{
+    while (p->at < p->end && (*p->at == ' ' || *p->at == '\r' ||
+                              (p->open > 0 && *p->at == '\n'))) {
+        p->line += *p->at == '\n';
+        p->at++;
+    }
+    if (p->at < p->end && *p->at == '#') {
+        while (p->at < p->end && *p->at != '\n')
+            p->at++;
+    }
+}
+
+static void read_sign(parser *p, char c)
 {
     static const char signs[] = "()[]{},.:=-*@";
+
+    if (c == '\0' || !strchr(signs, c)) {
+        fail(p, MD_CORRUPT, "a character that no program has");
+        return;
+    }
+    p->at++;
+    p->open += c == '(' || c == '[' || c == '{';
+    p->open -= p->open > 0 && (c == ')' || c == ']' || c == '}');
+    p->t = (token){ .kind = T_SIGN, .op = c };
+}
+
+static void read_token(parser *p)
+{
     char c;
 
     p->t = (token){ .kind = T_END };
@@ -242,15 +271,7 @@ static void read_token(parser *p)
         p->pending += p->pending > 0 ? -1 : 1;
         return;
     }
-    while (p->at < p->end && (*p->at == ' ' || *p->at == '\r' ||
-                              (p->open > 0 && *p->at == '\n'))) {
-        p->line += *p->at == '\n';
-        p->at++;
-    }
-    if (p->at < p->end && *p->at == '#') {
-        while (p->at < p->end && *p->at != '\n')
-            p->at++;
-    }
+    skip_spaces(p);
     if (p->at >= p->end)
         return;
     c = *p->at;
@@ -273,13 +294,8 @@ static void read_token(parser *p)
     } else if (c == '-' && p->end - p->at > 1 && p->at[1] == '>') {
         p->at += 2;
         p->t.kind = T_ARROW;
-    } else if (strchr(signs, c) && c) {
-        p->at++;
-        p->open += c == '(' || c == '[' || c == '{';
-        p->open -= p->open > 0 && (c == ')' || c == ']' || c == '}');
-        p->t = (token){ .kind = T_SIGN, .op = c };
     } else {
-        fail(p, MD_CORRUPT, "a character that no program has");
+        read_sign(p, c);
     }
 }
 
