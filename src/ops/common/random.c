@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/entropy.h"
+#include "base/rng.h"
 #include "tensor/float.h"
 
 enum {
@@ -21,20 +22,15 @@ void md_random__seed(md_random *r, uint32_t seed)
     r->has_next = false;
 }
 
-/* SplitMix64 (G. Steele, D. Lea, C. Flood, 2014): 64 bits of entropy become
- * the whole state, where a 32-bit seed would meet itself after some 2^16. */
+/* 64 bits of entropy become the whole state, where a 32-bit seed would meet
+ * itself after some 2^16. */
 static void start_afresh(md_random *r)
 {
-    uint64_t key;
+    md_rng rng;
 
-    md_entropy(&key, sizeof(key));
-    for (int i = 0; i < MD_RANDOM_WORDS; i++) {
-        uint64_t z = key += UINT64_C(0x9e3779b97f4a7c15);
-
-        z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-        z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-        r->word[i] = (uint32_t)(z >> 32);
-    }
+    md_entropy(&rng.state, sizeof(rng.state));
+    for (int i = 0; i < MD_RANDOM_WORDS; i++)
+        r->word[i] = (uint32_t)(md_rng_next(&rng) >> 32);
     r->at = MD_RANDOM_WORDS;
     r->has_next = false;
 }
