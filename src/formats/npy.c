@@ -462,6 +462,36 @@ md_status md_npy_parse(md_tensor *out, const void *bytes, size_t size,
     return read_numbers(out, &h, n, p + at, alloc, err);
 }
 
+/* Truth values may be other bytes than 0 and 1. */
+static bool is_as_in_memory(const header *h, const unsigned char *data)
+{
+    const md_tensor t = { .dtype = h->dtype,
+                          .shape = h->shape,
+                          .data = (void *)(uintptr_t)data };
+
+    return h->dtype != MD_DTYPE_STRING && h->dtype != MD_DTYPE_BOOL &&
+           !h->fortran && (!h->swap || h->word == 1) &&
+           md_tensor_is_aligned(&t);
+}
+
+md_status md_npy_view(md_tensor *out, const void *bytes, size_t size,
+                      const md_alloc *alloc, md_error *err)
+{
+    const unsigned char *p = bytes;
+    header h = { .dtype = MD_DTYPE_NONE };
+    size_t at = 0;
+    int64_t n = 0;
+
+    MD_TRY(read_header(&h, &at, p, size, err));
+    MD_TRY(check_size(&n, &h, size - at, err));
+    if (n == 0 || !is_as_in_memory(&h, p + at))
+        return md_npy_parse(out, bytes, size, alloc, err);
+    *out = (md_tensor){ .dtype = h.dtype,
+                        .shape = h.shape,
+                        .data = (void *)(uintptr_t)(p + at) };
+    return MD_OK;
+}
+
 md_status md_npy_load(md_tensor *out, const char *path, const md_alloc *alloc,
                       md_error *err)
 {

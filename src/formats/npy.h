@@ -20,6 +20,11 @@ md_status md_npy_parse(md_tensor *out, const void *bytes, size_t size,
 md_status md_npy_load(md_tensor *out, const char *path, const md_alloc *alloc,
                       md_error *err);
 
+/* The same of bytes that outlive *out: where the elements lie in the file as
+ * they would in memory, *out borrows them. */
+md_status md_npy_view(md_tensor *out, const void *bytes, size_t size,
+                      const md_alloc *alloc, md_error *err);
+
 /*
  * Append t as a version 1.0 file.  Types that NumPy lacks are written as their
  * bits: bfloat16 as uint16, float8 and narrower as uint8, one element each.

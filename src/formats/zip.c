@@ -3,9 +3,9 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "base/size.h"
+#include "formats/zlib_use.h"
 
 enum {
     END_SIZE = 22, /* end of central directory, without its comment */
@@ -246,31 +246,13 @@ const md_zip_entry *md_zip_find(const md_zip *z, const char *name)
     return NULL;
 }
 
-static void *zlib_alloc(void *ctx, unsigned n, unsigned size)
-{
-    size_t total;
-
-    return md_mul_size(&total, n, size) ? md_malloc(ctx, total) : NULL;
-}
-
-static void zlib_free(void *ctx, void *p)
-{
-    md_free(ctx, p);
-}
-
-/* zlib counts in unsigned int: hand it pieces. */
-static unsigned piece(size_t n)
-{
-    return n > UINT_MAX ? UINT_MAX : (unsigned)n;
-}
-
 /* Unpack exactly e->size bytes to `to` (which has room for them). */
 static md_status inflate_entry(unsigned char *to, const md_zip_entry *e,
                                const unsigned char *from, const md_alloc *alloc,
                                md_error *err)
 {
-    z_stream zs = { .zalloc = zlib_alloc,
-                    .zfree = zlib_free,
+    z_stream zs = { .zalloc = md_zlib__alloc,
+                    .zfree = md_zlib__free,
                     .opaque = (void *)(uintptr_t)alloc };
     size_t in_left = e->packed;
     size_t out_left = e->size;
@@ -281,8 +263,8 @@ static md_status inflate_entry(unsigned char *to, const md_zip_entry *e,
         return md_fail_nomem(err, 1 << MAX_WBITS);
     zs.next_in = (unsigned char *)(uintptr_t)from;
     do {
-        unsigned in = piece(in_left);
-        unsigned out = out_left ? piece(out_left) : 1;
+        unsigned in = md_zlib__piece(in_left);
+        unsigned out = out_left ? md_zlib__piece(out_left) : 1;
 
         zs.avail_in = in;
         zs.next_out = out_left ? to + (e->size - out_left) : &over;
@@ -335,7 +317,7 @@ static uint32_t checksum(const unsigned char *p, size_t n)
     uLong crc = crc32(0, NULL, 0);
 
     while (n > 0) {
-        unsigned k = piece(n);
+        unsigned k = md_zlib__piece(n);
 
         crc = crc32(crc, p, k);
         p += k;

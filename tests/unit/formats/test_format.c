@@ -27,7 +27,7 @@ static void test_format__the_list_is_complete(void **state)
         assert_non_null(list[n]->title);
         assert_int_equal(list[n]->ending[0], '.');
     }
-    assert_int_equal(n, 4);
+    assert_int_equal(n, 5);
 }
 
 static void test_format__contents_decide_not_names(void **state)
@@ -39,6 +39,7 @@ static void test_format__contents_decide_not_names(void **state)
     } cases[] = {
         { "\x93NUMPY\x01\x00", 8, "npy" },
         { "PK\x05\x06", 4, "npz" },
+        { "\0\0\x8\1\0\0\0\0", 8, "idx" },
         { "PK\x03\x04zzzzzzzzzzzzzzzzzzzzzz\x05\x00\x00\x00x.npy", 35, "npz" },
         { "PK\x03\x04zzzzzzzzzzzzzzzzzzzzzz\x05\x00\x00\x00x.txt", 35, NULL },
         { "PK\x03\x04zzzzzzzzzzzzzzzzzzzzzz\xff\x00\x00\x00x.npy", 35, NULL },
@@ -191,7 +192,7 @@ static void test_format__unknown_files_are_named(void **state)
     assert_md_fails(
         md_format_detect(&f, md_temp_path(path, &dir, "note.txt"), &err),
         MD_UNSUPPORTED, &err,
-        "note.txt' is of no known format: NumPy array, NumPy archive, ONNX");
+        "note.txt' is of no known format: NumPy array, NumPy archive, IDX array, ONNX");
     assert_md_fails(md_format_detect(&f, md_temp_path(path, &dir, "no"), &err),
                     MD_NOT_FOUND, &err, "no'");
     assert_null(f);
