@@ -5,7 +5,7 @@
 #include "cli/progress.h"
 #include "formats/onnx.h"
 #include "optimize/quantize.h"
-#include "optimize/runner.h"
+#include "train/evaluate.h"
 
 /* What quantizing did, and what it cost. */
 typedef struct result {
@@ -43,7 +43,7 @@ static md_status measure(double *out, int64_t *n, const md_model *m,
 
     if (!path)
         return MD_OK;
-    MD_TRY(md_dataset_open(&data, path, m, md_alloc_tagged(MD_MEM_data), err));
+    MD_TRY(md_dataset_open(&data, path, m, NULL, err));
     md_progress_begin(&p, a->cli->err, "measuring accuracy");
     s = md_accuracy(out, m, &data, pool, err);
     md_progress_end(&p);
@@ -61,8 +61,7 @@ static md_status quantize(result *r, md_model *m, const md_args *a,
     md_status s;
 
     MD_TRY(measure(&r->accuracy_float, &r->n_tested, m, a, pool, err));
-    MD_TRY(md_dataset_open(&data, md_args_text(a, "data", ""), m,
-                           md_alloc_tagged(MD_MEM_data), err));
+    MD_TRY(md_dataset_open(&data, md_args_text(a, "data", ""), m, NULL, err));
     md_progress_begin(&p, a->cli->err, "calibrating");
     s = md_quantize(m, &data, &opts, &r->report, err);
     md_progress_end(&p);

@@ -4,7 +4,7 @@
 
 #include "engine/session.h"
 #include "formats/onnx.h"
-#include "optimize/runner.h"
+#include "train/runner.h"
 
 enum {
     BATCH = 16 /* samples in one execution */
@@ -103,6 +103,7 @@ md_status md_calibrate(md_range *ranges, const md_model *model,
                        const char *const *names, uint32_t n,
                        const md_dataset *data, md_pool *pool, md_error *err)
 {
+    const md_sweep sweep = { .data = data, .batch = BATCH, .pool = pool };
     pass p = { .ranges = ranges, .names = names, .n = n };
     md_session *s;
     md_status st;
@@ -110,10 +111,10 @@ md_status md_calibrate(md_range *ranges, const md_model *model,
     MD_TRY(open_taps(&s, model, names, n, pool, err));
     for (uint32_t i = 0; i < n; i++)
         ranges[i] = (md_range){ 0 };
-    st = md_run_over(s, data, BATCH, visit, &p, err);
+    st = md_run_over(s, &sweep, visit, &p, err);
     p.counting = true;
     if (st == MD_OK)
-        st = md_run_over(s, data, BATCH, visit, &p, err);
+        st = md_run_over(s, &sweep, visit, &p, err);
     md_session_free(s);
     return st;
 }

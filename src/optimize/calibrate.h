@@ -6,7 +6,7 @@
 #define MD_OPTIMIZE_CALIBRATE_H
 
 #include "base/pool.h"
-#include "optimize/dataset.h"
+#include "data/dataset.h"
 
 typedef enum md_calib_method {
     MD_CALIB_MINMAX = 0, /* the whole range */

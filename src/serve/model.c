@@ -57,49 +57,11 @@ md_status md_serve_io_check(const md_serve_model *m, const md_serve_io *io,
                    md_shape_format(got, sizeof(got), shape));
 }
 
-static bool is_colors(int64_t n)
-{
-    return n == 1 || n == 3;
-}
-
-/* A picture has room for more than its channels: [N,3,4] is none. */
-static bool is_side(int64_t n)
-{
-    return n == -1 || n > 3;
-}
-
 void md_serve_image_guess(md_serve_model *m)
 {
-    const md_serve_io *in = m->inputs;
-    const int64_t *d = in->shape.dim;
-    int rank = in->shape.rank;
-    int from = rank == 4 ? 1 : 0; /* the batch axis comes first */
-    md_serve_image *im = &m->image;
-
-    *im = (md_serve_image){ .channel_axis = -1, .channels = 1 };
-    if (m->n_inputs != 1 || !in->has_rank || rank < 3 || rank > 4 ||
-        !(md_dtype_is_float(in->dtype) || in->dtype == MD_DTYPE_U8) ||
-        (rank == 4 && d[0] != -1 && d[0] != 1))
-        return;
-    if (is_colors(d[from + 2]) && is_side(d[from]) && is_side(d[from + 1])) {
-        im->height_axis = from;
-        im->channel_axis = from + 2;
-    } else if (is_colors(d[from]) && is_side(d[from + 1]) &&
-               is_side(d[from + 2])) {
-        im->height_axis = from + 1;
-        im->channel_axis = from;
-    } else if (rank == 3 && (d[0] == -1 || d[0] == 1) && is_side(d[1]) &&
-               is_side(d[2])) {
-        im->height_axis = 1; /* [N,H,W] */
-    } else {
-        return;
-    }
-    im->accepted = true;
-    if (im->channel_axis >= 0)
-        im->channels = (int)d[im->channel_axis];
-    im->scale = in->dtype == MD_DTYPE_U8 ? 1.0f : 1.0f / 255.0f;
-    for (int i = 0; i < 3; i++)
-        im->std[i] = 1.0f;
+    m->image = (md_picture){ .channel_axis = -1, .channels = 1 };
+    if (m->n_inputs == 1 && m->inputs->has_rank)
+        md_picture_guess(&m->image, m->inputs->dtype, &m->inputs->shape);
 }
 
 void md_serve_model_free(md_serve_model *m)

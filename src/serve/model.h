@@ -10,6 +10,7 @@
 #define MD_SERVE_MODEL_H
 
 #include "base/arena.h"
+#include "data/picture.h"
 #include "engine/session.h"
 #include "serve/classes.h"
 #include "tensor/tensor.h"
@@ -20,18 +21,6 @@ typedef struct md_serve_io {
     md_shape shape; /* -1: any size */
     bool has_rank;  /* false: any shape */
 } md_serve_io;
-
-/* How a picture becomes the model's only input. */
-typedef struct md_serve_image {
-    bool accepted;
-    int height_axis;  /* of the input's shape; width follows it */
-    int channel_axis; /* -1: none, one channel */
-    int channels;     /* 1 or 3 */
-    bool pad;         /* place smaller pictures in the middle, not stretched */
-    float scale;      /* input = (pixel * scale - mean) / std, pixel 0..255 */
-    float mean[3];
-    float std[3];
-} md_serve_image;
 
 typedef struct md_serve_engine {
     md_status (*acquire)(void *ctx, void **run_out, const md_shape *shapes,
@@ -55,7 +44,7 @@ typedef struct md_serve_model {
     const int64_t *label_numbers; /* the labels, where they are integers */
     uint32_t n_labels;
     uint32_t labelled;
-    md_serve_image image;
+    md_picture image; /* how a picture becomes the only input */
     const md_serve_engine *engine;
     void *ctx; /* the engine's */
     md_arena arena;
@@ -67,9 +56,7 @@ typedef struct md_serve_model {
  * must be 1 to 128 letters, digits, '.', '_' or '-'.  The model's metadata
  * may say more:
  *   modeld.labels       class names, one per line
- *   modeld.image.scale  a number (default 1/255; 1 for integer inputs)
- *   modeld.image.mean, modeld.image.std   one number, or one per channel
- *   modeld.image.fit    "stretch" (default) or "pad"
+ *   modeld.image.*      see data/picture.h
  * `labels` (may be NULL), one per line, goes before modeld.labels; both are
  * those of output 0.  Without them the model has `classes` (may be NULL), whose
  * memory must last as long as the session.

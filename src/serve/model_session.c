@@ -1,7 +1,6 @@
 /* A served model made from an engine session and the model's metadata. */
 #include <string.h>
 
-#include "base/num.h"
 #include "serve/model.h"
 
 enum {
@@ -126,70 +125,6 @@ static md_status copy_labels(md_serve_model *m, const char *text, md_error *err)
     return MD_OK;
 }
 
-/* "0.5" for all of out, or "0.485,0.456,0.406". */
-static md_status parse_numbers(float *out, int n, const char *key,
-                               const char *text, md_error *err)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    const unsigned char *end = p + strlen(text);
-    int got = 0;
-
-    while (got < n) {
-        while (*p == ' ')
-            p++;
-        if (md_num_f32(&out[got], &p, p, end) != MD_NUM_OK)
-            break;
-        got++;
-        while (*p == ' ')
-            p++;
-        if (*p != ',')
-            break;
-        p++;
-    }
-    if (p != end || (got != 1 && got != n))
-        return md_fail(err, MD_INVALID,
-                       "metadata '%s': '%.60s' given, %d numbers with commas "
-                       "between them expected",
-                       key, text, n);
-    for (; got < n; got++)
-        out[got] = out[0];
-    return MD_OK;
-}
-
-static md_status read_image(md_serve_model *m, const md_model *model,
-                            md_error *err)
-{
-    const char *scale = md_model_meta(model, "modeld.image.scale");
-    const char *mean = md_model_meta(model, "modeld.image.mean");
-    const char *std = md_model_meta(model, "modeld.image.std");
-    const char *fit = md_model_meta(model, "modeld.image.fit");
-    md_serve_image *im = &m->image;
-
-    md_serve_image_guess(m);
-    if (!im->accepted)
-        return MD_OK;
-    if (scale)
-        MD_TRY(parse_numbers(&im->scale, 1, "modeld.image.scale", scale, err));
-    if (mean)
-        MD_TRY(parse_numbers(im->mean, im->channels, "modeld.image.mean", mean,
-                             err));
-    if (std)
-        MD_TRY(
-            parse_numbers(im->std, im->channels, "modeld.image.std", std, err));
-    for (int i = 0; i < im->channels; i++)
-        if (im->std[i] == 0.0f)
-            return md_fail(err, MD_INVALID,
-                           "metadata 'modeld.image.std': 0 "
-                           "given, another number expected");
-    if (fit && strcmp(fit, "pad") != 0 && strcmp(fit, "stretch") != 0)
-        return md_fail(err, MD_INVALID,
-                       "metadata 'modeld.image.fit': '%.40s' given, 'stretch' "
-                       "or 'pad' expected",
-                       fit);
-    im->pad = fit && strcmp(fit, "pad") == 0;
-    return MD_OK;
-}
-
 static void take_classes(md_serve_model *m, const md_serve_classes *classes)
 {
     const int i = md_serve_model_find_output(
@@ -220,7 +155,9 @@ static md_status fill(md_serve_model *m, const char *name, const char *labels,
     MD_TRY(copy_labels(m, labels, err));
     if (m->n_labels == 0 && classes && classes->output)
         take_classes(m, classes);
-    return read_image(m, model, err);
+    md_serve_image_guess(m);
+    return m->image.accepted ? md_picture_read_meta(&m->image, model, err)
+                             : MD_OK;
 }
 
 md_status md_serve_model_from_session(md_serve_model **out, const char *name,

@@ -16,3 +16,12 @@ void md_assert_fails(md_status got, md_status want, const md_error *err,
         _fail(file, line);
     }
 }
+
+void md_assert_near(double a, double b, double by, const char *expr,
+                    const char *file, int line)
+{
+    if (!(a - b <= by && b - a <= by)) {
+        print_error("%s: %.12g, %.12g expected, within %g\n", expr, a, b, by);
+        _fail(file, line);
+    }
+}

@@ -26,6 +26,13 @@
 #define assert_md_fails(expr, want, err, text)                                 \
     md_assert_fails((expr), (want), (err), (text), #expr, __FILE__, __LINE__)
 
+/* Fail, showing both, unless a and b (doubles) differ by at most `by`. */
+#define assert_near(a, b, by)                                                  \
+    md_assert_near((a), (b), (by), #a, __FILE__, __LINE__)
+
+void md_assert_near(double a, double b, double by, const char *expr,
+                    const char *file, int line);
+
 void md_assert_fails(md_status got, md_status want, const md_error *err,
                      const char *text, const char *expr, const char *file,
                      int line);

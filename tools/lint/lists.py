@@ -15,7 +15,7 @@ import re
 import sys
 
 KINDS = {"op", "fast", "format", "converter", "pass", "route", "cmd",
-         "collector", "grpc_method"}
+         "collector", "grpc_method", "source"}
 ROW = re.compile(r"^\s*([A-Z][A-Z0-9_]*)\((\w+)", re.M)
 DEFINITION = re.compile(r"^const md_(\w+) md_(\w+) =", re.M)
 COMMENT = re.compile(r"/\*.*?\*/", re.S)

@@ -6,6 +6,7 @@
 
 #include "optimize/calibrate.h"
 #include "support/build.h"
+#include "support/data.h"
 
 /* x -> Relu -> Mul 2, and samples given by the caller. */
 static md_model *net(md_value_id ids[3], int64_t batch)
@@ -22,14 +23,12 @@ static md_model *net(md_value_id ids[3], int64_t batch)
     return m;
 }
 
-static md_dataset data_of(md_tensor *t, float *v, int64_t n)
+static md_dataset data_of(const md_model *m, md_tensor *t, float *v, int64_t n)
 {
     *t = (md_tensor){ .dtype = MD_DTYPE_F32,
                       .shape = { 2, { n, 2 } },
                       .data = v };
-    return (md_dataset){
-        .alloc = md_alloc_default(), .n_inputs = 1, .inputs = t, .n = n
-    };
+    return data_make(m, t, NULL);
 }
 
 static uint64_t sum_of(const md_range *r)
@@ -59,7 +58,7 @@ static void test_calibrate__ranges_are_those_of_the_data(void **state)
         md_value_id ids[3];
         md_model *m = net(ids, batches[i]);
         md_tensor t;
-        md_dataset d = data_of(&t, v, 34);
+        md_dataset d = data_of(m, &t, v, 34);
 
         for (int k = 0; k < 3; k++)
             names[k] = m->graph->values[ids[k]].name;
@@ -74,6 +73,7 @@ static void test_calibrate__ranges_are_those_of_the_data(void **state)
         assert_int_equal(r[0].bins[MD_CALIB_BINS - 1], 1);
         /* The model was not changed. */
         assert_int_equal(m->graph->n_outputs, 1);
+        md_dataset_release(&d);
         md_model_free(m);
     }
 }
@@ -94,13 +94,14 @@ static void test_calibrate__zero_is_always_inside(void **state)
         md_model *m = net(ids, -1);
         const char *name = "x";
         md_tensor t;
-        md_dataset d = data_of(&t, v, 1);
+        md_dataset d = data_of(m, &t, v, 1);
         md_qparams p;
 
         assert_md_ok(md_calibrate(&r, m, &name, 1, &d, NULL, &err), &err);
         assert_true(r.min == cases[i].min && r.max == cases[i].max);
         p = md_range_params(&r, MD_CALIB_MINMAX);
         assert_int_equal(p.zero, cases[i].min < 0 ? 255 : 0);
+        md_dataset_release(&d);
         md_model_free(m);
     }
 }
@@ -114,14 +115,15 @@ static void test_calibrate__only_finite_floats(void **state)
     md_model *m = net(ids, -1);
     const char *name = "x";
     md_tensor t;
-    md_dataset d = data_of(&t, v, 1);
+    md_dataset d = data_of(m, &t, v, 1);
 
     (void)state;
     assert_md_fails(md_calibrate(&r, m, &name, 1, &d, NULL, &err), MD_INVALID,
-                    &err, "value 'x' becomes nan on the calibration data");
-    v[1] = -INFINITY;
+                    &err, "data for 'x': sample 0 holds NaN or infinity");
+    v[1] = 3e38f;
+    name = m->graph->values[ids[2]].name;
     assert_md_fails(md_calibrate(&r, m, &name, 1, &d, NULL, &err), MD_INVALID,
-                    &err, "value 'x' becomes -inf");
+                    &err, "becomes inf on the calibration data");
     name = "nothing";
     assert_md_fails(md_calibrate(&r, m, &name, 1, &d, NULL, &err), MD_INTERNAL,
                     &err, "no value 'nothing'");

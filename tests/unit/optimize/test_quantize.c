@@ -10,27 +10,25 @@
 
 #include "convert/convert.h"
 #include "optimize/quantize.h"
-#include "optimize/runner.h"
 #include "support/build.h"
+#include "support/data.h"
 #include "tensor/compare.h"
+#include "train/evaluate.h"
 
 /* Data of n samples for the only input. */
-static md_dataset make_data(md_model *m, int64_t n, int rank,
-                            const int64_t *dims)
+static md_dataset make_data(md_tensor *x, const md_model *m, int64_t n,
+                            int rank, const int64_t *dims)
 {
     md_error err = MD_ERROR_INIT;
-    md_dataset d = { .alloc = md_alloc_default(), .n_inputs = 1, .n = n };
     md_shape shape = { .rank = rank };
 
-    (void)m;
     memcpy(shape.dim, dims, sizeof(dims[0]) * (size_t)rank);
     shape.dim[0] = n;
-    d.inputs = md_calloc(d.alloc, 1, sizeof(*d.inputs));
-    assert_non_null(d.inputs);
-    assert_md_ok(md_tensor_alloc(d.inputs, MD_DTYPE_F32, &shape, d.alloc, &err),
-                 &err);
-    md_build_fill(d.inputs->data, md_tensor_n(d.inputs), 1.0f, 3);
-    return d;
+    assert_md_ok(
+        md_tensor_alloc(x, MD_DTYPE_F32, &shape, md_alloc_default(), &err),
+        &err);
+    md_build_fill(x->data, md_tensor_n(x), 1.0f, 3);
+    return data_make(m, x, NULL);
 }
 
 static md_model *net(md_value_id *x, md_value_id *y)
@@ -81,13 +79,14 @@ static void test_quantize__a_chain_stays_integer(void **state)
     md_error err = MD_ERROR_INIT;
     md_value_id x, y;
     md_model *m = net(&x, &y);
-    md_dataset d = make_data(m, 12, 4, (const int64_t[]){ 12, 3, 8, 8 });
+    md_tensor data;
+    md_dataset d = make_data(&data, m, 12, 4, (const int64_t[]){ 12, 3, 8, 8 });
     md_quantize_report r;
     md_tensor before, after;
     md_diff diff;
 
     (void)state;
-    run_model(&before, m, d.inputs);
+    run_model(&before, m, &data);
     assert_md_ok(md_quantize(m, &d, NULL, &r, &err), &err);
     assert_int_equal(r.n_nodes, 2);
     assert_int_equal(r.n_left, 0);
@@ -95,13 +94,14 @@ static void test_quantize__a_chain_stays_integer(void **state)
     assert_int_equal(r.n_activations, 2);
     assert_int_equal(count_op(m, "QuantizeLinear"), 4);
     assert_true(r.weights_int * 3 < r.weights_float);
-    run_model(&after, m, d.inputs);
+    run_model(&after, m, &data);
     (void)md_tensor_compare(&diff, &after, &before, 0, 0, NULL);
     assert_true(diff.cosine > 0.999);
     assert_true(diff.abs_max > 0.0);
     md_tensor_release(&before);
     md_tensor_release(&after);
     md_dataset_release(&d);
+    md_tensor_release(&data);
     md_model_free(m);
 }
 
@@ -111,21 +111,24 @@ static void test_quantize__old_or_unfit_models_are_refused(void **state)
     md_error err = MD_ERROR_INIT;
     md_value_id x, y;
     md_model *m = net(&x, &y);
-    md_dataset d = make_data(m, 2, 4, (const int64_t[]){ 2, 3, 8, 8 });
+    md_tensor data;
+    md_dataset d = make_data(&data, m, 2, 4, (const int64_t[]){ 2, 3, 8, 8 });
 
     (void)state;
     assert_md_ok(md_model_set_opset(m, "", 12, &err), &err);
     assert_md_fails(md_quantize(m, &d, NULL, NULL, &err), MD_UNSUPPORTED, &err,
                     "imports opset 12, 13 or later expected");
     md_dataset_release(&d);
+    md_tensor_release(&data);
     md_model_free(m);
     m = md_build_model(21);
     x = md_build_input(m, "x", MD_DTYPE_F32, 2, in);
     md_build_output(m, md_build_node(m, "Relu", 1, &x));
-    d = make_data(m, 2, 2, (const int64_t[]){ 2, 4 });
+    d = make_data(&data, m, 2, 2, (const int64_t[]){ 2, 4 });
     assert_md_fails(md_quantize(m, &d, NULL, NULL, &err), MD_UNSUPPORTED, &err,
                     "no Conv, Gemm or MatMul");
     md_dataset_release(&d);
+    md_tensor_release(&data);
     md_model_free(m);
 }
 
@@ -134,13 +137,16 @@ static void test_quantize__infinite_values_are_named(void **state)
     md_error err = MD_ERROR_INIT;
     md_value_id x, y;
     md_model *m = net(&x, &y);
-    md_dataset d = make_data(m, 2, 4, (const int64_t[]){ 2, 3, 8, 8 });
+    md_tensor data;
+    md_dataset d = make_data(&data, m, 2, 4, (const int64_t[]){ 2, 3, 8, 8 });
 
     (void)state;
-    ((float *)d.inputs->data)[5] = INFINITY;
+    for (int64_t i = 0; i < md_tensor_n(&data); i++)
+        ((float *)data.data)[i] = 3e38f;
     assert_md_fails(md_quantize(m, &d, NULL, NULL, &err), MD_INVALID, &err,
-                    "value 'x' becomes inf");
+                    "inf on the calibration data");
     md_dataset_release(&d);
+    md_tensor_release(&data);
     md_model_free(m);
 }
 
@@ -178,12 +184,10 @@ static md_model *convert_example(const char *name, md_dataset *calib,
                  &err);
     snprintf(path, sizeof(path), "%s/fashion/%s.calib.npz", MD_EXAMPLES_DIR,
              name);
-    assert_md_ok(md_dataset_open(calib, path, m, md_alloc_default(), &err),
-                 &err);
+    assert_md_ok(md_dataset_open(calib, path, m, NULL, &err), &err);
     snprintf(path, sizeof(path), "%s/fashion/%s.test.npz", MD_EXAMPLES_DIR,
              name);
-    assert_md_ok(md_dataset_open(test, path, m, md_alloc_default(), &err),
-                 &err);
+    assert_md_ok(md_dataset_open(test, path, m, NULL, &err), &err);
     return m;
 }
 
@@ -222,13 +226,13 @@ static void test_quantize__data_that_does_not_fit_is_named(void **state)
     (void)state;
     assert_md_fails(
         md_dataset_open(&d, MD_EXAMPLES_DIR "/fashion/seed_cnn.test.npz", m,
-                        md_alloc_default(), &err),
+                        NULL, &err),
         MD_INVALID, &err, "data for 'x': [500,32,32,3] given");
-    assert_true(md_dataset_open(&d, "/nonexistent.npz", m, md_alloc_default(),
-                                &err) != MD_OK);
-    assert_md_fails(
-        md_dataset_open(&d, MD_EXAMPLES_DIR, m, md_alloc_default(), &err),
-        MD_INVALID, &err, "no array 'x'");
+    assert_true(md_dataset_open(&d, "/nonexistent.npz", m, NULL, &err) !=
+                MD_OK);
+    assert_md_fails(md_dataset_open(&d, MD_EXAMPLES_DIR "/fashion/README.md", m,
+                                    NULL, &err),
+                    MD_UNSUPPORTED, &err, "is no data");
     md_model_free(m);
 }
 

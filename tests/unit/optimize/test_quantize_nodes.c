@@ -11,8 +11,9 @@
 
 #include "ops/eval.h"
 #include "optimize/quantize.h"
-#include "optimize/runner.h"
+#include "support/data.h"
 #include "support/net.h"
+#include "train/runner.h"
 
 enum {
     SAMPLES = 6
@@ -34,10 +35,7 @@ static md_status quantize(fixture *f, const char *text, md_error *err)
     f->m = net_parse(text);
     if (!f->x.data)
         net_inputs(&f->x, f->m->graph, SAMPLES, 5);
-    f->d = (md_dataset){ .alloc = md_alloc_default(),
-                         .n_inputs = 1,
-                         .inputs = &f->x,
-                         .n = f->x.shape.dim[0] };
+    f->d = data_make(f->m, &f->x, NULL);
     return md_quantize(f->m, &f->d, &minmax, &f->r, err);
 }
 
@@ -51,6 +49,7 @@ static void begin(fixture *f, const char *text)
 
 static void end(fixture *f)
 {
+    md_dataset_release(&f->d);
     md_tensor_release(&f->x);
     md_model_free(f->plain);
     md_model_free(f->m);

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "data/subset.h"
 #include "formats/npy.h"
 #include "formats/npz.h"
-#include "optimize/dataset.h"
 #include "support/build.h"
 #include "support/fail_alloc.h"
 #include "support/temp.h"
@@ -91,7 +91,7 @@ static md_status open_set(md_dataset *out, const md_model *m, const array *a,
 
     md_temp_make(&dir);
     write_set(path, &dir, a, folder);
-    s = md_dataset_open(out, path, m, md_alloc_default(), err);
+    s = md_dataset_open(out, path, m, NULL, err);
     md_temp_remove(&dir);
     return s;
 }
@@ -113,8 +113,7 @@ static void test_dataset__archives_and_folders_give_the_same(void **state)
 
         assert_md_ok(open_set(&d, m, set, folder, &err), &err);
         assert_int_equal(d.n, 3);
-        assert_int_equal(d.inputs[0].dtype, MD_DTYPE_F64);
-        assert_int_equal(d.inputs[1].dtype, MD_DTYPE_F32);
+        assert_int_equal(d.inputs[0].dtype, MD_DTYPE_F32);
         for (int64_t i = 0; i < 3; i++)
             assert_int_equal(((const int64_t *)d.labels.data)[i], i);
         assert_int_equal(md_dataset_shape(&d, 0, 2).dim[0], 2);
@@ -122,7 +121,8 @@ static void test_dataset__archives_and_folders_give_the_same(void **state)
                      &err);
         /* Samples 1 and 2, as they are and from double. */
         for (uint32_t i = 0; i < 2; i++) {
-            assert_md_ok(md_dataset_read(&d, i, 1, 2, &t, &err), &err);
+            assert_md_ok(md_dataset_read(&d, i, NULL, 1, 2, &t, NULL, &err),
+                         &err);
             assert_true(md_tensor_get_f64(&t, 0) == 2);
             assert_true(md_tensor_get_f64(&t, 3) == 5);
         }
@@ -175,7 +175,7 @@ static void test_dataset__pixels_are_scaled(void **state)
         assert_md_ok(open_set(&d, m, set, false, &err), &err);
         assert_md_ok(md_tensor_alloc(&t, MD_DTYPE_F32, &one, d.alloc, &err),
                      &err);
-        assert_md_ok(md_dataset_read(&d, 0, 2, 1, &t, &err), &err);
+        assert_md_ok(md_dataset_read(&d, 0, NULL, 2, 1, &t, NULL, &err), &err);
         assert_true(((float *)t.data)[1] == 5.0f * cases[i].scale);
         md_tensor_release(&t);
         md_dataset_release(&d);
@@ -219,10 +219,13 @@ static void test_dataset__what_does_not_fit_is_named(void **state)
         { 1, { { "a", MD_DTYPE_F32, 2, { 0, 2 } } }, "no samples" },
         { 1,
           { A2, { "y", MD_DTYPE_I32, 1, { 2 } } },
-          "labels 'y': 2 of int32 given, 3 integers expected" },
+          "labels 'y': 2 of int32 given, 3 integers" },
         { 2,
-          { A2, B2, { "y", MD_DTYPE_F32, 1, { 3 } } },
-          "labels 'y': 3 of float32 given, 3 integers expected" },
+          { A2, B2, { "y", MD_DTYPE_F32, 1, { 4 } } },
+          "labels 'y': 4 of float32 given" },
+        { 2,
+          { A2, B2, { "y", MD_DTYPE_BOOL, 1, { 3 } } },
+          "labels 'y': 3 of bool given" },
     };
 
     (void)state;
@@ -246,19 +249,13 @@ static void test_dataset__types_that_do_not_convert_are_refused(void **state)
 {
     static const array set[] = { { "a", MD_DTYPE_I32, 2, { 3, 2 } },
                                  { NULL, MD_DTYPE_NONE, 0, { 0 } } };
-    md_shape one = { 2, { 1, 2 } };
     md_error err = MD_ERROR_INIT;
     md_model *m = net_of(1);
     md_dataset d;
-    md_tensor t;
 
     (void)state;
-    assert_md_ok(open_set(&d, m, set, false, &err), &err);
-    assert_md_ok(md_tensor_alloc(&t, MD_DTYPE_F32, &one, d.alloc, &err), &err);
-    assert_md_fails(md_dataset_read(&d, 0, 0, 1, &t, &err), MD_INVALID, &err,
-                    "data of int32 given, float32 expected");
-    md_tensor_release(&t);
-    md_dataset_release(&d);
+    assert_md_fails(open_set(&d, m, set, false, &err), MD_INVALID, &err,
+                    "data for 'a': int32 given, float32 expected");
     md_model_free(m);
 }
 
@@ -273,16 +270,15 @@ static void test_dataset__damaged_files_say_so(void **state)
     (void)state;
     md_temp_make(&dir);
     md_temp_write(&dir, "a.npy", "\x93NUMPY\1\0\xff\xff", 10);
-    assert_md_fails(md_dataset_open(&d, dir.path, m, md_alloc_default(), &err),
-                    MD_CORRUPT, &err,
-                    "npy header of 65535 bytes in a file of 10");
+    assert_md_fails(md_dataset_open(&d, dir.path, m, NULL, &err), MD_CORRUPT,
+                    &err, "npy header of 65535 bytes in a file of 10");
     md_temp_write(&dir, "set.npz", "PK", 2);
-    assert_md_fails(md_dataset_open(&d, md_temp_path(path, &dir, "set.npz"), m,
-                                    md_alloc_default(), &err),
-                    MD_CORRUPT, &err, "not a zip archive");
-    assert_md_fails(md_dataset_open(&d, md_temp_path(path, &dir, "none"), m,
-                                    md_alloc_default(), &err),
-                    MD_NOT_FOUND, &err, "none");
+    assert_md_fails(
+        md_dataset_open(&d, md_temp_path(path, &dir, "set.npz"), m, NULL, &err),
+        MD_CORRUPT, &err, "not a zip archive");
+    assert_md_fails(
+        md_dataset_open(&d, md_temp_path(path, &dir, "none"), m, NULL, &err),
+        MD_NOT_FOUND, &err, "none");
     md_temp_remove(&dir);
     md_model_free(m);
 }
@@ -308,7 +304,8 @@ static void test_dataset__out_of_memory(void **state)
 
         fail_alloc_init(&f);
         fail_alloc_arm(&f, n);
-        s = md_dataset_open(&d, path, m, &f.alloc, &err);
+        s = md_dataset_open(&d, path, m, &(md_data_opts){ .alloc = &f.alloc },
+                            &err);
         if (fail_alloc_disarm(&f))
             assert_int_equal(s, MD_NOMEM);
         if (s == MD_OK)

@@ -3,15 +3,16 @@
 
 #include <string.h>
 
-#include "optimize/runner.h"
+#include "support/data.h"
 #include "support/net.h"
+#include "train/evaluate.h"
 
 /* Scores are the inputs: the largest of three is the class. */
 static const char scores[] = "x f32[N,3]; y = Identity(x); -> y";
 
 typedef struct fixture {
     md_model *m;
-    md_tensor x;
+    md_tensor x, y;
     md_dataset d;
 } fixture;
 
@@ -21,11 +22,15 @@ static void begin(fixture *f, const char *text, float *x, int64_t n, int64_t *y)
     f->x = (md_tensor){ .dtype = MD_DTYPE_F32,
                         .shape = { 2, { n, 3 } },
                         .data = x };
-    f->d = (md_dataset){
-        .alloc = md_alloc_default(), .n_inputs = 1, .inputs = &f->x, .n = n
-    };
-    f->d.labels =
+    f->y =
         (md_tensor){ .dtype = MD_DTYPE_I64, .shape = { 1, { n } }, .data = y };
+    f->d = data_make(f->m, &f->x, y ? &f->y : NULL);
+}
+
+static void end(fixture *f)
+{
+    md_dataset_release(&f->d);
+    md_model_free(f->m);
 }
 
 /* Ties go to the first class, as numpy's argmax has it. */
@@ -53,7 +58,7 @@ static void test_runner__accuracy_counts_the_largest(void **state)
         begin(&f, scores, x, 5, y);
         assert_md_ok(md_accuracy(&got, f.m, &f.d, NULL, &err), &err);
         assert_float_equal(got, cases[i].accuracy, 1e-12);
-        md_model_free(f.m);
+        end(&f);
     }
 }
 
@@ -79,10 +84,11 @@ static void test_runner__labels_are_classes(void **state)
         begin(&f, scores, x, 2, y);
         assert_md_fails(md_accuracy(&got, f.m, &f.d, NULL, &err), MD_INVALID,
                         &err, cases[i].text);
-        f.d.labels.data = NULL;
+        end(&f);
+        begin(&f, scores, x, 2, NULL);
         assert_md_fails(md_accuracy(&got, f.m, &f.d, NULL, &err), MD_INVALID,
                         &err, "the data has no labels 'y'");
-        md_model_free(f.m);
+        end(&f);
     }
 }
 
@@ -133,14 +139,16 @@ static void test_runner__batches_cover_all_samples_once(void **state)
         fixture f;
 
         begin(&f, cases[i].text, x, cases[i].n, NULL);
-        assert_md_ok(md_run_over(s, &f.d, cases[i].batch, note, &got, &err),
-                     &err);
+        assert_md_ok(
+            md_run_over(s, &(md_sweep){ .data = &f.d, .batch = cases[i].batch },
+                        note, &got, &err),
+            &err);
         assert_int_equal(got.count, cases[i].count);
         assert_int_equal(got.n[got.count - 1], cases[i].last);
         assert_int_equal(got.from[got.count - 1] + got.n[got.count - 1],
                          cases[i].n);
         md_session_free(s);
-        md_model_free(f.m);
+        end(&f);
     }
 }
 
@@ -155,13 +163,14 @@ static void test_runner__a_fixed_batch_divides_the_samples(void **state)
 
     (void)state;
     begin(&f, text, x, 10, NULL);
-    assert_md_fails(md_run_over(s, &f.d, 16, note, &got, &err), MD_INVALID,
-                    &err,
+    assert_md_fails(md_run_over(s, &(md_sweep){ .data = &f.d, .batch = 16 },
+                                note, &got, &err),
+                    MD_INVALID, &err,
                     "data for 'x': 10 samples given, a multiple of the model's "
                     "batch of 4 expected");
     assert_int_equal(got.count, 0); /* before anything ran */
     md_session_free(s);
-    md_model_free(f.m);
+    end(&f);
 }
 
 int main(void)

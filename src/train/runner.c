@@ -1,0 +1,92 @@
+#include "train/runner.h"
+
+#include "base/size.h"
+#include "formats/onnx.h"
+
+md_status md_model_copy(md_model **out, const md_model *model, md_error *err)
+{
+    md_buf bytes;
+    md_status s;
+
+    md_buf_init(&bytes, model->alloc, (size_t)INT64_MAX);
+    s = md_onnx_write(model, &bytes, err);
+    if (s == MD_OK)
+        s = md_onnx_parse(out, bytes.data, bytes.size, NULL, model->alloc, err);
+    md_buf_release(&bytes);
+    return s;
+}
+
+md_status md_sweep_batch(int64_t *out, const md_sweep *sweep,
+                         const md_session *s, md_error *err)
+{
+    const int64_t n = md_sweep_n(sweep);
+
+    *out = sweep->batch;
+    MD_TRY(md_session_check_tensors(s, err));
+    for (uint32_t i = 0; i < md_session_n_inputs(s); i++) {
+        const md_io *v = md_session_input(s, i);
+        const md_type *t = &v->type;
+
+        if (t->rank < 1 || !md_dim_is_const(t->dim[0]))
+            continue;
+        *out = t->dim[0].k;
+        if (*out < 1 || n % *out != 0)
+            return md_fail(err, MD_INVALID,
+                           "data for '%s': %lld samples given, a multiple of "
+                           "the model's batch of %lld expected",
+                           v->name, (long long)n, (long long)*out);
+    }
+    return MD_OK;
+}
+
+static md_status fill(md_run *r, const md_sweep *sweep, int64_t from, int64_t n,
+                      md_error *err)
+{
+    const int64_t *at = sweep->which ? sweep->which->at + from : NULL;
+
+    for (uint32_t i = 0; i < sweep->data->n_inputs; i++)
+        MD_TRY(md_dataset_read(sweep->data, i, at, from, n, md_run_input(r, i),
+                               sweep->pool, err));
+    return md_run_execute(r, 0, err);
+}
+
+md_status md_run_batch(md_run **out, md_session *s, const md_sweep *sweep,
+                       int64_t from, int64_t n, md_error *err)
+{
+    const md_dataset *data = sweep->data;
+    md_shape *shapes =
+        md_calloc(data->alloc, data->n_inputs + 1u, sizeof(*shapes));
+    md_status st;
+
+    if (!shapes)
+        return md_fail_nomem(err, data->n_inputs * sizeof(*shapes));
+    for (uint32_t i = 0; i < data->n_inputs; i++)
+        shapes[i] = md_dataset_shape(data, i, n);
+    st = md_run_acquire(out, s, shapes, err);
+    md_free(data->alloc, shapes);
+    if (st != MD_OK)
+        return st;
+    st = fill(*out, sweep, from, n, err);
+    if (st != MD_OK)
+        md_run_release(*out);
+    return st;
+}
+
+md_status md_run_over(md_session *s, const md_sweep *sweep, md_visit_fn *visit,
+                      void *ctx, md_error *err)
+{
+    const int64_t total = md_sweep_n(sweep);
+    int64_t batch;
+    md_status st = MD_OK;
+
+    MD_TRY(md_sweep_batch(&batch, sweep, s, err));
+    for (int64_t at = 0; at < total && st == MD_OK; at += batch) {
+        int64_t n = md_min_i64(batch, total - at);
+        md_run *r;
+
+        MD_TRY(md_run_batch(&r, s, sweep, at, n, err));
+        st = visit(ctx, r, at, n, err);
+        md_run_release(r);
+    }
+    return st;
+}

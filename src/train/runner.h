@@ -1,0 +1,49 @@
+/* Running a model over a data set. */
+#ifndef MD_TRAIN_RUNNER_H
+#define MD_TRAIN_RUNNER_H
+
+#include "data/subset.h"
+#include "engine/session.h"
+
+/* An independent copy, through its ONNX form. */
+md_status md_model_copy(md_model **out, const md_model *model, md_error *err);
+
+/* What a model is run on. */
+typedef struct md_sweep {
+    const md_dataset *data;
+    const md_subset *which; /* NULL: all samples */
+    int64_t batch;          /* at most so many at a time, or as many as the
+                             * model's batch is fixed to */
+    md_pool *pool;          /* for reading; NULL: one thread */
+} md_sweep;
+
+/* How many samples it has, and the one at place i. */
+static inline int64_t md_sweep_n(const md_sweep *w)
+{
+    return w->which ? w->which->n : w->data->n;
+}
+
+static inline int64_t md_sweep_sample(const md_sweep *w, int64_t i)
+{
+    return w->which ? w->which->at[i] : i;
+}
+
+/* Called after each execution with the places [from, from + n) in it. */
+typedef md_status md_visit_fn(void *ctx, const md_run *r, int64_t from,
+                              int64_t n, md_error *err);
+
+/* Execute s on all samples; MD_INVALID when a batch that the model fixes does
+ * not divide them. */
+md_status md_run_over(md_session *s, const md_sweep *sweep, md_visit_fn *visit,
+                      void *ctx, md_error *err);
+
+/* A run of s that was executed on the places [from, from + n) of the sweep;
+ * for the caller to release. */
+md_status md_run_batch(md_run **out, md_session *s, const md_sweep *sweep,
+                       int64_t from, int64_t n, md_error *err);
+
+/* Samples that one execution takes: sweep->batch or what the model fixes. */
+md_status md_sweep_batch(int64_t *out, const md_sweep *sweep,
+                         const md_session *s, md_error *err);
+
+#endif
