@@ -75,6 +75,23 @@ md_status md_cmd_fail_unknown(const char *name, md_error *err);
         .name = "threads", .letter = 't', .type = MD_OPT_INT, .arg = "N",      \
         .min = 0, .max = 256, .help = "threads; 0: all CPUs (default)"         \
     }
+#define MD_FLAG_DATA                                                           \
+    {                                                                          \
+        .name = "data", .type = MD_OPT_TEXT, .arg = "DATA", .required = true,  \
+        .help = "samples: .npz, .npy, .csv, IDX, a folder of .npy, or one "    \
+                "with a folder of pictures for each class"                     \
+    }
+#define MD_FLAG_LABEL                                                          \
+    {                                                                          \
+        .name = "label", .type = MD_OPT_TEXT, .arg = "COLUMN",                 \
+        .help = "column of labels in a .csv: label, class, target or y, else " \
+                "the last one"                                                 \
+    }
+#define MD_FLAG_SEED                                                           \
+    {                                                                          \
+        .name = "seed", .type = MD_OPT_INT, .arg = "N", .min = 0,              \
+        .max = INT64_MAX, .help = "of all that is drawn (1)"                   \
+    }
 #define MD_FLAG_PRECISION                                                      \
     {                                                                          \
         .name = "precision", .type = MD_OPT_CHOICE, .arg = "P",                \
