@@ -225,14 +225,25 @@ static void give_channels(md_grad *g, uint32_t i, md_part p,
                          type));
 }
 
+/* The mean and the variance depend on x too. */
+static void grad_training(md_grad *g, md_part dy)
+{
+    static const char *const keep[] = { "epsilon", NULL };
+    md_part dx =
+        MD_GRAD_STEP(g, .domain = "modeld", .op = "BatchNormalizationGrad",
+                     .in = { md_grad_in(g, 0), md_grad_in(g, 1), dy },
+                     .n_in = 3, .n_out = 3, .keep = keep);
+
+    for (uint32_t i = 0; i < 3 && dx != MD_PART_NONE; i++)
+        md_grad_give(g, i, dx + (int)i);
+}
+
 static void grad(md_grad *g)
 {
     int rank = md_grad_rank(g, md_grad_in(g, 0)), n = 0;
-    md_part dy = md_grad_of(g, 0), dn, dx;
+    double epsilon = md_node_attr_f(g->m.node, "epsilon", 1e-5f);
+    md_part dy = md_grad_of(g, 0), var, scale, normal, dx;
     int64_t axes[MD_RANK_MAX];
-    md_grad_norm r = { .axes = axes,
-                       .epsilon = md_node_attr_f(g->m.node, "epsilon", 1e-5f),
-                       .centered = true };
 
     if (rank < 2 || !is_spatial(g->m.node, g->m.opset) || dy == MD_PART_NONE ||
         md_grad_of(g, 1) != MD_PART_NONE || md_grad_of(g, 2) != MD_PART_NONE) {
@@ -244,28 +255,23 @@ static void grad(md_grad *g)
         if (d != 1)
             axes[n++] = d;
     }
-    r.n_axes = n;
     if (is_training(g->m.node, g->m.opset)) {
-        md_grad_norm_begin(g, &r, md_grad_in(g, 0));
-    } else {
-        md_part mean = beside(g, md_grad_in(g, 3), rank);
-        md_part var = beside(g, md_grad_in(g, 4), rank);
-
-        var = md_grad_add(g, var, md_grad_num(g, var, r.epsilon));
-        r.scale = md_grad_1(g, "Reciprocal", md_grad_1(g, "Sqrt", var));
-        r.n = md_grad_mul(g, md_grad_sub(g, md_grad_in(g, 0), mean), r.scale);
-    }
-    give_channels(g, 1, md_grad_mul(g, dy, r.n), axes, n);
-    give_channels(g, 2, dy, axes, n);
-    dn = md_grad_mul(g, dy, beside(g, md_grad_in(g, 1), rank));
-    if (is_training(g->m.node, g->m.opset)) {
-        md_grad_give(g, 0, md_grad_norm_end(g, &r, dn));
+        grad_training(g, dy);
         return;
     }
-    dx = md_grad_mul(g, dn, r.scale);
+    var = beside(g, md_grad_in(g, 4), rank);
+    var = md_grad_add(g, var, md_grad_num(g, var, epsilon));
+    scale = md_grad_1(g, "Reciprocal", md_grad_1(g, "Sqrt", var));
+    normal =
+        md_grad_sub(g, md_grad_in(g, 0), beside(g, md_grad_in(g, 3), rank));
+    normal = md_grad_mul(g, normal, scale);
+    give_channels(g, 1, md_grad_mul(g, dy, normal), axes, n);
+    give_channels(g, 2, dy, axes, n);
+    dx = md_grad_mul(g, dy, beside(g, md_grad_in(g, 1), rank));
+    dx = md_grad_mul(g, dx, scale);
     md_grad_give(g, 0, dx);
     give_channels(g, 3, md_grad_1(g, "Neg", dx), axes, n);
-    dx = md_grad_mul(g, md_grad_mul(g, dx, r.n), r.scale);
+    dx = md_grad_mul(g, md_grad_mul(g, dx, normal), scale);
     give_channels(g, 4, md_grad_scale(g, dx, -0.5), axes, n);
 }
 

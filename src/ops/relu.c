@@ -21,11 +21,11 @@ MD_UNARY_FUNCTIONS
 
 static void grad(md_grad *g)
 {
-    md_part y = md_grad_out(g, 0), zero = md_grad_num(g, y, 0);
+    md_part dx =
+        MD_GRAD_STEP(g, .domain = "modeld", .op = "ReluGrad",
+                     .in = { md_grad_of(g, 0), md_grad_out(g, 0) }, .n_in = 2);
 
-    md_grad_give(g, 0,
-                 md_grad_where(g, md_grad_2(g, "Greater", y, zero),
-                               md_grad_of(g, 0), zero));
+    md_grad_give(g, 0, dx);
 }
 
 const md_op md_op_relu = {

@@ -230,7 +230,11 @@ UNDRAWN = {
     "ai.onnx.preview.training.Gradient": "which nobody else runs; "
     "tests/unit/engine/test_gradient.c beside differences",
     "modeld.ConvIntegerToFloat": "ConvInteger and what scales its sums",
+    "modeld.BatchNormalizationGrad": "a part of Gradient",
+    "modeld.ConvWeights": "a part of Gradient",
     "modeld.PoolSpread": "a part of Gradient",
+    "modeld.ReluGrad": "a part of Gradient",
+    "modeld.SeededDropout": "a part of training",
     "modeld.SumToShape": "another",
     "modeld.QkvAttention": "what is left of com.microsoft.Attention and "
     "QAttention once they are projected",

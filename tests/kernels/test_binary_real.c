@@ -41,6 +41,8 @@ static float expected(md_binary op, float a, float b)
         return isnan(a) ? a : isnan(b) ? b : a > b ? a : b;
     case MD_BINARY_PRELU:
         return a < 0 ? real_round((double)a * b) : a;
+    case MD_BINARY_GATE:
+        return b > 0 ? a : 0;
     case MD_BINARY_POW:
     case MD_BINARY_COUNT:
         break;

@@ -16,6 +16,7 @@ md_model *md_build_model(int64_t opset)
     assert_md_ok(md_model_set_opset(m, "ai.onnx.ml", 3, &err), &err);
     assert_md_ok(md_model_set_opset(m, "ai.onnx.preview.training", 1, &err),
                  &err);
+    assert_md_ok(md_model_set_opset(m, "modeld", 1, &err), &err);
     return m;
 }
 

@@ -5,7 +5,7 @@
 #include "graph/graph.h"
 
 /* A model that imports ai.onnx `opset`, com.microsoft 1 and
- * ai.onnx.preview.training 1. */
+ * ai.onnx.preview.training 1, and modeld 1. */
 md_model *md_build_model(int64_t opset);
 
 /* A float32 input; a negative dim is the symbol "batch". */

@@ -48,6 +48,8 @@ static MD_ALWAYS_INLINE vf combine(const md_binary op, vf p, vf q)
         return vf_keep_nan(p, vf_min(p, q));
     case MD_BINARY_MAX:
         return vf_keep_nan(p, vf_max(p, q));
+    case MD_BINARY_GATE:
+        return vf_select_lt(vf_zero(), q, p, vf_zero());
     default: /* PRELU */
         return vf_select_lt(p, vf_zero(), vf_mul(p, q), p);
     }
@@ -107,6 +109,7 @@ static void compute(float *y, const float *a, const float *b, size_t n,
         CASE(MIN)
         CASE(MAX)
         CASE(PRELU)
+        CASE(GATE)
 #undef CASE
     case MD_BINARY_POW:
         power(y, a, b, n, a_step, b_step);

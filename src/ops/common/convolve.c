@@ -101,6 +101,21 @@ md_status md_convolve__sizes(md_convolve *out, const md_node *node,
     return MD_OK;
 }
 
+bool md_convolve__gives(const md_convolve *v, const md_shape *y)
+{
+    int64_t out[MD_SPATIAL_MAX];
+
+    if (y->rank < 3 || y->rank > 2 + MD_SPATIAL_MAX || y->dim[0] != v->n ||
+        y->dim[1] != v->oc)
+        return false;
+    md_window__sizes(out, y);
+    for (int i = 0; i < MD_SPATIAL_MAX; i++) {
+        if (out[i] != v->out[i])
+            return false;
+    }
+    return true;
+}
+
 /*
  * One plane: y[oz][oy][ox] += w * x at each tap.  Tap by tap, so that the
  * inner loop runs along rows of both.

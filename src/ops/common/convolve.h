@@ -26,6 +26,9 @@ md_status md_convolve__sizes(md_convolve *out, const md_node *node,
                              const md_shape *x, const md_shape *w,
                              md_error *err);
 
+/* Has y the shape of the output? */
+bool md_convolve__gives(const md_convolve *v, const md_shape *y);
+
 /* y[n][oc][...] += w * x; y is preset (bias or zero). */
 void md_convolve__f32(const md_convolve *v, float *y, const float *x,
                       const float *w);
@@ -42,9 +45,10 @@ md_status md_convolve__product_f64(const md_exec *x, const md_convolve *v,
 /* Multiply-accumulates. */
 int64_t md_convolve__macs(const md_shape *w, const md_shape *out);
 
-/* The adjoints of Conv and ConvTranspose, as the other one and as convolutions
- * of the batch (convolve_grad.c). */
+/* The adjoints of Conv and ConvTranspose, as the other one and ConvWeights, and
+ * of the latter (convolve_grad.c). */
 void md_convolve__grad(md_grad *g);
 void md_deconvolve__grad(md_grad *g);
+void md_convolve__weights_grad(md_grad *g);
 
 #endif

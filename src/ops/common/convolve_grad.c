@@ -2,9 +2,9 @@
  * Adjoints of convolutions, as convolutions, which have the kernels.
  *
  * With y[o] = sum of w[k] * x[o * stride + k * dilation - pad], the gradient of
- * x is a ConvTranspose of dy and w with the same window; that of w is itself a
- * Conv, of x by dy, where batch and channels have changed places and so have
- * strides and dilations.  Elements of x behind the last window get zeros.
+ * x is a ConvTranspose of dy and w with the same window; that of w has an
+ * operator of its own, ConvWeights.  Elements of x behind the last window get
+ * zeros.
  */
 #include "ops/common/convolve.h"
 
@@ -63,21 +63,22 @@ static bool find(md_grad *g, geometry *o, md_part x, md_part w)
     return g->status == MD_OK;
 }
 
-/* The node's windows in a step, without a bias. */
+/* The node's windows in a step, without a bias; `like` (perhaps none) is input
+ * 2. */
 static md_part step(md_grad *g, const geometry *o, const char *op, md_part x,
-                    md_part w, bool exchanged, const int64_t *extra)
+                    md_part w, md_part like, const int64_t *extra)
 {
     uint32_t n = (uint32_t)o->rank - 2;
-    const int64_t *stride = exchanged ? o->w.dilation : o->w.stride;
-    const int64_t *dilation = exchanged ? o->w.stride : o->w.dilation;
 
-    return MD_GRAD_STEP(g, .op = op, .in = { x, w }, .n_in = 2,
-                        .attr = { MD_GIVE_IS("strides", stride, n),
-                                  MD_GIVE_IS("dilations", dilation, n),
-                                  MD_GIVE_IS("pads", o->pads, 2 * n),
-                                  MD_GIVE_I("group", o->group),
-                                  MD_GIVE_IS("output_padding", extra, n) },
-                        .n_attr = extra ? 5 : 4);
+    return MD_GRAD_STEP(
+        g, .op = op, .domain = like == MD_PART_NONE ? NULL : "modeld",
+        .in = { x, w, like }, .n_in = like == MD_PART_NONE ? 2 : 3,
+        .attr = { MD_GIVE_IS("strides", o->w.stride, n),
+                  MD_GIVE_IS("dilations", o->w.dilation, n),
+                  MD_GIVE_IS("pads", o->pads, 2 * n),
+                  MD_GIVE_I("group", o->group),
+                  MD_GIVE_IS("output_padding", extra, n) },
+        .n_attr = extra ? 5 : 4);
 }
 
 /* The gradient of x, which the windows move over: dy back through them. */
@@ -96,35 +97,8 @@ static md_part back_to(md_grad *g, const geometry *o, md_part dy, md_part w,
         if (md_dim_is_const(in) && room >= 0)
             rest[i] = room % o->w.stride[i];
     }
-    return md_grad_crop(g, step(g, o, "ConvTranspose", dy, w, false, rest), x,
-                        2);
-}
-
-/* [N, C, ...] to [C, N, ...], or with groups to [C / group, group * N, ...]
- * (`inner`) or [C, N, ...] (else); per_group: sizes of C / group. */
-static md_part exchange(md_grad *g, const geometry *o, md_part x, bool inner,
-                        md_part per_group)
-{
-    static const int64_t any = -1;
-    int64_t perm[MD_RANK_MAX + 2];
-    int rank = o->rank;
-    md_part batch = md_grad_dims(g, x, 0, 1), group, all, plane;
-
-    for (int d = 0; d < rank; d++)
-        perm[d] = d < 2 ? 1 - d : d;
-    if (o->group == 1 || !inner)
-        return md_grad_transpose(g, x, perm, rank);
-    plane = md_grad_dims(g, x, 2, rank);
-    group = md_grad_ints(g, &o->group, 1);
-    all = md_grad_join(g, md_grad_join(g, batch, group),
-                       md_grad_join(g, per_group, plane));
-    x = md_grad_2(g, "Reshape", x, all); /* [N, group, C / group, ...] */
-    for (int d = 0; d <= rank; d++)
-        perm[d] = d < 3 ? 2 - d : d;
-    x = md_grad_transpose(g, x, perm, rank + 1);
-    all = md_grad_join(g, per_group,
-                       md_grad_join(g, md_grad_ints(g, &any, 1), plane));
-    return md_grad_2(g, "Reshape", x, all);
+    return md_grad_crop(
+        g, step(g, o, "ConvTranspose", dy, w, MD_PART_NONE, rest), x, 2);
 }
 
 /* The gradient of w [S, B / group, k...], where the windows move over `big`
@@ -132,16 +106,7 @@ static md_part exchange(md_grad *g, const geometry *o, md_part x, bool inner,
 static md_part weights(md_grad *g, const geometry *o, md_part big,
                        md_part small, md_part w)
 {
-    int64_t perm[MD_RANK_MAX];
-    md_part p;
-
-    big = exchange(g, o, big, true, md_grad_dims(g, w, 1, 2));
-    small = exchange(g, o, small, false, MD_PART_NONE);
-    p = step(g, o, "Conv", big, small, true, NULL); /* [B / group, S, k...] */
-    p = md_grad_crop(g, p, w, 2);
-    for (int d = 0; d < o->rank; d++)
-        perm[d] = d < 2 ? 1 - d : d;
-    return md_grad_transpose(g, p, perm, o->rank);
+    return step(g, o, "ConvWeights", big, small, w, NULL);
 }
 
 static void give_bias(md_grad *g, const geometry *o)
@@ -211,8 +176,25 @@ void md_deconvolve__grad(md_grad *g)
     if (md_grad_wants(g, 0))
         md_grad_give(
             g, 0,
-            md_grad_crop(g, step(g, &o, "Conv", dy, w, false, NULL), x, 2));
+            md_grad_crop(g, step(g, &o, "Conv", dy, w, MD_PART_NONE, NULL), x,
+                         2));
     if (md_grad_wants(g, 1))
         md_grad_give(g, 1, weights(g, &o, dy, x, w));
     give_bias(g, &o);
+}
+
+/* Linear in both: of dw flows a ConvTranspose into the one, a Conv into the
+ * other. */
+void md_convolve__weights_grad(md_grad *g)
+{
+    md_part big = md_grad_in(g, 0), small = md_grad_in(g, 1),
+            dw = md_grad_of(g, 0);
+    geometry o;
+
+    if (!find(g, &o, big, md_grad_in(g, 2)))
+        return;
+    if (md_grad_wants(g, 0))
+        md_grad_give(g, 0, back_to(g, &o, small, dw, big));
+    if (md_grad_wants(g, 1))
+        md_grad_give(g, 1, step(g, &o, "Conv", big, dw, MD_PART_NONE, NULL));
 }

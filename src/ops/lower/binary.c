@@ -1,5 +1,5 @@
 /*
- * Add, Sub, Mul, Div, Min, Max, Pow, PRelu of two floats with broadcasting,
+ * Add, Sub, Mul, Div, Min, Max, Pow, PRelu, ReluGrad of two floats with broadcasting,
  * row-major or blocked.  Blocked operands have the channels of the result; constants of
  * one number per channel are blocked at load.
  */
@@ -34,10 +34,11 @@ static bool find_op(md_binary *out, const char *op)
         const char *name;
         md_binary op;
     } rows[] = {
-        { "Add", MD_BINARY_ADD }, { "Sub", MD_BINARY_SUB },
-        { "Mul", MD_BINARY_MUL }, { "Div", MD_BINARY_DIV },
-        { "Min", MD_BINARY_MIN }, { "Max", MD_BINARY_MAX },
-        { "Pow", MD_BINARY_POW }, { "PRelu", MD_BINARY_PRELU },
+        { "Add", MD_BINARY_ADD },       { "Sub", MD_BINARY_SUB },
+        { "Mul", MD_BINARY_MUL },       { "Div", MD_BINARY_DIV },
+        { "Min", MD_BINARY_MIN },       { "Max", MD_BINARY_MAX },
+        { "Pow", MD_BINARY_POW },       { "PRelu", MD_BINARY_PRELU },
+        { "ReluGrad", MD_BINARY_GATE },
     };
 
     for (size_t i = 0; i < MD_COUNT(rows); i++) {

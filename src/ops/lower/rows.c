@@ -151,7 +151,11 @@ static md_status lower_batchnorm(md_lower *lo, md_error *err)
     const md_node *n = lo->node;
     state *s;
 
-    if (md_node_attr_i(n, "training_mode", 0) || lo->in[0]->rank < 2 ||
+    if (lo->opset >= 14 && md_node_attr_i(n, "training_mode", 0)) {
+        lo->fast = &md_fast_batchnorm_training;
+        return lo->fast->lower(lo, err);
+    }
+    if (lo->in[0]->rank < 2 ||
         (lo->opset < 9 && !md_node_attr_i(n, "spatial", 1)) ||
         (lo->opset < 7 && !md_node_attr_i(n, "is_test", 0)))
         return md_fail(err, MD_UNSUPPORTED,
