@@ -66,9 +66,12 @@ static const struct reason {
     { "x f64[N,4,5]; s f64[4]; y = GroupNormalization(x, s, s) num_groups=2; "
       "-> y",
       "GroupNormalization", "needs float32" },
-    { "x f32[N,4]; p f32[4]; y = BatchNormalization(x, p, p, p, f32[4]{=1}) "
-      "training_mode=1; -> y",
+    { "x f32[N]; p f32[1]; y = BatchNormalization(x, p, p, p, f32[1]{=1}); "
+      "-> y",
       "BatchNormalization", "needs the channels' given statistics" },
+    { "x f32[N]; p f32[1]; y = BatchNormalization(x, p, p, p, f32[1]{=1}) "
+      "training_mode=1; -> y",
+      "BatchNormalization", "needs channels" },
     { "x f64[N,4]; y = LpNormalization(x); -> y", "LpNormalization",
       "needs float32" },
     { "x f32[N,4]; y = LpNormalization(x) axis=0; -> y", "LpNormalization",
