@@ -19,6 +19,7 @@
 enum {
     LANES = 16,
     SUM_SIZE = 4, /* int32_t or float */
+    ACC_N = 2,    /* tiles' room for sums that are finished at once */
 };
 
 /* The input window of a chunk should stay in L2 beside the weights; chunks
@@ -235,6 +236,30 @@ typedef struct area {
     int64_t y0, y1, x0, x1;
 } area;
 
+/* Tiles of at most `each` rows from x on, up to x1, as many as t->acc has room
+ * for: finishing a few rows would cost as much as computing them where products
+ * are few.  How many rows that were. */
+static int64_t run_tiles(const md_conv_dot *c, md_dot_tile *t, int64_t x,
+                         int64_t x1, int64_t each)
+{
+    const int64_t sums = (int64_t)t->blocks * LANES;
+    const int64_t room = (int64_t)ACC_N * MD_DOT_SUMS / sums;
+    const int64_t used =
+        (int64_t)md_round_up((size_t)each, (size_t)c->kernel->row_unit);
+    char *acc = t->acc;
+    int64_t n = 0;
+
+    while (x + n < x1 && n + used <= room) {
+        t->rows = (int)md_min_i64(each, x1 - x - n);
+        t->acc = acc + n * sums * SUM_SIZE;
+        c->kernel->dot(t);
+        t->a += t->rows * t->a_stride;
+        n += t->rows;
+    }
+    t->acc = acc;
+    return n;
+}
+
 /* All pixels of an area for the blocks b0 .. b0 + t->blocks, row by row. */
 static void run_rows(const md_conv_dot *c, const plan *p,
                      const md_conv_dot_window *v, const area *o, md_dot_tile *t,
@@ -248,13 +273,11 @@ static void run_rows(const md_conv_dot *c, const plan *p,
     for (int64_t y = o->y0; y < o->y1; y++) {
         const uint8_t *row = v->at + (y - o->y0) * p->s.stride_h * v->row;
 
-        for (int64_t x = o->x0; x < o->x1; x += t->rows) {
-            t->rows = (int)md_min_i64(each, o->x1 - x);
-            t->a = row + (x - o->x0) * t->a_stride;
-            c->kernel->dot(t);
-            c->finish(
-                c->ctx, t,
-                &(md_conv_dot_place){ v->n, b0, y * p->s.ow + x, 0, t->rows });
+        t->a = row;
+        for (int64_t x = o->x0, n; x < o->x1; x += n) {
+            n = run_tiles(c, t, x, o->x1, each);
+            c->finish(c->ctx, t,
+                      &(md_conv_dot_place){ v->n, b0, y * p->s.ow + x, 0, n });
         }
     }
 }
@@ -311,8 +334,8 @@ void md_conv_dot__run(const md_conv_dot *c, int64_t chunk, void *scratch)
     static const int32_t zeros[MD_DOT_BLOCKS * LANES];
     const char *start = c->start;
     const md_dot_kernel *kernel = c->kernel;
-    _Alignas(MD_CACHE_LINE) md_dot_sums acc;
-    md_dot_tile t = { .acc = &acc };
+    _Alignas(MD_CACHE_LINE) md_dot_sums acc[ACC_N];
+    md_dot_tile t = { .acc = acc };
     md_conv_dot_window v = { 0 };
     area o;
     plan p;
