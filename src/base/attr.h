@@ -22,6 +22,8 @@
 #define MD_SIMD _Pragma("omp simd")
 /* The same, v collecting bits. */
 #define MD_SIMD_OR(v) MD_PRAGMA(omp simd reduction(| : v))
+/* The same, v becoming the largest. */
+#define MD_SIMD_MAX(v) MD_PRAGMA(omp simd reduction(max : v))
 #define MD_LIKELY(x) __builtin_expect(!!(x), 1)
 #define MD_UNLIKELY(x) __builtin_expect(!!(x), 0)
 

@@ -143,12 +143,15 @@ static MD_ALWAYS_INLINE float from_bf16(uint16_t h)
                                                                                \
         for (; n > 0; p += BLOCK, o += BLOCK) {                                \
             const size_t m = n < BLOCK ? n : BLOCK;                            \
-            int far = 0;                                                       \
+            uint32_t top = 0; /* of all |x|, whose bits are in their order */  \
                                                                                \
-            MD_SIMD_OR(far)                                                    \
-            for (size_t i = 0; i < m; i++)                                     \
-                far |= !((p[i] > -0x1p31f) & (p[i] < 0x1p31f));                \
-            if (far)                                                           \
+            MD_SIMD_MAX(top)                                                   \
+            for (size_t i = 0; i < m; i++) {                                   \
+                const uint32_t mag = bits_of(p[i]) & 0x7fffffff;               \
+                                                                               \
+                top = mag > top ? mag : top;                                   \
+            }                                                                  \
+            if (top >= 0x4f000000) /* 2^31; NaN is above */                    \
                 F32_to_##to(o, p, m);                                          \
             else                                                               \
                 F32_to_inside_##to(o, p, m);                                   \

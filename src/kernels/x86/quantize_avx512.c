@@ -42,27 +42,44 @@ static MD_ALWAYS_INLINE __m512 clamp(__m512 v, __m512 lo, __m512 hi)
     return _mm512_min_ps(_mm512_max_ps(v, lo), hi);
 }
 
+typedef struct factors {
+    __m512 lo, hi, scale, r;
+    __m512i zero;
+} factors;
+
 /* by_r is a constant wherever this is inlined.  With it x is clamped: to
  * lo * scale and hi * scale rounded, whose quotients round to lo and hi. */
+static MD_ALWAYS_INLINE __m128i codes(__m512 x, const factors *k,
+                                      const bool by_r)
+{
+    const __m512 t = by_r ? quotient(clamp(x, k->lo, k->hi), k->scale, k->r)
+                          : clamp(_mm512_div_ps(x, k->scale), k->lo, k->hi);
+
+    return _mm512_cvtepi32_epi8(
+        _mm512_add_epi32(_mm512_cvtps_epi32(t), k->zero));
+}
+
 static MD_ALWAYS_INLINE void quantize(uint8_t *q, const float *x, size_t n,
                                       const md_qparam *p, const bool by_r)
 {
     const float f = by_r ? p->scale : 1.0f;
-    const __m512 lo = _mm512_set1_ps((float)(p->q_min - p->zero) * f);
-    const __m512 hi = _mm512_set1_ps((float)(p->q_max - p->zero) * f);
-    const __m512 scale = _mm512_set1_ps(p->scale);
-    const __m512 r = _mm512_set1_ps(1.0f / p->scale);
-    const __m512i zero = _mm512_set1_epi32(p->zero);
+    const factors k = {
+        .lo = _mm512_set1_ps((float)(p->q_min - p->zero) * f),
+        .hi = _mm512_set1_ps((float)(p->q_max - p->zero) * f),
+        .scale = _mm512_set1_ps(p->scale),
+        .r = _mm512_set1_ps(1.0f / p->scale),
+        .zero = _mm512_set1_epi32(p->zero),
+    };
+    size_t i = 0;
 
-    for (size_t i = 0; i < n; i += 16) {
+    for (; i + 16 <= n; i += 16)
+        _mm_storeu_si128((__m128i *)(void *)(q + i),
+                         codes(_mm512_loadu_ps(x + i), &k, by_r));
+    if (i < n) {
         const __mmask16 m = lanes(n - i);
-        const __m512 v = _mm512_maskz_loadu_ps(m, x + i);
-        const __m512 t = by_r ? quotient(clamp(v, lo, hi), scale, r)
-                              : clamp(_mm512_div_ps(v, scale), lo, hi);
 
         _mm_mask_storeu_epi8(q + i, m,
-                             _mm512_cvtepi32_epi8(_mm512_add_epi32(
-                                 _mm512_cvtps_epi32(t), zero)));
+                             codes(_mm512_maskz_loadu_ps(m, x + i), &k, by_r));
     }
 }
 
