@@ -3,7 +3,7 @@
 
 static const md_binary binary = {
     .types = MD_T(BOOL),
-    .op = MD_VBINARY_ONE,
+    .op = MD_VBINARY_EQ,
 };
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -11,11 +11,11 @@ static md_status infer(const md_infer *c, md_error *err)
     return md_infer__elementwise(c, binary.types, err);
 }
 
-/* True or x, but not both. */
+/* x is false. */
 static md_status run(md_exec *x, md_error *err)
 {
-    uint8_t yes = 1;
-    md_tensor t = { .dtype = MD_DTYPE_BOOL, .data = &yes };
+    uint8_t no = 0;
+    md_tensor t = { .dtype = MD_DTYPE_BOOL, .data = &no };
     md_tensor *out;
 
     MD_TRY(md_exec__outputs(x, infer, &out, 1, err));

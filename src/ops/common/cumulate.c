@@ -62,47 +62,52 @@ static void reverse_u64(uint64_t *v, int64_t n)
     }
 }
 
-/* v[i] becomes acc[i * side] and v[i] combined, which acc keeps; without
- * `side` one acc runs along the piece. */
-#define COMBINE(acc, v, op)                                                    \
-    for (int64_t i = 0; i < n; i++) {                                          \
-        before = acc[i * side];                                                \
-        acc[i * side] = before op v[i];                                        \
-        v[i] = j->exclusive ? before : acc[i * side];                          \
-    }
+/* v[i] becomes acc[i] and v[i] combined, which acc keeps; without `side` the
+ * first of acc runs along the piece. */
+#define COMBINE(T, acc, v, op)                                                 \
+    do {                                                                       \
+        T sum = (acc)[0];                                                      \
+                                                                               \
+        for (int64_t i = 0; i < n; i++) {                                      \
+            const T before = side ? (acc)[i] : sum;                            \
+                                                                               \
+            sum = before op(v)[i];                                             \
+            (v)[i] = j->exclusive ? before : sum;                              \
+            if (side)                                                          \
+                (acc)[i] = sum;                                                \
+        }                                                                      \
+        if (!side)                                                             \
+            (acc)[0] = sum;                                                    \
+    } while (0)
 
 static void combine_f64(const job *j, piece *p, int64_t at, int64_t n,
                         bool side)
 {
-    double *acc = p->f64, *v = p->v, before;
-
-    md_load_f64(v, j->in, at, n);
+    md_load_f64(p->v, j->in, at, n);
     if (!side && j->reverse)
-        reverse_f64(v, n);
+        reverse_f64(p->v, n);
     if (j->how->product)
-        COMBINE(acc, v, *)
+        COMBINE(double, p->f64, p->v, *);
     else
-        COMBINE(acc, v, +)
+        COMBINE(double, p->f64, p->v, +);
     if (!side && j->reverse)
-        reverse_f64(v, n);
-    md_store_f64(j->out, at, v, n);
+        reverse_f64(p->v, n);
+    md_store_f64(j->out, at, p->v, n);
 }
 
 static void combine_u64(const job *j, piece *p, int64_t at, int64_t n,
                         bool side)
 {
-    uint64_t *acc = p->u64, *v = p->u, before;
-
-    md_load_i64((int64_t *)v, j->in, at, n);
+    md_load_i64((int64_t *)p->u, j->in, at, n);
     if (!side && j->reverse)
-        reverse_u64(v, n);
+        reverse_u64(p->u, n);
     if (j->how->product)
-        COMBINE(acc, v, *)
+        COMBINE(uint64_t, p->u64, p->u, *);
     else
-        COMBINE(acc, v, +)
+        COMBINE(uint64_t, p->u64, p->u, +);
     if (!side && j->reverse)
-        reverse_u64(v, n);
-    md_store_i64(j->out, at, (const int64_t *)v, n);
+        reverse_u64(p->u, n);
+    md_store_i64(j->out, at, (const int64_t *)p->u, n);
 }
 
 static bool is_sum_f32(const job *j)
