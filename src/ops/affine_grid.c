@@ -99,9 +99,9 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     const md_shape *s = &out->shape;
     int axes = s->rank - 2, n = axes * (axes + 1);
     int64_t index[MD_RANK_MAX] = { 0 }, at = 0, width = s->dim[axes];
-    int64_t batch = -1;                        /* whose theta it is */
-    double theta[12], base[3] = { 0 }, *along, *terms; /* [axes, axes + 1]; [axes];
-                                                * [width]; [width, axes] */
+    int64_t batch = -1; /* whose theta it is */
+    /* [axes, axes + 1]; [axes]; [width]; [width, axes] */
+    double theta[12], base[3] = { 0 }, *along, *terms;
 
     MD_TRY(md_exec__scratch(&along, ar, width, sizeof(*along), err));
     MD_TRY(md_exec__scratch(&terms, ar, width * axes, sizeof(*terms), err));
