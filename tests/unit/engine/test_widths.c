@@ -74,12 +74,10 @@ static void test_widths__by_work(void **state)
         int64_t work_ns;
         int least, most; /* threads */
         bool is_short;
-    } rows[] = {
-        { 0, 1, 1, true },           { 2900, 1, 1, true },
-        { 3100, 2, 3, true },        { 6000, 4, 5, true },
-        { 79000, 4, 60, true },      { 81000, 4, 60, false },
-        { 10000000, 4, 8000, false }
-    };
+    } rows[] = { { 0, 1, 1, true },           { 2900, 1, 1, true },
+                 { 3100, 2, 3, true },        { 6000, 4, 5, true },
+                 { 79000, 4, 60, true },      { 81000, 4, 60, false },
+                 { 10000000, 4, 8000, false } };
     bench b;
 
     (void)state;
