@@ -38,9 +38,10 @@ bool opeval_infer_agrees(md_model *m, const md_node *n, int64_t opset,
                          const md_tensor *const *in, const md_tensor *out);
 
 /*
- * For operators whose inference is exact on symbols: with a symbol of its own
- * for each dimension (but for the inputs whose contents steer the operator),
- * inference gives the shapes in `out` once the symbols have their sizes, and
+ * With a symbol of its own for each dimension (but for the inputs whose
+ * contents steer the operator) inference demands nothing that does not hold
+ * where there is a result, `out`.  For operators whose inference is exact on
+ * symbols it gives the shapes in `out` once the symbols have their sizes, and
  * (out NULL) does not let pass what inference with sizes refuses.
  */
 bool opeval_symbols_agree(md_model *m, const md_node *n, int64_t opset,
