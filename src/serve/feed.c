@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/size.h"
 #include "serve/server_impl.h"
 #include "tensor/float.h"
@@ -151,6 +152,28 @@ static md_status read_numbers(md_feed *f, uint32_t i, md_json *r,
     return MD_OK;
 }
 
+/* {"b64": "..."}, behind its brace. */
+static md_status read_base64(const md_feed *f, md_json *r, md_str *out,
+                             md_error *err)
+{
+    md_json_token t;
+    const char *text;
+    unsigned char *to = NULL;
+    size_t n;
+
+    MD_TRY(md_json_next(r, &t, err));
+    if (t.kind != MD_JSON_NAME || !md_json_is(&t, "b64"))
+        return md_json_fail(t.at, err, "member 'b64' expected");
+    MD_TRY(md_json_expect(r, MD_JSON_STRING, &t, err));
+    MD_TRY(md_json_string(&t, md_http_request_arena(f->call->http), &text, &n,
+                          err));
+    MD_TRY(md_call_alloc(f->call, &to, md_base64_decoded_max(n), 1, err));
+    if (!md_base64_decode(to, &out->n, text, n))
+        return md_json_fail(t.at, err, "base64 expected");
+    out->p = (const char *)to;
+    return md_json_expect(r, MD_JSON_OBJECT_END, &t, err);
+}
+
 static md_status read_strings(md_feed *f, uint32_t i, md_json *r,
                               md_json_nest *nest, int64_t *n, md_error *err)
 {
@@ -169,9 +192,12 @@ static md_status read_strings(md_feed *f, uint32_t i, md_json *r,
             MD_TRY(md_json_nest_open(nest, t.at, err));
         } else if (t.kind == MD_JSON_ARRAY_END) {
             MD_TRY(md_json_nest_close(nest, t.at, err));
-        } else if (t.kind == MD_JSON_STRING) {
+        } else if (t.kind == MD_JSON_STRING ||
+                   (f->base64 && t.kind == MD_JSON_OBJECT)) {
             MD_TRY(md_json_nest_leaf(nest, t.at, err));
-            MD_TRY(md_json_string(&t, ar, &s.p, &s.n, err));
+            MD_TRY(t.kind == MD_JSON_STRING
+                       ? md_json_string(&t, ar, &s.p, &s.n, err)
+                       : read_base64(f, r, &s, err));
             MD_TRY(md_buf_append(b, &s, sizeof(s), err));
             ++*n;
         } else {

@@ -20,6 +20,7 @@ typedef struct md_feed {
     md_call *call;
     const md_serve_model *model;
     md_feed_input *inputs; /* one for each of the model's */
+    bool base64;           /* JSON's strings may be {"b64": "..."} */
     void *run;
 } md_feed;
 

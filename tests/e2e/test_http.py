@@ -235,7 +235,15 @@ def infer_body(address, dtype="FP32"):
 def requests_of(address):
     boot = json.loads((FASHION / "boot.json").read_bytes())
     good = infer_body(address)
-    return {"v2_index": [(200, {"ready": True}), (400, [1])],
+    doc = good["inputs"][0]
+    rows = np.zeros(doc["shape"]).tolist()
+    examples = {"examples": [{doc["name"]: doc["data"]}]}
+    return {"tfs_predict": [(200, {"instances": rows}),
+                            (200, {"inputs": {doc["name"]: rows}}),
+                            (400, {"instances": [1]})],
+            "tfs_classify": [(200, examples), (400, {"examples": [{}]})],
+            "tfs_regress": [(400, examples)],
+            "v2_index": [(200, {"ready": True}), (400, [1])],
             "predict": [(200, boot), (400, {}), (400, {"input_data": "x"})],
             "v2_infer": [(200, good), (400, {"inputs": []}),
                          (400, infer_body(address, "FP64"))]}

@@ -1,0 +1,28 @@
+/* TensorFlow Serving: a number for each example. */
+#include "serve/route.h"
+#include "serve/tfs.h"
+
+static md_status handle(md_call *c, md_error *err)
+{
+    return md_tfs_run(c, md_tfs_parse_examples, md_tfs_reply_values, err);
+}
+
+const md_route md_route_tfs_regress = {
+    .method = "POST",
+    .paths = { "/v1/models/{model}:regress",
+               "/v1/models/{model}/versions/{version}:regress" },
+    .summary = "TensorFlow Serving's regression: "
+               "features of examples in, a number for each out.",
+    .tag = "v1",
+    .request_type = "application/json",
+    .request_schema =
+        "{\"type\":\"object\",\"required\":[\"examples\"],\"properties\":{"
+        "\"signature_name\":{\"type\":\"string\"},\"context\":{\"type\":"
+        "\"object\"},\"examples\":{\"type\":\"array\",\"items\":{\"type\":"
+        "\"object\"}}}}",
+    .reply_type = "application/json",
+    .reply_schema = "{\"type\":\"object\",\"required\":[\"results\"],"
+                    "\"properties\":{\"results\":{\"type\":\"array\"}}}",
+    .computes = true,
+    .handle = handle,
+};
