@@ -43,7 +43,7 @@ def free_port():
 
 
 @contextlib.contextmanager
-def server(model):
+def server(model, with_pid=False):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     p = subprocess.Popen(
@@ -55,7 +55,7 @@ def server(model):
                 urllib.request.urlopen(url + "/v2/health/ready").close()
                 break
             time.sleep(0.05)
-        yield url
+        yield (url, p.pid) if with_pid else url
     finally:
         p.terminate()
         p.wait()
