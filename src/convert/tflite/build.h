@@ -357,6 +357,9 @@ void md_tfl_add_output(md_tfl_build *b, md_value_id id, const char *name);
 /* The id in which tensor t of the scope is passed on: codes, channels last. */
 md_value_id md_tfl_pass(md_tfl_build *b, uint32_t tensor);
 
+/* Let convolutions take what is multiplied with their channels and added. */
+void md_tfl_fold_affine(md_tfl_build *b);
+
 /* Names for all values of the scope, dead nodes dropped. */
 void md_tfl_finish(md_tfl_build *b);
 

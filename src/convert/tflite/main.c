@@ -151,6 +151,7 @@ md_status md_tfl_make_model(md_tfl_build *b, uint32_t graph,
     md_tfl_emit_ops(b);
     add_outputs(b);
     md_tfl_finish_variables(b);
+    md_tfl_fold_affine(b);
     md_tfl_finish(b);
     count_parameters(b);
     add_metadata(b, graph, about);

@@ -224,6 +224,20 @@ def picture(put):
 
 
 @group
+def affine(put):
+    """Scales and shifts behind convolutions; `twice` is needed as it is."""
+    x = put("x", data(1, 5, 6, 3))
+    k, m = tf.constant(data(3, 3, 3, 4)), tf.constant(data(3, 3, 3, 2))
+    y = tf.nn.conv2d(x, k, 1, "SAME") * data(4) + data(4)
+    yield tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(tf.nn.relu(y), tf.constant(
+        data(1, 1, 4, 5)), 1, "SAME"), data(5)) * data(1, 1, 1, 5))
+    yield tf.nn.relu(tf.nn.depthwise_conv2d(x, m, [1, 1, 1, 1], "VALID") * 0.5)
+    twice = tf.nn.conv2d(x, k, 2, "SAME")
+    yield tf.nn.relu(twice * 3.0)
+    yield tf.nn.relu(twice + data(4))
+
+
+@group
 def cubic(put):
     x = put("x", data(1, 6, 7, 2))
     yield tf.image.resize(x, [9, 14], method="bicubic")

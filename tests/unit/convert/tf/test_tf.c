@@ -375,6 +375,22 @@ static void test_tf__channels_first(void **state)
     md_model_free(m);
 }
 
+/* Scales and shifts are the convolutions' own, but for one that is needed
+ * without them. */
+static void test_tf__affine(void **state)
+{
+    md_convert_report r;
+    md_model *m = NULL;
+
+    (void)state;
+    load(&m, &r, "affine.pb");
+    assert_int_equal(count(m->graph, "Conv"), 4);
+    assert_int_equal(count(m->graph, "Mul"), 1);
+    assert_int_equal(count(m->graph, "Add"), 1);
+    assert_int_equal(count(m->graph, "BatchNormalization"), 0);
+    md_model_free(m);
+}
+
 /* Loops over time are the operators that they stand for. */
 static void test_tf__recurrent(void **state)
 {
@@ -546,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_tf__broken_graphs),
         cmocka_unit_test(test_tf__calls),
         cmocka_unit_test(test_tf__channels_first),
+        cmocka_unit_test(test_tf__affine),
         cmocka_unit_test(test_tf__recurrent),
         cmocka_unit_test(test_tf__checkpoint),
         cmocka_unit_test(test_tf__signatures),
