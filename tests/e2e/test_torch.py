@@ -10,6 +10,7 @@ import pathlib
 import re
 import subprocess
 import tarfile
+import zipfile
 
 import pytest
 
@@ -119,6 +120,88 @@ def test_names_what_is_missing(tmp_path):
     assert "'posix.system'" in done.stderr and "tensors" in done.stderr
     done = convert(GOLDEN / "odd.pth", tmp_path / "x.onnx")
     assert done.returncode != 0 and "bfloat16" in done.stderr
+
+
+def script(path, code):
+    """A TorchScript archive of a module without attributes."""
+    with zipfile.ZipFile(path, "w") as z:
+        z.writestr("m/data.pkl", b"\x80\x02c__torch__\nM\n)\x81}b.")
+        z.writestr("m/constants.pkl", b"\x80\x02).")
+        z.writestr("m/code/__torch__.py", code)
+
+
+def test_lists_all_that_is_missing(tmp_path):
+    script(tmp_path / "m.pt", """class M(Module):
+  def forward(self: __torch__.M,
+    x: Tensor) -> Tensor:
+    a = torch.nosuch(x)
+    b = torch.relu(torch.nosuch(x))
+    c = torch.other(torch.add(a, b))
+    return torch.cat([c, x])
+""")
+    done = convert(tmp_path / "m.pt", tmp_path / "x.onnx", "x=float32[2,3]")
+    assert done.returncode == 1
+    assert "nosuch (2)" in done.stderr and "other (1)" in done.stderr
+
+
+def test_in_place(tmp_path):
+    """Writing into a view writes into what it is a view of, and into others."""
+    script(tmp_path / "m.pt", """class M(Module):
+  def forward(self: __torch__.M,
+    x: Tensor) -> Tensor:
+    y = torch.clone(x)
+    row = torch.select(y, 0, 1)
+    part = torch.slice(row, 0, 1, 3)
+    turned = torch.transpose(y, 0, 1)
+    _0 = torch.mul_(part, 10)
+    _1 = torch.zero_(torch.select(turned, 0, 0))
+    _2 = torch.add_(row, 1, alpha=0.5)
+    return torch.stack([y, torch.transpose(turned, 0, 1)])
+""")
+    done = convert(tmp_path / "m.pt", tmp_path / "x.onnx", "x=float32[2,4]")
+    assert done.returncode == 0, done.stderr
+    x = np.arange(8, dtype=np.float32).reshape(2, 4) + 1
+    np.save(tmp_path / "x.npy", x)
+    got = predict(tmp_path / "x.onnx", {"x": tmp_path / "x.npy"},
+                  tmp_path / "out")["output.npy"]
+    want = x.copy()
+    want[1, 1:3] *= 10
+    want[:, 0] = 0
+    want[1] += 0.5
+    assert (got == want).all()
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_lists_and_state_in_loops(n, tmp_path):
+    """A list that a loop fills, and numbers that go round."""
+    script(tmp_path / "m.pt", """class M(Module):
+  def forward(self: __torch__.M,
+    x: Tensor,
+    n: int) -> Tuple[Tensor, Tensor]:
+    out = annotate(List[Tensor], [torch.mul(x, 0)])
+    y = x
+    k = 1
+    for i in range(n):
+      y0 = torch.add(y, torch.mul(k, i))
+      k0 = torch.add(k, 2)
+      y, k = y0, k0
+    rows = annotate(List[Tensor], [])
+    for j in range(n):
+      _0 = torch.append(rows, torch.add(x, j))
+    return (y, torch.cat(rows, 0))
+""")
+    done = convert(tmp_path / "m.pt", tmp_path / "x.onnx", "x=float32[2,3]")
+    assert done.returncode == 0, done.stderr
+    x = np.float32([[1, 2, 3], [4, 5, 6]])
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "n.npy", np.int64(n))
+    got = predict(tmp_path / "x.onnx", {"x": tmp_path / "x.npy",
+                                        "n": tmp_path / "n.npy"},
+                  tmp_path / "out")
+    y = x + sum((1 + 2 * i) * i for i in range(n))
+    assert (got["output_0.npy"] == y).all()
+    rows = np.concatenate([x + j for j in range(n)]) if n else np.empty((0, 3))
+    assert (got["output_1.npy"] == rows).all()
 
 
 def test_used_as_it_is(tmp_path):

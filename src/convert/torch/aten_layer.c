@@ -244,6 +244,49 @@ void md_torch_emit_batch_norm_own(md_torch_call *c)
     own_statistics(c, md_torch_x(c, 0), md_torch_f(c, 5));
 }
 
+/* The convolution of constant weights that gives x; NULL: something else. */
+static const md_node *conv_of(md_torch_call *c, md_value_id x)
+{
+    const md_node *n =
+        c->e->status == MD_OK ? md_graph_value(c->e->s->g, x)->def : NULL;
+
+    if (!n || strcmp(n->op, "Conv") != 0 || !md_emit_cdata(c->e, n->in[1]) ||
+        (n->n_in > 2 && !md_emit_cdata(c->e, n->in[2])))
+        return NULL;
+    return n;
+}
+
+/* in: x, scale, bias, mean, variance.  The convolution before it with
+ * w * s and (b - mean) * s + bias, s = scale / sqrt(variance + eps); the old
+ * one goes when nobody else reads it. */
+static md_value_id into_conv(md_torch_call *c, const md_node *n,
+                             const md_value_id in[5], double eps)
+{
+    md_emit *e = c->e;
+    int rank = md_torch_rank(c, n->in[1]);
+    md_value_id s = md_emit_op2(
+        e, "Add", in[4], md_emit_number(e, md_torch_dtype_of(c, in[4]), eps));
+    md_value_id args[3];
+    md_emit_attr attrs[5] = { { 0 } };
+    static const char *const lists[] = { "strides", "dilations", "pads" };
+    int64_t dim[MD_RANK_MAX] = { -1, 1, 1, 1, 1, 1, 1, 1 };
+
+    s = md_emit_op2(e, "Div", in[1], md_emit_op1(e, "Sqrt", s));
+    args[0] = n->in[0];
+    args[1] = md_emit_op2(e, "Mul", n->in[1], md_emit_reshape(e, s, dim, rank));
+    args[2] = n->n_in > 2 ? md_emit_op2(e, "Sub", n->in[2], in[3])
+                          : md_emit_op1(e, "Neg", in[3]);
+    args[2] = md_emit_op2(e, "Add", md_emit_op2(e, "Mul", args[2], s), in[2]);
+    for (int i = 0; i < 3; i++) {
+        uint32_t k;
+        const int64_t *v = md_node_attr_is(n, lists[i], &k);
+
+        attrs[i] = (md_emit_attr)EMIT_IS(lists[i], v, k);
+    }
+    attrs[3] = (md_emit_attr)EMIT_I("group", md_node_attr_i(n, "group", 1));
+    return md_emit_op(e, "Conv", args, 3, attrs);
+}
+
 void md_torch_emit_batch_norm(md_torch_call *c)
 {
     bool has_flag = strcmp(c->row->onnx, "no training") != 0;
@@ -251,6 +294,7 @@ void md_torch_emit_batch_norm(md_torch_call *c)
     md_value_id x = md_torch_x(c, 0);
     md_dtype t = md_torch_dtype_of(c, x);
     int rank = md_torch_rank(c, x);
+    const md_node *before;
     md_value_id in[5], n;
 
     if (!md_torch_given(c, 3) || (has_flag && md_torch_b(c, 5))) {
@@ -273,10 +317,11 @@ void md_torch_emit_batch_norm(md_torch_call *c)
                   3);
         return;
     }
-    ret_first(c,
-              md_emit_op(c->e, "BatchNormalization", in, 5,
-                         EMIT_ATTRS(EMIT_F("epsilon", (float)eps))),
-              3);
+    before = conv_of(c, x);
+    n = before ? into_conv(c, before, in, eps)
+               : md_emit_op(c->e, "BatchNormalization", in, 5,
+                            EMIT_ATTRS(EMIT_F("epsilon", (float)eps)));
+    ret_first(c, n, 3);
 }
 
 void md_torch_emit_layer_norm(md_torch_call *c)

@@ -350,6 +350,14 @@ static md_tv run_row(md_torch *b, md_torch_call *c, const char *name,
     return c->out;
 }
 
+static bool has_row(const char *name)
+{
+    char plain[NAME_MAX_SIZE];
+
+    return md_torch_has_op(name) ||
+           (out_of_place(plain, name) && md_torch_has_op(plain));
+}
+
 md_tv md_torch_call_op(md_torch *b, const char *name, const md_tv *args,
                        uint32_t n, const char *const *names, const md_tv *named,
                        uint32_t n_named)
@@ -371,7 +379,8 @@ md_tv md_torch_call_op(md_torch *b, const char *name, const md_tv *args,
     }
     if (out_of_place(plain, name) && find_row(&c, plain, &a))
         return is_lost(&a) ? lost : run_row(b, &c, name, true);
-    if (!is_lost(&a))
+    /* One without a row is missing whatever it is called with. */
+    if (!is_lost(&a) || !has_row(name))
         refuse_call(b, name, &a);
     return lost;
 }
@@ -463,6 +472,23 @@ void md_torch_spatial(md_torch_call *c, uint32_t i, int64_t *out, int n)
         out[k] = out[0];
 }
 
+/* A computed number as a tensor [1]: what it was squeezed from, where it was. */
+static md_value_id as_list(md_torch *b, const md_tv *v)
+{
+    md_emit *e = &b->e;
+    const md_node *n = NULL;
+    const md_type *t;
+
+    if (e->status == MD_OK && v->v.t->home == e->s)
+        n = md_graph_value(e->s->g, v->v.t->id)->def;
+    if (n && strcmp(n->op, "Squeeze") == 0) {
+        t = md_emit_type(e, n->in[0]);
+        if (t->dtype == MD_DTYPE_I64 && t->has_rank && t->rank == 1)
+            return n->in[0];
+    }
+    return md_emit_unsqueeze(e, md_tv_id(b, v), 0);
+}
+
 md_value_id md_torch_list_id(md_torch *b, const md_torch_list *list)
 {
     md_emit *e = &b->e;
@@ -480,7 +506,7 @@ md_value_id md_torch_list_id(md_torch *b, const md_torch_list *list)
         return md_emit_ints(e, known, list->n);
     for (uint32_t i = 0; i < list->n; i++)
         part[i] = list->item[i].computed
-                      ? md_emit_unsqueeze(e, md_tv_id(b, &list->item[i]), 0)
+                      ? as_list(b, &list->item[i])
                       : md_emit_ints(e, &list->item[i].v.i, 1);
     return list->n == 1 ? part[0]
                         : md_emit_op(e, "Concat", part, list->n,

@@ -77,7 +77,7 @@ static md_tv look_up(pt2 *p, const char *name)
     for (const env *e = p->e; e; e = e->parent) {
         const json_t *at = json_object_get(e->index, name);
 
-        if (at)
+        if (at && e->v)
             return e->v[json_integer_value(at)];
     }
     corrupt(p, "nobody makes", name);
