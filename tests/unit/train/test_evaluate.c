@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "support/data.h"
+#include "support/fail_alloc.h"
 #include "support/net.h"
 #include "train/evaluate.h"
 
@@ -235,6 +236,45 @@ static void test_evaluate__what_does_not_fit_is_named(void **state)
     }
 }
 
+static void test_evaluate__out_of_memory(void **state)
+{
+    static const float x[] = { 3, 2, 1, 3, 3, 2 };
+    int64_t y[] = { 0, 1, 1 };
+    md_tensor t = { .dtype = MD_DTYPE_F32,
+                    .shape = { 2, { 3, 2 } },
+                    .data = (void *)(uintptr_t)x };
+    md_tensor labels = classes(y, 3);
+    md_model *m = net_parse("x f32[B,2]; y = Identity(x); -> y");
+    md_session *session = net_open("x f32[B,2]; y = Identity(x); -> y", NULL);
+    md_status s = MD_NOMEM;
+
+    (void)state;
+    for (int64_t n = 0; s != MD_OK; n++) {
+        md_eval_opts opts = MD_EVAL_OPTS_INIT;
+        md_error err = MD_ERROR_INIT;
+        md_evaluation e;
+        fail_alloc f;
+        md_dataset d;
+
+        fail_alloc_init(&f);
+        fail_alloc_arm(&f, n);
+        s = md_dataset_of_tensors(&d, m, &t, &labels, &f.alloc, &err);
+        if (s == MD_OK) {
+            const md_eval_side side = { session, &d };
+
+            s = md_evaluate(&e, &side, &side, &opts, &err);
+            md_dataset_release(&d);
+        }
+        if (fail_alloc_disarm(&f))
+            assert_int_equal(s, MD_NOMEM);
+        else
+            assert_md_ok(s, &err);
+        assert_int_equal(f.n_live, 0);
+    }
+    md_session_free(session);
+    md_model_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +284,7 @@ int main(void)
         cmocka_unit_test(test_evaluate__beside_another_model),
         cmocka_unit_test(test_evaluate__an_output_of_classes),
         cmocka_unit_test(test_evaluate__what_does_not_fit_is_named),
+        cmocka_unit_test(test_evaluate__out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

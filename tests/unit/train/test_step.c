@@ -70,11 +70,10 @@ static void end(fixture *f)
 /* Inputs by a generator; targets are distributions or numbers. */
 static void fill(fixture *f, md_loss loss)
 {
-    for (uint32_t i = 0; i < f->step.param_in; i++) {
+    for (uint32_t i = 0; i < f->step.n_data; i++) {
         md_tensor *t = md_run_input(f->run, i);
 
-        if (t->dtype == MD_DTYPE_F32)
-            md_build_fill(t->data, md_tensor_n(t), 1.0f, i + 1);
+        md_build_fill(t->data, md_tensor_n(t), 1.0f, i + 1);
     }
     for (uint32_t k = 0; k < 2; k++) {
         uint32_t input = k ? f->step.teacher : f->step.target;
@@ -83,6 +82,7 @@ static void fill(fixture *f, md_loss loss)
         if (input == UINT32_MAX)
             continue;
         y = md_run_input(f->run, input)->data;
+        md_build_fill(y, BATCH * f->step.width, 1.0f, 50 + k);
         for (int64_t i = 0; i < BATCH && loss != MD_LOSS_MSE; i++) {
             float sum = 0.0f;
 

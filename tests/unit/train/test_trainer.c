@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "formats/onnx.h"
 #include "support/data.h"
+#include "support/fail_alloc.h"
 #include "support/net.h"
 #include "support/temp.h"
 #include "train/checkpoint.h"
@@ -358,6 +359,47 @@ static void test_trainer__data_that_do_not_fit_are_named(void **state)
     }
 }
 
+/* The n-th allocation of data, state and step fails, for every n: a status, and
+ * nothing is left. */
+static void test_trainer__out_of_memory(void **state)
+{
+    static const char text[] =
+        "x f32[N,3]; w = f32[3,2]~1; b = f32[2]{=0}; y = Gemm(x, w, b); -> y";
+    static float x[24];
+    int64_t y[8] = { 0, 1, 0, 1, 0, 1, 0, 1 };
+    md_tensor tx = { .dtype = MD_DTYPE_F32,
+                     .shape = { 2, { 8, 3 } },
+                     .data = x };
+    md_tensor ty = { .dtype = MD_DTYPE_I64, .shape = { 1, { 8 } }, .data = y };
+    md_status s = MD_NOMEM;
+
+    (void)state;
+    for (int64_t n = 0; s != MD_OK; n++) {
+        md_train_opts o = MD_TRAIN_OPTS_INIT;
+        md_error err = MD_ERROR_INIT;
+        md_train_report r;
+        fail_alloc f;
+        md_dataset d;
+        md_model *m;
+
+        fail_alloc_init(&f);
+        m = net_load(text, &f.alloc);
+        o.batch = 4;
+        fail_alloc_arm(&f, n);
+        s = md_dataset_of_tensors(&d, m, &tx, &ty, &f.alloc, &err);
+        if (s == MD_OK) {
+            s = md_train(m, &d, &o, &r, &err);
+            md_dataset_release(&d);
+        }
+        if (fail_alloc_disarm(&f))
+            assert_int_equal(s, MD_NOMEM);
+        else
+            assert_md_ok(s, &err);
+        md_model_free(m);
+        assert_int_equal(f.n_live, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_trainer__numbers),
         cmocka_unit_test(test_trainer__diverging_is_said_and_leaves_the_model),
         cmocka_unit_test(test_trainer__data_that_do_not_fit_are_named),
+        cmocka_unit_test(test_trainer__out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
