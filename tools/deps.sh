@@ -71,7 +71,8 @@ install_venv() {
     if ! mkdir -p build 2>/dev/null || [ ! -w build ]; then
         die "cannot write to $PWD/build: run as the owner of the checkout"
     fi
-    python3 -m venv --clear build/venv ||
+    # A link to another tree's is used as it is: --clear would empty that.
+    [ -L build/venv ] || python3 -m venv --clear build/venv ||
         die "cannot make build/venv: apt-get install python3-venv"
     build/venv/bin/pip install -q --disable-pip-version-check \
         -r tools/requirements.txt 2>build/venv/pip.log ||
