@@ -26,7 +26,6 @@ enum {
     SPIN_ACTIVE_NS = 100000, /* during a stretch: as long as two wakes take */
     SPINS_PER_LOOK = 16,     /* pauses between two looks at the clock */
     TAKEN_AWAY_NS = 20000,   /* between two looks: another one had this core */
-    CROWDED_NS = 20000000,   /* how long that is remembered */
     AHEAD_NS = 150000,       /* of work: worth to wake workers for it */
     AGAIN_NS = 5000,         /* the same where stretch follows on stretch */
     SOON_NS = 100000,        /* that is when one does */
@@ -69,8 +68,7 @@ struct md_pool {
     bool saves_time;            /* a quota counts what spinning takes */
     const md_pool_watch *watch; /* NULL: nobody */
     _Alignas(MD_CACHE_LINE) _Atomic int n_active; /* stretches */
-    _Atomic int n_called; /* workers of the tree that is being woken */
-    _Atomic int64_t crowded_until_ns;
+    _Atomic int n_called;     /* workers of the tree that is being woken */
     _Atomic int64_t ended_ns; /* the last stretch */
     pthread_mutex_t lock;     /* for `left` */
     pthread_cond_t left;      /* a worker left a job whose caller sleeps */
@@ -151,15 +149,13 @@ static void join_job(worker *self, job *j)
     }
 }
 
-/* How long to spin from now on. */
-static int64_t spin_ns(md_pool *pool, int64_t now)
+/* How long to spin at most. */
+static int64_t spin_ns(const md_pool *pool)
 {
-    if (pool->saves_time ||
-        atomic_load_explicit(&pool->n_active, memory_order_relaxed) == 0 ||
-        now <
-            atomic_load_explicit(&pool->crowded_until_ns, memory_order_relaxed))
-        return SPIN_NS;
-    return SPIN_ACTIVE_NS;
+    return pool->saves_time || atomic_load_explicit(&pool->n_active,
+                                                    memory_order_relaxed) == 0
+               ? SPIN_NS
+               : SPIN_ACTIVE_NS;
 }
 
 /* A thread that spins, between two looks at the clock. */
@@ -176,17 +172,12 @@ static spin spin_begin(void)
 
 /* Is it worth to go on?  Not when somebody else wanted this core: they would
  * take it again when there is work. */
-static bool spin_on(spin *s, md_pool *pool)
+static bool spin_on(spin *s, const md_pool *pool)
 {
     int64_t now = md_clock_ns(), gap = now - s->seen_ns;
 
     s->seen_ns = now;
-    if (gap > TAKEN_AWAY_NS) {
-        atomic_store_explicit(&pool->crowded_until_ns, now + CROWDED_NS,
-                              memory_order_relaxed);
-        return false;
-    }
-    return now - s->start_ns < spin_ns(pool, now);
+    return gap <= TAKEN_AWAY_NS && now - s->start_ns < spin_ns(pool);
 }
 
 /* Spin for mail; NULL when none came in time. */
@@ -269,8 +260,9 @@ static void work(worker *self)
     }
 }
 
-/* Post j to up to `want` idle workers, `wakes`: also to those that sleep;
- * *n_posted of them got it, all before the returned index. */
+/* Post j to up to `want` idle workers; *n_posted of them got it, all before the
+ * returned index.  `wakes`: wake those that sleep; else they find it only if
+ * they were called and are on their way. */
 static int post(md_pool *pool, job *j, int want, bool wakes, int *n_posted)
 {
     int i;
@@ -281,12 +273,11 @@ static int post(md_pool *pool, job *j, int want, bool wakes, int *n_posted)
         job *idle = NULL;
 
         if (atomic_load_explicit(&w->mail, memory_order_relaxed) ||
-            (!wakes &&
-             atomic_load_explicit(&w->asleep, memory_order_relaxed)) ||
             !atomic_compare_exchange_strong(&w->mail, &idle, j))
             continue;
         ++*n_posted;
-        wake(w);
+        if (wakes)
+            wake(w);
     }
     return i;
 }
@@ -502,7 +493,6 @@ md_status md_pool_new(md_pool **out, int n_threads, const md_alloc *alloc,
     pool->watch = NULL;
     atomic_init(&pool->n_active, 0);
     atomic_init(&pool->n_called, 0);
-    atomic_init(&pool->crowded_until_ns, 0);
     atomic_init(&pool->ended_ns, 0);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->left, NULL);

@@ -58,7 +58,8 @@ void md_pool_run(md_pool *pool, int width, int64_t n_chunks, md_pool_fn *fn,
                  void *ctx);
 
 /* The same for work so short that it is over before a sleeping worker would be
- * there: some ten microseconds.  Only workers that are awake take part. */
+ * there: some ten microseconds.  Only workers that are awake, or were woken a
+ * moment ago, take part. */
 void md_pool_run_short(md_pool *pool, int width, int64_t n_chunks,
                        md_pool_fn *fn, void *ctx);
 
