@@ -226,6 +226,8 @@ RULES = [
      " from any shape", refused("input 1 has rank")),
     (("ReverseSequence",), "batch_axis and time_axis are 0 and 1, or 1 and 0; "
      "the others look at neither", refused("batch_axis is")),
+    (("LpPool", "GlobalLpPool"), "\"p value of the Lp norm\": below 1 there is no "
+     "such norm; the others compute powers", refused("p is ")),
     (("STFT",), "\"if the input or window tensors are complex, then onesided "
      "output is not possible\"", refused("the signal is complex")),
     (("RoiAlign",), "a region of no pixels",
