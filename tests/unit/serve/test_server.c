@@ -525,8 +525,8 @@ static void test_server__every_route_by_every_method(void **state)
             else if (!mine)
                 assert_int_equal(r.status, 405);
             else
-                assert_int_equal(
-                    r.status, get || i == MD_ROUTE_v2_index ? 200 : 400);
+                assert_int_equal(r.status,
+                                 get || i == MD_ROUTE_v2_index ? 200 : 400);
             http_reply_release(&r);
         }
     fake_server_stop(&f);
