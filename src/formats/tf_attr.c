@@ -179,9 +179,11 @@ md_status md_tf_attr_ints(int64_t *out, uint32_t max, uint32_t *n,
                           const md_tf_node *node, const char *name,
                           md_error *err)
 {
-    ints x = { out, max, 0 };
-    md_status s = each(node, name, false, take_int, &x, err);
+    ints x = { .max = max };
+    md_status s;
 
+    x.out = out;
+    s = each(node, name, false, take_int, &x, err);
     *n = x.n;
     return s;
 }
@@ -205,9 +207,11 @@ md_status md_tf_attr_floats(float *out, uint32_t max, uint32_t *n,
                             const md_tf_node *node, const char *name,
                             md_error *err)
 {
-    floats x = { out, max, 0 };
-    md_status s = each(node, name, true, take_float, &x, err);
+    floats x = { .max = max };
+    md_status s;
 
+    x.out = out;
+    s = each(node, name, true, take_float, &x, err);
     *n = x.n;
     return s;
 }

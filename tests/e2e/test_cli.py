@@ -105,7 +105,7 @@ def test_files_that_are_no_models(command, tmp_path):
     _, err = modeld(command, missing, rc=1)
     assert "No such file or directory" in err and str(missing) in err
     _, err = modeld(command, tmp_path, rc=1)
-    assert "holds no model" in err
+    assert "holds no model, expected one with saved_model.pb" in err
 
 
 def test_inspect(net):
