@@ -25,7 +25,9 @@ enum {
     WRITES_PER_TURN = 16,
     REST_MS = 5000, /* for the rest of a request that is answered */
     SPARES_MAX = 256,
-    SPARE_SIZE_MAX = 16 * 1024, /* of each part of a spare request */
+    SPARE_SIZE_MAX = 2 * 1024 * 1024, /* of the parts of one spare request */
+    SPARES_SIZE_MAX = 16 * 1024 * 1024,
+    SPARES_SHARE = 8, /* one part in so many of what all buffers may take */
     /* Streams whose client has gone may still be with the handler. */
     REQUESTS_MAX = 2 * MD_HTTP2_STREAMS_MAX
 };
@@ -102,10 +104,26 @@ static void set_waits(md_http2_request *r, bool waits)
     r->conn->n_waiting += waits ? 1 : -1U;
 }
 
+/* Bytes that a spare request keeps. */
+static size_t kept_size(const md_http2_request *r)
+{
+    return r->stream.head.cap + r->stream.body.cap + r->req.body.cap;
+}
+
+/* Bytes that all spare ones may keep: so much that a few large tensors in turn
+ * find their memory again, whose pages cost more than all else of such calls. */
+static size_t kept_max(const md_http_server *srv)
+{
+    const size_t share = srv->opts.buffers_size_max / SPARES_SHARE;
+
+    return share < SPARES_SIZE_MAX ? share : SPARES_SIZE_MAX;
+}
+
 /* Stream and handler are done with it. */
 static void drop_request(md_http2_request *r)
 {
     md_http_server *srv = r->req.srv;
+    const bool fits = srv->spares_size + kept_size(r) <= kept_max(srv);
 
     set_waits(r, false);
     r->conn->n_requests--;
@@ -115,17 +133,18 @@ static void drop_request(md_http2_request *r)
         free_request(r);
         return;
     }
-    md_http__request_reset(&r->req, SPARE_SIZE_MAX);
-    if (r->stream.body.cap > SPARE_SIZE_MAX)
+    md_http__request_reset(&r->req, fits ? SPARE_SIZE_MAX : 0);
+    if (!fits) {
         md_buf_release(&r->stream.body);
-    if (r->stream.head.cap > SPARE_SIZE_MAX)
         md_buf_release(&r->stream.head);
+    }
     md_http2_stream_reset(&r->stream);
     atomic_store(&r->req.gone, false);
     count_buffers(r);
     r->next = srv->spares;
     srv->spares = r;
     srv->n_spares++;
+    srv->spares_size += kept_size(r);
 }
 
 static void start_answer(md_http2_request *r)
@@ -338,6 +357,7 @@ static md_http2_request *new_request(md_http_server *srv)
     if (r) {
         srv->spares = r->next;
         srv->n_spares--;
+        srv->spares_size -= kept_size(r);
         return r;
     }
     r = md_calloc(srv->alloc, 1, sizeof(*r));
