@@ -49,7 +49,7 @@ struct md_http_server {
 
     struct md_http2_request *spares; /* requests to use again */
     uint32_t n_spares;
-    size_t spares_size; /* that they keep */
+    size_t spares_size;   /* that they keep */
     md_http2_conn *dirty; /* have something to send, perhaps */
 };
 
