@@ -387,6 +387,69 @@ static void test_zip__refuses_bad_zip64(void **state)
     md_buf_release(&file);
 }
 
+/* Stored bytes lie in the archive; packed ones have to be unpacked. */
+static void test_zip__maps_stored_bytes(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    item items[2] = { stored("a", "hello"), { .name = "b", .method = 8 } };
+    const unsigned char *p = NULL;
+    md_buf file;
+    md_zip z;
+
+    (void)state;
+    make(&file, items, 2, "");
+    assert_md_ok(
+        md_zip_open(&z, file.data, file.size, 100, md_alloc_default(), &err),
+        &err);
+    assert_md_ok(md_zip_map(&p, &z, md_zip_find(&z, "a"), &err), &err);
+    assert_true(p > file.data && p < file.data + file.size);
+    assert_memory_equal(p, "hello", 5);
+    assert_md_fails(md_zip_map(&p, &z, md_zip_find(&z, "b"), &err),
+                    MD_UNSUPPORTED, &err, "'b' is packed");
+    file.data[p - file.data] ^= 1;
+    assert_md_fails(md_zip_map(&p, &z, md_zip_find(&z, "a"), &err), MD_CORRUPT,
+                    &err, "checksum differs");
+    md_zip_release(&z);
+    md_buf_release(&file);
+}
+
+static void test_zip__checks_names(void **state)
+{
+    static const struct {
+        const char *a, *b, *says;
+    } cases[] = {
+        { "m/a", "m/b", NULL },
+        { "m/a..b", "m/..c", NULL },
+        { "m/a", "m/a", "'m/a' comes twice" },
+        { "m/a", "/etc/x", "inside the archive" },
+        { "..", "a", "inside the archive" },
+        { "m/../../a", "b", "inside the archive" },
+        { "a", "m/..", "inside the archive" },
+        { "a", "m\\a", "inside the archive" },
+        { "a", "c:b", "inside the archive" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < MD_COUNT(cases); i++) {
+        md_error err = MD_ERROR_INIT;
+        item items[2] = { stored(cases[i].a, "1"), stored(cases[i].b, "2") };
+        md_buf file;
+        md_zip z;
+
+        make(&file, items, 2, "");
+        assert_md_ok(md_zip_open(&z, file.data, file.size, 100,
+                                 md_alloc_default(), &err),
+                     &err);
+        if (cases[i].says)
+            assert_md_fails(md_zip_check_names(&z, &err), MD_CORRUPT, &err,
+                            cases[i].says);
+        else
+            assert_md_ok(md_zip_check_names(&z, &err), &err);
+        md_zip_release(&z);
+        md_buf_release(&file);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -398,6 +461,8 @@ int main(void)
         cmocka_unit_test(test_zip__refuses_bad_directories),
         cmocka_unit_test(test_zip__refuses_bad_local_headers),
         cmocka_unit_test(test_zip__refuses_bad_zip64),
+        cmocka_unit_test(test_zip__maps_stored_bytes),
+        cmocka_unit_test(test_zip__checks_names),
     };
 
     return cmocka_run_group_tests_name("zip", tests, NULL, NULL);
