@@ -7,9 +7,10 @@
 enum {
     NODES_MAX = 1 << 26,
     MEMO_LEEWAY = 256, /* above what was put: picklers count up by one */
-    MARK = UINT32_MAX, /* on the stack */
     REFUSED_MAX = 8    /* globals named in one message */
 };
+
+#define MARK UINT32_MAX /* on the stack */
 
 /* Items of a container that grows: a chain, laid out in a row at the end. */
 typedef struct cell {
