@@ -244,7 +244,7 @@ static void test_step__which_constants_are_parameters(void **state)
     static const char *const want[] = { "w", "bias" };
     md_error err = MD_ERROR_INIT;
     md_model *m = net_parse(text);
-    md_params p;
+    md_params p = { .p = NULL };
     md_arena ar;
 
     (void)state;
