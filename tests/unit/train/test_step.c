@@ -251,7 +251,7 @@ static void test_step__which_constants_are_parameters(void **state)
     md_arena_init(&ar, md_alloc_default(), 0);
     assert_md_ok(md_params_find(&p, m, &ar, &err), &err);
     assert_int_equal(p.n, MD_COUNT(want));
-    for (uint32_t i = 0; i < p.n; i++)
+    for (size_t i = 0; i < MD_COUNT(want); i++)
         assert_string_equal(p.p[i].name, want[i]);
     assert_int_equal(p.p[0].fan_in, 4);
     assert_int_equal(p.p[0].fan_out, 3);
