@@ -176,6 +176,16 @@ static md_status fill_body(body *b, md_tf_lower *w, const char *name,
     return md_tf_call(b->rets, w, name, b->args, b->n_args, b->n_rets);
 }
 
+/* A graph's name, with which those of its values begin: none of the graph
+ * around it begins so. */
+static const char *name_of(md_tf_lower *w, const char *what)
+{
+    const char *name =
+        md_arena_printf(w->arena, "%.300s_%.60s", w->node->name, what);
+
+    return name ? name : what;
+}
+
 /* --- loops --- */
 
 typedef struct loop {
@@ -262,7 +272,7 @@ static md_status make_body(loop *l, md_tf_lower *w, const char *name)
     md_tf_begin_graph(w, &made);
     MD_TRY(fill_body(&b, w, name, outer));
     MD_TRY(close_body(l, &b, w, outer));
-    return md_tf_end_graph(&l->body, w, outer, w->node->name, b.inputs,
+    return md_tf_end_graph(&l->body, w, outer, name_of(w, "body"), b.inputs,
                            b.n_inputs, b.outputs, b.n_outputs);
 }
 
@@ -280,7 +290,7 @@ static md_status make_condition(loop *l, md_tf_lower *w, const char *name)
     if (b.rets[0].kind != MD_TF_REF_TENSOR && w->n_refusals == 0)
         MD_TRY(md_tf_refuse(w, "its condition is no tensor"));
     b.outputs[0] = b.rets[0].tensor;
-    return md_tf_end_graph(&l->cond, w, outer, w->node->name, b.inputs,
+    return md_tf_end_graph(&l->cond, w, outer, name_of(w, "cond"), b.inputs,
                            b.n_inputs, b.outputs, 1);
 }
 
@@ -306,6 +316,7 @@ static md_status take_last(int32_t *out, md_tf_lower *w, int32_t list)
 static md_status add_loop(md_tf_ref *out, loop *l, md_tf_lower *w,
                           const md_tf_node *node)
 {
+    static const int64_t unknown = -1;
     int64_t *wide = md_arena_calloc(w->arena, (size_t)l->n + 1, sizeof(*wide));
     int32_t *in = md_arena_calloc(w->arena, (size_t)l->n + 1, sizeof(*in));
     int32_t *outs = md_arena_calloc(w->arena, (size_t)l->n + 1, sizeof(*outs));
@@ -327,7 +338,10 @@ static md_status add_loop(md_tf_ref *out, loop *l, md_tf_lower *w,
         out[i] = l->from[i];
         if (!is_carried(&l->from[i]))
             continue;
-        in[op.n_in++] = l->from[i].tensor;
+        in[op.n_in] = l->from[i].tensor;
+        if (l->last[i]) /* all are collected, how many nobody says */
+            MD_TRY(md_tf_add_ints(&in[op.n_in], w, "", &unknown, 1));
+        op.n_in++;
         out[i].kind = MD_TF_REF_TENSOR;
         MD_TRY(
             md_tf_add_tensor(&out[i].tensor, w, node->name,
@@ -391,8 +405,8 @@ static md_status make_branch(uint32_t *index, md_tf_lower *w, const char *name,
             MD_TRY(md_tf_refuse(w, "a branch that gives no tensor"));
         b.outputs[i] = b.rets[i].tensor;
     }
-    return md_tf_end_graph(index, w, outer, w->node->name, b.inputs, b.n_inputs,
-                           b.outputs, n_out);
+    return md_tf_end_graph(index, w, outer, name_of(w, name), b.inputs,
+                           b.n_inputs, b.outputs, n_out);
 }
 
 static md_status add_if(md_tf_ref *out, uint32_t n_out, md_tf_lower *w,
