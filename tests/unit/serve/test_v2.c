@@ -59,10 +59,9 @@ static void test_v2__statistics(void **state)
     fake_call(&f, "POST", "/v2/models/id/infer", "{", 400, &r);
     http_reply_release(&r);
     for (int i = 0; i < 3; i++) {
-        static const char *const paths[] = {
-            "/v2/models/stats", "/v2/models/id/stats",
-            "/v2/models/id/versions/1/stats"
-        };
+        static const char *const paths[] = { "/v2/models/stats",
+                                             "/v2/models/id/stats",
+                                             "/v2/models/id/versions/1/stats" };
 
         fake_expect_part(&f, "GET", paths[i], NULL, 200,
                          "\"inference_count\":4,\"execution_count\":4,"
