@@ -63,7 +63,7 @@ def test_commands_and_the_picture_of_a_boot(place):
     files.mkdir()
     *steps, serve = [c.replace("/tmp/", f"{files}/").replace("8080", port)
                      for c in commands]
-    assert len(steps) == 8 and serve.startswith("modeld serve ")
+    assert len(steps) == 10 and serve.startswith("modeld serve ")
     script = "set -e\n" + "\n".join(steps)
     done = subprocess.run(["bash", "-c", script], cwd=place, text=True,
                           capture_output=True, timeout=300)
@@ -73,8 +73,9 @@ def test_commands_and_the_picture_of_a_boot(place):
     assert "accuracy on 500 samples: float 0.9200, int8 0.9200" in said
     assert "class 'Ankle boot'" in said
     assert "latency" in said and "QLinearConv" in said
-    assert sorted(p.name for p in files.iterdir()) == ["int8.onnx",
-                                                       "net.onnx"]
+    assert "agreement" in said
+    assert sorted(p.name for p in files.iterdir()) == ["int8.onnx", "net.onnx",
+                                                       "tuned.onnx"]
     server = subprocess.Popen(
         ["bash", "-c", f"{steps[0]}\nexec {serve}"], cwd=place, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
