@@ -77,6 +77,7 @@ static md_status open_file(md_array *a, const char *path, const md_alloc *alloc,
  * the name has no such form. */
 static bool name_labels(char out[PATH_SIZE], const char *path)
 {
+    static const char labels[6] = "labels"; /* as long as "images" */
     const char *slash = strrchr(path, '/'), *at;
     char *rank;
 
@@ -86,7 +87,7 @@ static bool name_labels(char out[PATH_SIZE], const char *path)
     if (!at)
         return false;
     snprintf(out, PATH_SIZE, "%s", path);
-    memcpy(out + (at - path), "labels", strlen("labels"));
+    memcpy(out + (at - path), labels, sizeof(labels));
     rank = strstr(out + (at - path), "idx");
     if (rank && rank[3] >= '1' && rank[3] <= '9')
         rank[3] = '1';

@@ -71,7 +71,7 @@ void md_run__after_timing(md_run *r)
         if (!is_shared(r, st))
             continue;
         st->width = (int)md_min_i64(1 + st->work_ns / PART_NS, INT_MAX);
-        if (st->work_ns < 2 * PART_NS)
+        if (st->work_ns / PART_NS < 2)
             st->width = 1;
         st->is_short = st->work_ns < WAKE_NS;
         r->shared_ns += st->width > 1 ? st->work_ns : 0;

@@ -193,7 +193,7 @@ void md_script_set_attr(md_script *s, md_torch_object *o, const char *name,
                         md_tv v);
 
 /* Call a function; names as in md_torch_call_op. */
-md_tv md_script_call(md_script *s, const md_script_function *f,
+md_tv md_script_call(md_script *s, const md_script_function *g,
                      const md_tv *args, uint32_t n, const char *const *names,
                      uint32_t n_named);
 
