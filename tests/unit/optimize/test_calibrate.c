@@ -132,6 +132,7 @@ static void test_calibrate__only_finite_floats(void **state)
     name = m->graph->values[shape].name;
     assert_md_fails(md_calibrate(&r, m, &name, 1, &d, NULL, &err),
                     MD_UNSUPPORTED, &err, "of int64, a tensor of float32");
+    md_dataset_release(&d);
     md_model_free(m);
 }
 
