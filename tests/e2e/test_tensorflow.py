@@ -111,6 +111,7 @@ def test_served(tmp_path):
             {"Content-Type": "application/json"})
         with urllib.request.urlopen(call, timeout=60) as answer:
             got = json.load(answer)
+    # As TOLERANCE in test_tflite.py: functions as they are given, not tables.
     for y in got["outputs"]:
         want = known["out:" + y["name"]]
         assert np.allclose(np.array(y["data"]).reshape(y["shape"]), want,

@@ -210,6 +210,7 @@ def test_used_as_it_is(tmp_path):
     np.save(tmp_path / "x.npy", given["pos/in:x"])
     got = predict(GOLDEN / "cond.pt2", {"x": tmp_path / "x.npy"},
                   tmp_path / "out")
+    # What the archives' manifests ask of float32 programs.
     assert np.allclose(got["output.npy"], given["pos/out:000"], atol=2e-5)
 
 
