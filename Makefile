@@ -27,8 +27,8 @@ lint: ## every lint
 	@tools/deps.sh lint
 	@tools/lint/run.sh
 
-bench: all ## compare with onnxruntime, interleaved; requests under load
-	@tools/deps.sh test
+bench: all ## compare with onnxruntime and OpenVINO, interleaved; requests under load
+	@tools/deps.sh bench
 	@bench/run
 
 fuzz: ## each fuzz target for FUZZ_SECONDS

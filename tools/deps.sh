@@ -4,6 +4,7 @@
 #   test   cmocka, load and metrics tools, a browser without windows, Python
 #          packages in build/venv
 #   lint   clang 14 with format, tidy and the fuzzing runtime
+#   bench  what test has, and the engines to compare with
 # Does nothing, quickly, when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -64,20 +65,22 @@ install_packages() {
     rm -f "$log"
 }
 
+# The Python packages of tools/$1; a copy in build/venv says that they are there.
 install_venv() {
-    cmp -s tools/requirements.txt build/venv/requirements.txt && return
+    cmp -s "tools/$1" "build/venv/$1" && return
     echo "modeld: installing Python packages into build/venv:" \
-        "$(grep -v '^#' tools/requirements.txt | tr '\n' ' ')"
+        "$(grep -v '^#' "tools/$1" | tr '\n' ' ')"
     if ! mkdir -p build 2>/dev/null || [ ! -w build ]; then
         die "cannot write to $PWD/build: run as the owner of the checkout"
     fi
     # A link to another tree's is used as it is: --clear would empty that.
-    [ -L build/venv ] || python3 -m venv --clear build/venv ||
+    [ "$1" != requirements.txt ] || [ -L build/venv ] ||
+        python3 -m venv --clear build/venv ||
         die "cannot make build/venv: apt-get install python3-venv"
     build/venv/bin/pip install -q --disable-pip-version-check \
-        -r tools/requirements.txt 2>build/venv/pip.log ||
+        -r "tools/$1" 2>build/venv/pip.log ||
         die "pip failed (is there a network?); try again: make deps"
-    cp tools/requirements.txt build/venv/requirements.txt
+    cp "tools/$1" "build/venv/$1"
 }
 
 packages=""
@@ -86,10 +89,14 @@ for set in "$@"; do
     build) packages+=" $build" ;;
     test) packages+=" $build $test" ;;
     lint) packages+=" $build $test $lint" ;;
-    *) die "deps.sh: unknown set '$set': build, test or lint" ;;
+    bench) packages+=" $build $test" ;;
+    *) die "deps.sh: unknown set '$set': build, test, lint or bench" ;;
     esac
 done
 install_packages $(printf '%s\n' $packages | sort -u)
 case " $* " in
-*" test "* | *" lint "*) install_venv ;;
+*" test "* | *" lint "* | *" bench "*) install_venv requirements.txt ;;
+esac
+case " $* " in
+*" bench "*) install_venv requirements-bench.txt ;;
 esac
