@@ -1,6 +1,7 @@
 #include "engine/exec.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "ops/common/util.h"
@@ -113,22 +114,43 @@ static void apply_fused(const md_node *n, const md_tensor *residual,
     }
 }
 
+static int64_t clamped(int64_t x, int64_t lo, int64_t hi)
+{
+    return x < lo ? lo : x > hi ? hi : x;
+}
+
+/* The code of q with r added to it. */
+static int64_t add_codes(const md_code_add *c, int64_t q, int64_t r)
+{
+    const float lo = (float)(c->q_min - c->zero);
+    const float hi = (float)(c->q_max - c->zero);
+    float t = (float)(q - c->own_zero) * c->own_mult +
+              (float)(r - c->res_zero) * c->res_mult;
+
+    t = t > lo ? t : lo;
+    t = t < hi ? t : hi;
+    return (int64_t)nearbyintf(t) + c->zero;
+}
+
 /* Relu or Clip on codes: y_scale and y_zero_point stand at fixed places of
- * each quantized operator. */
+ * each quantized operator.  Then the sum with a residual. */
 static void clamp_fused(const md_node *n, const md_tensor *const *in,
                         md_tensor *out)
 {
     uint32_t at = strcmp(n->op, "QGemm") == 0 ? 7 : 6;
+    const md_fused *f = n->fused;
     int64_t total = md_tensor_n(out);
     int32_t lo, hi;
 
-    md_fused_clamp(n->fused, (float)md_tensor_get_f64(in[at], 0),
+    md_fused_clamp(f, (float)md_tensor_get_f64(in[at], 0),
                    (int32_t)md_tensor_get_i64(in[at + 1], 0), out->dtype, &lo,
                    &hi);
     for (int64_t i = 0; i < total; i++) {
-        int64_t q = md_tensor_get_i64(out, i);
+        int64_t q = clamped(md_tensor_get_i64(out, i), lo, hi);
 
-        md_tensor_set_i64(out, i, q < lo ? lo : q > hi ? hi : q);
+        if (f->codes)
+            q = add_codes(f->codes, q, md_tensor_get_i64(in[n->n_in - 1], i));
+        md_tensor_set_i64(out, i, q);
     }
 }
 

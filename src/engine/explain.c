@@ -32,9 +32,12 @@ static void format_fused(char *buf, size_t size, const md_inst *inst)
     buf[0] = '\0';
     if (!f)
         return;
-    snprintf(buf, size, "%s%s%s%s", f->bias ? "+bias " : "",
-             f->residual != MD_VALUE_NONE ? "+add " : "",
-             f->act != MD_ACT_NONE ? "+" : "", act_names[f->act]);
+    snprintf(buf, size, "%s%s%s%s%s", f->bias ? "+bias " : "",
+             f->residual != MD_VALUE_NONE && !f->codes ? "+add " : "",
+             f->act != MD_ACT_NONE ? "+" : "", act_names[f->act],
+             !f->codes               ? ""
+             : f->act != MD_ACT_NONE ? " +add"
+                                     : "+add");
 }
 
 static const char *layout_name(const md_session *s, uint32_t slot)

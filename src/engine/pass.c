@@ -41,6 +41,76 @@ md_status md_pass__uses(uint32_t **uses, const md_graph *g, md_error *err)
     return MD_OK;
 }
 
+md_status md_pass_links_init(md_pass_links *l, const md_graph *g, md_error *err)
+{
+    const size_t n = g->n_values + 1u;
+
+    *l = (md_pass_links){ NULL, NULL, NULL };
+    MD_TRY(md_pass__uses(&l->uses, g, err));
+    l->position = md_calloc(g->model->alloc, n, sizeof(*l->position));
+    l->user = md_calloc(g->model->alloc, n, sizeof(md_node *));
+    if (!l->position || !l->user)
+        return md_fail_nomem(err, n * sizeof(md_node *));
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        md_node *nd = g->nodes[i];
+
+        for (uint32_t k = 0; k < nd->n_out; k++) {
+            if (nd->out[k] != MD_VALUE_NONE)
+                l->position[nd->out[k]] = i + 1;
+        }
+        for (uint32_t k = 0; k < nd->n_in; k++) {
+            if (nd->in[k] != MD_VALUE_NONE)
+                l->user[nd->in[k]] = nd;
+        }
+    }
+    return MD_OK;
+}
+
+void md_pass_links_release(md_pass_links *l, const md_graph *g)
+{
+    md_free(g->model->alloc, l->uses);
+    md_free(g->model->alloc, l->position);
+    md_free(g->model->alloc, l->user);
+}
+
+md_node *md_pass__only_user(const md_graph *g, const md_pass_links *l,
+                            md_value_id id)
+{
+    return l->uses[id] == 1 && !g->values[id].is_output ? l->user[id] : NULL;
+}
+
+void md_pass__take_over(md_graph *g, md_pass_links *l, md_node *host,
+                        md_node *n)
+{
+    const md_value_id y = host->out[0];
+
+    l->position[n->out[0]] = l->position[y];
+    g->values[y].def = NULL;
+    host->out[0] = n->out[0];
+    g->values[n->out[0]].def = host;
+    n->dead = true;
+    n->n_out = 0;
+}
+
+bool md_pass__same_type(const md_type *a, const md_type *b)
+{
+    if (a->dtype != b->dtype || !a->has_rank || !b->has_rank ||
+        a->rank != b->rank)
+        return false;
+    for (int i = 0; i < a->rank; i++) {
+        if (!md_dim_equal(a->dim[i], b->dim[i]))
+            return false;
+    }
+    return true;
+}
+
+bool md_pass__is_scalar(const md_graph *g, md_value_id id)
+{
+    const md_value *v = md_graph_value(g, id);
+
+    return v && v->cdata && md_tensor_n(v->cdata) == 1;
+}
+
 md_node *md_pass__def(const md_graph *g, md_value_id id, const char *op)
 {
     const md_value *v = md_graph_value(g, id);

@@ -25,6 +25,32 @@ md_status md_passes_run(md_graph *g, md_precision precision, md_error *err);
  * allocator: free with md_free(g->model->alloc, uses). */
 md_status md_pass__uses(uint32_t **uses, const md_graph *g, md_error *err);
 
+/* Who reads and who writes each value, by value id. */
+typedef struct md_pass_links {
+    uint32_t *uses;     /* as md_pass__uses */
+    uint32_t *position; /* 1 + index of the node that defines it, else 0 */
+    md_node **user;     /* its last user, or NULL */
+} md_pass_links;
+
+/* From the graph's model allocator; also after a failure to be released. */
+md_status md_pass_links_init(md_pass_links *l, const md_graph *g,
+                             md_error *err);
+void md_pass_links_release(md_pass_links *l, const md_graph *g);
+
+/* The node that alone reads value id, which is no output; else NULL. */
+md_node *md_pass__only_user(const md_graph *g, const md_pass_links *l,
+                            md_value_id id);
+
+/* Have `host` write what n, which reads its result, wrote; n is dead. */
+void md_pass__take_over(md_graph *g, md_pass_links *l, md_node *host,
+                        md_node *n);
+
+/* Do both have one dtype and, for all sizes, one shape? */
+bool md_pass__same_type(const md_type *a, const md_type *b);
+
+/* Is id a constant of one element? */
+bool md_pass__is_scalar(const md_graph *g, md_value_id id);
+
 /* The node that defines value id when it is `op` of ai.onnx, else NULL. */
 md_node *md_pass__def(const md_graph *g, md_value_id id, const char *op);
 

@@ -12,9 +12,7 @@
 
 typedef struct fuser {
     md_graph *g;
-    const uint32_t *uses;
-    uint32_t *position; /* by value id: 1 + index of the defining node */
-    md_node **user;     /* by value id: its last user */
+    md_pass_links at;
 } fuser;
 
 /* The operators that take something up. */
@@ -70,18 +68,6 @@ static bool is_host(const md_graph *g, const md_node *n)
             : w->dtype != hosts[h].weights)
         return false;
     return hosts[h].kind != KIND_MATMUL || w->shape.rank == 2;
-}
-
-static bool same_type(const md_type *a, const md_type *b)
-{
-    if (a->dtype != b->dtype || !a->has_rank || !b->has_rank ||
-        a->rank != b->rank)
-        return false;
-    for (int i = 0; i < a->rank; i++) {
-        if (!md_dim_equal(a->dim[i], b->dim[i]))
-            return false;
-    }
-    return true;
 }
 
 /* The activation that node n is, with its parameters; false for none. */
@@ -194,8 +180,8 @@ static md_status take_add(fuser *fu, md_node *host, const md_node *n,
         return MD_OK;
     }
     if (f->residual != MD_VALUE_NONE || g->values[other].cdata ||
-        !same_type(&g->values[other].type, &g->values[y].type) ||
-        fu->position[other] >= fu->position[y])
+        !md_pass__same_type(&g->values[other].type, &g->values[y].type) ||
+        fu->at.position[other] >= fu->at.position[y])
         return MD_OK;
     f->residual = other;
     *taken = true;
@@ -217,11 +203,10 @@ static md_status fuse_host(fuser *fu, md_node *host, md_error *err)
     f->residual = MD_VALUE_NONE;
     for (;;) {
         md_value_id y = host->out[0];
-        md_node *n = fu->user[y];
+        md_node *n = md_pass__only_user(g, &fu->at, y);
         bool taken = false;
 
-        if (!n || n->dead || fu->uses[y] != 1 || g->values[y].is_output ||
-            n->n_out != 1 || f->act != MD_ACT_NONE)
+        if (!n || n->dead || n->n_out != 1 || f->act != MD_ACT_NONE)
             break;
         if (!n->domain[0] && strcmp(n->op, "Add") == 0) {
             MD_TRY(take_add(fu, host, n, f, &taken, err));
@@ -235,59 +220,24 @@ static md_status fuse_host(fuser *fu, md_node *host, md_error *err)
         if (!taken)
             break;
         any = true;
-        fu->position[n->out[0]] = fu->position[y];
-        g->values[y].def = NULL;
-        host->out[0] = n->out[0];
-        g->values[n->out[0]].def = host;
-        n->dead = true;
-        n->n_out = 0;
+        md_pass__take_over(g, &fu->at, host, n);
     }
     if (any)
         host->fused = f;
     return MD_OK;
 }
 
-static md_status prepare(fuser *fu, md_arena *ar, md_error *err)
-{
-    md_graph *g = fu->g;
-
-    fu->position = md_arena_calloc(ar, g->n_values + 1u, sizeof(*fu->position));
-    fu->user = md_arena_calloc(ar, g->n_values + 1u, sizeof(*fu->user));
-    if (!fu->position || !fu->user)
-        return md_fail_nomem(err, g->n_values * sizeof(*fu->user));
-    for (uint32_t i = 0; i < g->n_nodes; i++) {
-        md_node *n = g->nodes[i];
-
-        for (uint32_t k = 0; k < n->n_out; k++) {
-            if (n->out[k] != MD_VALUE_NONE)
-                fu->position[n->out[k]] = i + 1;
-        }
-        for (uint32_t k = 0; k < n->n_in; k++) {
-            if (n->in[k] != MD_VALUE_NONE)
-                fu->user[n->in[k]] = n;
-        }
-    }
-    return MD_OK;
-}
-
 static md_status run(md_graph *g, md_precision precision, md_error *err)
 {
     fuser fu = { .g = g };
-    uint32_t *uses;
-    md_arena ar;
-    md_status s;
+    md_status s = md_pass_links_init(&fu.at, g, err);
 
     (void)precision;
-    MD_TRY(md_pass__uses(&uses, g, err));
-    fu.uses = uses;
-    md_arena_init(&ar, g->model->alloc, 0);
-    s = prepare(&fu, &ar, err);
     for (uint32_t i = 0; i < g->n_nodes && s == MD_OK; i++) {
         if (!g->nodes[i]->dead && is_host(g, g->nodes[i]))
             s = fuse_host(&fu, g->nodes[i], err);
     }
-    md_arena_release(&ar);
-    md_free(g->model->alloc, uses);
+    md_pass_links_release(&fu.at, g);
     return s;
 }
 

@@ -13,8 +13,7 @@
 
 typedef struct matcher {
     md_graph *g;
-    const uint32_t *uses;
-    md_node **user; /* by value id: its last user */
+    md_pass_links at;
 } matcher;
 
 /* One quantized value: x = (q - zp) * scale. */
@@ -27,11 +26,6 @@ static bool is_const(const md_graph *g, md_value_id id)
     const md_value *v = md_graph_value(g, id);
 
     return v && v->cdata;
-}
-
-static bool is_scalar_const(const md_graph *g, md_value_id id)
-{
-    return is_const(g, id) && md_tensor_n(g->values[id].cdata) == 1;
 }
 
 static bool read_quant(quantized *out, const md_graph *g, const md_node *n)
@@ -57,7 +51,7 @@ static bool activation_in(quantized *out, const md_graph *g, md_value_id id)
 {
     const md_node *dq = md_pass__def(g, id, "DequantizeLinear");
 
-    return read_quant(out, g, dq) && is_scalar_const(g, out->scale) &&
+    return read_quant(out, g, dq) && md_pass__is_scalar(g, out->scale) &&
            is_code(g->values[out->q].type.dtype);
 }
 
@@ -77,20 +71,13 @@ static bool weights_in(quantized *out, const md_graph *g, md_value_id id,
     return true;
 }
 
-static md_node *only_user(const matcher *m, md_value_id id)
-{
-    if (m->uses[id] != 1 || m->g->values[id].is_output)
-        return NULL;
-    return m->user[id];
-}
-
 /* The QuantizeLinear behind `from`, through at most one Relu or Clip whose
  * clamp goes to f.  NULL: there is none. */
 static md_node *quantize_after(const matcher *m, md_value_id from, md_fused *f,
                                md_node **between)
 {
-    md_node *n = only_user(m, from);
     const md_graph *g = m->g;
+    md_node *n = md_pass__only_user(g, &m->at, from);
 
     *between = NULL;
     if (n && !n->domain[0] &&
@@ -107,11 +94,11 @@ static md_node *quantize_after(const matcher *m, md_value_id from, md_fused *f,
                 return NULL;
         }
         *between = n;
-        n = only_user(m, n->out[0]);
+        n = md_pass__only_user(g, &m->at, n->out[0]);
     }
     if (!n || n->domain[0] || strcmp(n->op, "QuantizeLinear") != 0 ||
-        n->n_in < 3 || !is_scalar_const(g, n->in[1]) ||
-        !is_scalar_const(g, n->in[2]) ||
+        n->n_in < 3 || !md_pass__is_scalar(g, n->in[1]) ||
+        !md_pass__is_scalar(g, n->in[2]) ||
         !is_code(g->values[n->in[2]].cdata->dtype))
         return NULL;
     return n;
@@ -263,7 +250,7 @@ static md_status match_conv(const matcher *m, md_node *n, md_error *err)
 
     if (!activation_in(&x, g, n->in[0]) ||
         !weights_in(&w, g, n->in[1], &axis) ||
-        (axis != 0 && !is_scalar_const(g, w.scale)))
+        (axis != 0 && !md_pass__is_scalar(g, w.scale)))
         return MD_OK;
     q = quantize_after(m, n->out[0], &f, &between);
     if (!q)
@@ -301,7 +288,7 @@ static md_status match_gemm(const matcher *m, md_node *n, md_error *err)
 
     if (!activation_in(&x, g, n->in[0]) ||
         !weights_in(&w, g, n->in[1], &axis) ||
-        (axis != columns && !is_scalar_const(g, w.scale)) ||
+        (axis != columns && !md_pass__is_scalar(g, w.scale)) ||
         md_node_attr_i(n, "transA", 0) ||
         md_node_attr_f(n, "alpha", 1.0f) != 1.0f ||
         md_node_attr_f(n, "beta", 1.0f) != 1.0f)
@@ -341,7 +328,7 @@ static md_status match_matmul(const matcher *m, md_node *n, md_error *err)
 
     if (!activation_in(&x, g, n->in[0]) ||
         !weights_in(&w, g, n->in[1], &axis) ||
-        !(is_scalar_const(g, w.scale) ||
+        !(md_pass__is_scalar(g, w.scale) ||
           (axis == 1 && g->values[w.q].cdata->shape.rank == 2)))
         return MD_OK;
     q = quantize_after(m, n->out[0], &f, &between);
@@ -482,24 +469,6 @@ static const struct {
     { "QuantizeLinear", match_requantize },
 };
 
-static md_status find_users(matcher *m, md_arena *ar, md_error *err)
-{
-    md_graph *g = m->g;
-
-    m->user = md_arena_calloc(ar, g->n_values + 1u, sizeof(*m->user));
-    if (!m->user)
-        return md_fail_nomem(err, g->n_values * sizeof(*m->user));
-    for (uint32_t i = 0; i < g->n_nodes; i++) {
-        md_node *n = g->nodes[i];
-
-        for (uint32_t k = 0; k < n->n_in; k++) {
-            if (n->in[k] != MD_VALUE_NONE)
-                m->user[n->in[k]] = n;
-        }
-    }
-    return MD_OK;
-}
-
 static md_status match_all(matcher *m, md_error *err)
 {
     for (uint32_t i = 0; i < m->g->n_nodes; i++) {
@@ -518,19 +487,12 @@ static md_status match_all(matcher *m, md_error *err)
 static md_status run(md_graph *g, md_precision precision, md_error *err)
 {
     matcher m = { .g = g };
-    uint32_t *uses;
-    md_arena ar;
-    md_status s;
+    md_status s = md_pass_links_init(&m.at, g, err);
 
     (void)precision;
-    MD_TRY(md_pass__uses(&uses, g, err));
-    m.uses = uses;
-    md_arena_init(&ar, g->model->alloc, 0);
-    s = find_users(&m, &ar, err);
     if (s == MD_OK)
         s = match_all(&m, err);
-    md_arena_release(&ar);
-    md_free(g->model->alloc, uses);
+    md_pass_links_release(&m.at, g);
     return s;
 }
 

@@ -31,7 +31,7 @@ typedef struct md_conv_s8_args {
     const int8_t *w;      /* packed for x_block */
     const int32_t *start; /* [oc up to a multiple of 16] */
     void *y;              /* NC16, elements of rq.out */
-    const void *res;      /* NC16 bytes shaped as y, or NULL */
+    const void *res;      /* NC16 bytes shaped as y (Q8), or NULL */
     md_requant rq;
 } md_conv_s8_args;
 

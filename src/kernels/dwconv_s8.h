@@ -68,7 +68,7 @@ typedef struct md_dwconv_s8_args {
     const void *w;        /* packed */
     const int32_t *start; /* [c up to a multiple of 16] */
     void *y;              /* NC16, elements of rq.out */
-    const void *res;      /* NC16 bytes shaped as y, or NULL */
+    const void *res;      /* NC16 bytes shaped as y (Q8), or NULL */
     md_requant rq;
 } md_dwconv_s8_args;
 

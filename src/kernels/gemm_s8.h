@@ -50,7 +50,7 @@ typedef struct md_gemm_s8_args {
     const int32_t *start; /* [n up to a multiple of 16] */
     void *c;              /* [m][ldc], elements of rq.out */
     int64_t ldc;
-    const void *res; /* u8 or s8 [m][ldr], or NULL */
+    const void *res; /* u8 or s8 [m][ldr], Q8 only; or NULL */
     int64_t ldr;
     md_requant rq;
     const int32_t *row[MD_REQUANT_TERMS]; /* [m]; for each rq.column[] */

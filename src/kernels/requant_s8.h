@@ -5,14 +5,17 @@
  * MD_QOUT_F32 and MD_QOUT_S32 acc first becomes
  * acc + sum over i of row[i][r] * column[i][c], modulo 2^32.
  *
- * For channel c:  t = (float)acc * mult[c], rounded once; with a residual
- * t += (float)(r - res_zero) * res_mult, each operation rounded; then
+ * For channel c:  t = (float)acc * mult[c], rounded once; then
  * q = clamp(round_half_even(t) + zero, q_min, q_max) and, with a table,
- * q = lut[q as a byte].  MD_QOUT_F32 stores t (+ bias[c]) (+ add[r][c]),
- * MD_QOUT_S32 acc.  Of MD_QOUT_F32 rows may have scales: t = (float)acc *
- * (row_mult[r] * mult[c]), both products rounded.
+ * q = lut[q as a byte].  With a residual the sum becomes a code of its own
+ * before, less its zero point, as if it had been stored:
+ *     o = clamp(round_half_even(t), own_min, own_max)
+ *     t = (float)o * own_mult + (float)(r - res_zero) * res_mult
+ * each operation rounded, which is what binary_s8.h does.  MD_QOUT_F32 stores
+ * t (+ bias[c]) (+ add[r][c]), MD_QOUT_S32 acc.  Of MD_QOUT_F32 rows may have
+ * scales: t = (float)acc * (row_mult[r] * mult[c]), both products rounded.
  * Every level gives the same bits.  A NaN (from an infinite mult) becomes
- * q_min.
+ * the least code.
  */
 #ifndef MD_KERNELS_REQUANT_S8_H
 #define MD_KERNELS_REQUANT_S8_H
@@ -37,14 +40,15 @@ typedef enum md_qout {
 /* What is the same for a whole tensor; borrowed by the kernels. */
 typedef struct md_requant {
     md_qout out;
-    const float *mult;  /* [channels up to a multiple of 16] */
-    const float *bias;  /* the same length, F32 only; NULL: none */
-    int32_t zero;       /* of the output */
-    int32_t q_min;      /* >= 0 for u8, >= -128 for s8; also ReLU, Clip */
-    int32_t q_max;      /* <= 255 for u8, <= 127 for s8 */
-    const uint8_t *lut; /* [256]; NULL: none */
+    const float *mult;        /* [channels up to a multiple of 16] */
+    const float *bias;        /* the same length, F32 only; NULL: none */
+    int32_t zero;             /* of the output */
+    int32_t q_min;            /* >= 0 for u8, >= -128 for s8; also ReLU, Clip */
+    int32_t q_max;            /* <= 255 for u8, <= 127 for s8 */
+    const uint8_t *lut;       /* [256]; NULL: none */
+    int32_t own_min, own_max; /* own_min <= 0 <= own_max, |each| <= 255 */
+    float own_mult, res_mult;
     int32_t res_zero;
-    float res_mult;
     bool res_signed;
     /* [channels up to a multiple of 16] each; the first NULL ends.  Not of
      * Q8. */
@@ -52,8 +56,8 @@ typedef struct md_requant {
 } md_requant;
 
 /* rows x lanes sums of neighbouring channels; strides of out and res in bytes,
- * of acc and add in elements.  res NULL: no residual.  out must not overlap
- * acc; it may be res or add. */
+ * of acc and add in elements.  res NULL: no residual; there is none of F32 and
+ * S32.  out must not overlap acc; it may be res or add. */
 typedef struct md_requant_tile {
     const int32_t *acc;
     int64_t acc_stride;

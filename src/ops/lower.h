@@ -37,13 +37,23 @@ typedef enum md_precision {
     MD_PRECISION_AUTO,     /* bf16 only where a check run allows */
 } md_precision;
 
+/* How codes are added to those of a residual: as QLinearAdd of the node's
+ * result and the residual, binary_s8.h. */
+typedef struct md_code_add {
+    int32_t own_zero, res_zero, zero;
+    float own_mult, res_mult; /* scales of the operands over the result's */
+    int32_t q_min, q_max;     /* of the result */
+} md_code_add;
+
 /* What was fused into a node (md_node.fused): applied to output 0 in this
- * order: + bias (per channel or column), + residual, activation. */
+ * order: + bias (per channel or column), + residual, activation.  Of codes the
+ * activation comes before the residual. */
 typedef struct md_fused {
     const float *bias; /* n_bias constants, or NULL */
     int64_t n_bias;
-    md_value_id residual; /* value of the output's shape, or MD_VALUE_NONE;
+    md_value_id residual;     /* value of the output's shape, or MD_VALUE_NONE;
                            * stands in the node's input list too: the last */
+    const md_code_add *codes; /* the residual is of codes; NULL: of floats */
     md_act act;
     float a, b; /* parameters of the activation */
 } md_fused;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ops/common/util.h"
+#include "ops/lower.h"
 
 #define T(id) MD_T(id)
 #define REAL (T(F16) | T(F32) | T(F64))
@@ -86,11 +87,14 @@ static void list_types(char *out, size_t size, uint32_t types)
 md_status md_op_check_type(const md_node *n, int64_t opset, uint32_t i,
                            md_dtype type, md_error *err)
 {
+    const md_fused *f = n->fused;
     uint32_t types;
     char list[96];
 
     if (n->domain[0] || type == MD_DTYPE_NONE)
         return MD_OK;
+    if (f && f->residual != MD_VALUE_NONE && i == n->n_in - 1)
+        return MD_OK; /* no input of the operator's */
     types = md_op_types(n->op, opset, i);
     if (!types || types >> type & 1)
         return MD_OK;

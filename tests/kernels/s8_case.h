@@ -8,7 +8,8 @@
 #include "kernels/requant_s8.h"
 #include "support/guard.h"
 
-/* Which output step a case has; `how` counts through all of them. */
+/* Which output step a case has; `how` counts through all of them.  Those of
+ * bytes may have a residual too: s8_case_adds. */
 static inline md_requant s8_case_requant(unsigned how, const float *mult,
                                          const float *bias, const uint8_t *lut)
 {
@@ -19,6 +20,9 @@ static inline md_requant s8_case_requant(unsigned how, const float *mult,
         .q_min = is_signed ? -128 : 0,
         .q_max = is_signed ? 127 : 255,
         .res_zero = is_signed ? 5 : 131,
+        .own_min = is_signed ? -127 : -90,
+        .own_max = is_signed ? 101 : 165,
+        .own_mult = 0.81f,
         .res_mult = 0.37f,
         .res_signed = is_signed,
     };
@@ -34,6 +38,11 @@ static inline md_requant s8_case_requant(unsigned how, const float *mult,
     if (how % 7 == 6)
         q.out = MD_QOUT_S32;
     return q;
+}
+
+static inline bool s8_case_adds(const md_requant *q, unsigned how)
+{
+    return q->out == MD_QOUT_Q8 && how % 3;
 }
 
 /* Scales such that sums of k products spread over the byte range. */

@@ -244,16 +244,16 @@ typedef struct step {
 
 static float sum_to_float(const step *s, int32_t acc, float mult, uint8_t r)
 {
+    const int v = s->q.res_signed ? (int)(int8_t)r : (int)r;
     float t = real_round((double)real_round((double)acc) * mult);
+    int own;
 
-    if (s->residual) {
-        const int v = s->q.res_signed ? (int)(int8_t)r : (int)r;
-
-        t = real_round(
-            (double)t +
-            (double)real_round((double)(v - s->q.res_zero) * s->q.res_mult));
-    }
-    return t;
+    if (!s->residual)
+        return t;
+    own = code_of(t, 0, s->q.own_min, s->q.own_max);
+    return real_round(
+        (double)real_round((double)own * s->q.own_mult) +
+        (double)real_round((double)(v - s->q.res_zero) * s->q.res_mult));
 }
 
 static const int32_t sums[] = {
@@ -277,10 +277,13 @@ static step step_of(unsigned how, const float *mult, const float *bias,
                       .q_min = lows[how % 3] - (is_signed ? 128 : 0),
                       .q_max = is_signed ? 127 : 255,
                       .lut = how & 16 ? lut : NULL,
+                      .own_min = is_signed ? -128 : -(int)(how % 256),
+                      .own_max = is_signed ? 127 : 255 - (int)(how % 256),
+                      .own_mult = how & 128 ? 1.0f : 0.0917f,
                       .res_zero = how & 64 ? -128 : 255,
                       .res_mult = how & 4 ? 0.5f : 0.0371f,
                       .res_signed = how & 64 },
-               .residual = how & 32 };
+               .residual = how & 32 && how / 2 % 3 == MD_QOUT_Q8 };
 
     return s;
 }
@@ -381,6 +384,9 @@ static void test_codes_real__requant_in_place(void **state)
             const md_requant q = { .mult = mult,
                                    .zero = 9,
                                    .q_max = 255,
+                                   .own_min = -9,
+                                   .own_max = 40,
+                                   .own_mult = 0.7f,
                                    .res_zero = 100,
                                    .res_mult = 1.0f };
             md_requant_tile t = { .acc = acc,

@@ -148,7 +148,7 @@ static void naive_pixel(const problem *p, char *y, int64_t n, int64_t b,
     const md_requant_tile t = {
         .acc = acc,
         .out = y + at * md_qout_size(q.out),
-        .res = p->how % 3 ? p->res + at : NULL,
+        .res = s8_case_adds(&q, p->how) ? p->res + at : NULL,
         .rows = 1,
         .lanes = MD_LANES,
     };
@@ -179,13 +179,14 @@ static void run(const problem *p, const md_gemm_s8_kernel *k, void *y)
         .w = p->packed,
         .start = p->start,
         .y = y,
-        .res = p->how % 3 ? p->res : NULL,
         .rq = requant_of(p),
     };
     size_t size;
     void *scratch;
 
-    if (c.res && c.rq.out == MD_QOUT_Q8 && p->how & 1) { /* in place */
+    if (s8_case_adds(&c.rq, p->how))
+        c.res = p->res;
+    if (c.res && p->how & 1) { /* in place */
         memcpy(y, p->res, p->y_count);
         c.res = y;
     }

@@ -99,7 +99,7 @@ static void naive(const problem *p, char *y)
         const md_requant_tile t = {
             .acc = acc,
             .out = y + at * MD_LANES * md_qout_size(q.out),
-            .res = p->how % 3 ? p->res + at * MD_LANES : NULL,
+            .res = s8_case_adds(&q, p->how) ? p->res + at * MD_LANES : NULL,
             .rows = 1,
             .lanes = MD_LANES,
         };
@@ -123,14 +123,15 @@ static void run(const problem *p, const md_dwconv_s8_kernel *k, void *y)
         .w = p->packed,
         .start = p->start,
         .y = y,
-        .res = p->how % 3 ? p->res : NULL,
         .rq = s8_case_requant(p->how, p->mult, p->fbias, p->lut),
     };
     const size_t size = md_dwconv_s8_scratch_size(&c);
     void *scratch = md_guard_alloc(size);
 
     assert_int_equal(size % 8, 0);
-    if (c.res && c.rq.out == MD_QOUT_Q8 && p->how & 1) { /* in place */
+    if (s8_case_adds(&c.rq, p->how))
+        c.res = p->res;
+    if (c.res && p->how & 1) { /* in place */
         memcpy(y, p->res, p->y_count);
         c.res = y;
     }

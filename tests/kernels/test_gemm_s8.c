@@ -97,7 +97,8 @@ static void naive(const problem *p, char *c)
             const md_requant_tile t = {
                 .acc = acc + j,
                 .out = c + (i * p->ldc + j) * size,
-                .res = p->how % 3 ? p->res + i * p->ldc + j : NULL,
+                .res =
+                    s8_case_adds(&q, p->how) ? p->res + i * p->ldc + j : NULL,
                 .rows = 1,
                 .lanes = (int)md_min_i64(MD_LANES, p->n - j),
             };
@@ -133,14 +134,15 @@ static void run(const problem *p, const md_gemm_s8_kernel *k, void *c)
         .start = p->start,
         .c = c,
         .ldc = p->ldc,
-        .res = p->how % 3 ? p->res : NULL,
         .ldr = p->ldc,
         .rq = requant_of(p),
     };
     const size_t size = md_gemm_s8_scratch_size(&g);
     void *scratch = md_guard_alloc(size);
 
-    if (g.res && g.rq.out == MD_QOUT_Q8 && p->how & 1) { /* in place */
+    if (s8_case_adds(&g.rq, p->how))
+        g.res = p->res;
+    if (g.res && p->how & 1) {             /* in place */
         for (int64_t i = 0; i < p->m; i++) /* not what lies between rows */
             memcpy((char *)c + i * p->ldc, p->res + i * p->ldc, (size_t)p->n);
         g.res = c;

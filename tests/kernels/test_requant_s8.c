@@ -46,9 +46,10 @@ static void one_case(const md_requant_s8_kernel *k, unsigned how, int rows,
         .rows = rows,
         .lanes = lanes,
         .res_stride = 40,
-        .res = how % 3 ? from + sizeof(from) - ((rows - 1) * 40 + lanes) : NULL,
     };
 
+    if (s8_case_adds(&q, how))
+        t.res = from + sizeof(from) - ((rows - 1) * 40 + lanes);
     for (size_t i = 0; i < n_acc; i++)
         acc[i] = sum_at((int)i, &seed);
     for (int i = 0; i < 64; i++) {
@@ -166,6 +167,46 @@ static void test_requant_s8__definition(void **state)
     }
 }
 
+static uint8_t q8_with(const md_requant_s8_kernel *k, int32_t acc, uint8_t res)
+{
+    float m[16] = { 0.5f };
+    uint8_t out = 0;
+    const md_requant q = { .mult = m,
+                           .zero = 10,
+                           .q_max = 255,
+                           .own_min = -20,
+                           .own_max = 30,
+                           .own_mult = 1.5f,
+                           .res_mult = 2.0f,
+                           .res_zero = 100 };
+    const md_requant_tile t = {
+        .acc = &acc, .out = &out, .res = &res, .rows = 1, .lanes = 1
+    };
+
+    k->run(&q, 0, &t);
+    return out;
+}
+
+/* The sum is a code of its own before the residual is added to it. */
+static void test_requant_s8__residual(void **state)
+{
+    (void)state;
+    for (const md_requant_s8_kernel *k = md_requant_s8_kernels; k->run; k++) {
+        if (k->required & ~md_cpu_flags())
+            continue;
+        /* 7 / 2 rounds to 4, 4 * 1.5 + 2 * 2 = 10 */
+        assert_int_equal(q8_with(k, 7, 102), 20);
+        /* 5 / 2 rounds to 2, 3 */
+        assert_int_equal(q8_with(k, 5, 100), 13);
+        /* 30 of 50, 45 + 2 * 60; 255 at most */
+        assert_int_equal(q8_with(k, 100, 160), 175);
+        assert_int_equal(q8_with(k, 100, 255), 255);
+        /* -20, -30 + 2 * 20; 0 at least */
+        assert_int_equal(q8_with(k, INT32_MIN, 120), 20);
+        assert_int_equal(q8_with(k, -1000, 0), 0);
+    }
+}
+
 /* 100 + 2 * 5 - 3 * 7 = 89; modulo 2^32 too. */
 static void test_requant_s8__terms(void **state)
 {
@@ -206,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requant_s8__definition),
+        cmocka_unit_test(test_requant_s8__residual),
         cmocka_unit_test(test_requant_s8__terms),
         cmocka_unit_test(test_requant_s8__rows_equal_ref),
         cmocka_unit_test(test_requant_s8__adds_in_place),

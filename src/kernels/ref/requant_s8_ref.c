@@ -4,24 +4,30 @@
 #include <math.h>
 #include <stddef.h>
 
-static float residual(const md_requant *q, const uint8_t *r)
-{
-    const int32_t v = q->res_signed ? (int32_t)(int8_t)*r : (int32_t)*r;
-
-    return (float)(v - q->res_zero) * q->res_mult;
-}
-
 /* Clamping before rounding is the same, as both limits are integers, and
  * keeps the conversion in range. */
-static uint8_t to_q8(const md_requant *q, float t)
+static int32_t to_code(float t, int32_t least, int32_t most)
 {
-    const float lo = (float)(q->q_min - q->zero);
-    const float hi = (float)(q->q_max - q->zero);
-    uint8_t b;
+    const float lo = (float)least, hi = (float)most;
 
     t = t > lo ? t : lo;
     t = t < hi ? t : hi;
-    b = (uint8_t)((int32_t)nearbyintf(t) + q->zero);
+    return (int32_t)nearbyintf(t);
+}
+
+static float add_residual(const md_requant *q, float t, uint8_t res)
+{
+    const int32_t own = to_code(t, q->own_min, q->own_max);
+    const int32_t r = q->res_signed ? (int32_t)(int8_t)res : (int32_t)res;
+
+    return (float)own * q->own_mult + (float)(r - q->res_zero) * q->res_mult;
+}
+
+static uint8_t to_q8(const md_requant *q, float t)
+{
+    const uint8_t b =
+        (uint8_t)(to_code(t, q->q_min - q->zero, q->q_max - q->zero) + q->zero);
+
     return q->lut ? q->lut[b] : b;
 }
 
@@ -37,12 +43,10 @@ static int32_t with_terms(const md_requant *q, const md_requant_tile *t, int i,
 static void put(const md_requant *q, int64_t c, int32_t acc, float mult,
                 void *out, const uint8_t *res, int j)
 {
-    float t = (float)acc * mult;
+    const float t = (float)acc * mult;
 
-    if (res)
-        t += residual(q, res);
     if (q->out == MD_QOUT_Q8)
-        ((uint8_t *)out)[j] = to_q8(q, t);
+        ((uint8_t *)out)[j] = to_q8(q, res ? add_residual(q, t, *res) : t);
     else
         ((float *)out)[j] = q->bias ? t + q->bias[c] : t;
 }
@@ -58,7 +62,8 @@ static float mult_of(const md_requant *q, const md_requant_tile *t, int i,
 void md_requant_s8__ref(const md_requant *q, int64_t c0,
                         const md_requant_tile *t)
 {
-    assert(c0 % MD_LANES == 0 && (q->out != MD_QOUT_Q8 || !q->column[0]));
+    assert(c0 % MD_LANES == 0 && (q->out != MD_QOUT_Q8 || !q->column[0]) &&
+           (q->out == MD_QOUT_Q8 || !t->res));
     for (int i = 0; i < t->rows; i++) {
         const int32_t *acc = t->acc + i * t->acc_stride;
         char *out = (char *)t->out + i * t->out_stride;

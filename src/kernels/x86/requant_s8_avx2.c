@@ -31,29 +31,42 @@ static __m256 scaled(const md_requant *q, int64_t c, const row *r, int j)
 {
     const __m256 mult =
         _mm256_mul_ps(_mm256_set1_ps(r->mult), _mm256_loadu_ps(q->mult + c));
-    __m256 t = _mm256_mul_ps(_mm256_cvtepi32_ps(sum_of(q, c, r, j)), mult);
 
-    if (r->res) {
-        const __m128i b = _mm_loadl_epi64((const __m128i *)(r->res + j));
-        const __m256i v =
-            q->res_signed ? _mm256_cvtepi8_epi32(b) : _mm256_cvtepu8_epi32(b);
-
-        t = _mm256_add_ps(t,
-                          _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_sub_epi32(
-                                            v, _mm256_set1_epi32(q->res_zero))),
-                                        _mm256_set1_ps(q->res_mult)));
-    }
-    return t;
+    return _mm256_mul_ps(_mm256_cvtepi32_ps(sum_of(q, c, r, j)), mult);
 }
 
-static __m256i to_q8(const md_requant *q, __m256 t)
+static __m256i to_code(__m256 t, int32_t least, int32_t most)
 {
-    const __m256 lo = _mm256_set1_ps((float)(q->q_min - q->zero));
-    const __m256 hi = _mm256_set1_ps((float)(q->q_max - q->zero));
+    const __m256 lo = _mm256_set1_ps((float)least);
+    const __m256 hi = _mm256_set1_ps((float)most);
 
     /* maxps gives its second operand for NaN, as the definition does. */
-    t = _mm256_min_ps(_mm256_max_ps(t, lo), hi);
-    return _mm256_add_epi32(_mm256_cvtps_epi32(t), _mm256_set1_epi32(q->zero));
+    return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(t, lo), hi));
+}
+
+/* Of 8 lanes from j on. */
+static __m256 add_residual(const md_requant *q, __m256 t, const row *r, int j)
+{
+    const __m256i own = to_code(t, q->own_min, q->own_max);
+    const __m128i b = _mm_loadl_epi64((const __m128i *)(r->res + j));
+    const __m256i v = _mm256_sub_epi32(q->res_signed ? _mm256_cvtepi8_epi32(b)
+                                                     : _mm256_cvtepu8_epi32(b),
+                                       _mm256_set1_epi32(q->res_zero));
+
+    return _mm256_add_ps(
+        _mm256_mul_ps(_mm256_cvtepi32_ps(own), _mm256_set1_ps(q->own_mult)),
+        _mm256_mul_ps(_mm256_cvtepi32_ps(v), _mm256_set1_ps(q->res_mult)));
+}
+
+/* 8 channels from c on, the row's first + j. */
+static __m256i to_q8(const md_requant *q, int64_t c, const row *r, int j)
+{
+    __m256 t = scaled(q, c, r, j);
+
+    if (r->res)
+        t = add_residual(q, t, r, j);
+    return _mm256_add_epi32(to_code(t, q->q_min - q->zero, q->q_max - q->zero),
+                            _mm256_set1_epi32(q->zero));
 }
 
 /* The low byte of each of 16 dwords. */
@@ -70,8 +83,8 @@ static __m128i low_bytes(__m256i a, __m256i b)
 
 static void q8_16(const md_requant *q, int64_t c, const row *r, uint8_t *out)
 {
-    const __m256i a = to_q8(q, scaled(q, c, r, 0));
-    const __m256i b = to_q8(q, scaled(q, c + 8, r, 8));
+    const __m256i a = to_q8(q, c, r, 0);
+    const __m256i b = to_q8(q, c + 8, r, 8);
 
     _mm_storeu_si128((__m128i *)out, low_bytes(a, b));
     if (q->lut)

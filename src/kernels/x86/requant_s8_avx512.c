@@ -5,18 +5,6 @@
 
 #include "base/attr.h"
 
-/* 16 numbers of a residual, of which m exist. */
-static inline __m512 residual(const md_requant *q, const uint8_t *r,
-                              __mmask16 m)
-{
-    const __m128i b = _mm_maskz_loadu_epi8(m, r);
-    const __m512i v = _mm512_sub_epi32(q->res_signed ? _mm512_cvtepi8_epi32(b)
-                                                     : _mm512_cvtepu8_epi32(b),
-                                       _mm512_set1_epi32(q->res_zero));
-
-    return _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_set1_ps(q->res_mult));
-}
-
 /* --- bytes ----------------------------------------------------------------- */
 
 static inline __m128i table(const uint8_t *lut, __m128i b)
@@ -32,10 +20,12 @@ static inline __m128i table(const uint8_t *lut, __m128i b)
 /* What all rows of a block of channels have in common. */
 typedef struct bytes {
     __m512 mult, hi;
+    __m512 own_hi, own_mult, res_mult;
+    __m512i own_lo, res_zero;
     __m512i zero;         /* in words */
     __m512i q_min, q_max; /* in bytes */
     __mmask16 m;
-    bool is_signed;
+    bool is_signed, res_signed;
 } bytes;
 
 /* Some rows of a tile: where they are. */
@@ -54,10 +44,26 @@ typedef struct kind {
     bool whole; /* all lanes and four rows */
 } kind;
 
+/* What the sums and 16 numbers of a residual, of which m exist, give. */
+static MD_ALWAYS_INLINE __m512 add_residual(const bytes *c, __m512 v,
+                                            const uint8_t *r, __mmask16 m)
+{
+    const __m512i own = _mm512_max_epi32(
+        c->own_lo, _mm512_cvtps_epi32(_mm512_min_ps(c->own_hi, v)));
+    const __m128i b = _mm_maskz_loadu_epi8(m, r);
+    const __m512i res = _mm512_sub_epi32(
+        c->res_signed ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b),
+        c->res_zero);
+
+    /* Not fused: each product is rounded. */
+    return _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(own), c->own_mult),
+                         _mm512_mul_ps(_mm512_cvtepi32_ps(res), c->res_mult));
+}
+
 /* Row i, as integers of which only those that are too large are clamped: what
  * is too small, or NaN, is still negative as an integer. */
-static MD_ALWAYS_INLINE __m512i row_q8(const md_requant *q, const rows *r,
-                                       const bytes *c, int64_t i, kind k)
+static MD_ALWAYS_INLINE __m512i row_q8(const rows *r, const bytes *c, int64_t i,
+                                       kind k)
 {
     const int32_t *acc = r->acc + i * r->acc_stride;
     const __mmask16 m = k.whole ? 0xffff : c->m;
@@ -66,17 +72,15 @@ static MD_ALWAYS_INLINE __m512i row_q8(const md_requant *q, const rows *r,
     __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), c->mult);
 
     if (k.has_res)
-        v = _mm512_add_ps(v, residual(q, r->res + i * r->res_stride, m));
+        v = add_residual(c, v, r->res + i * r->res_stride, m);
     return _mm512_cvtps_epi32(_mm512_min_ps(c->hi, v));
 }
 
-static MD_ALWAYS_INLINE __m512i pair_q8(const md_requant *q, const rows *r,
-                                        const bytes *c, int64_t i, int64_t j,
-                                        kind k)
+static MD_ALWAYS_INLINE __m512i pair_q8(const rows *r, const bytes *c,
+                                        int64_t i, int64_t j, kind k)
 {
     return _mm512_adds_epi16(
-        c->zero,
-        _mm512_packs_epi32(row_q8(q, r, c, i, k), row_q8(q, r, c, j, k)));
+        c->zero, _mm512_packs_epi32(row_q8(r, c, i, k), row_q8(r, c, j, k)));
 }
 
 static MD_ALWAYS_INLINE void store_q8(const md_requant *q, const bytes *c,
@@ -100,8 +104,8 @@ static MD_ALWAYS_INLINE void four_q8(const md_requant *q, const rows *r,
 {
     const __m512i part =
         _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
-    const __m512i a = pair_q8(q, r, c, 0, n > 1 ? 1 : 0, k);
-    const __m512i b = pair_q8(q, r, c, n > 2 ? 2 : 0, n > 3 ? 3 : 0, k);
+    const __m512i a = pair_q8(r, c, 0, n > 1 ? 1 : 0, k);
+    const __m512i b = pair_q8(r, c, n > 2 ? 2 : 0, n > 3 ? 3 : 0, k);
     uint8_t *out = r->out;
     __m512i v;
 
@@ -167,6 +171,14 @@ static MD_ALWAYS_INLINE void tile_q8(const md_requant *q, int64_t c0,
                 .q_max = _mm512_set1_epi8((int8_t)q->q_max),
                 .is_signed = q->q_min < 0 };
 
+    if (has_res) {
+        c.own_hi = _mm512_set1_ps((float)q->own_max);
+        c.own_lo = _mm512_set1_epi32(q->own_min);
+        c.own_mult = _mm512_set1_ps(q->own_mult);
+        c.res_mult = _mm512_set1_ps(q->res_mult);
+        c.res_zero = _mm512_set1_epi32(q->res_zero);
+        c.res_signed = q->res_signed;
+    }
     for (int j = 0; j < tile->lanes; j += MD_LANES) {
         const int left = tile->lanes - j;
 
@@ -209,10 +221,6 @@ static void rows_f32(const md_requant *q, const md_requant_tile *t,
                         : c->mult;
         __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), mult);
 
-        if (t->res)
-            v = _mm512_add_ps(
-                v,
-                residual(q, (const uint8_t *)t->res + i * t->res_stride, c->m));
         if (q->bias)
             v = _mm512_add_ps(v, c->bias);
         if (t->add)

@@ -15,6 +15,7 @@ typedef struct state {
     const md_requant_s8_kernel *requant;
     int64_t oc, ic, kh, kw;
     int x_block;
+    int residual; /* index of the input, -1: none */
     bool x_signed;
     int32_t x_zero;
     void *packed;
@@ -148,6 +149,21 @@ static md_status set_requant(state *s, const md_lower *lo, md_error *err)
     return MD_OK;
 }
 
+/* The sums become codes as set_requant says, less their zero point; the result
+ * has other limits. */
+static void set_residual(md_requant *rq, const md_code_add *c, md_dtype dtype)
+{
+    rq->own_min = rq->q_min - c->own_zero;
+    rq->own_max = rq->q_max - c->own_zero;
+    rq->own_mult = c->own_mult;
+    rq->res_mult = c->res_mult;
+    rq->res_zero = c->res_zero;
+    rq->res_signed = dtype == MD_DTYPE_I8;
+    rq->zero = c->zero;
+    rq->q_min = c->q_min;
+    rq->q_max = c->q_max;
+}
+
 static md_status lower(md_lower *lo, md_error *err)
 {
     const md_tensor *w = md_lower__const(lo, 3, MD_DTYPE_I8);
@@ -175,9 +191,14 @@ static md_status lower(md_lower *lo, md_error *err)
     }
     lo->want[0] = s->x_block == 4 ? MD_LAYOUT_ROW : MD_LAYOUT_NC16;
     lo->give[0] = MD_LAYOUT_NC16;
+    s->residual = md_lower__residual_input(lo->node);
+    if (s->residual >= 0)
+        lo->want[s->residual] = MD_LAYOUT_NC16;
     st = pack(s, lo, err);
     if (st == MD_OK)
         st = set_requant(s, lo, err);
+    if (st == MD_OK && s->residual >= 0)
+        set_residual(&s->rq, lo->fused->codes, lo->out[0]->dtype);
     if (st != MD_OK)
         release(s, lo->alloc);
     lo->packed[3] = st == MD_OK;
@@ -241,14 +262,17 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
 
         c.x = st->in[0];
         c.y = st->out[0];
+        c.res = s->residual < 0 ? NULL : st->in[s->residual];
         md_dwconv_s8_run(&c, chunk, scratch);
     } else {
         md_conv_s8_args c = *(const md_conv_s8_args *)st->args;
 
         c.x = st->in[0];
         c.y = st->out[0];
+        c.res = s->residual < 0 ? NULL : st->in[s->residual];
         md_conv_s8_run(&c, chunk, scratch);
     }
 }
 
-const md_fast md_fast_qlinear_conv = { lower, plan, run, release, NULL };
+const md_fast md_fast_qlinear_conv = { lower, plan, run, release,
+                                       md_lower__residual_input };

@@ -218,6 +218,106 @@ static const net_row others[] = {
       FLOAT, "" },
 };
 
+/* A convolution's codes, and a residual's of the same shape. */
+#define RES                                                                    \
+    "u f32[N,6,4,3]; qu = QuantizeLinear(u, f32[]{0.03}, u8[]{90}); "          \
+    "du = DequantizeLinear(qu, f32[]{0.03}, u8[]{90}); "
+#define CQ(of)                                                                 \
+    "qc = QuantizeLinear(" of ", f32[]{0.04}, u8[]{77}); "                     \
+    "dc = DequantizeLinear(qc, f32[]{0.04}, u8[]{77}); "
+#define CONV X8(IMG) CW "c = Conv(d, w); "
+
+static const net_row sums[] = {
+    { RES CONV CQ("c") "s = Add(dc, du); " Q("s"), "QLinearConv +add",
+      "QLinearAdd " FLOAT },
+    { RES CONV CQ("c") "s = Add(du, dc); " Q("s"), "QLinearConv +add",
+      "QLinearAdd " FLOAT },
+    { RES CONV CQ("c") "s = Add(dc, du); r = Relu(s); " Q("r"),
+      "QLinearConv +add", "QLinearAdd " FLOAT },
+    { RES CONV "r = Relu(c); " CQ("r") "s = Add(dc, du); " Q("s"),
+      "QLinearConv +relu +add", "QLinearAdd " FLOAT },
+    /* The later one of two convolutions. */
+    { CONV CQ("c") "v = DequantizeLinear(i8[6,4,3,3]~90, f32[6]{=0.003}, "
+                   "i8[6]{=0}) axis=0; e = Conv(d, v); "
+                   "qe = QuantizeLinear(e, f32[]{0.05}, u8[]{99}); "
+                   "de = DequantizeLinear(qe, f32[]{0.05}, u8[]{99}); "
+                   "s = Add(dc, de); " Q("s"),
+      "QLinearConv +add", "QLinearAdd " FLOAT },
+    /* One per channel. */
+    { "u f32[N,4,6,5]; qu = QuantizeLinear(u, f32[]{0.03}, u8[]{90}); "
+      "du = DequantizeLinear(qu, f32[]{0.03}, u8[]{90}); " X8(
+          IMG) "w = DequantizeLinear(i8[4,1,3,3]~127, f32[4]{=0.01}, i8[4]{=0}) "
+               "axis=0; c = Conv(d, w) group=4 pads=[1,1,1,1]; " CQ(
+                   "c") "s = Add(dc, du); " Q("s"),
+      "QLinearConv +add", "QLinearAdd " FLOAT },
+    /* A second residual. */
+    { RES CONV CQ("c") "s = Add(dc, du); qs = QuantizeLinear(s, f32[]{0.05}, "
+                       "u8[]{100}); ds = DequantizeLinear(qs, f32[]{0.05}, "
+                       "u8[]{100}); t = Add(ds, du); " Q("t"),
+      "QLinearConv +add QLinearAdd", FLOAT },
+    /* Near misses.  The codes are read by others or are an output. */
+    { RES CONV CQ("c") "s = Add(dc, du); z = Neg(dc); "
+                       "y = QuantizeLinear(s, f32[]{0.05}, u8[]{100}); "
+                       "-> y, z",
+      "QLinearAdd", "+add" },
+    { RES CONV CQ("c") "s = Add(dc, du); "
+                       "y = QuantizeLinear(s, f32[]{0.05}, u8[]{100}); "
+                       "-> y, qc",
+      "QLinearAdd", "+add" },
+    /* The residual is computed later. */
+    { CONV CQ("c") RES "s = Add(dc, du); " Q("s"), "QLinearAdd", "+add" },
+    /* Its shape is another one, or may be for some sizes. */
+    { "u f32[N,6,4,1]; qu = QuantizeLinear(u, f32[]{0.03}, u8[]{90}); "
+      "du = DequantizeLinear(qu, f32[]{0.03}, u8[]{90}); " CONV CQ(
+          "c") "s = Add(dc, du); " Q("s"),
+      "QLinearAdd", "+add" },
+    /* What is dequantized is not what was quantized. */
+    { RES CONV "qc = QuantizeLinear(c, f32[]{0.04}, u8[]{77}); "
+               "dc = DequantizeLinear(qc, f32[]{0.04}, u8[]{78}); "
+               "s = Add(dc, du); " Q("s"),
+      "QLinearAdd", "+add" },
+};
+
+static const net_row pools[] = {
+    { CONV "p = MaxPool(c) kernel_shape=[2,2]; " Q("p"), "QLinearConv MaxPool",
+      FLOAT },
+    { CONV "r = Relu(c); p = MaxPool(r) kernel_shape=[3,3] pads=[1,1,1,1] "
+           "strides=[2,2]; " Q("p"),
+      "QLinearConv +relu MaxPool", FLOAT },
+    { CONV "r = Clip(c, f32[]{0}, f32[]{1}); p = MaxPool(r) kernel_shape=[2,2] "
+           "ceil_mode=1 strides=[2,2]; " Q("p"),
+      "QLinearConv +clip MaxPool", FLOAT },
+    /* Near misses.  What was not quantized may hold NaN. */
+    { "x f32[N,4,6,5]; c = Conv(x, f32[6,4,3,3]~0.2); "
+      "p = MaxPool(c) kernel_shape=[2,2]; " Q("p"),
+      "Conv MaxPool", "QLinearConv" },
+    /* Where they were, indices, no codes of 8 bits. */
+    { CONV "p, i = MaxPool(c) kernel_shape=[2,2]; "
+           "y = QuantizeLinear(p, f32[]{0.05}, u8[]{100}); -> y, i",
+      "Conv MaxPool", "QLinearConv" },
+    { CONV "p = MaxPool(c) kernel_shape=[2,2]; "
+           "y = QuantizeLinear(p, f32[]{0.001}, i16[]{7}); -> y",
+      "Conv MaxPool", "QLinearConv" },
+    { CONV "p = MaxPool(c) kernel_shape=[2,2]; z = Neg(p); "
+           "y = QuantizeLinear(p, f32[]{0.05}, u8[]{100}); -> y, z",
+      "Conv MaxPool", "QLinearConv" },
+    { CONV "p = MaxPool(c) kernel_shape=[2,2]; z = Neg(c); "
+           "y = QuantizeLinear(p, f32[]{0.05}, u8[]{100}); -> y, z",
+      "Conv MaxPool", "QLinearConv" },
+};
+
+static void test_pass_qdq__sums(void **state)
+{
+    (void)state;
+    net_check_rows(sums, MD_COUNT(sums), 1);
+}
+
+static void test_pass_qdq__pools(void **state)
+{
+    (void)state;
+    net_check_rows(pools, MD_COUNT(pools), 1);
+}
+
 static void test_pass_qdq__convolutions(void **state)
 {
     (void)state;
@@ -242,6 +342,8 @@ int main(void)
         cmocka_unit_test(test_pass_qdq__convolutions),
         cmocka_unit_test(test_pass_qdq__products),
         cmocka_unit_test(test_pass_qdq__other_operators),
+        cmocka_unit_test(test_pass_qdq__sums),
+        cmocka_unit_test(test_pass_qdq__pools),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

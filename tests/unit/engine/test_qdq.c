@@ -118,11 +118,36 @@ static md_value_id build_depthwise(md_model *m, md_value_id x, qtype q)
     return quantize(m, conv(m, x, 8, 8, 3, 1, 8), q, 0.03);
 }
 
+static md_value_id add(md_model *m, md_value_id a, md_value_id b)
+{
+    return md_build_node(m, "Add", 2, (md_value_id[]){ a, b });
+}
+
 static md_value_id build_add(md_model *m, md_value_id x, qtype q)
+{
+    return quantize(m, add(m, x, x), q, 0.04);
+}
+
+static md_value_id build_conv_add(md_model *m, md_value_id x, qtype q)
 {
     md_value_id y = qdq(m, conv(m, x, 8, 8, 1, 1, 1), q, 0.03);
 
-    return quantize(m, md_build_node(m, "Add", 2, (md_value_id[]){ x, y }), q,
+    return quantize(m, unary(m, "Relu", add(m, x, y)), q, 0.04);
+}
+
+/* The codes have limits before the sum; 20 channels end in a half block. */
+static md_value_id build_relu_add(md_model *m, md_value_id x, qtype q)
+{
+    md_value_id a = qdq(m, conv(m, x, 8, 20, 3, 1, 1), q, 0.05);
+    md_value_id b =
+        qdq(m, unary(m, "Relu", conv(m, x, 8, 20, 1, 1, 1)), q, 0.02);
+
+    return quantize(m, add(m, b, a), q, 0.04);
+}
+
+static md_value_id build_depthwise_add(md_model *m, md_value_id x, qtype q)
+{
+    return quantize(m, add(m, qdq(m, conv(m, x, 8, 8, 3, 1, 8), q, 0.03), x), q,
                     0.04);
 }
 
@@ -133,6 +158,17 @@ static md_value_id build_max_pool(md_model *m, md_value_id x, qtype q)
     md_build_attr_ints(m, y, "kernel_shape", 2, (int64_t[]){ 3, 3 });
     md_build_attr_ints(m, y, "pads", 4, (int64_t[]){ 1, 1, 1, 1 });
     return quantize(m, y, q, 0.02);
+}
+
+static md_value_id build_conv_pool(md_model *m, md_value_id x, qtype q)
+{
+    md_value_id y = unary(m, "Relu", conv(m, x, 8, 20, 3, 2, 1));
+
+    y = unary(m, "MaxPool", y);
+    md_build_attr_ints(m, y, "kernel_shape", 2, (int64_t[]){ 3, 3 });
+    md_build_attr_ints(m, y, "pads", 4, (int64_t[]){ 1, 1, 1, 1 });
+    md_build_attr_ints(m, y, "strides", 2, (int64_t[]){ 2, 2 });
+    return quantize(m, y, q, 0.03);
 }
 
 static md_value_id build_gap_flatten(md_model *m, md_value_id x, qtype q)
@@ -182,6 +218,10 @@ static const struct net {
     { build_conv_stride, "QLinearConv", 0.05 },
     { build_depthwise, "QLinearConv", 0.03 },
     { build_add, "QLinearAdd", 0.04 },
+    { build_conv_add, "+add", 0.04 },
+    { build_relu_add, "+relu +add", 0.04 },
+    { build_depthwise_add, "+add", 0.04 },
+    { build_conv_pool, "QLinearConv", 0.03 },
     { build_max_pool, "MaxPool", 0.02 },
     { build_gap_flatten, "QLinearGlobalAveragePool", 0.005 },
     { build_gemm, "QGemm", 0.1 },
