@@ -123,7 +123,7 @@ static void pool_q8(const md_pool2d_args *p, uint8_t *y,
 
     if (!p->average) {
         if (inside)
-            p->kernel->max_q8(y, w, is_signed);
+            p->kernel->max_q8(y, w, is_signed, 1, 0);
         else
             memset(y, (uint8_t)p->rq.q_min, MD_LANES);
         return;
@@ -154,13 +154,16 @@ static md_pool2d_window window(const md_pool2d_args *p, const char *plane,
 }
 
 /* n windows of a row that lie inside; h is the first one's. */
-static void max_beside(const md_pool2d_args *p, float *y, const char *plane,
+static void max_beside(const md_pool2d_args *p, void *y, const char *plane,
                        const span *v, const span *h, int64_t n)
 {
     const md_pool2d_window w = window(p, plane, v, h);
+    const int64_t step = p->shape.stride_w * MD_LANES * element_size(p);
 
-    p->kernel->max_f32(y, &w, n,
-                       p->shape.stride_w * MD_LANES * element_size(p));
+    if (p->type == MD_POOL2D_F32)
+        p->kernel->max_f32(y, &w, n, step);
+    else
+        p->kernel->max_q8(y, &w, p->type == MD_POOL2D_S8, n, step);
 }
 
 static void pool_window(const md_pool2d_args *p, void *y, const char *plane,
@@ -204,7 +207,7 @@ void md_pool2d_run(const md_pool2d_args *p, int64_t chunk)
         return;
     }
     inside_cols(p, &from, &to);
-    if (p->average || p->type != MD_POOL2D_F32)
+    if (p->average)
         to = from; /* one by one */
     for (int64_t i = 0; i < s->oh; i++) {
         const span v = rows_of(p, i);
@@ -214,7 +217,7 @@ void md_pool2d_run(const md_pool2d_args *p, int64_t chunk)
             const int64_t n = j == from && j < to && v.n > 0 ? to - j : 1;
 
             if (n > 1)
-                max_beside(p, (float *)(void *)y, plane, &v, &h, n);
+                max_beside(p, y, plane, &v, &h, n);
             else
                 pool_window(p, y, plane, &v, &h);
             j += n;

@@ -26,16 +26,16 @@ typedef struct md_pool2d_window {
     int64_t row_stride, col_stride;
 } md_pool2d_window;
 
-/* All write 16 lanes.  max gives the later operand when unordered; that of
- * floats is given n windows beside each other, each `step` bytes behind the
- * one before. */
+/* All write 16 lanes.  max gives the later operand when unordered; it is given
+ * n windows beside each other, each `step` bytes behind the one before. */
 typedef struct md_pool2d_kernel {
     const char *name;
     uint32_t required; /* enum md_cpu_flags */
     void (*max_f32)(float *y, const md_pool2d_window *w, int64_t n,
                     int64_t step);
     void (*sum_f32)(float *y, const md_pool2d_window *w);
-    void (*max_q8)(uint8_t *y, const md_pool2d_window *w, bool is_signed);
+    void (*max_q8)(uint8_t *y, const md_pool2d_window *w, bool is_signed,
+                   int64_t n, int64_t step);
     void (*sum_q8)(int32_t *y, const md_pool2d_window *w, bool is_signed);
 } md_pool2d_kernel;
 
@@ -44,7 +44,7 @@ typedef struct md_pool2d_kernel {
                                   int64_t n, int64_t step);                    \
     void md_pool2d_sum_f32__##isa(float *y, const md_pool2d_window *w);        \
     void md_pool2d_max_q8__##isa(uint8_t *y, const md_pool2d_window *w,        \
-                                 bool is_signed);                              \
+                                 bool is_signed, int64_t n, int64_t step);     \
     void md_pool2d_sum_q8__##isa(int32_t *y, const md_pool2d_window *w,        \
                                  bool is_signed);
 #include "kernels/pool2d.def"

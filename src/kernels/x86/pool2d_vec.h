@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/attr.h"
 #include "kernels/pool2d.h"
 
 enum {
@@ -66,17 +67,36 @@ void VF(md_pool2d_sum_f32)(float *y, const md_pool2d_window *w)
         vf_store(y + (size_t)k * VF_LANES, sum[k], VF_LANES);
 }
 
-void VF(md_pool2d_max_q8)(uint8_t *y, const md_pool2d_window *w, bool is_signed)
+static MD_ALWAYS_INLINE void max_q8(uint8_t *y, const md_pool2d_window *w,
+                                    const bool is_signed, int64_t n,
+                                    int64_t step)
 {
-    __m128i top = _mm_set1_epi8(is_signed ? -128 : 0);
+    const char *first = w->x;
 
-    for (int64_t i = 0; i < w->rows; i++)
-        for (int64_t j = 0; j < w->cols; j++) {
-            const __m128i x = _mm_loadu_si128(pixel(w, i, j));
+    for (int64_t p = 0; p < n; p++, y += MD_LANES, first += step) {
+        __m128i top = _mm_set1_epi8(is_signed ? -128 : 0);
+        const char *row = first;
 
-            top = is_signed ? _mm_max_epi8(top, x) : _mm_max_epu8(top, x);
+        for (int64_t i = 0; i < w->rows; i++, row += w->row_stride) {
+            const char *at = row;
+
+            for (int64_t j = 0; j < w->cols; j++, at += w->col_stride) {
+                const __m128i x = _mm_loadu_si128((const __m128i *)at);
+
+                top = is_signed ? _mm_max_epi8(top, x) : _mm_max_epu8(top, x);
+            }
         }
-    _mm_storeu_si128((__m128i *)y, top);
+        _mm_storeu_si128((__m128i *)y, top);
+    }
+}
+
+void VF(md_pool2d_max_q8)(uint8_t *y, const md_pool2d_window *w, bool is_signed,
+                          int64_t n, int64_t step)
+{
+    if (is_signed)
+        max_q8(y, w, true, n, step);
+    else
+        max_q8(y, w, false, n, step);
 }
 
 /* Lanes 8 k .. 8 k + 7 of a pixel as words. */
