@@ -44,15 +44,36 @@ static int64_t n_taps(const md_conv_shape *s)
     return s->kh * s->kw;
 }
 
-/* Taps of a quad that are neighbours in a row of the window; 0: any. */
-static int64_t row_taps(const md_conv_shape *s)
+static md_dw_quads form_of(const md_conv_shape *s)
 {
-    return s->dilation_w == 1 && (s->kw == 3 || s->kw == 4) ? s->kw : 0;
+    if (s->dilation_w != 1 || (s->kw != 3 && s->kw != 4))
+        return MD_DW_ANY;
+    return s->kw == 3 && s->kh == 3 && s->stride_w == 1 ? MD_DW_COLUMNS
+                                                        : MD_DW_ROWS;
 }
 
 static int64_t n_quads(const md_conv_shape *s)
 {
-    return row_taps(s) ? s->kh : md_div_up(n_taps(s), 4);
+    const int64_t n[] = { [MD_DW_ANY] = md_div_up(n_taps(s), 4),
+                          [MD_DW_ROWS] = s->kh,
+                          [MD_DW_COLUMNS] = s->kw };
+
+    return n[form_of(s)];
+}
+
+/* Where tap t stands among the quads of a channel: 4 * quad + byte. */
+static int64_t quad_place(const md_conv_shape *s, int64_t t)
+{
+    const int64_t y = t / s->kw, x = t % s->kw;
+
+    switch (form_of(s)) {
+    case MD_DW_ROWS:
+        return y * 4 + x;
+    case MD_DW_COLUMNS:
+        return x * 4 + y;
+    default:
+        return t;
+    }
 }
 
 /* Of one channel block: words, then quads. */
@@ -76,7 +97,6 @@ void md_dwconv_s8_pack(void *out, int32_t *start, const int8_t *w,
                        const md_conv_shape *s)
 {
     const uint32_t shift = (uint32_t)x_zero + (x_signed ? 128 : 0);
-    const int64_t per = row_taps(s) ? row_taps(s) : 4;
 
     memset(out, 0, md_dwconv_s8_packed_size(s));
     memset(start, 0, (size_t)(n_blocks(s) * MD_LANES) * sizeof(*start));
@@ -87,8 +107,10 @@ void md_dwconv_s8_pack(void *out, int32_t *start, const int8_t *w,
         uint32_t sum = 0;
 
         for (int64_t t = 0; t < n_taps(s); t++, w++) {
+            const int64_t at = quad_place(s, t);
+
             ((int32_t *)(void *)block)[t * MD_LANES + lane] = *w & 0xffff;
-            quads[(t / per * MD_LANES + lane) * 4 + t % per] = *w;
+            quads[(at / 4 * MD_LANES + lane) * 4 + at % 4] = *w;
             sum += (uint32_t)*w;
         }
         start[c] = (int32_t)((bias ? (uint32_t)bias[c] : 0) - shift * sum);
@@ -170,7 +192,8 @@ static void run_tile(const job *j, int64_t y, int64_t x, int64_t n)
         .acc = acc,
         .taps = j->taps,
         .n_taps = n_taps(s),
-        .row = row_taps(s),
+        .form = form_of(s),
+        .row = s->kw,
         .stride = s->stride_w * MD_LANES,
         .words = (const int32_t *)(const void *)block,
         .quads = (const int8_t *)block + words_size(s),

@@ -19,23 +19,30 @@ enum {
     MD_DW_PIXELS = 32
 }; /* most pixels of one call */
 
+/* Which taps stand side by side as bytes; 0 where fewer than four do. */
+typedef enum md_dw_quads {
+    MD_DW_ANY,    /* four, one after the other */
+    MD_DW_ROWS,   /* a row of the window, 3 or 4 neighbours in x */
+    MD_DW_COLUMNS /* a column of a 3 x 3 window, where neighbours in x are
+                   * neighbours in the output, too */
+} md_dw_quads;
+
 /*
  * A run of pixels of one channel block: acc[p][c] = start[c] + sum over t of
  * taps[t][p * stride + c] * w[t][c], bytes of taps unsigned.  Weights come in
  * two forms: words whose high half is 0 (so that vpmaddwd multiplies just
- * once), and bytes of four taps side by side (for vpdpbusd).  Where `row` is
- * not 0, these are the row taps of a row of the window, neighbours in x, and
- * nothing; else any four.
+ * once), and bytes of up to four taps side by side (for vpdpbusd).
  */
 typedef struct md_dw_tile {
     int32_t *acc;               /* [pixels][16] */
     const uint8_t *const *taps; /* [n_taps up to a multiple of 4]; the rest
                                  * are readable, too, and have weight 0 */
     int64_t n_taps;
-    int64_t row;          /* 3, 4, or 0 */
+    md_dw_quads form;     /* of quads */
+    int64_t row;          /* taps of a row of the window */
     int64_t stride;       /* bytes from pixel to pixel */
     const int32_t *words; /* [n_taps][16] */
-    const int8_t *quads;  /* [n_taps / row, or 4 and rounded up][16][4] */
+    const int8_t *quads;  /* [rows, columns or n_taps / 4 rounded up][16][4] */
     const int32_t *start;
     int pixels; /* 1 .. MD_DW_PIXELS */
 } md_dw_tile;
@@ -72,7 +79,8 @@ typedef struct md_dwconv_s8_args {
     md_requant rq;
 } md_dwconv_s8_args;
 
-/* Bytes of packed weights. */
+/* Bytes of packed weights.  Of the shape, channels, window, dilation_w and
+ * stride_w count here and below. */
 size_t md_dwconv_s8_packed_size(const md_conv_shape *s);
 
 /* Pack w[c][kh][kw] into `out`, aligned for int32; start as above, [c up to a

@@ -3,7 +3,8 @@
  * products per channel.
  *
  * Neighbours in a row are one load, and two permutations part its channels.
- * Of any other taps a register holds 4 pixels x 16 channels; interleaving
+ * Of a column they are a load for each row; what the permutations make of it
+ * serves the three windows that the column is in.  Of any other taps a register holds 4 pixels x 16 channels; interleaving
  * leaves channels 4 j .. 4 j + 3 of each pixel in register j.
  */
 #include "kernels/dwconv_s8.h"
@@ -94,17 +95,21 @@ __attribute__((always_inline)) static inline void four(const md_dw_tile *t,
     store(t->acc + (size_t)p * MD_LANES, acc, n);
 }
 
-/* `row` pixels from x on: four bytes of each channel, of which the last is 0
- * of three. */
-static inline __m512i neighbours(const uint8_t *x, __mmask16 row)
+/* From four pixels of 16 channels to four bytes of each channel. */
+static inline __m512i part(__m512i v)
 {
     const __m512i dwords =
         _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
     const __m512i bytes = same(
         (const char[]){ 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15 });
-    const __m512i v = _mm512_maskz_loadu_epi32(row, x);
 
     return _mm512_shuffle_epi8(_mm512_permutexvar_epi32(dwords, v), bytes);
+}
+
+/* `row` pixels from x on; of three the last byte is 0. */
+static inline __m512i neighbours(const uint8_t *x, __mmask16 row)
+{
+    return part(_mm512_maskz_loadu_epi32(row, x));
 }
 
 /* n pixels from p on, where taps are rows of neighbours. */
@@ -130,11 +135,44 @@ static MD_ALWAYS_INLINE void by_rows(const md_dw_tile *t, int p, const int n)
         _mm512_storeu_si512(t->acc + (ptrdiff_t)(p + i) * MD_LANES, acc[i]);
 }
 
+/* Column x of the rows of a 3 x 3 window. */
+static inline __m512i column(const uint8_t *const row[3], int64_t x)
+{
+    __m512i v = _mm512_zextsi128_si512(pixel(row[0] + x));
+
+    v = _mm512_mask_broadcast_i32x4(v, 0x00f0, pixel(row[1] + x));
+    v = _mm512_mask_broadcast_i32x4(v, 0x0f00, pixel(row[2] + x));
+    return part(v);
+}
+
+static void by_columns(const md_dw_tile *t)
+{
+    const uint8_t *const row[] = { t->taps[0], t->taps[3], t->taps[6] };
+    const __m512i start = _mm512_loadu_si512(t->start);
+    const __m512i w0 = _mm512_loadu_si512(t->quads);
+    const __m512i w1 = _mm512_loadu_si512(t->quads + 64);
+    const __m512i w2 = _mm512_loadu_si512(t->quads + 128);
+    __m512i a = column(row, 0), b = column(row, MD_LANES);
+
+    for (int64_t p = 0; p < t->pixels; p++) {
+        const __m512i c = column(row, (p + 2) * MD_LANES);
+
+        _mm512_storeu_si512(t->acc + p * MD_LANES,
+                            dp(dp(dp(start, a, w0), b, w1), c, w2));
+        a = b;
+        b = c;
+    }
+}
+
 void md_dw_s8__avx512vnni(const md_dw_tile *t)
 {
     int p = 0;
 
-    if (t->row) {
+    if (t->form == MD_DW_COLUMNS) {
+        by_columns(t);
+        return;
+    }
+    if (t->form == MD_DW_ROWS) {
         for (; p + 4 <= t->pixels; p += 4)
             by_rows(t, p, 4);
         for (; p < t->pixels; p++)

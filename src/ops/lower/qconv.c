@@ -107,6 +107,7 @@ static md_status pack(state *s, const md_lower *lo, md_error *err)
         .kh = s->kh,
         .kw = s->kw,
         .dilation_w = md_lower__ints_at(lo->node, "dilations", 1, 1),
+        .stride_w = md_lower__ints_at(lo->node, "strides", 1, 1),
     };
     const md_tensor *bias = md_lower__const(lo, 8, MD_DTYPE_I32);
     size_t size = s->depthwise
