@@ -169,27 +169,60 @@ size_t md_dwconv_s8_scratch_size(const md_dwconv_s8_args *c)
     return taps_size(s) + md_window_s8_size(&v, 1);
 }
 
-/* A chunk at work. */
+/* A chunk at work.  The pixels of its band lie one behind the other in the
+ * output, whichever rows they are in: sums are collected until there is no more
+ * room, and requantized together. */
 typedef struct job {
     const md_dwconv_s8_args *c;
     int64_t block; /* of the image */
-    int64_t at;    /* of n and block together */
+    int64_t done;  /* pixels of y before those in acc */
+    int n;         /* pixels in acc */
+    int32_t *acc;  /* [MD_DW_PIXELS][16] */
     const uint8_t **taps;
-    const uint8_t *x; /* the first window's first pixel */
-    int64_t row;      /* input bytes from row to row */
+    md_dw_tile tile;
 } job;
 
-/* Pixels x .. x + n of output row y from job->taps. */
-static void run_tile(const job *j, int64_t y, int64_t x, int64_t n)
+static void flush(job *j)
 {
     const md_dwconv_s8_args *c = j->c;
-    const md_conv_shape *s = &c->shape;
-    const char *block = (const char *)c->w + j->block * block_size(s);
     const int64_t size = md_qout_size(c->rq.out);
-    const int64_t at = ((j->at * s->oh + y) * s->ow + x) * MD_LANES;
-    _Alignas(MD_CACHE_LINE) int32_t acc[MD_DW_PIXELS * MD_LANES];
-    const md_dw_tile t = {
-        .acc = acc,
+    const int64_t at = j->done * MD_LANES;
+    const md_requant_tile r = {
+        .acc = j->acc,
+        .acc_stride = MD_LANES,
+        .out = (char *)c->y + at * size,
+        .out_stride = MD_LANES * size,
+        .res = c->res ? (const uint8_t *)c->res + at : NULL,
+        .res_stride = MD_LANES,
+        .rows = j->n,
+        .lanes = MD_LANES,
+    };
+
+    c->requant->run(&c->rq, j->block * MD_LANES, &r);
+    j->done += j->n;
+    j->n = 0;
+}
+
+/* The taps of the window at x, whose rows are `row` bytes apart. */
+static void set_taps(const job *j, const uint8_t *x, int64_t row)
+{
+    const md_conv_shape *s = &j->c->shape;
+    int64_t t = 0;
+
+    for (int64_t i = 0; i < s->kh; i++)
+        for (int64_t k = 0; k < s->kw; k++)
+            j->taps[t++] =
+                x + i * s->dilation_h * row + k * s->dilation_w * MD_LANES;
+    for (; t < n_quads(s) * 4; t++)
+        j->taps[t] = x;
+}
+
+static void set_tile(job *j)
+{
+    const md_conv_shape *s = &j->c->shape;
+    const char *block = (const char *)j->c->w + j->block * block_size(s);
+
+    j->tile = (md_dw_tile){
         .taps = j->taps,
         .n_taps = n_taps(s),
         .form = form_of(s),
@@ -197,46 +230,24 @@ static void run_tile(const job *j, int64_t y, int64_t x, int64_t n)
         .stride = s->stride_w * MD_LANES,
         .words = (const int32_t *)(const void *)block,
         .quads = (const int8_t *)block + words_size(s),
-        .start = c->start + j->block * MD_LANES,
-        .pixels = (int)n,
+        .start = j->c->start + j->block * MD_LANES,
     };
-    const md_requant_tile r = {
-        .acc = acc,
-        .acc_stride = MD_LANES,
-        .out = (char *)c->y + at * size,
-        .out_stride = MD_LANES * size,
-        .res = c->res ? (const uint8_t *)c->res + at : NULL,
-        .res_stride = MD_LANES,
-        .rows = (int)n,
-        .lanes = MD_LANES,
-    };
-
-    c->kernel->run(&t);
-    c->requant->run(&c->rq, j->block * MD_LANES, &r);
 }
 
-static void set_taps(const job *j, const uint8_t *first)
-{
-    const md_conv_shape *s = &j->c->shape;
-    int64_t t = 0;
-
-    for (int64_t i = 0; i < s->kh; i++)
-        for (int64_t k = 0; k < s->kw; k++)
-            j->taps[t++] = first + i * s->dilation_h * j->row +
-                           k * s->dilation_w * MD_LANES;
-    for (; t < n_quads(s) * 4; t++)
-        j->taps[t] = first;
-}
-
-/* Output row y from the window whose first row is `first`. */
-static void run_row(const job *j, int64_t y, const uint8_t *first)
+/* A row of output whose first window is `at` bytes behind the taps. */
+static void run_row(job *j, int64_t at)
 {
     const md_conv_shape *s = &j->c->shape;
 
     for (int64_t x = 0, n; x < s->ow; x += n) {
-        n = md_min_i64(s->ow - x, MD_DW_PIXELS);
-        set_taps(j, first + x * s->stride_w * MD_LANES);
-        run_tile(j, y, x, n);
+        n = md_min_i64(s->ow - x, MD_DW_PIXELS - j->n);
+        j->tile.acc = j->acc + (ptrdiff_t)j->n * MD_LANES;
+        j->tile.at = at + x * j->tile.stride;
+        j->tile.pixels = (int)n;
+        j->c->kernel->run(&j->tile);
+        j->n += (int)n;
+        if (j->n == MD_DW_PIXELS)
+            flush(j);
     }
 }
 
@@ -245,9 +256,15 @@ void md_dwconv_s8_run(const md_dwconv_s8_args *c, int64_t chunk, void *scratch)
     const md_conv_shape *s = &c->shape;
     const int64_t y0 = chunk % n_bands(s) * band_rows(s);
     const int64_t y1 = md_min_i64(y0 + band_rows(s), s->oh);
-    job j = { .c = c, .at = chunk / n_bands(s), .taps = scratch };
+    const int64_t plane = chunk / n_bands(s);
+    _Alignas(MD_CACHE_LINE) int32_t acc[MD_DW_PIXELS * MD_LANES];
+    job j = { .c = c,
+              .block = plane % n_blocks(s),
+              .done = (plane * s->oh + y0) * s->ow,
+              .acc = acc,
+              .taps = scratch };
     md_window_s8 v = {
-        .plane = (const uint8_t *)c->x + j.at * s->ih * s->iw * MD_LANES,
+        .plane = (const uint8_t *)c->x + plane * s->ih * s->iw * MD_LANES,
         .ih = s->ih,
         .iw = s->iw,
         .y = y0 * s->stride_h - s->pad_top,
@@ -258,19 +275,22 @@ void md_dwconv_s8_run(const md_dwconv_s8_args *c, int64_t chunk, void *scratch)
         .zero = c->x_zero,
         .flip = c->x_signed ? 0x80 : 0,
     };
+    int64_t row;
 
     assert(chunk >= 0 && chunk < md_dwconv_s8_n_chunks(c));
-    j.block = j.at % n_blocks(s);
+    set_tile(&j);
     if (copies(c)) {
         uint8_t *window = (uint8_t *)scratch + taps_size(s);
 
+        row = v.w * MD_LANES;
         md_window_s8_copy(window, &v);
-        j.x = window;
-        j.row = v.w * MD_LANES;
+        set_taps(&j, window, row);
     } else {
-        j.x = v.plane + (v.y * s->iw + v.x) * MD_LANES;
-        j.row = s->iw * MD_LANES;
+        row = s->iw * MD_LANES;
+        set_taps(&j, v.plane + v.y * row + v.x * MD_LANES, row);
     }
-    for (int64_t y = y0; y < y1; y++)
-        run_row(&j, y, j.x + (y - y0) * s->stride_h * j.row);
+    for (int64_t y = 0; y < y1 - y0; y++)
+        run_row(&j, y * s->stride_h * row);
+    if (j.n)
+        flush(&j);
 }

@@ -16,7 +16,7 @@
 #include "kernels/requant_s8.h"
 
 enum {
-    MD_DW_PIXELS = 32
+    MD_DW_PIXELS = 64
 }; /* most pixels of one call */
 
 /* Which taps stand side by side as bytes; 0 where fewer than four do. */
@@ -29,8 +29,8 @@ typedef enum md_dw_quads {
 
 /*
  * A run of pixels of one channel block: acc[p][c] = start[c] + sum over t of
- * taps[t][p * stride + c] * w[t][c], bytes of taps unsigned.  Weights come in
- * two forms: words whose high half is 0 (so that vpmaddwd multiplies just
+ * taps[t][at + p * stride + c] * w[t][c], bytes of taps unsigned.  Weights come
+ * in two forms: words whose high half is 0 (so that vpmaddwd multiplies just
  * once), and bytes of up to four taps side by side (for vpdpbusd).
  */
 typedef struct md_dw_tile {
@@ -40,7 +40,8 @@ typedef struct md_dw_tile {
     int64_t n_taps;
     md_dw_quads form;     /* of quads */
     int64_t row;          /* taps of a row of the window */
-    int64_t stride;       /* bytes from pixel to pixel */
+    int64_t at;           /* bytes: of the first pixel, in all taps */
+    int64_t stride;       /* from pixel to pixel */
     const int32_t *words; /* [n_taps][16] */
     const int8_t *quads;  /* [rows, columns or n_taps / 4 rounded up][16][4] */
     const int32_t *start;

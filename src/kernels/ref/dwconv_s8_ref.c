@@ -10,7 +10,7 @@ void md_dw_s8__ref(const md_dw_tile *t)
             uint32_t sum = (uint32_t)t->start[c];
 
             for (int64_t k = 0; k < t->n_taps; k++) {
-                const int32_t x = t->taps[k][p * t->stride + c];
+                const int32_t x = t->taps[k][t->at + p * t->stride + c];
 
                 sum += (uint32_t)(x * (int16_t)t->words[k * MD_LANES + c]);
             }

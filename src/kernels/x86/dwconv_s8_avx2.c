@@ -28,7 +28,7 @@ __attribute__((always_inline)) static inline void half_pixels(
     for (int p = 0; p < n; p++)
         acc[p] = load(t->start + half);
     for (int64_t k = 0; k < t->n_taps; k++) {
-        const uint8_t *x = t->taps[k] + p0 * t->stride + half;
+        const uint8_t *x = t->taps[k] + t->at + p0 * t->stride + half;
         const __m256i w = load(t->words + k * MD_LANES + half);
 
 #pragma GCC unroll 4

@@ -22,7 +22,7 @@ __attribute__((always_inline)) static inline void pixels(const md_dw_tile *t,
     for (int p = 0; p < n; p++)
         acc[p] = _mm512_loadu_si512(t->start);
     for (int64_t k = 0; k < t->n_taps; k++) {
-        const uint8_t *x = t->taps[k] + p0 * t->stride;
+        const uint8_t *x = t->taps[k] + t->at + p0 * t->stride;
         const __m512i w = _mm512_loadu_si512(t->words + k * MD_LANES);
 
 #pragma GCC unroll 8

@@ -70,7 +70,7 @@ static inline void store(int32_t *out, const __m512i acc[4], const int n)
 __attribute__((always_inline)) static inline void four(const md_dw_tile *t,
                                                        int p, const int n)
 {
-    const int64_t at = p * t->stride;
+    const int64_t at = t->at + p * t->stride;
     const int8_t *w = t->quads;
     __m512i acc[4];
 
@@ -123,7 +123,7 @@ static MD_ALWAYS_INLINE void by_rows(const md_dw_tile *t, int p, const int n)
     for (int i = 0; i < n; i++)
         acc[i] = _mm512_loadu_si512(t->start);
     for (int64_t k = 0; k < t->n_taps; k += t->row, w += MD_LANES * 4) {
-        const uint8_t *x = t->taps[k] + p * t->stride;
+        const uint8_t *x = t->taps[k] + t->at + p * t->stride;
         const __m512i weights = _mm512_loadu_si512(w);
 
         MD_UNROLL(4)
@@ -147,7 +147,8 @@ static inline __m512i column(const uint8_t *const row[3], int64_t x)
 
 static void by_columns(const md_dw_tile *t)
 {
-    const uint8_t *const row[] = { t->taps[0], t->taps[3], t->taps[6] };
+    const uint8_t *const row[] = { t->taps[0] + t->at, t->taps[3] + t->at,
+                                   t->taps[6] + t->at };
     const __m512i start = _mm512_loadu_si512(t->start);
     const __m512i w0 = _mm512_loadu_si512(t->quads);
     const __m512i w1 = _mm512_loadu_si512(t->quads + 64);
