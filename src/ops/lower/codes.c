@@ -1,5 +1,6 @@
 #include "ops/lower/codes.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/attr.h"
@@ -88,14 +89,16 @@ static bool allocate(md_codes *c, const md_alloc *alloc, int64_t n_matrices)
 
 /* Scales and zero points of a matrix; whether one of these is not 0. */
 static bool set_params(md_codes *c, const md_tensor *scale,
-                       const md_tensor *zero, int64_t matrix)
+                       const md_tensor *zero, int64_t matrix,
+                       const int64_t *order)
 {
     const bool is_signed = zero->dtype == MD_DTYPE_I8;
     bool any = false;
 
     for (int64_t j = 0; j < c->n; j++) {
-        const int64_t s = scale->shape.rank == 2 ? matrix * c->n + j : matrix;
-        const int64_t z = zero->shape.rank == 2 ? matrix * c->n + j : matrix;
+        const int64_t from = matrix * c->n + order[j];
+        const int64_t s = scale->shape.rank == 2 ? from : matrix;
+        const int64_t z = zero->shape.rank == 2 ? from : matrix;
         const int64_t at = matrix * c->width + j;
 
         c->scale[at] = ((const float *)scale->data)[s];
@@ -106,8 +109,22 @@ static bool set_params(md_codes *c, const md_tensor *scale,
     return any;
 }
 
+/* Codes [k][n] as int8, columns in this order. */
+static void arrange(int8_t *to, const md_tensor *w, int64_t matrix,
+                    const int64_t *order)
+{
+    const int64_t k = w->shape.dim[1], n = w->shape.dim[2];
+    const uint8_t *from = (const uint8_t *)w->data + matrix * k * n;
+    const uint8_t flip = w->dtype == MD_DTYPE_I8 ? 0 : 0x80;
+
+    for (int64_t i = 0; i < k; i++) {
+        for (int64_t j = 0; j < n; j++)
+            to[i * n + j] = (int8_t)(from[i * n + order[j]] ^ flip);
+    }
+}
+
 static md_status fill(md_codes *c, const md_lower *lo, uint32_t matrix,
-                      uint32_t scale, md_error *err)
+                      uint32_t scale, const int64_t *order, md_error *err)
 {
     const md_tensor *w = lo->cin[matrix];
     const int64_t n = w->shape.dim[0], each = c->k * c->n;
@@ -120,8 +137,7 @@ static md_status fill(md_codes *c, const md_lower *lo, uint32_t matrix,
         return md_fail_nomem(err, (size_t)each);
     }
     for (int64_t i = 0; i < n; i++) {
-        md_codes__as_s8(codes, (const uint8_t *)w->data + i * each, each,
-                        w->dtype == MD_DTYPE_I8);
+        arrange(codes, w, i, order);
         md_codes__pack(c->packed + i * c->size, c->columns + i * c->width,
                        c->kernel,
                        &(md_gemm_s8_b){ .b = codes,
@@ -129,7 +145,7 @@ static md_status fill(md_codes *c, const md_lower *lo, uint32_t matrix,
                                         .k = c->k,
                                         .stride_n = 1,
                                         .stride_k = c->n });
-        any |= set_params(c, lo->cin[scale], lo->cin[scale + 1], i);
+        any |= set_params(c, lo->cin[scale], lo->cin[scale + 1], i, order);
     }
     md_free(lo->alloc, codes);
     if (!any) {
@@ -140,7 +156,7 @@ static md_status fill(md_codes *c, const md_lower *lo, uint32_t matrix,
 }
 
 md_status md_codes__make(md_codes *out, const md_lower *lo, uint32_t matrix,
-                         uint32_t scale, md_error *err)
+                         uint32_t scale, const int64_t *order, md_error *err)
 {
     const md_tensor *w = matrix < lo->node->n_in ? lo->cin[matrix] : NULL;
 
@@ -158,7 +174,7 @@ md_status md_codes__make(md_codes *out, const md_lower *lo, uint32_t matrix,
     out->k_padded = md_gemm_s8_packed_k(out->kernel, out->k);
     out->width = md_div_up(out->n, MD_BLOCK) * MD_BLOCK;
     out->size = (int64_t)md_gemm_s8_packed_size(out->kernel, out->n, out->k);
-    return fill(out, lo, matrix, scale, err);
+    return fill(out, lo, matrix, scale, order, err);
 }
 
 /* --- products ---------------------------------------------------------- */
@@ -220,29 +236,29 @@ void md_codes__multiply(const md_codes *c, const md_codes_product *p,
                         void *scratch)
 {
     const parts t = cut(p->m, scratch);
-    const int64_t at = p->matrix * c->width;
+    const int64_t at = p->matrix * c->width + p->n0;
     md_gemm_s8_args g = {
         .kernel = c->kernel,
         .requant = c->requant,
         .m = p->m,
-        .n = c->n,
+        .n = p->n1 - p->n0,
         .k = c->k_padded,
         .a = t.q,
         .lda = c->k_padded,
-        .b = c->packed + p->matrix * c->size,
+        .b = c->packed + p->matrix * c->size + p->n0 * c->k_padded,
         .ldc = p->ldc,
         .rq = { .out = MD_QOUT_F32,
                 .mult = c->scale + at,
-                .bias = p->bias,
+                .bias = p->bias ? p->bias + p->n0 : NULL,
                 .column = { c->columns + at, c->zero ? c->zero + at : NULL } },
         .row = { t.row[0], t.row[1] },
         .row_mult = t.scale,
-        .ep = { .residual = p->residual },
+        .ep = { .residual = p->residual ? p->residual + p->n0 : NULL },
     };
-
     int64_t n_chunks;
 
-    g.c = p->c;
+    assert(p->n0 % MD_BLOCK == 0 && (p->n1 % MD_BLOCK == 0 || p->n1 == c->n));
+    g.c = p->c + p->n0;
     for (int64_t i = 0; i < p->m; i++)
         quantize_row(c, p, &t, i);
     n_chunks = md_gemm_s8_n_chunks(&g);

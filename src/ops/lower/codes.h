@@ -49,16 +49,18 @@ typedef struct md_codes {
 } md_codes;
 
 /* From inputs `matrix`, `scale` and `scale` + 1, the zero point; one scale
- * and zero point for a matrix or for a column.  MD_UNSUPPORTED unless they
- * are constants.  Freed by release. */
+ * and zero point for a matrix or for a column.  Column i becomes what is column
+ * order[i] there.  MD_UNSUPPORTED unless they are constants.  Freed by
+ * release. */
 md_status md_codes__make(md_codes *out, const md_lower *lo, uint32_t matrix,
-                         uint32_t scale, md_error *err);
+                         uint32_t scale, const int64_t *order, md_error *err);
 void md_codes__release(const md_codes *c, const md_alloc *alloc);
 
-/* c[m][ldc] = a[m][lda] times a matrix, + bias, + residual. */
+/* Columns n0 .. n1 of c[m][ldc] = a[m][lda] times a matrix, + bias, +
+ * residual; n0 is a multiple of 16, n1 too or n. */
 typedef struct md_codes_product {
     int64_t matrix;
-    int64_t m;
+    int64_t m, n0, n1;
     const float *a;
     int64_t lda;
     const md_qparam *given; /* of all rows; NULL: each row has its own */

@@ -4,408 +4,41 @@
  * product per block of times; then each time adds the product with the state
  * (packed weights, the gates as residual) and applies the gates row by row.
  *
- * A chunk is one direction of a slice of the batch, whose rows fill a register
- * tile; it needs no other one.  The cut does not depend on the threads.
- * Behind the end of its sequence a row is computed with the others, but not
- * kept.
- *
- * Gates of a row: as in W and R, [n_gates][n_hidden].
+ * One direction of a slice of the batch, whose rows fill a register tile, needs
+ * no other one.  Where there are fewer of these than threads, several of them
+ * share one: each takes some blocks of hidden units through all of it, and
+ * needs the whole state of the time before (base/team.h).  How a sum is taken
+ * does not depend on it.  Behind the end of its sequence a row is computed with
+ * the others, but not kept.
  */
 #include <string.h>
 
 #include "base/size.h"
-#include "kernels/gemm_f32.h"
-#include "kernels/unary_f32.h"
-#include "ops/common/recurrent.h"
-#include "ops/lower/codes.h"
+#include "base/team.h"
 #include "ops/lower/range.h"
+#include "ops/lower/recurrent.h"
 
 enum {
     SLICE = 8,       /* rows of a chunk */
     BLOCK_ROWS = 64, /* of one product with the input */
-    IN_W_SCALE = 8,  /* of codes; each is followed by a zero point */
-    IN_R_SCALE = 10
+    /* Of a time, for a part of a team: what meeting there costs some times. */
+    PART_NS = 1000,
+    SHARE_NS = 10000, /* of all times: worth to call others */
 };
 
-/* One gate's function, with a kernel or a loop of its own. */
-typedef struct gate_fn {
-    enum {
-        FN_ACT,
-        FN_UNARY,
-        FN_AFFINE,
-        FN_THRESHOLD,
-        FN_TANH
-    } kind;
-    md_act act;
-    md_unary op;
-    float a, b;
-} gate_fn;
-
-/* Packed weights of a direction, in floats from its begin; GRU's hidden gate
- * has an R and a bias of its own: R times the reset state. */
-typedef struct places {
-    size_t w, r, r_hidden, bias, bias_hidden, peephole, size;
-} places;
-
-typedef struct state state;
-
-/* Gates g[rows][n_gates * n_hidden] to new states: h_new, and c_new of LSTM.
- * Both and h, c are [rows][n_hidden]. */
-typedef struct rows {
-    int64_t n;
-    float *g, *h, *c, *h_new, *c_new;
-    void *product; /* memory of products of codes */
-} rows;
-
-typedef void step_fn(const state *s, const float *weights, int d,
-                     const rows *r);
-
-struct state {
-    const md_gemm_f32_kernel *gemm;
-    const md_unary_f32_kernel *unary;
-    const md_recurrent *kind;
-    step_fn *step;
-    gate_fn fn[2][MD_RECURRENT_ACTS]; /* of both directions */
-    bool backward[2];
-    int n_dirs;
-    int64_t n_in, n_hidden, n_gates;
-    int64_t n_alone; /* gates whose product with R is apart: 1 in GRU */
-    float clip;      /* 0: none */
-    bool variant, has_peephole, batch_first, strict;
-    places at;
-    float *weights; /* of all directions; NULL: packed in every run */
-    bool quantized; /* W and R are these: */
-    md_codes w, r;
-};
+typedef md_recurrent_fast state;
 
 typedef struct args {
     int64_t n_time, n_batch, n_slices;
     int64_t n_block; /* times of a product with the input */
-    int64_t n_parts; /* of X, for its range */
-    size_t gates_at; /* of a chunk's scratch; the memory of products is last */
-    size_t product_at;
+    int64_t n_range; /* parts of X, for its range */
+    int n_parts;     /* of a team; 1: a chunk is alone */
+    /* Bytes of what a chunk works on, its team first, and where its members
+     * are: in scratch, or behind what phase 0 leaves where it is shared. */
+    size_t size, states_at, gates_at;
+    size_t teams_at;
+    size_t product_at; /* in scratch: memory of products of codes */
 } args;
-
-static void release(void *p, const md_alloc *alloc)
-{
-    state *s = p;
-
-    md_free(alloc, s->weights);
-    md_codes__release(&s->w, alloc);
-    md_codes__release(&s->r, alloc);
-}
-
-/* --- functions --------------------------------------------------------- */
-
-static gate_fn find_fn(const md_recurrent_act *a)
-{
-    static const struct {
-        const char *name;
-        gate_fn fn;
-    } list[] = {
-        { "Relu", { .act = MD_ACT_RELU } },
-        { "Tanh", { .act = MD_ACT_TANH } },
-        { "Sigmoid", { .act = MD_ACT_SIGMOID } },
-        { "LeakyRelu", { .act = MD_ACT_LEAKY_RELU } },
-        { "HardSigmoid", { .act = MD_ACT_HARD_SIGMOID } },
-        { "Elu", { .kind = FN_UNARY, .op = MD_UNARY_ELU } },
-        { "Softsign", { .kind = FN_UNARY, .op = MD_UNARY_SOFTSIGN } },
-        { "Softplus", { .kind = FN_UNARY, .op = MD_UNARY_SOFTPLUS } },
-        { "Affine", { .kind = FN_AFFINE } },
-        { "ThresholdedRelu", { .kind = FN_THRESHOLD } },
-        { "ScaledTanh", { .kind = FN_TANH } },
-    };
-    gate_fn fn = { 0 };
-
-    for (size_t i = 0; i < MD_COUNT(list); i++) {
-        if (strcmp(list[i].name, a->name) == 0)
-            fn = list[i].fn;
-    }
-    fn.a = (float)a->alpha;
-    fn.b = (float)a->beta;
-    return fn;
-}
-
-static void apply(const state *s, const gate_fn *f, float *y, const float *x,
-                  int64_t n)
-{
-    switch (f->kind) {
-    case FN_ACT:
-        s->unary->act(y, x, (size_t)n, f->act, f->a, f->b);
-        break;
-    case FN_UNARY:
-        s->unary->run(y, x, (size_t)n, f->op, f->a, f->b);
-        break;
-    case FN_AFFINE:
-        for (int64_t i = 0; i < n; i++)
-            y[i] = f->a * x[i] + f->b;
-        break;
-    case FN_THRESHOLD:
-        for (int64_t i = 0; i < n; i++)
-            y[i] = x[i] < f->a ? 0.0f : x[i];
-        break;
-    case FN_TANH:
-        for (int64_t i = 0; i < n; i++)
-            y[i] = f->b * x[i];
-        s->unary->act(y, y, (size_t)n, MD_ACT_TANH, 0, 0);
-        for (int64_t i = 0; i < n; i++)
-            y[i] *= f->a;
-        break;
-    }
-}
-
-/* Function i of a gate, in place, of what is clipped before. */
-static void apply_gate(const state *s, int d, int i, float *x, int64_t n)
-{
-    if (s->clip > 0)
-        s->unary->act(x, x, (size_t)n, MD_ACT_CLIP, -s->clip, s->clip);
-    apply(s, &s->fn[d][i], x, x, n);
-}
-
-/* --- steps ------------------------------------------------------------- */
-
-/* c = a * R + residual + bias for columns of R that are packed together. */
-static void multiply(const state *s, const rows *r, const float *a,
-                     const float *packed, float *c, int64_t ldc, int64_t n,
-                     const float *residual, const float *bias)
-{
-    md_gemm_f32_args g = { .m = r->n,
-                           .n = n,
-                           .k = s->n_hidden,
-                           .a = a,
-                           .lda = s->n_hidden,
-                           .b = packed,
-                           .ldc = ldc,
-                           .ep = MD_EPILOGUE_INIT,
-                           .strict = s->strict };
-
-    g.c = c;
-    g.ep.residual = residual;
-    g.ep.bias = bias;
-    s->gemm->run(&g, 0, g.m, 0, g.n);
-}
-
-/* Gates i, o, f, c. */
-static void lstm_row(const state *s, const float *peephole, int d, float *g,
-                     const float *c, float *h_new, float *c_new)
-{
-    const int64_t n = s->n_hidden;
-    const float *pi = peephole, *po = pi + n, *pf = po + n;
-    float *in = g, *out = g + n, *forget = g + 2 * n, *cell = g + 3 * n;
-
-    if (s->has_peephole) {
-        for (int64_t j = 0; j < n; j++) {
-            in[j] += pi[j] * c[j];
-            forget[j] += pf[j] * c[j];
-        }
-        apply_gate(s, d, 0, in, n);
-        apply_gate(s, d, 0, forget, n);
-    } else {
-        apply_gate(s, d, 0, g, 3 * n);
-    }
-    apply_gate(s, d, 1, cell, n);
-    for (int64_t j = 0; j < n; j++)
-        c_new[j] =
-            (s->variant ? 1.0f - in[j] : forget[j]) * c[j] + in[j] * cell[j];
-    if (s->has_peephole) {
-        for (int64_t j = 0; j < n; j++)
-            out[j] += po[j] * c_new[j];
-        apply_gate(s, d, 0, out, n);
-    }
-    apply(s, &s->fn[d][2], h_new, c_new, n);
-    for (int64_t j = 0; j < n; j++)
-        h_new[j] *= out[j];
-}
-
-static void lstm_step(const state *s, const float *w, int d, const rows *r)
-{
-    const int64_t n = s->n_hidden;
-
-    if (s->quantized)
-        md_codes__multiply(&s->r,
-                           &(md_codes_product){ .matrix = d,
-                                                .m = r->n,
-                                                .a = r->h,
-                                                .lda = n,
-                                                .c = r->g,
-                                                .ldc = 4 * n,
-                                                .residual = r->g },
-                           r->product);
-    else
-        multiply(s, r, r->h, w + s->at.r, r->g, 4 * n, 4 * n, r->g, NULL);
-    for (int64_t i = 0; i < r->n; i++)
-        lstm_row(s, w + s->at.peephole, d, r->g + i * 4 * n, r->c + i * n,
-                 r->h_new + i * n, r->c_new + i * n);
-}
-
-/* Gates z, r, h.  The hidden gate's product is in h_new on the way. */
-static void gru_step(const state *s, const float *w, int d, const rows *r)
-{
-    const int64_t n = s->n_hidden;
-
-    multiply(s, r, r->h, w + s->at.r, r->g, 3 * n, 2 * n, r->g, NULL);
-    for (int64_t i = 0; i < r->n; i++) {
-        float *z = r->g + i * 3 * n;
-
-        apply_gate(s, d, 0, z, 2 * n);
-        for (int64_t j = 0; j < n && !s->variant; j++)
-            r->c_new[i * n + j] = z[n + j] * r->h[i * n + j];
-    }
-    multiply(s, r, s->variant ? r->h : r->c_new, w + s->at.r_hidden, r->h_new,
-             n, n, NULL, s->variant ? w + s->at.bias_hidden : NULL);
-    for (int64_t i = 0; i < r->n; i++) {
-        const float *z = r->g + i * 3 * n, *reset = z + n, *h = r->h + i * n;
-        float *hidden = r->g + i * 3 * n + 2 * n, *to = r->h_new + i * n;
-
-        for (int64_t j = 0; j < n; j++)
-            hidden[j] += s->variant ? reset[j] * to[j] : to[j];
-        apply_gate(s, d, 1, hidden, n);
-        for (int64_t j = 0; j < n; j++)
-            to[j] = (1.0f - z[j]) * hidden[j] + z[j] * h[j];
-    }
-}
-
-static void rnn_step(const state *s, const float *w, int d, const rows *r)
-{
-    const int64_t n = s->n_hidden;
-
-    multiply(s, r, r->h, w + s->at.r, r->h_new, n, n, r->g, NULL);
-    apply_gate(s, d, 0, r->h_new, r->n * n);
-}
-
-/* --- weights ----------------------------------------------------------- */
-
-/* Room for n floats behind what is there; false on overflow. */
-static bool take(size_t *at, size_t *end, size_t n)
-{
-    *at = *end;
-    return md_add_size(end, *end, n + MD_BLOCK) &&
-           (*end &= ~(size_t)(MD_BLOCK - 1), true);
-}
-
-static bool take_packed(size_t *at, size_t *end, int64_t k, int64_t n)
-{
-    size_t size;
-
-    return md_gemm_f32_packed_size(&size, k, n) &&
-           take(at, end, size / sizeof(float));
-}
-
-static bool set_places(state *s)
-{
-    const int64_t n = s->n_hidden;
-    places *p = &s->at;
-    size_t end = 0, total;
-
-    return (s->quantized ||
-            (take_packed(&p->w, &end, s->n_in, s->n_gates * n) &&
-             take_packed(&p->r, &end, n, (s->n_gates - s->n_alone) * n) &&
-             take_packed(&p->r_hidden, &end, n, s->n_alone * n))) &&
-           take(&p->bias, &end, (size_t)(s->n_gates * n)) &&
-           take(&p->bias_hidden, &end, (size_t)n) &&
-           take(&p->peephole, &end, 3 * (size_t)n) &&
-           (p->size = end, md_mul_size(&total, end, 2 * sizeof(float)));
-}
-
-/* Columns of the product: rows row .. row + n of w[][k]. */
-static void pack_rows(const state *s, float *to, const float *w, int64_t row,
-                      int64_t n, int64_t k)
-{
-    s->gemm->pack_b(
-        to,
-        &(md_gemm_f32_b){ .b = w + row * k, .rs = 1, .cs = k, .k = k, .n = n },
-        0, n);
-}
-
-static void pack_matrices(const state *s, float *to, const float *w,
-                          const float *r)
-{
-    const int64_t n = s->n_hidden, n_rows = s->n_gates * n;
-    const int64_t first = (s->n_gates - s->n_alone) * n;
-
-    pack_rows(s, to + s->at.w, w, 0, n_rows, s->n_in);
-    pack_rows(s, to + s->at.r, r, 0, first, n);
-    pack_rows(s, to + s->at.r_hidden, r, first, n_rows - first, n);
-}
-
-/* Direction d; in[] are the node's inputs from W on, NULL where absent. */
-static void pack_direction(const state *s, float *to, const float *const *in,
-                           int d)
-{
-    const int64_t n = s->n_hidden, n_rows = s->n_gates * n;
-    const int64_t first = (s->n_gates - s->n_alone) * n;
-    const float *b = in[MD_RECURRENT_B];
-    float *bias = to + s->at.bias, *hidden = to + s->at.bias_hidden;
-
-    memset(to, 0, s->at.size * sizeof(*to));
-    if (!s->quantized)
-        pack_matrices(s, to, in[MD_RECURRENT_W] + d * n_rows * s->n_in,
-                      in[MD_RECURRENT_R] + d * n_rows * n);
-    if (in[MD_RECURRENT_PEEPHOLE])
-        memcpy(to + s->at.peephole,
-               in[MD_RECURRENT_PEEPHOLE] + (int64_t)d * 3 * n,
-               3 * (size_t)n * sizeof(*to));
-    if (!b)
-        return;
-    b += 2 * n_rows * d;
-    for (int64_t i = 0; i < n_rows; i++)
-        bias[i] = b[i] + (s->variant && i >= first ? 0 : b[n_rows + i]);
-    for (int64_t i = first; i < n_rows; i++)
-        hidden[i - first] = b[n_rows + i];
-}
-
-/* The inputs to be packed as float, if all are constants. */
-static bool constants(const float *in[MD_RECURRENT_PEEPHOLE + 1],
-                      const state *s, const md_lower *lo)
-{
-    for (uint32_t i = MD_RECURRENT_W; i <= MD_RECURRENT_PEEPHOLE; i++) {
-        if ((i > MD_RECURRENT_B && i < MD_RECURRENT_PEEPHOLE) ||
-            (s->quantized && i < MD_RECURRENT_B))
-            continue;
-        if (i >= lo->node->n_in || !lo->in[i])
-            continue;
-        if (!md_lower__const(lo, i, MD_DTYPE_F32))
-            return false;
-        in[i] = lo->cin[i]->data;
-    }
-    return true;
-}
-
-/* Pack at load, if everything is a constant. */
-static md_status pack(state *s, md_lower *lo, md_error *err)
-{
-    const float *in[MD_RECURRENT_PEEPHOLE + 1] = { NULL };
-    size_t size = s->at.size * sizeof(float) * (size_t)s->n_dirs;
-
-    if (!constants(in, s, lo))
-        return s->quantized ? md_fail(err, MD_UNSUPPORTED, "needs constants")
-                            : MD_OK;
-    s->weights = md_malloc_aligned(lo->alloc, size + MD_CACHE_LINE);
-    if (!s->weights)
-        return md_fail_nomem(err, size);
-    for (int d = 0; d < s->n_dirs; d++)
-        pack_direction(s, s->weights + (size_t)d * s->at.size, in, d);
-    for (uint32_t i = MD_RECURRENT_W; i <= MD_RECURRENT_PEEPHOLE; i++)
-        lo->packed[i] = in[i] != NULL;
-    return MD_OK;
-}
-
-static md_status pack_codes(state *s, md_lower *lo, md_error *err)
-{
-    md_status st = md_codes__make(&s->w, lo, MD_RECURRENT_W, IN_W_SCALE, err);
-
-    if (st == MD_OK)
-        st = md_codes__make(&s->r, lo, MD_RECURRENT_R, IN_R_SCALE, err);
-    if (st == MD_OK)
-        st = pack(s, lo, err);
-    if (st != MD_OK) {
-        release(s, lo->alloc);
-        return st;
-    }
-    lo->packed[MD_RECURRENT_W] = lo->packed[MD_RECURRENT_R] = true;
-    lo->kernel = s->r.kernel->name;
-    return MD_OK;
-}
 
 /* --- lowering ---------------------------------------------------------- */
 
@@ -413,29 +46,30 @@ static md_status set_kind(state *s, const md_lower *lo, md_error *err)
 {
     const md_node *n = lo->node;
 
+    s->n_stages = 1;
     if (strcmp(n->op, "LSTM") == 0 || s->quantized) {
         s->kind = &md_recurrent_lstm;
-        s->step = lstm_step;
+        s->step = md_recurrent_fast__lstm;
+        s->has_cell = true;
     } else if (strcmp(n->op, "GRU") == 0) {
         s->kind = &md_recurrent_gru;
-        s->step = gru_step;
+        s->step = md_recurrent_fast__gru;
         s->n_alone = 1;
     } else {
         s->kind = &md_recurrent_rnn;
-        s->step = rnn_step;
+        s->step = md_recurrent_fast__rnn;
     }
     s->n_gates = s->kind->n_gates;
+    s->n_together = s->n_gates - s->n_alone;
     s->variant =
         s->kind->variant && md_node_attr_i(n, s->kind->variant, 0) != 0;
+    if (s->n_alone > 0 && !s->variant)
+        s->n_stages = 2; /* R times the reset state */
     s->clip = md_node_attr_f(n, "clip", 0.0f);
     s->batch_first = md_recurrent__is_batch_first(n, lo->opset);
     MD_TRY(md_recurrent__directions(n, &s->n_dirs, err));
     for (int d = 0; d < s->n_dirs; d++) {
-        md_recurrent_act acts[MD_RECURRENT_ACTS];
-
-        md_recurrent__acts(acts, n, s->kind, d);
-        for (int i = 0; i < s->kind->n_acts; i++)
-            s->fn[d][i] = find_fn(&acts[i]);
+        md_recurrent_fast__set_gates(s, n, d);
         s->backward[d] = md_recurrent__is_backward(n, d);
     }
     return MD_OK;
@@ -466,12 +100,12 @@ static md_status lower(md_lower *lo, md_error *err)
     s->has_peephole =
         lo->node->n_in > MD_RECURRENT_PEEPHOLE && lo->in[MD_RECURRENT_PEEPHOLE];
     MD_TRY(set_kind(s, lo, err));
-    if (!set_places(s))
+    if (!md_recurrent_fast__cut(s, md_pool_width(lo->pool) / s->n_dirs,
+                                md_recurrent_fast__is_constant(s, lo)))
         return md_fail_nomem(err, SIZE_MAX);
-    if (quantized)
-        return pack_codes(s, lo, err);
-    lo->kernel = s->gemm->name;
-    return pack(s, lo, err);
+    MD_TRY(md_recurrent_fast__pack(s, lo, err));
+    lo->kernel = quantized ? s->r.kernel->name : s->gemm->name;
+    return MD_OK;
 }
 
 /* --- plan and run ------------------------------------------------------ */
@@ -514,24 +148,78 @@ static bool product_size(size_t *out, const state *s, int64_t m)
     return true;
 }
 
-/* Bytes of a chunk: h, c and what becomes of them, gates of a block. */
-static bool scratch_size(size_t *out, const state *s, args *a)
+/* *at = *end on a cache line, with `size` bytes behind it; false on overflow. */
+static bool put(size_t *at, size_t *end, size_t size)
 {
-    const int64_t m = a->n_block * SLICE;
-    size_t gates, product;
+    if (!md_add_size(at, *end, MD_CACHE_LINE - 1))
+        return false;
+    *at &= ~(size_t)(MD_CACHE_LINE - 1);
+    return md_add_size(end, *at, size);
+}
 
-    if (!md_mul_size(&a->gates_at, (size_t)s->n_hidden,
-                     (size_t)4 * SLICE * sizeof(float)) ||
-        !md_mul_size(&gates, (size_t)(s->n_gates * s->n_hidden),
-                     (size_t)m * sizeof(float)) ||
-        !md_add_size(out, a->gates_at, gates) || !product_size(&product, s, m))
+/* The threads that share a slice: as many as are left for it, each with enough
+ * to do in a time. */
+static int n_parts(const state *s, const args *a, int width)
+{
+    const int64_t n = s->n_hidden, m = md_min_i64(a->n_batch, SLICE);
+    const int64_t n_slices = a->n_slices * s->n_dirs;
+    /* about what a core of 512-bit vectors takes for products and gates */
+    const double macs = (double)m * (double)(s->n_gates * n) * (double)n;
+    const double ns =
+        macs / (s->quantized ? 100 : 32) + 6 * (double)m * (double)n;
+    int64_t max;
+
+    if (n_slices == 0 || ns * (double)a->n_time < SHARE_NS)
+        return 1;
+    max = md_min_i64(width / n_slices, s->n_blocks);
+    max = ns < PART_NS * (double)max ? (int64_t)(ns / PART_NS) : max;
+    return (int)md_max_i64(1, max);
+}
+
+/* Places in the memory of a chunk: its team, states, gates of a block. */
+static bool set_places(const state *s, args *a)
+{
+    const size_t states = s->n_stages == 2 ? 3 : s->has_cell ? 4 : 2;
+    const int64_t m = a->n_block * SLICE;
+    size_t size, team;
+
+    a->size = 0;
+    return put(&team, &a->size,
+               a->n_parts > 1 ? md_team_size(a->n_parts) : 0) &&
+           md_mul_size(&size, (size_t)s->n_hidden,
+                       states * SLICE * sizeof(float)) &&
+           put(&a->states_at, &a->size, size) &&
+           md_mul_size(&size, (size_t)(s->n_gates * s->n_hidden),
+                       (size_t)m * sizeof(float)) &&
+           put(&a->gates_at, &a->size, size) &&
+           put(&size, &a->size, 0); /* the next one's team is on a line too */
+}
+
+/* Chunks and memory of the phases. */
+static bool set_phases(md_step *st, const state *s, args *a)
+{
+    size_t product, size;
+
+    st->n_chunks = a->n_slices * s->n_dirs * a->n_parts;
+    if (!s->weights) {
+        st->shared_size = s->at.size * sizeof(float) * (size_t)s->n_dirs;
+        st->n_more[0] = st->n_chunks; /* behind packing */
+        st->n_chunks = s->n_dirs;
+    } else if (s->quantized && st->n_chunks > 0) {
+        st->shared_size = (size_t)a->n_range * sizeof(md_range);
+        st->n_more[0] = st->n_chunks; /* behind the range of X */
+        st->n_chunks = a->n_range;
+    } else if (a->n_parts > 1) {
+        st->n_more[0] = st->n_chunks; /* behind making teams */
+        st->n_chunks = 1;
+    }
+    if (!product_size(&product, s, a->n_block * SLICE))
         return false;
-    if (product == 0)
-        return true;
-    if (!md_add_size(&a->product_at, *out, MD_CACHE_LINE - 1))
-        return false;
-    a->product_at &= ~(size_t)(MD_CACHE_LINE - 1);
-    return md_add_size(out, a->product_at, product);
+    st->scratch_size = a->n_parts > 1 ? 0 : a->size;
+    return put(&a->product_at, &st->scratch_size, product) &&
+           (a->n_parts == 1 ||
+            (md_mul_size(&size, a->size, (size_t)(a->n_slices * s->n_dirs)) &&
+             put(&a->teams_at, &st->shared_size, size)));
 }
 
 static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
@@ -547,34 +235,45 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     a->n_block = md_max_i64(
         1, BLOCK_ROWS / md_max_i64(1, md_min_i64(a->n_batch, SLICE)));
     a->n_block = md_min_i64(a->n_block, md_max_i64(1, a->n_time));
-    st->n_chunks = a->n_slices * s->n_dirs;
-    if (!scratch_size(&st->scratch_size, s, a))
+    a->n_range = s->quantized ? md_range__n_parts(md_shape_n(x), width) : 0;
+    a->n_parts = n_parts(s, a, width);
+    if (!set_places(s, a) || !set_phases(st, s, a))
         return md_fail_nomem(err, SIZE_MAX);
     if (st->node->n_in > MD_RECURRENT_LENGTHS &&
         st->node->in[MD_RECURRENT_LENGTHS] != MD_VALUE_NONE)
         st->check = check;
-    if (!s->weights) {
-        st->shared_size = s->at.size * sizeof(float) * (size_t)s->n_dirs;
-        st->n_more[0] = st->n_chunks; /* behind packing */
-        st->n_chunks = s->n_dirs;
-    } else if (s->quantized && st->n_chunks > 0) {
-        a->n_parts = md_range__n_parts(md_shape_n(x), width);
-        st->shared_size = (size_t)a->n_parts * sizeof(md_range);
-        st->n_more[0] = st->n_chunks; /* behind the range of X */
-        st->n_chunks = a->n_parts;
-    }
     return MD_OK;
 }
+
+/* --- run --------------------------------------------------------------- */
 
 /* A chunk's part of the tensors. */
 typedef struct slice {
     const md_step *st;
     const float *weights;
     int d;
-    int64_t b0;
-    rows r;      /* g: of the current block, [n_block][n][gates] */
-    md_qparam x; /* of codes: what X becomes */
+    int64_t b0, n;      /* sequences */
+    float *h[2], *c[2]; /* [n][n_hidden], of even and of odd times */
+    float *reset;       /* the same, of GRU */
+    float *g;           /* of the current block, [n_block][n][gates] */
+    void *product;      /* memory of products of codes */
+    md_qparam x;        /* of codes: what X becomes */
 } slice;
+
+/* Blocks of hidden units and their range of these. */
+typedef struct span {
+    int64_t b0, b1, from, to;
+} span;
+
+static span span_of(const state *s, const args *a, int part)
+{
+    span x = { .b0 = part * s->n_blocks / a->n_parts,
+               .b1 = (part + 1) * s->n_blocks / a->n_parts };
+
+    x.from = x.b0 * s->n_units;
+    x.to = md_min_i64(x.b1 * s->n_units, s->n_hidden);
+    return x;
+}
 
 /* Row of X: time t, sequence b. */
 static int64_t x_row(const state *s, const args *a, int64_t t, int64_t b)
@@ -582,45 +281,76 @@ static int64_t x_row(const state *s, const args *a, int64_t t, int64_t b)
     return s->batch_first ? b * a->n_time + t : t * a->n_batch + b;
 }
 
-/* Gates of times t0 .. t1 from the input. */
-static void load_block(const slice *p, int64_t t0, int64_t t1)
+/* Columns of gates, from `column` on, from rows of X. */
+static void load_columns(const slice *p, md_gemm_f32_args *g, float *to,
+                         size_t packed, size_t bias, int64_t column, int64_t n)
 {
     const state *s = p->st->state;
-    const args *a = p->st->args;
-    const int64_t gates = s->n_gates * s->n_hidden, n = p->r.n;
-    const bool whole = !s->batch_first && n == a->n_batch;
-    const int64_t n_parts = whole ? 1 : s->batch_first ? n : t1 - t0;
-    md_gemm_f32_args g = { .m = whole            ? n * (t1 - t0)
-                                : s->batch_first ? t1 - t0
-                                                 : n,
-                           .n = gates,
+
+    g->n = n;
+    g->b = p->weights + packed;
+    g->c = to + column;
+    g->ep.bias = p->weights + bias + column;
+    s->gemm->run(g, 0, g->m, 0, n);
+}
+
+/* m rows of gates from rows of X. */
+static void load_rows(const slice *p, const span *u, const float *x, int64_t m,
+                      float *to, int64_t ld)
+{
+    const state *s = p->st->state;
+    const md_recurrent_places *at = &s->at;
+    const int64_t behind = s->n_together * s->n_hidden;
+    md_gemm_f32_args g = { .m = m,
                            .k = s->n_in,
+                           .a = x,
                            .lda = s->n_in,
-                           .b = p->weights + s->at.w,
-                           .ldc = s->batch_first ? n * gates : gates,
+                           .ldc = ld,
                            .ep = MD_EPILOGUE_INIT,
                            .strict = s->strict };
 
-    g.ep.bias = p->weights + s->at.bias;
-    for (int64_t i = 0; i < n_parts; i++) {
-        int64_t row = s->batch_first ? x_row(s, a, t0, p->b0 + i)
-                                     : x_row(s, a, t0 + i, p->b0);
+    if (s->quantized)
+        md_codes__multiply(
+            &s->w,
+            &(md_codes_product){ .matrix = p->d,
+                                 .m = m,
+                                 .n0 = md_recurrent_fast__column(s, u->b0),
+                                 .n1 = md_recurrent_fast__column(s, u->b1),
+                                 .a = x,
+                                 .lda = s->n_in,
+                                 .given = &p->x,
+                                 .c = to,
+                                 .ldc = ld,
+                                 .bias = p->weights + at->bias },
+            p->product);
+    for (int64_t b = u->b0; !s->quantized && b < u->b1; b++) {
+        const int64_t units = md_recurrent_fast__units(s, b);
 
-        g.a = input(p->st, MD_RECURRENT_X) + row * s->n_in;
-        g.c = p->r.g + i * (s->batch_first ? gates : n * gates);
-        if (s->quantized)
-            md_codes__multiply(&s->w,
-                               &(md_codes_product){ .matrix = p->d,
-                                                    .m = g.m,
-                                                    .a = g.a,
-                                                    .lda = g.lda,
-                                                    .given = &p->x,
-                                                    .c = g.c,
-                                                    .ldc = g.ldc,
-                                                    .bias = g.ep.bias },
-                               p->r.product);
-        else
-            s->gemm->run(&g, 0, g.m, 0, g.n);
+        load_columns(p, &g, to, at->w + (size_t)b * at->w_step, at->bias,
+                     md_recurrent_fast__column(s, b), s->n_together * units);
+        if (s->n_alone > 0)
+            load_columns(p, &g, to, at->w_alone + (size_t)b * at->w_alone_step,
+                         at->bias, behind + b * s->n_units, units);
+    }
+}
+
+/* Gates of times t0 .. t1 from the input. */
+static void load_block(const slice *p, const span *u, int64_t t0, int64_t t1)
+{
+    const state *s = p->st->state;
+    const args *a = p->st->args;
+    const int64_t gates = s->n_gates * s->n_hidden, n = p->n;
+    const bool whole = !s->batch_first && n == a->n_batch;
+    const int64_t n_runs = whole ? 1 : s->batch_first ? n : t1 - t0;
+    const int64_t m = whole ? n * (t1 - t0) : s->batch_first ? t1 - t0 : n;
+
+    for (int64_t i = 0; i < n_runs; i++) {
+        const int64_t row = s->batch_first ? x_row(s, a, t0, p->b0 + i)
+                                           : x_row(s, a, t0 + i, p->b0);
+
+        load_rows(p, u, input(p->st, MD_RECURRENT_X) + row * s->n_in, m,
+                  p->g + i * (s->batch_first ? gates : n * gates),
+                  s->batch_first ? n * gates : gates);
     }
 }
 
@@ -634,135 +364,212 @@ static int64_t state_row(const slice *p, int64_t i)
                           : p->d * a->n_batch + p->b0 + i;
 }
 
-static void load_state(const slice *p, float *to, uint32_t i)
+static void load_state(const slice *p, const span *u, float *to, uint32_t i)
 {
     const int64_t n = ((const state *)p->st->state)->n_hidden;
     const float *from = input(p->st, i);
+    const size_t size = (size_t)(u->to - u->from) * sizeof(*to);
 
-    for (int64_t b = 0; b < p->r.n; b++, to += n) {
+    to += u->from;
+    for (int64_t b = 0; b < p->n; b++, to += n) {
         if (from)
-            memcpy(to, from + state_row(p, b) * n, (size_t)n * sizeof(*to));
+            memcpy(to, from + state_row(p, b) * n + u->from, size);
         else
-            memset(to, 0, (size_t)n * sizeof(*to));
+            memset(to, 0, size);
     }
 }
 
-static void store_state(const slice *p, uint32_t o, const float *from)
+static void store_state(const slice *p, const span *u, uint32_t o,
+                        const float *from)
 {
     const int64_t n = ((const state *)p->st->state)->n_hidden;
     float *to = o < p->st->node->n_out ? p->st->out[o] : NULL;
 
-    for (int64_t b = 0; to && b < p->r.n; b++)
-        memcpy(to + state_row(p, b) * n, from + b * n, (size_t)n * sizeof(*to));
+    for (int64_t b = 0; to && b < p->n; b++)
+        memcpy(to + state_row(p, b) * n + u->from, from + b * n + u->from,
+               (size_t)(u->to - u->from) * sizeof(*to));
 }
 
-/* Keep the new states of rows that are not at their end, and write Y. */
-static void keep(const slice *p, int64_t t)
+/* What rows at their end have stays as it was; and write Y. */
+static void keep(const slice *p, const span *u, const md_recurrent_rows *r,
+                 int64_t t)
 {
     const state *s = p->st->state;
     const args *a = p->st->args;
     const int64_t n = s->n_hidden;
     const int32_t *length = lengths(p->st);
-    const size_t size = (size_t)n * sizeof(float);
+    const size_t size = (size_t)(u->to - u->from) * sizeof(float);
     float *y = p->st->out[0];
 
-    for (int64_t i = 0; i < p->r.n; i++) {
-        const int64_t b = p->b0 + i;
+    for (int64_t i = 0; i < p->n; i++) {
+        const int64_t b = p->b0 + i, at = i * n + u->from;
         const bool ended = length && t >= length[b];
         const int64_t row = s->batch_first
                                 ? (b * a->n_time + t) * s->n_dirs + p->d
                                 : (t * s->n_dirs + p->d) * a->n_batch + b;
 
-        if (!ended) {
-            memcpy(p->r.h + i * n, p->r.h_new + i * n, size);
-            if (s->step == lstm_step)
-                memcpy(p->r.c + i * n, p->r.c_new + i * n, size);
+        if (ended) {
+            memcpy(r->h_new + at, r->h + at, size);
+            if (s->has_cell)
+                memcpy(r->c_new + at, r->c + at, size);
         }
         if (y && ended)
-            memset(y + row * n, 0, size);
+            memset(y + row * n + u->from, 0, size);
         else if (y)
-            memcpy(y + row * n, p->r.h + i * n, size);
+            memcpy(y + row * n + u->from, r->h_new + at, size);
     }
 }
 
-static void run_slice(slice *p)
+/* States behind n times. */
+static void finish(const slice *p, const span *u, int64_t n)
+{
+    store_state(p, u, 1, p->h[n % 2]);
+    if (((const state *)p->st->state)->has_cell)
+        store_state(p, u, 2, p->c[n % 2]);
+}
+
+static void begin(const slice *p, const span *u)
+{
+    load_state(p, u, p->h[0], MD_RECURRENT_H);
+    if (((const state *)p->st->state)->has_cell)
+        load_state(p, u, p->c[0], MD_RECURRENT_C);
+}
+
+/* Time i of those in the order of the direction. */
+static void run_time(const slice *p, const span *u, int64_t i, int stage)
 {
     const state *s = p->st->state;
     const args *a = p->st->args;
-    const int64_t gates = s->n_gates * s->n_hidden;
     const bool backward = s->backward[p->d];
+    const int64_t t = backward ? a->n_time - 1 - i : i;
+    const int64_t done = i / a->n_block * a->n_block;
+    const int64_t n = md_min_i64(a->n_block, a->n_time - done);
+    const int64_t t0 = backward ? a->n_time - done - n : done;
+    const md_recurrent_rows r = {
+        .n = p->n,
+        .g = p->g + (t - t0) * p->n * s->n_gates * s->n_hidden,
+        .h = p->h[i % 2],
+        .c = p->c[i % 2],
+        .h_new = p->h[(i + 1) % 2],
+        .c_new = p->c[(i + 1) % 2],
+        .reset = p->reset,
+        .product = p->product,
+    };
 
-    load_state(p, p->r.h, MD_RECURRENT_H);
-    load_state(p, p->r.c, s->step == lstm_step ? MD_RECURRENT_C : UINT32_MAX);
-    for (int64_t done = 0; done < a->n_time; done += a->n_block) {
-        const int64_t n = md_min_i64(a->n_block, a->n_time - done);
-        const int64_t t0 = backward ? a->n_time - done - n : done;
+    if (i == done && stage == 0)
+        load_block(p, u, t0, t0 + n);
+    s->step(s, p->weights, p->d, &r, stage, u->b0, u->b1);
+    if (stage < s->n_stages - 1)
+        return;
+    keep(p, u, &r, t);
+    if (i == a->n_time - 1)
+        finish(p, u, a->n_time);
+}
 
-        load_block(p, t0, t0 + n);
-        for (int64_t i = 0; i < n; i++) {
-            const int64_t at = backward ? n - 1 - i : i;
-            rows r = p->r;
+static int64_t n_stages(const state *s, const args *a)
+{
+    return 1 + a->n_time * s->n_stages;
+}
 
-            r.g += at * r.n * gates;
-            s->step(s, p->weights, p->d, &r);
-            keep(p, t0 + at);
-        }
+static void run_stage(void *ctx, int64_t stage, int part)
+{
+    const slice *p = ctx;
+    const state *s = p->st->state;
+    const args *a = p->st->args;
+    const span u = span_of(s, a, part);
+
+    if (stage > 0) {
+        run_time(p, &u, (stage - 1) / s->n_stages,
+                 (int)((stage - 1) % s->n_stages));
+        return;
     }
-    store_state(p, 1, p->r.h);
-    if (s->step == lstm_step)
-        store_state(p, 2, p->r.c);
+    begin(p, &u);
+    if (a->n_time == 0)
+        finish(p, &u, 0);
 }
 
 /* What comes before the slices: weights that are no constants are packed, or
- * the range of X is found. */
+ * the range of X is found; and their teams. */
 static void prepare(const md_step *st, int64_t chunk)
 {
     const state *s = st->state;
     const args *a = st->args;
     const float *in[MD_RECURRENT_PEEPHOLE + 1] = { NULL };
+    char *teams = (char *)st->shared + a->teams_at;
 
-    if (s->quantized) {
-        md_range__find(s->w.reduce, st->shared, st->in[MD_RECURRENT_X],
-                       md_shape_n(&st->in_shape[MD_RECURRENT_X]), a->n_parts,
-                       chunk);
-        return;
+    for (int64_t i = 0; chunk == 0 && i < st->n_more[0]; i += a->n_parts) {
+        if (a->n_parts > 1)
+            md_team_init(
+                (md_team *)(void *)(teams + (size_t)(i / a->n_parts) * a->size),
+                a->n_parts);
     }
+    if (s->quantized)
+        md_range__find(s->w.reduce, st->shared, st->in[MD_RECURRENT_X],
+                       md_shape_n(&st->in_shape[MD_RECURRENT_X]), a->n_range,
+                       chunk);
+    if (s->weights)
+        return;
     for (uint32_t i = 0; i < st->node->n_in; i++)
         in[i] = st->in[i];
-    pack_direction(s, (float *)st->shared + (size_t)chunk * s->at.size, in,
-                   (int)chunk);
+    md_recurrent_fast__pack_direction(
+        s, (float *)st->shared + (size_t)chunk * s->at.size, in, (int)chunk);
+}
+
+/* The tensors and the memory of slice i, which begins at `base`. */
+static slice new_slice(const md_step *st, int64_t i, char *base, void *scratch)
+{
+    const state *s = st->state;
+    const args *a = st->args;
+    const int64_t states = s->n_hidden * SLICE;
+    float *h = (float *)(void *)(base + a->states_at);
+    slice p = { .st = st,
+                .weights = s->weights ? s->weights : st->shared,
+                .d = (int)(i / a->n_slices),
+                .b0 = i % a->n_slices * SLICE,
+                .h = { h, h + states },
+                .g = (float *)(void *)(base + a->gates_at),
+                .product = (char *)scratch + a->product_at,
+                .x = { .q_max = 255 } };
+    uint8_t zero;
+
+    p.n = md_min_i64(SLICE, a->n_batch - p.b0);
+    p.weights += (size_t)p.d * s->at.size;
+    if (s->has_cell) {
+        p.c[0] = h + 2 * states;
+        p.c[1] = h + 3 * states;
+    } else if (s->n_stages == 2) {
+        p.reset = h + 2 * states;
+    }
+    if (s->quantized) {
+        md_range__params(&p.x.scale, &zero, st->shared, a->n_range);
+        p.x.zero = zero;
+    }
+    return p;
 }
 
 static void run(const md_step *st, int64_t chunk, void *scratch)
 {
     const state *s = st->state;
     const args *a = st->args;
-    const int64_t states = s->n_hidden * SLICE;
-    float *h = scratch;
-    slice p = { .st = st,
-                .weights = s->weights ? s->weights : st->shared,
-                .x = { .q_max = 255 } };
-    uint8_t zero;
+    const int64_t i = chunk / a->n_parts;
+    char *base = scratch;
+    slice p;
 
     if (st->n_more[0] > 0 && st->phase == 0) {
         prepare(st, chunk);
         return;
     }
-    p.d = (int)(chunk / a->n_slices);
-    p.b0 = chunk % a->n_slices * SLICE;
-    p.weights += (size_t)p.d * s->at.size;
-    p.r = (rows){ .n = md_min_i64(SLICE, a->n_batch - p.b0),
-                  .h = h,
-                  .c = h + states,
-                  .h_new = h + 2 * states,
-                  .c_new = h + 3 * states,
-                  .g = (float *)((char *)scratch + a->gates_at),
-                  .product = (char *)scratch + a->product_at };
-    if (s->quantized) {
-        md_range__params(&p.x.scale, &zero, st->shared, a->n_parts);
-        p.x.zero = zero;
+    if (a->n_parts > 1)
+        base = (char *)st->shared + a->teams_at + (size_t)i * a->size;
+    p = new_slice(st, i, base, scratch);
+    if (a->n_parts > 1) {
+        md_team_work((md_team *)(void *)base, (int)(chunk % a->n_parts),
+                     n_stages(s, a), run_stage, &p);
+        return;
     }
-    run_slice(&p);
+    for (int64_t stage = 0; stage < n_stages(s, a); stage++)
+        run_stage(&p, stage, 0);
 }
 
-const md_fast md_fast_recurrent = { lower, plan, run, release, NULL };
+const md_fast md_fast_recurrent = { lower, plan, run,
+                                    md_recurrent_fast__release, NULL };
