@@ -64,15 +64,17 @@ static void copy_part(void *ctx, int64_t from, int64_t to)
 
     int64_t block = from / j->n, k = from % j->n;
 
-    for (int64_t i = from; i < to; i++) {
-        const int64_t at = block * j->size + j->at[k];
-
-        memcpy((char *)j->out->data + (size_t)i * row,
-               (const char *)j->in->data + (size_t)at * row, row);
-        if (++k == j->n) {
+    for (int64_t i = from, n; i < to; i += n, k += n) {
+        if (k == j->n) {
             k = 0;
             block++;
         }
+        for (n = 1; i + n < to && k + n < j->n && j->at[k + n] == j->at[k] + n;)
+            n++; /* rows that lie side by side */
+        memcpy((char *)j->out->data + (size_t)i * row,
+               (const char *)j->in->data +
+                   (size_t)(block * j->size + j->at[k]) * row,
+               (size_t)n * row);
     }
 }
 
@@ -94,15 +96,16 @@ static md_status find_kept(job *j, const md_tensor *condition, int64_t n,
                            md_arena *ar, md_error *err)
 {
     const uint8_t *c = condition->data;
-    int64_t *at;
+    int64_t *at, kept = 0;
 
     n = md_min_i64(n, md_tensor_n(condition));
     MD_TRY(md_exec__scratch(&at, ar, n, sizeof(*at), err));
     for (int64_t i = 0; i < n; i++) { /* no branch, which nobody foresees */
-        at[j->n] = i;
-        j->n += c[i] != 0;
+        at[kept] = i;
+        kept += c[i] != 0;
     }
     j->at = at;
+    j->n = kept;
     return MD_OK;
 }
 

@@ -2,6 +2,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/attr.h"
 #include "ops/common/data.h"
 #include "ops/common/gather.h"
 #include "ops/grad.h"
@@ -47,10 +48,11 @@ typedef struct job {
  * i * side; returns the first i whose index is outside, n for none. */
 #define PICK(constant, step, side)                                             \
     case constant:                                                             \
+        MD_UNROLL(4)                                                           \
         for (int64_t i = 0; i < n; i++) {                                      \
-            int64_t v = index[i] < 0 ? index[i] + size : index[i];             \
+            const int64_t v = index[i] + (index[i] < 0 ? size : 0);            \
                                                                                \
-            if (v < 0 || v >= size)                                            \
+            if ((uint64_t)v >= (uint64_t)size) /* below 0 too */               \
                 return i;                                                      \
             memcpy(y + i * (constant),                                         \
                    x + (v * (step) + i * (side)) * (constant), constant);      \

@@ -70,20 +70,20 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     int64_t tuple = is->dim[is->rank - 1];
     int64_t n = md_tensor_n(x->in[1]) / tuple, stride[MD_RANK_MAX];
     int64_t slice = md_shape_span(s, (int)tuple, s->rank);
+    const int64_t *index = x->in[1]->data;
     md_scatter how;
 
     (void)ar;
     MD_TRY(md_scatter__how(&how, x->node, x->opset, out->dtype, err));
     md_shape_strides(stride, s);
-    md_move_all(out, x->in[0]);
+    md_exec__move_all(x, out, x->in[0]);
     for (int64_t i = 0; i < n; i++) {
         int64_t at = 0;
 
         for (int64_t k = 0; k < tuple; k++) {
-            int64_t v = 0;
+            int64_t v = index[i * tuple + k];
 
-            MD_TRY(
-                md_gather__index(&v, x->in[1], i * tuple + k, s->dim[k], err));
+            MD_TRY(md_gather__wrap(&v, s->dim[k], err));
             at += v * stride[k];
         }
         md_scatter__row(how, out, at, x->in[2], i * slice, slice);

@@ -104,7 +104,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     (void)ar;
     MD_TRY(check_mode(x->node, &circular, err));
     MD_TRY(find_axis(x->node, part.rank, &axis, err));
-    md_move_all(out, x->in[IN_PAST]);
+    md_exec__move_all(x, out, x->in[IN_PAST]);
     md_shape_strides(to.stride, &out->shape);
     md_shape_strides(from.stride, &update->shape);
     room = out->shape.dim[axis];

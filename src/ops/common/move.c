@@ -90,6 +90,34 @@ static double move_cost(double bytes)
     return 0.5 + bytes / 8.0;
 }
 
+/* A copy of bytes. */
+typedef struct copy {
+    char *y;
+    const char *x;
+    size_t size;
+} copy;
+
+enum {
+    COPY = 4096 /* bytes of a piece */
+};
+
+static void copy_pieces(void *ctx, int64_t from, int64_t to)
+{
+    const copy *c = ctx;
+    const size_t at = (size_t)from * COPY, end = (size_t)to * COPY;
+
+    memcpy(c->y + at, c->x + at, (end < c->size ? end : c->size) - at);
+}
+
+void md_exec__move_all(const md_exec *x, md_tensor *to, const md_tensor *from)
+{
+    copy c = { to->data, from->data, md_tensor_size(from) };
+
+    if (c.y != c.x) /* the pace of the second cache and what is behind it */
+        md_exec__share(x, md_div_up((int64_t)c.size, COPY), COPY / 24.0,
+                       copy_pieces, &c);
+}
+
 /* A copy cut along one axis. */
 typedef struct cut {
     md_reorder_axes a;

@@ -132,13 +132,12 @@ static void put_bytes(char *to, const int64_t *at, const char *from, int64_t n,
 void md_scatter__row(md_scatter how, md_tensor *out, int64_t at,
                      const md_tensor *updates, int64_t from, int64_t n)
 {
-    md_place to = { .t = out, .at = at, .stride = { 1 } };
-    md_place source = { .t = (md_tensor *)updates,
-                        .at = from,
-                        .stride = { 1 } };
+    const unsigned bits = md_dtype_bits(out->dtype);
+    const int64_t bytes = bits / 8;
 
-    if (how == MD_SCATTER_PUT)
-        md_move(&to, &source, &(md_shape){ 1, { n } });
+    if (how == MD_SCATTER_PUT && bits >= 8 && n > 0)
+        memcpy((char *)out->data + at * bytes,
+               (const char *)updates->data + from * bytes, (size_t)(n * bytes));
     else if (out->dtype == MD_DTYPE_F32)
         combine_f32(how, (float *)out->data + at, NULL,
                     (const float *)updates->data + from, n);
@@ -241,7 +240,7 @@ md_status md_scatter__elements(md_exec *x, md_tensor *out, md_arena *ar,
     MD_TRY(md_scatter__how(&how, x->node, x->opset, out->dtype, err));
     MD_TRY(md_axis_normalize(&axis, md_node_attr_i(x->node, "axis", 0), s->rank,
                              err));
-    md_move_all(out, x->in[0]);
+    md_exec__move_all(x, out, x->in[0]);
     for (int64_t i = 0, m; i < n; i += m) {
         m = md_min_i64(row - i % row, MD_CHUNK);
         MD_TRY(find_places(at, x->in[1], i, m, s, axis, err));

@@ -283,6 +283,9 @@ double md_exec__scalar(const md_exec *x, uint32_t i, double otherwise);
 /* The same elements, the same type (shapes may differ). */
 void md_move_all(md_tensor *to, const md_tensor *from);
 
+/* The same on the threads of the execution. */
+void md_exec__move_all(const md_exec *x, md_tensor *to, const md_tensor *from);
+
 /* Copy dims->dim[...] elements between strided places of one type; offsets
  * and strides in elements, types below 8 bits too. */
 typedef struct md_place {
