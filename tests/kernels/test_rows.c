@@ -30,6 +30,7 @@
 #include "kernels/gemm_f32.h"
 #include "kernels/gemm_f64.h"
 #include "kernels/gemm_s8.h"
+#include "kernels/gemv_f32.h"
 #include "kernels/norm_f32.h"
 #include "kernels/peak_f32.h"
 #include "kernels/pool2d.h"

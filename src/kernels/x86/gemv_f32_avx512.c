@@ -1,0 +1,3 @@
+#include "kernels/x86/vec_avx512.h"
+
+#include "kernels/x86/gemv_f32_vec.h"
