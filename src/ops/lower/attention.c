@@ -10,13 +10,15 @@
 #include "base/size.h"
 #include "kernels/binary_f32.h"
 #include "kernels/gemm_f32.h"
+#include "kernels/gemv_f32.h"
 #include "kernels/softmax_f32.h"
 #include "kernels/unary_f32.h"
 #include "ops/common/attend.h"
 #include "ops/lower/common.h"
 
 enum {
-    ROWS = 64 /* queries of a block */
+    ROWS = 64, /* queries of a block */
+    DIRECT = 8 /* queries of a head of keys that are no reason to pack these */
 };
 
 enum { /* inputs of GroupQueryAttention */
@@ -33,6 +35,7 @@ typedef struct state {
     bool turns;       /* its queries and new keys by their positions */
     bool interleaved; /* pairs are neighbours */
     const md_gemm_f32_kernel *gemm;
+    const md_gemv_f32_kernel *gemv;
     const md_softmax_f32_kernel *softmax;
     const md_binary_f32_kernel *binary;
     const md_unary_f32_kernel *unary;
@@ -46,7 +49,8 @@ typedef struct args {
     const md_tensor *present[2];
     int64_t present_at[2], n_present; /* first element; rows of a head */
     int64_t *n_past, *n_all;          /* those of `a`: grouped, of this run */
-    size_t k_size, v_size;            /* bytes of packed keys and values */
+    bool direct;                      /* keys and values are not packed */
+    size_t k_size, v_size;            /* bytes of these when packed */
     bool copies[2]; /* keys, values: they come from two places or with a
                             * bias, and there is no present to hold them */
 } args;
@@ -129,6 +133,7 @@ static md_status lower(md_lower *lo, md_error *err)
     s->turns = grouped && md_node_attr_i(lo->node, "do_rotary", 0) != 0;
     s->interleaved = md_node_attr_i(lo->node, "rotary_interleaved", 0) != 0;
     s->gemm = md_gemm_f32_select(lo->cpu);
+    s->gemv = md_gemv_f32_select(lo->cpu);
     s->softmax = md_softmax_f32_select(lo->cpu);
     s->binary = md_binary_f32_select(lo->cpu);
     s->unary = md_unary_f32_select(lo->cpu);
@@ -195,8 +200,8 @@ static bool scratch_size(size_t *size, args *a)
     int64_t n = a->a.n_keys, k = a->a.k.size, v = a->a.v.size;
     int64_t floats = n * (k + v + 1) + ROWS * (k + n) + MD_BLOCK;
 
-    if (!md_gemm_f32_packed_size(&a->k_size, k, n) ||
-        !md_gemm_f32_packed_size(&a->v_size, n, v))
+    if (!a->direct && (!md_gemm_f32_packed_size(&a->k_size, k, n) ||
+                       !md_gemm_f32_packed_size(&a->v_size, n, v)))
         return false;
     a->k_size = md_round_up(a->k_size, MD_CACHE_LINE);
     a->v_size = md_round_up(a->v_size, MD_CACHE_LINE);
@@ -279,6 +284,8 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     MD_TRY(own_lengths(a, arena, err));
     place_present(a, s, out);
     st->n_chunks = a->a.n_batch * a->a.kv_heads;
+    a->direct =
+        a->a.n_q * a->a.q_heads <= DIRECT * a->a.kv_heads; /* may be 0 */
     if (s->grouped)
         st->check = check_lengths;
     if (!scratch_size(&st->scratch_size, a))
@@ -295,11 +302,12 @@ typedef struct job {
     const args *a;
     md_attend at; /* the same with masks that have data */
     md_attend_mask mask;
-    md_tensor data[3]; /* of the mask */
-    int64_t b, h;      /* head of keys */
-    int64_t n_past, n; /* keys of the element */
-    float *k, *v;      /* packed */
-    float *rows[2];    /* copies of keys and values */
+    md_tensor data[3];             /* of the mask */
+    int64_t b, h;                  /* head of keys */
+    int64_t n_past, n;             /* keys of the element */
+    float *k, *v;                  /* packed */
+    md_gemv_f32_args keys, values; /* or as they lie */
+    float *rows[2];                /* copies of keys and values */
     float *query, *scores, *base;
 } job;
 
@@ -392,27 +400,6 @@ static const float *gather(const job *j, bool values, int64_t *step)
     return to;
 }
 
-/* Only keys that count: what is packed lies by how many there are, and a past
- * may have room for more. */
-static void pack(const job *j)
-{
-    const md_attend *a = &j->a->a;
-    int64_t step;
-    const float *rows = gather(j, false, &step);
-
-    j->s->gemm->pack_b(
-        j->k,
-        &(md_gemm_f32_b){
-            .b = rows, .rs = 1, .cs = step, .k = a->k.size, .n = j->n },
-        0, j->n);
-    rows = gather(j, true, &step);
-    j->s->gemm->pack_b(
-        j->v,
-        &(md_gemm_f32_b){
-            .b = rows, .rs = step, .cs = 1, .k = j->n, .n = a->v.size },
-        0, a->v.size);
-}
-
 static void multiply(const job *j, float *c, int64_t ldc, const float *a,
                      int64_t lda, const float *b, int64_t m, int64_t n,
                      int64_t k)
@@ -428,6 +415,70 @@ static void multiply(const job *j, float *c, int64_t ldc, const float *a,
                                          .ep = MD_EPILOGUE_INIT,
                                          .strict = j->s->strict },
                     0, m, 0, n);
+}
+
+static md_gemv_f32_args rows_of(const job *j, bool values)
+{
+    const md_attend *a = &j->a->a;
+    md_gemv_f32_args r = { .n = j->n, .size = values ? a->v.size : a->k.size };
+
+    r.rows = gather(j, values, &r.step);
+    return r;
+}
+
+/* Only keys that count: what is packed lies by how many there are, and a past
+ * may have room for more. */
+static void pack(job *j)
+{
+    j->keys = rows_of(j, false);
+    j->values = rows_of(j, true);
+    if (j->a->direct)
+        return;
+    j->s->gemm->pack_b(j->k,
+                       &(md_gemm_f32_b){ .b = j->keys.rows,
+                                         .rs = 1,
+                                         .cs = j->keys.step,
+                                         .k = j->keys.size,
+                                         .n = j->n },
+                       0, j->n);
+    j->s->gemm->pack_b(j->v,
+                       &(md_gemm_f32_b){ .b = j->values.rows,
+                                         .rs = j->values.step,
+                                         .cs = 1,
+                                         .k = j->n,
+                                         .n = j->values.size },
+                       0, j->values.size);
+}
+
+/* Scores [m][n] of queries [m][lda], and what they make of values. */
+static void score(const job *j, const float *q, int64_t lda, int64_t m)
+{
+    md_gemv_f32_args g = j->keys;
+
+    if (!j->a->direct) {
+        multiply(j, j->scores, j->n, q, lda, j->k, m, j->n, g.size);
+        return;
+    }
+    for (int64_t i = 0; i < m; i++) {
+        g.x = q + i * lda;
+        g.y = j->scores + i * j->n;
+        j->s->gemv->dot(&g);
+    }
+}
+
+static void mix(const job *j, float *y, int64_t ldy, int64_t m)
+{
+    md_gemv_f32_args g = j->values;
+
+    if (!j->a->direct) {
+        multiply(j, y, ldy, j->scores, j->n, j->v, m, g.size, j->n);
+        return;
+    }
+    for (int64_t i = 0; i < m; i++) {
+        g.x = j->scores + i * j->n;
+        g.y = y + i * ldy;
+        j->s->gemv->sum(&g);
+    }
 }
 
 /* scores * scale, and softcap. */
@@ -523,7 +574,7 @@ static void attend(const job *j, int64_t h, int64_t i0, int64_t i1)
         q = j->query;
         lda = size;
     }
-    multiply(j, j->scores, n, q, lda, j->k, m, n, size);
+    score(j, q, lda, m);
     scale(j, j->scores, m * n);
     for (int64_t i = 0; i < m; i++) {
         float *v = j->scores + i * n;
@@ -533,7 +584,7 @@ static void attend(const job *j, int64_t h, int64_t i0, int64_t i1)
         else
             memset(v, 0, (size_t)n * sizeof(*v));
     }
-    multiply(j, y, a->y.row, j->scores, n, j->v, m, a->v.size, n);
+    mix(j, y, a->y.row, m);
 }
 
 /* The mask's tensors with their data. */
