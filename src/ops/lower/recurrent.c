@@ -201,11 +201,13 @@ static bool set_phases(md_step *st, const state *s, args *a)
     size_t product, size;
 
     st->n_chunks = a->n_slices * s->n_dirs * a->n_parts;
+    if (st->n_chunks == 0) /* no batch: nothing to pack for either */
+        return true;
     if (!s->weights) {
         st->shared_size = s->at.size * sizeof(float) * (size_t)s->n_dirs;
         st->n_more[0] = st->n_chunks; /* behind packing */
         st->n_chunks = s->n_dirs;
-    } else if (s->quantized && st->n_chunks > 0) {
+    } else if (s->quantized) {
         st->shared_size = (size_t)a->n_range * sizeof(md_range);
         st->n_more[0] = st->n_chunks; /* behind the range of X */
         st->n_chunks = a->n_range;

@@ -55,6 +55,31 @@ static const char *const nets[] = {
     "x f32[2,16,N,4]; y = Resize(x, _, f32[4]{1 1 2 2}) "
     "nearest_mode=\"floor\" coordinate_transformation_mode=\"asymmetric\"; "
     "-> y",
+    /* what packs or arranges its weights in every run, before anything else */
+    "x f32[N,3,5]; w f32[1,12,5]; r f32[1,12,3]; y, h, c = LSTM(x, w, r) "
+    "layout=1; -> y, h, c",
+    "x f32[N,3,5]; w f32[2,9,5]; r f32[2,9,3]; y, h = GRU(x, w, r) layout=1 "
+    "direction=\"bidirectional\" linear_before_reset=1; -> y, h",
+    "x f32[3,N,5]; w f32[1,4,5]; r f32[1,4,4]; y, h = RNN(x, w, r); -> y, h",
+    "x f32[N,3,5]; y, h, c = LSTM(x, f32[1,12,5]~1, f32[1,12,3]~1) layout=1; "
+    "-> y, h, c",
+    "x f32[N,3,5]; y, h = com.microsoft.DynamicQuantizeLSTM(x, "
+    "i8[1,5,12]~127, i8[1,3,12]~127, _, _, _, _, _, f32[1]{0.01}, i8[1]{0}, "
+    "f32[1]{0.01}, i8[1]{0}) hidden_size=3; -> y",
+    "x f32[N,3,5,5]; w f32[4,3,3,3]; b f32[4]; y = Conv(x, w, b); -> y",
+    "x f32[N,3,5,5]; w f32[3,4,3,3]; b f32[4]; y = ConvTranspose(x, w, b) "
+    "strides=[2,2]; -> y",
+    "x f32[N,3,5,5]; y = ConvTranspose(x, f32[3,4,3,3]~1); -> y",
+    "x f32[2,3,N,5]; y = ConvTranspose(x, f32[3,4,3,3]~1) pads=[1,1,1,1]; "
+    "-> y",
+    "x f32[N,4,3]; w f32[3,5]; y = MatMul(x, w); -> y",
+    "x f32[N,3]; w f32[3,4]; c f32[4]; y = Gemm(x, w, c); -> y",
+    "x f32[N,4,5]; z f32[N,5,6]; y = Einsum(x, z) "
+    "equation=\"bij,bjk->bki\"; -> y",
+    "opset 23; x f32[N,2,4,8]; k f32[N,2,6,8]; v f32[N,2,6,8]; y = Attention(x, k, v); "
+    "-> y",
+    "opset 23; x f32[2,2,N,8]; k f32[2,2,6,8]; v f32[2,2,6,8]; y = Attention(x, k, v); "
+    "-> y",
     /* codes */
     X8("N,4,6,5") CW(6, 4, 3) "c = Conv(d, w); " Q("c"),
     X8("2,4,N,5") CW(6, 4, 3) "c = Conv(d, w) pads=[1,1,1,1]; " Q("c"),
