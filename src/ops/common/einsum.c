@@ -73,7 +73,17 @@ static md_status take_term(reader *e, md_einsum_term *t, int rank,
     return MD_OK;
 }
 
-/* One more axis with this label. */
+static md_status refuse(int label, md_dim a, md_dim b, md_error *err)
+{
+    if (label < MD_EINSUM_LETTERS)
+        return md_fail(err, MD_INVALID, "equation: index '%c' is %lld and %lld",
+                       label < 26 ? 'A' + label : 'a' + label - 26,
+                       (long long)a.k, (long long)b.k);
+    return md_fail(err, MD_INVALID, "dimensions %lld and %lld do not broadcast",
+                   (long long)a.k, (long long)b.k);
+}
+
+/* One more axis with this label; 1 spreads over what the others have. */
 static md_status meet(const md_infer *c, reader *e, int label, md_dim d,
                       md_error *err)
 {
@@ -83,26 +93,35 @@ static md_status meet(const md_infer *c, reader *e, int label, md_dim d,
         *have = d;
         return MD_OK;
     }
-    if (label < MD_EINSUM_LETTERS) {
-        if (md_dim_is_const(*have) && md_dim_is_const(d))
-            return md_fail(err, MD_INVALID,
-                           "equation: index '%c' is %lld and %lld",
-                           label < 26 ? 'A' + label : 'a' + label - 26,
-                           (long long)have->k, (long long)d.k);
-        MD_TRY(md_infer__must_equal(c, *have, d, "an index", err));
-        *have = md_dim_is_const(d) ? d : *have;
-        return MD_OK;
-    }
     if (md_dim_is_const(*have) && have->k == 1)
         *have = d;
     else if (md_dim_is_const(d) && d.k == 1)
         return MD_OK;
     else if (md_dim_is_const(*have) && md_dim_is_const(d))
-        return md_fail(err, MD_INVALID,
-                       "dimensions %lld and %lld do not broadcast",
-                       (long long)have->k, (long long)d.k);
+        return refuse(label, *have, d, err);
     else
         return md_dim__derive(c, have, MD_EXPR_BROADCAST, *have, d, err);
+    return MD_OK;
+}
+
+/* The axes of input i; those of one letter are as long as each other: a
+ * diagonal. */
+static md_status meet_all(const md_infer *c, reader *e, const md_einsum_term *t,
+                          uint32_t i, md_error *err)
+{
+    const md_dim *dim = c->in[i]->dim;
+
+    for (int d = 0; d < t->n; d++) {
+        for (int k = 0; k < d; k++) {
+            if (t->label[k] != t->label[d])
+                continue;
+            if (md_dim_is_const(dim[k]) && md_dim_is_const(dim[d]) &&
+                dim[k].k != dim[d].k)
+                return refuse(t->label[d], dim[k], dim[d], err);
+            MD_TRY(md_infer__must_equal(c, dim[k], dim[d], "an index", err));
+        }
+        MD_TRY(meet(c, e, t->label[d], dim[d], err));
+    }
     return MD_OK;
 }
 
@@ -165,8 +184,7 @@ md_status md_einsum__read(md_einsum *out, md_einsum_term *terms,
             return md_fail(err, MD_INVALID,
                            "input %u has rank %d, its term names %d axes",
                            (unsigned)i, rank, t.n);
-        for (int d = 0; d < rank; d++)
-            MD_TRY(meet(c, e, t.label[d], c->in[i]->dim[d], err));
+        MD_TRY(meet_all(c, e, &t, i, err));
         if (terms)
             terms[i] = t;
     }
