@@ -23,7 +23,7 @@ static md_status check_number(const md_infer *c, uint32_t i, int64_t *out,
 
     *out = -1;
     MD_TRY(md_infer__need(c, i, MD_TYPES_INDEX, err));
-    MD_TRY(md_infer__rank(c, i, 0, 0, err));
+    MD_TRY(md_infer__length(c, c->in[i], MD_DIM(1), what[i], err));
     if (!c->cin[i])
         return MD_OK;
     *out = md_tensor_get_i64(c->cin[i], 0);
@@ -39,7 +39,7 @@ static md_status check_edges(const md_infer *c, md_error *err)
 
     for (uint32_t i = IN_LOW; i <= IN_HIGH; i++) {
         MD_TRY(md_infer__need(c, i, MD_TYPES_FLOAT, err));
-        MD_TRY(md_infer__rank(c, i, 0, 0, err));
+        MD_TRY(md_infer__length(c, c->in[i], MD_DIM(1), "an edge", err));
     }
     if (!c->cin[IN_LOW] || !c->cin[IN_HIGH])
         return MD_OK;
