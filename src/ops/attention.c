@@ -43,7 +43,9 @@ static md_status with_heads(const md_infer *c, uint32_t i, md_type *out,
 
     *out = *in;
     if (in->rank == 4)
-        return MD_OK;
+        return heads == 0 ? MD_OK
+                          : md_infer__must_equal(c, in->dim[HEADS],
+                                                 MD_DIM(heads), attr, err);
     if (heads < 1)
         return md_fail(err, MD_INVALID,
                        "%s is %lld, at least 1 expected for inputs of rank 3",

@@ -63,6 +63,7 @@ static md_status read_vectors(classifier *k, const md_node *n, md_error *err)
         return MD_OK;
     MD_TRY(check_pairs(k, n, "prob_a", err));
     MD_TRY(check_pairs(k, n, "prob_b", err));
+    MD_TRY(md_ml__length(n, "prob_b", md_tensor_n(&a), err));
     k->prob_a = a.data;
     k->prob_b = b.data;
     k->n_scores = k->labels.n;

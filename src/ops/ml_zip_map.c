@@ -59,6 +59,23 @@ static md_status fill(md_tensor *seq, const md_tensor *labels,
     return MD_OK;
 }
 
+/* A map has each key once. */
+static md_status check_keys(const md_labels *l, md_arena *ar, md_error *err)
+{
+    md_lookup keys;
+
+    MD_TRY(md_lookup__make(&keys, &l->list, l->n, ar, err));
+    for (int64_t i = 0; i < l->n; i++) {
+        int64_t at = md_lookup__find(&keys, &l->list, i);
+
+        if (at != i)
+            return md_fail(err, MD_INVALID,
+                           "columns %lld and %lld have the same label",
+                           (long long)i, (long long)at);
+    }
+    return MD_OK;
+}
+
 static md_status run(md_exec *x, md_error *err)
 {
     const md_tensor *in = x->in[0];
@@ -76,6 +93,7 @@ static md_status run(md_exec *x, md_error *err)
     MD_GOTO(infer(&c, err));
     MD_GOTO(md_labels__of(&labels, x->node, "classlabels_int64s",
                           "classlabels_strings", err));
+    MD_GOTO(check_keys(&labels, &ar, err));
     like.key = labels.list.dtype;
     MD_GOTO(md_container_alloc(&seq, &like,
                                in->shape.rank == 2 ? in->shape.dim[0] : 1,

@@ -11,6 +11,8 @@ static md_status recipe(md_compose *m, md_error *err)
     MD_TRY(md_compose_check(m, 0, MD_TYPES_FLOAT, 1, MD_RANK_MAX, err));
     MD_TRY(md_compose_check(m, 1, MD_TYPES_FLOAT, 0, MD_RANK_MAX, err));
     MD_TRY(md_compose_rank(m, data, &rank, err));
+    if (!md_node_attr(m->node, "is_inner_broadcast"))
+        return md_fail(err, MD_INVALID, "is_inner_broadcast is missing");
     MD_TRY(md_axis_normalize(&axis, md_node_attr_i(m->node, "axis", 1), rank,
                              err));
     MD_TRY(md_compose_within(m, 1, 0, err));

@@ -19,11 +19,18 @@ static const md_multi_head places = {
 
 static md_status infer(const md_infer *c, md_error *err)
 {
-    if (md_infer_has(c, (uint32_t)places.past_length) &&
-        !md_node_attr_i(c->node, "past_present_share_buffer", 0))
+    bool length = md_infer_has(c, (uint32_t)places.past_length);
+    bool past = md_infer_has(c, (uint32_t)places.past_k);
+    bool shared = md_node_attr_i(c->node, "past_present_share_buffer", 0) != 0;
+
+    if (length && !shared)
         return md_fail(err, MD_INVALID,
                        "past_sequence_length, of a buffer with room, without "
                        "past_present_share_buffer");
+    if (shared && past && !length)
+        return md_fail(err, MD_INVALID,
+                       "past_present_share_buffer without a "
+                       "past_sequence_length");
     return md_multi_head__infer(c, &places, err);
 }
 

@@ -26,6 +26,8 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_qlinear__check_unary(c, err));
     if (!md_node_attr(c->node, "axes"))
         return md_fail(err, MD_INVALID, "axes is missing");
+    if (!md_node_attr(c->node, "keepdims"))
+        return md_fail(err, MD_INVALID, "keepdims is missing");
     v.node = &one;
     return md_reduce__infer(&v, &reduce, err);
 }

@@ -233,6 +233,7 @@ static md_status compute(md_exec *x, md_tensor *const *out, md_arena *ar,
     md_attend a;
 
     MD_TRY(md_qkv_attention__attend(&a, &mask, x, out, ar, err));
+    MD_TRY(md_mask_index__check_ends(mask.keys, a.n_batch, err));
     MD_TRY(md_attend__run(&a, ar, err));
     if (out[1]) {
         int64_t n = out[1]->shape.dim[3];

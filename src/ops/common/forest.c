@@ -26,6 +26,24 @@ static md_status infer_classifier(const md_infer *c, md_dim rows, md_error *err)
     return MD_OK;
 }
 
+/* The newest form has its numbers in the type of the features. */
+static md_status check_numbers(const md_infer *c, md_error *err)
+{
+    static const char *const names[] = { "nodes_splits", "leaf_weights" };
+
+    for (size_t i = 0; i < MD_COUNT(names); i++) {
+        md_tensor t = md_ml__list(c->node, names[i]);
+
+        if (md_tensor_n(&t) > 0 && c->in[0]->dtype &&
+            t.dtype != c->in[0]->dtype)
+            return md_fail(err, MD_INVALID,
+                           "%s has element type %s, the input's, %s, expected",
+                           names[i], md_dtype_name(t.dtype),
+                           md_dtype_name(c->in[0]->dtype));
+    }
+    return MD_OK;
+}
+
 /* The attributes are read at load and in a run, not for each set of shapes. */
 md_status md_forest__infer(const md_infer *c, md_error *err)
 {
@@ -43,8 +61,10 @@ md_status md_forest__infer(const md_infer *c, md_error *err)
     if (n_targets < 1 || n_targets > INT32_MAX)
         return md_fail(err, MD_INVALID, "n_targets is %lld",
                        (long long)n_targets);
-    if (newest)
+    if (newest) {
+        MD_TRY(check_numbers(c, err));
         t.dtype = c->in[0]->dtype;
+    }
     t.dim[1] = MD_DIM(n_targets);
     md_infer__give(c, 0, &t);
     return MD_OK;

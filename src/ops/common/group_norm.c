@@ -21,6 +21,8 @@ static md_status check(const md_compose *m, int64_t activation, md_error *err)
             md_compose_check(m, i, types, i == 0 ? 4 : 1, i == 0 ? 4 : 1, err));
     if (!md_node_attr(m->node, "groups"))
         return md_fail(err, MD_INVALID, "groups is missing");
+    if (!md_node_attr(m->node, "activation"))
+        return md_fail(err, MD_INVALID, "activation is missing");
     if (activation < 0 || activation > 1)
         return md_fail(err, MD_INVALID, "activation is %lld, 0 or 1 expected",
                        (long long)activation);

@@ -55,6 +55,22 @@ md_status md_mask_index__check(const md_infer *c, uint32_t i, md_dim b,
                    (long long)b.k, (long long)s.k, (long long)t.k);
 }
 
+md_status md_mask_index__check_ends(const md_tensor *mask, int64_t n_batch,
+                                    md_error *err)
+{
+    if (!mask || mask->shape.rank != 1)
+        return MD_OK;
+    for (int64_t b = 0; b < n_batch; b++) {
+        int32_t end = ((const int32_t *)mask->data)[b];
+
+        if (end < 0)
+            return md_fail(err, MD_INVALID,
+                           "the keys of batch element %lld end at %d",
+                           (long long)b, (int)end);
+    }
+    return MD_OK;
+}
+
 md_status md_mask_index__check_bias(const md_infer *c, uint32_t i, md_dim b,
                                     int64_t heads, md_dim s, md_dim t,
                                     md_error *err)

@@ -17,6 +17,11 @@
 md_status md_mask_index__check(const md_infer *c, uint32_t i, md_dim b,
                                md_dim s, md_dim t, md_dim l, md_error *err);
 
+/* The values of a mask (may be NULL) that says where valid keys of n_batch
+ * elements end: none is below 0. */
+md_status md_mask_index__check_ends(const md_tensor *mask, int64_t n_batch,
+                                    md_error *err);
+
 /* Input i is a bias for these and `heads`. */
 md_status md_mask_index__check_bias(const md_infer *c, uint32_t i, md_dim b,
                                     int64_t heads, md_dim s, md_dim t,

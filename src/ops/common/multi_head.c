@@ -365,8 +365,14 @@ static md_status read_beams(md_attend *a, const md_exec *x,
                             const md_multi_head *at, md_error *err)
 {
     const md_tensor *t = input(x, at->beams);
+    const md_tensor *width = input(x, at->beam_width);
     int64_t past = a->n_batch ? a->n_past[0] : 0;
 
+    if (!t && width && md_tensor_n(width) == 1 &&
+        md_tensor_get_i64(width, 0) > 1)
+        return md_fail(err, MD_INVALID,
+                       "beam_width is %lld and cache_indirection is missing",
+                       (long long)md_tensor_get_i64(width, 0));
     if (!t || past == 0)
         return MD_OK;
     if (t->shape.rank != 3 || t->shape.dim[0] * t->shape.dim[1] != a->n_batch ||

@@ -37,9 +37,13 @@ md_status md_packed__attend(md_attend *a, const md_exec *x, const md_packed *at,
         x->node, NULL, md_exec_has(x, at->bias) ? x->in[at->bias] : NULL);
     md_attend one;
 
+    if (sums[0] != 0)
+        return md_fail(err, MD_INVALID,
+                       "cumulative_sequence_length begins with %d, 0 expected",
+                       (int)sums[0]);
     for (int64_t b = 0; b < batch; b++) {
         n = (int64_t)sums[b + 1] - sums[b];
-        if (sums[b] < 0 || n < 0 || n > length || sums[b + 1] > tokens)
+        if (n < 0 || n > length || sums[b + 1] > tokens)
             return md_fail(err, MD_INVALID,
                            "cumulative_sequence_length goes from %lld to %lld, "
                            "up to %lld more and %lld in all expected",

@@ -209,6 +209,16 @@ bool md_recurrent__is_batch_first(const md_node *n, int64_t opset)
     return opset >= 14 && md_node_attr_i(n, "layout", 0) != 0;
 }
 
+static md_status check_clip(const md_node *n, md_error *err)
+{
+    double clip = md_node_attr_f(n, "clip", 1.0f);
+
+    if (clip > 0.0)
+        return MD_OK;
+    return md_fail(err, MD_INVALID, "clip is %g, a number above 0 expected",
+                   clip);
+}
+
 static md_status check_activations(const md_node *n, uint32_t expected,
                                    md_error *err)
 {
@@ -320,6 +330,7 @@ static md_status find_sizes(const md_infer *c, const md_recurrent *r, sizes *z,
 
     MD_TRY(md_recurrent__directions(c->node, &z->n_dirs, err));
     MD_TRY(check_activations(c->node, (uint32_t)(r->n_acts * z->n_dirs), err));
+    MD_TRY(check_clip(c->node, err));
     z->batch_first = md_recurrent__is_batch_first(c->node, c->opset);
     MD_TRY(md_infer__rank(c, MD_RECURRENT_X, 3, 3, err));
     MD_TRY(md_infer__rank(c, MD_RECURRENT_R, 3, 3, err));

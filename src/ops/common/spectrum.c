@@ -155,6 +155,8 @@ md_status md_spectrum__check(md_compose *m, int pairs, int64_t *n, int *rank,
     md_dim last;
 
     *n = md_node_attr_i(m->node, "signal_ndim", 1);
+    if (!md_node_attr(m->node, "signal_ndim"))
+        return md_fail(err, MD_INVALID, "signal_ndim is missing");
     if (*n < 1 || *n > 3)
         return md_fail(err, MD_INVALID, "signal_ndim is %lld, 1 to 3 expected",
                        (long long)*n);

@@ -13,7 +13,7 @@
 #include "kernels/gemv_f32.h"
 #include "kernels/softmax_f32.h"
 #include "kernels/unary_f32.h"
-#include "ops/common/attend.h"
+#include "ops/common/mask_index.h"
 #include "ops/lower/common.h"
 
 enum {
@@ -219,6 +219,24 @@ static int64_t position_of(const md_step *st, int64_t b, int64_t i)
     return given ? given[b * a->a.n_q + i] : a->a.n_past[b] + i;
 }
 
+/* The data of a header. */
+static float *data_of(const md_step *st, const md_tensor *t)
+{
+    const args *a = st->args;
+    size_t i = (size_t)(t - a->tensor);
+
+    return i < st->node->n_in ? st->in[i] : st->out[i - st->node->n_in];
+}
+
+static md_status check_ends(const md_step *st, md_error *err)
+{
+    const args *a = st->args;
+    md_tensor keys = *a->mask.keys;
+
+    keys.data = data_of(st, a->mask.keys);
+    return md_mask_index__check_ends(&keys, a->a.n_batch, err);
+}
+
 /* Past and all keys of each element, as seqlens_k says in this run. */
 static md_status check_lengths(const md_step *st, md_error *err)
 {
@@ -288,6 +306,8 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
         a->a.n_q * a->a.q_heads <= DIRECT * a->a.kv_heads; /* may be 0 */
     if (s->grouped)
         st->check = check_lengths;
+    else if (a->mask.keys && s->describe == md_qkv_attention__attend)
+        st->check = check_ends;
     if (!scratch_size(&st->scratch_size, a))
         return md_fail_nomem(err, SIZE_MAX);
     return MD_OK;
@@ -310,15 +330,6 @@ typedef struct job {
     float *rows[2];                /* copies of keys and values */
     float *query, *scores, *base;
 } job;
-
-/* The data of a header. */
-static float *data_of(const md_step *st, const md_tensor *t)
-{
-    const args *a = st->args;
-    size_t i = (size_t)(t - a->tensor);
-
-    return i < st->node->n_in ? st->in[i] : st->out[i - st->node->n_in];
-}
 
 static const float *row_at(const job *j, const md_heads *h, int64_t head,
                            int64_t row)
