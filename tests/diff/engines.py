@@ -129,7 +129,8 @@ def taken(slot):
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(slot.type))
     if slot.size == 0:
         return np.zeros(shape, dtype)
-    raw = ctypes.string_at(slot.data, slot.size)
+    # string_at would take 32 bits of the size.
+    raw = bytes((ctypes.c_char * slot.size).from_address(slot.data))
     return np.frombuffer(raw, dtype)[:n].reshape(shape)
 
 

@@ -27,8 +27,9 @@ def one_score(case, *_):
     if case.op.endswith("SVMClassifier"):
         return len(a.get("rho", [])) == 1 and "prob_a" not in a
     if case.op.endswith("LinearClassifier"):
-        return len(a["intercepts"]) == 1
-    return len(set(a["class_ids"])) == 1
+        row = case.tensors[0][1].shape[-1:]
+        return len(a.get("coefficients", [])) == (*row, 1)[0]
+    return len(set(a.get("class_ids", []))) == 1
 
 
 def probit(case, *_):
@@ -41,16 +42,19 @@ def zero(case, got, no, want, theirs):
         (np.isnan(want[-1]).any() or (abs(want[-1]) < 1e-6).any())
 
 
+def n_labels(attrs, ints):
+    return len(attrs.get(ints, attrs.get("classlabels_strings", [])))
+
+
 def linear_pair(case, *_):
     a = case.attrs
-    return "vectors_per_class" not in a and len(
-        a.get("classlabels_ints", a.get("classlabels_strings"))) == 2
+    return "vectors_per_class" not in a and n_labels(a, "classlabels_ints") == 2
 
 
 def both_voted(case, *_):
     a = case.attrs
-    return len(a.get("classlabels_int64s", a.get("classlabels_strings"))) == 2 \
-        and (len(set(a["class_ids"])) == 2 or "base_values" in a)
+    return n_labels(a, "classlabels_int64s") == 2 \
+        and (len(set(a.get("class_ids", []))) == 2 or "base_values" in a)
 
 
 def no_reference(case, got, no, want, theirs):
@@ -60,7 +64,7 @@ def no_reference(case, got, no, want, theirs):
 def double_target(case, got, no, want, theirs):
     """A leaf with several votes for one target."""
     a = case.attrs
-    votes = list(zip(a["target_treeids"], a["target_nodeids"]))
+    votes = list(zip(a.get("target_treeids", []), a.get("target_nodeids", [])))
     return len(set(votes)) < len(votes)
 
 
@@ -85,7 +89,7 @@ ML_RULES = [
      "takes sets of members as its walk meets them", half),
     ((ML + "TreeEnsemble",), "post_transform by the standard's numbers; "
      "onnxruntime has others for SOFTMAX and LOGISTIC, the reference none",
-     lambda case, *_: case.attrs["post_transform"] != 0),
+     lambda case, *_: case.attrs.get("post_transform", 0) != 0),
     (REGRESSORS, "a single score is transformed like any other; onnxruntime "
      "knows PROBIT only, the reference none", single_score),
     (CLASSIFIERS, "two classes by one score are transformed as two scores; "

@@ -125,7 +125,43 @@ def any_order(case, got, no, want, theirs):
             np.sort(want[0], case.attrs.get("axis", -1)))
 
 
+def beyond_integers(case, got, no, want, theirs):
+    """Integers whose sums and products leave their type."""
+    return case.changed == "input_edge" and got is not None and \
+        got[0].dtype.kind in "iu"
+
+
+def cut(case, *_):
+    """A number that onnxruntime keeps in 32 bits."""
+    return case.changed == "attribute" and any(
+        type(v) is int and not -2**31 <= v < 2**31
+        for v in case.attrs.values())
+
+
+def not_in_type(case, got, no, want, theirs):
+    """Only numbers differ that the type cast to has not."""
+    if got is None or want is None or got[0].dtype.kind not in "iu":
+        return False
+    x, top = input_of(case, 0), np.iinfo(got[0].dtype)
+    if x.dtype.kind in "iub" or x.dtype == object:
+        return False
+    with np.errstate(all="ignore"):
+        whole = np.trunc(x.astype(np.float64))
+    return x.shape == got[0].shape == want[0].shape and np.all(
+        (got[0] == want[0]) | ~((whole >= top.min) & (whole <= top.max)))
+
+
+def no_steps(case, *_):
+    time = 1 if case.attrs.get("layout") else 0
+    return input_of(case, 0).ndim == 3 and input_of(case, 0).shape[time] == 0
+
+
+def has_nothing(case, *_):
+    return any(array.size == 0 for _, array, _ in case.tensors)
+
+
 POOLS = ("MaxPool", "AveragePool", "LpPool")
+GLOBAL_POOLS = ("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
 QLINEAR = tuple("com.microsoft." + op for op in (
     "QLinearAdd", "QLinearAveragePool", "QLinearMul", "QLinearReduceMean"))
 SCATTERS = ("ScatterElements", "ScatterND")
@@ -154,11 +190,13 @@ RULES = [
 
     # Where onnxruntime has one, or is stricter than the standard.
     (("Affine", "Crop", "ImageScaler", "ParametricSoftplus", "Scale",
-      "ScaledTanh", "ai.onnx.ml.FeatureVectorizer", "ai.onnx.ml.LabelEncoder",
+      "ScaledTanh", "ai.onnx.ml.FeatureVectorizer",
+      "ai.onnx.ml.LinearClassifier", "ai.onnx.ml.LabelEncoder",
       "com.microsoft.FusedGemm", "com.microsoft.FusedConv"),
      "attributes of which onnxruntime has no default",
      lambda case, got, no, want, theirs: theirs
-     and re.search("No attribute with|must be provided|unknown kernel type|"
+     and re.search("No attribute with|must be provided|must not be empty|"
+                   "unknown kernel type|"
                    "GetFusedActivationAttr", str(theirs))),
     (("RNN", "GRU", "LSTM", "com.microsoft.DynamicQuantizeLSTM"),
      "hidden_size may be absent: the rows of R tell it",
@@ -182,9 +220,36 @@ RULES = [
      and input_of(case, 0).dtype == np.int32),
     (("LRN",), "of other ranks than 4",
      theirs_refused("X_shape.NumDimensions() == 4 was false")),
-    (("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), "a picture of "
-     "nothing", theirs_refused("input_shape.Size() > 0")),
-    (("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"), "of four axes and "
+    (GLOBAL_POOLS + POOLS + ("com.microsoft.NhwcMaxPool",), "a picture of "
+     "nothing, which onnxruntime refuses, and of which the reference pads "
+     "another axis", lambda case, got, no, want, theirs: theirs
+     and has_nothing(case)
+     and ("input_shape.Size() > 0" in str(theirs) or theirs.missing)),
+    (GLOBAL_POOLS, "a picture of no axes: each element is all that there is of "
+     "its channel; the reference takes channels for a picture",
+     theirs_refused("Input dimension cannot be less than 3")),
+    (("DFT", "STFT", "HannWindow", "HammingWindow", "BlackmanWindow"),
+     "one element is as good as a scalar; onnxruntime computes with it too, "
+     "where its inference sees no constant",
+     lambda case, got, no, want, theirs: theirs
+     and case.changed == "input_shape"
+     and re.search("must be (a )?scalar", str(theirs))),
+    (("Conv", "ConvTranspose", "ConvInteger", "QLinearConv",
+      "com.microsoft.QLinearConv", "com.microsoft.FusedConv",
+      "com.microsoft.NhwcConv", "com.microsoft.NhwcFusedConv"),
+     "pads beside an auto_pad do not count, as in onnxruntime's pools; its "
+     "convolutions refuse both",
+     theirs_refused("has both 'auto_pad' and 'pads'")),
+    (("QuantizeLinear", "DequantizeLinear"), "x and its scale may have two "
+     "types from opset 23 on; they are taken before, too",
+     theirs_refused("bound to different types")),
+    (("QuantizeLinear", "DequantizeLinear"), "block_size is \"used only for "
+     "blocked quantization\"", theirs_refused("quant_block_size == 0 was")),
+    (("Attention",), "a scale of 0 or below is a factor like any other; the "
+     "reference takes its root", theirs_refused("scale must be greater than 0")),
+    (("TfIdfVectorizer",), "of no rows there are none",
+     theirs_refused("[B,C] dimensions with B > 0")),
+    (GLOBAL_POOLS, "of four axes and "
      "more all become 1; onnxruntime has code for three, the reference keeps one",
      theirs_refused("Unsupported pooling size")),
     (QLINEAR, "a scale or zero point of shape [1] is the number that a scalar "
@@ -234,6 +299,18 @@ RULES = [
      refused("output_height and output_width are")),
     (("GroupNormalization",), "scale and bias are vectors; the others take "
      "their elements from any shape", refused("scale or bias has ")),
+    (("RNN", "GRU", "LSTM"), "clip is above 0, which onnxruntime's GRU and LSTM "
+     "want too; its RNN gives zeros or does not clip, the reference never does",
+     refused("clip is ")),
+    (("MelWeightMatrix",), "the lower edge is below the upper one; the others' "
+     "triangles are upside down", refused("the edges are")),
+    (("CausalConvWithState",), "the past has k - 1 steps and the channels and "
+     "batch of x; the others put together what they get",
+     refused("a dimension of the past is")),
+    (("Softmax", "LogSoftmax", "Hardmax"), "an axis that there is not; the "
+     "others do not look at it where there is nothing to compute",
+     lambda case, got, no, *_: no and " is outside [" in str(no)
+     and has_nothing(case)),
     (("PRelu",), "the slope broadcasts to x, x not to the slope",
      refused("the slope has ")),
 
@@ -279,7 +356,23 @@ RULES = [
     (POOLS + ("Conv", "ConvInteger", "com.microsoft.NhwcMaxPool"),
      "a stride larger than the window under auto_pad: the padding is 0;"
      " others compute a negative one, refuse or begin inside", padded_by_less),
-    (("Range",), "a step of 0: the number of elements is max(ceil(-inf), 0); "
+    (("Cast", "CastLike"), "\"fixed point: undefined if OOR\", out of range",
+     not_in_type),
+    (("Gemm", "com.microsoft.QGemm", "ReduceSumSquare"), "whole numbers wrap "
+     "round where they leave their type; the reference computes floats, or in "
+     "a wider type", beyond_integers),
+    (("com.microsoft.GroupQueryAttention",), "a window is as long as it says; "
+     "onnxruntime keeps 32 bits of it", cut),
+    (("LRN",), "a base below 0 has no power, and near it roundings decide",
+     lambda case, *_: case.attrs.get("alpha", 1) < 0
+     or case.attrs.get("bias", 1) < 0),
+    (("RNN", "GRU", "LSTM"), "of no steps the last state is the first; "
+     "onnxruntime leaves it unset", no_steps),
+    (("com.microsoft.QGemm",), "y_scale without y_zero_point, whose type is "
+     "the result's: float32 is no code, and has no scale; onnxruntime divides",
+     lambda case, *_: len(case.names) == 8 or
+     (len(case.names) > 8 and case.names[7] and not case.names[8])),
+    (("Range", "com.microsoft.Range"), "a step of 0: the number of elements is max(ceil(-inf), 0); "
      "others refuse", no_step),
     (("OneHot",), "an index that is a scalar: one row; the others' inference "
      "wants a rank", theirs_refused("must have rank >= 1")),
