@@ -10,6 +10,7 @@
  * of values.  Requests and heads are independent; computed in double.
  */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ops/common/util.h"
@@ -289,10 +290,33 @@ static md_status check_counts(const md_infer *c, const sizes *s, md_error *err)
     return check_count(c, IN_CAPTURE, s->batch, s->batch, err);
 }
 
+/* Input i is [tokens, heads_v], for each key with another axis of keys. */
+static md_status check_heads(const md_infer *c, const sizes *s, uint32_t i,
+                             bool by_key, md_error *err)
+{
+    const md_type *t = md_infer_has(c, i) ? c->in[i] : NULL;
+    char what[32];
+    int last;
+
+    if (!t || !t->has_rank)
+        return MD_OK;
+    last = t->rank - 1;
+    snprintf(what, sizeof(what), "an axis of input %u", (unsigned)i);
+    if (by_key && s->key >= 0)
+        MD_TRY(
+            md_infer__must_equal(c, t->dim[last], MD_DIM(s->key), what, err));
+    last -= by_key;
+    if (s->heads_v >= 0)
+        MD_TRY(md_infer__must_equal(c, t->dim[last], MD_DIM(s->heads_v), what,
+                                    err));
+    return MD_OK;
+}
+
 static md_status find_sizes(const md_infer *c, const rule *r, sizes *s,
                             md_error *err)
 {
     const md_type *decay;
+    bool by_key;
 
     *s = (sizes){ -1, -1, -1, -1, -1, -1, 1, !md_infer_has(c, IN_K) };
     MD_TRY(check_types(c, r, err));
@@ -301,10 +325,15 @@ static md_status find_sizes(const md_infer *c, const rule *r, sizes *s,
     MD_TRY(find_heads(c, s, err));
     MD_TRY(find_tokens(c, s, err));
     decay = md_infer_has(c, IN_DECAY) ? c->in[IN_DECAY] : NULL;
-    if (decay && (!decay->has_rank || !c->in[IN_Q]->has_rank))
+    if (decay && (!decay->has_rank || !c->in[IN_Q]->has_rank)) {
         s->per_head = -1;
-    else if (decay && decay->rank == c->in[IN_Q]->rank + s->packed)
-        s->per_head = s->key;
+    } else if (decay) {
+        by_key = decay->rank == c->in[IN_Q]->rank + s->packed;
+        if (by_key)
+            s->per_head = s->key;
+        MD_TRY(check_heads(c, s, IN_DECAY, by_key, err));
+    }
+    MD_TRY(check_heads(c, s, IN_BETA, false, err));
     return check_counts(c, s, err);
 }
 
