@@ -543,7 +543,7 @@ static md_status expand_flex(inliner *in, md_graph *g, md_node *call,
                     (md_node_spec){ .domain = call->domain,
                                     .op = "FlexAttentionScores",
                                     .in = call->in,
-                                    .n_in = 2 },
+                                    .n_in = 3 },
                     &n, &scores, err));
     for (uint32_t i = 0; i < call->n_attr; i++) {
         if (call->attr[i].type != MD_ATTR_GRAPH)

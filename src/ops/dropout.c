@@ -19,6 +19,9 @@ enum { /* inputs */
 static md_status infer(const md_infer *c, md_error *err)
 {
     MD_TRY(md_infer__need(c, IN_X, MD_TYPES_FLOAT | MD_TYPES_F8, err));
+    if (c->opset < 12 && c->node->n_in > 1)
+        return md_fail(err, MD_INVALID,
+                       "ratio is an attribute before opset 12, not input 1");
     MD_TRY(md_infer__may(c, IN_RATIO, MD_TYPES_FLOAT | MD_TYPES_F8, err));
     MD_TRY(md_infer__may(c, IN_TRAINING, MD_T(BOOL), err));
     if (md_infer_has(c, IN_RATIO))

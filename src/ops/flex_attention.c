@@ -22,12 +22,7 @@ static md_status infer(const md_infer *c, md_error *err)
     MD_TRY(md_infer__same_dtype(c, IN_Q, IN_V, err));
     MD_TRY(md_flex__precision(c, &precision, err));
     MD_TRY(md_infer__fresh_type(c, &t, c->in[IN_Q]->dtype, 4, err));
-    if (c->in[IN_K]->has_rank && c->in[IN_V]->has_rank) {
-        MD_TRY(md_infer__must_equal(c, c->in[IN_V]->dim[1], c->in[IN_K]->dim[1],
-                                    "the number of the values' heads", err));
-        MD_TRY(md_infer__must_equal(c, c->in[IN_V]->dim[2], c->in[IN_K]->dim[2],
-                                    "the number of values", err));
-    }
+    MD_TRY(md_flex__check_values(c, IN_K, IN_V, err));
     for (int i = 0; c->in[IN_Q]->has_rank && i < 3; i++)
         t.dim[i] = c->in[IN_Q]->dim[i];
     if (c->in[IN_V]->has_rank)

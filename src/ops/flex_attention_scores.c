@@ -4,7 +4,8 @@
 
 enum { /* inputs */
     IN_Q,
-    IN_K
+    IN_K,
+    IN_V /* whose shape goes with that of the keys; may be absent */
 };
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -15,6 +16,8 @@ static md_status infer(const md_infer *c, md_error *err)
 
     MD_TRY(md_flex__check(c, IN_Q, IN_K, true, err));
     MD_TRY(md_infer__same_dtype(c, IN_Q, IN_K, err));
+    if (md_infer_has(c, IN_V))
+        MD_TRY(md_flex__check_values(c, IN_K, IN_V, err));
     MD_TRY(md_flex__precision(c, &precision, err));
     MD_TRY(md_infer__fresh_type(c, &t, precision, 4, err));
     for (int i = 0; q->has_rank && i < 3; i++)
@@ -47,7 +50,7 @@ const md_op md_op_flex_attention_scores = {
     .name = "FlexAttentionScores",
     .since = 1,
     .in_min = 2,
-    .in_max = 2,
+    .in_max = 3,
     .out_min = 1,
     .out_max = 1,
     .infer = infer,

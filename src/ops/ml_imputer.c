@@ -18,6 +18,11 @@ static md_status check_list(const md_infer *c, md_error *err)
     int64_t n = md_tensor_n(&list);
     md_dim f;
 
+    if (md_node_attr(c->node, "imputed_value_floats") &&
+        md_node_attr(c->node, "imputed_value_int64s"))
+        return md_fail(err, MD_INVALID,
+                       "both of imputed_value_floats and imputed_value_int64s "
+                       "are given, one expected");
     if (t->dtype == MD_DTYPE_NONE)
         return MD_OK;
     if (n == 0)

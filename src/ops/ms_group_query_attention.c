@@ -187,6 +187,11 @@ static md_status find_lengths(const md_infer *c, sizes *s, md_error *err)
         return md_fail(err, MD_INVALID,
                        "total_sequence_length is %lld, at least 0 expected",
                        (long long)s->total.k);
+    if (md_dim_is_const(s->total) && md_dim_is_const(s->n_q) &&
+        s->total.k < s->n_q.k)
+        return md_fail(err, MD_INVALID,
+                       "total_sequence_length is %lld with %lld new keys",
+                       (long long)s->total.k, (long long)s->n_q.k);
     for (uint32_t i = IN_PAST_K; i <= IN_PAST_V && md_infer_has(c, i); i++) {
         const md_type *t = c->in[i];
 

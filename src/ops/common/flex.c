@@ -35,6 +35,20 @@ md_status md_flex__check(const md_infer *c, uint32_t i, uint32_t j, bool last,
     return MD_OK;
 }
 
+md_status md_flex__check_values(const md_infer *c, uint32_t k, uint32_t v,
+                                md_error *err)
+{
+    const md_type *keys = c->in[k], *values = c->in[v];
+
+    if (!keys->has_rank || !values->has_rank)
+        return MD_OK;
+    MD_TRY(md_infer__rank(c, v, 4, 4, err));
+    MD_TRY(md_infer__must_equal(c, values->dim[1], keys->dim[1],
+                                "the number of the values' heads", err));
+    return md_infer__must_equal(c, values->dim[2], keys->dim[2],
+                                "the number of values", err);
+}
+
 md_status md_flex__precision(const md_infer *c, md_dtype *out, md_error *err)
 {
     md_dtype q = c->in[0]->dtype;

@@ -21,6 +21,10 @@ typedef struct md_flex {
 md_status md_flex__check(const md_infer *c, uint32_t i, uint32_t j, bool last,
                          md_error *err);
 
+/* Input v has as many heads and rows as input k, as far as both are known. */
+md_status md_flex__check_values(const md_infer *c, uint32_t k, uint32_t v,
+                                md_error *err);
+
 /* The type of scores: the attribute softmax_precision. */
 md_status md_flex__precision(const md_infer *c, md_dtype *out, md_error *err);
 

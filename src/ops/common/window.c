@@ -19,8 +19,8 @@ static md_status parse_list(int64_t *v, const md_node *node, const char *name,
         v[i] = list.given ? list.v[i] : otherwise;
         if (v[i] < min || v[i] > INT32_MAX)
             return md_fail(err, MD_INVALID,
-                           "%s has the value %lld, at least %lld expected",
-                           name, (long long)v[i], (long long)min);
+                           "%s has the value %lld, %lld to %d expected", name,
+                           (long long)v[i], (long long)min, INT32_MAX);
     }
     return MD_OK;
 }
