@@ -131,11 +131,22 @@ def beyond_integers(case, got, no, want, theirs):
         got[0].dtype.kind in "iu"
 
 
+def numbers(case):
+    """All that the attributes hold."""
+    for a in case.attrs.values():
+        yield from a if isinstance(a, list) else [a]
+
+
 def cut(case, *_):
     """A number that onnxruntime keeps in 32 bits."""
     return case.changed == "attribute" and any(
-        type(v) is int and not -2**31 <= v < 2**31
-        for v in case.attrs.values())
+        type(v) is int and not -2**31 <= v < 2**31 for v in numbers(case))
+
+
+def extreme(case, *_):
+    """An attribute was made so large that its powers overflow."""
+    return case.changed == "attribute" and any(
+        isinstance(v, float) and abs(v) >= 1e30 for v in numbers(case))
 
 
 def not_in_type(case, got, no, want, theirs):
@@ -228,7 +239,8 @@ RULES = [
     (GLOBAL_POOLS, "a picture of no axes: each element is all that there is of "
      "its channel; the reference takes channels for a picture",
      theirs_refused("Input dimension cannot be less than 3")),
-    (("DFT", "STFT", "HannWindow", "HammingWindow", "BlackmanWindow"),
+    (("DFT", "STFT", "HannWindow", "HammingWindow", "BlackmanWindow",
+      "MelWeightMatrix"),
      "one element is as good as a scalar; onnxruntime computes with it too, "
      "where its inference sees no constant",
      lambda case, got, no, want, theirs: theirs
@@ -255,8 +267,7 @@ RULES = [
     (QLINEAR, "a scale or zero point of shape [1] is the number that a scalar "
      "is, as the standard's QLinearMatMul and QLinearConv have it; onnxruntime "
      "computes with it too, where its inference sees no shape",
-     lambda case, got, no, want, theirs: theirs
-     and case.changed == "input_shape"
+     lambda case, got, no, want, theirs: theirs and case.changed
      and re.search("must be (a )?scalar", str(theirs))),
     (("TopK",), "sorted is 0: the order is left open", any_order),
     (("com.microsoft.GroupQueryAttention",), "a number of keys that is not "
@@ -293,8 +304,9 @@ RULES = [
      "the others look at neither", refused("batch_axis is")),
     (("LpPool", "GlobalLpPool"), "\"p value of the Lp norm\": below 1 there is no "
      "such norm; the others compute powers", refused("p is ")),
-    (("STFT",), "\"if the input or window tensors are complex, then onesided "
-     "output is not possible\"", refused("the signal is complex")),
+    (("STFT", "DFT"), "\"if the input or window tensors are complex, then onesided "
+     "output is not possible\"", lambda case, got, no, *_: no and
+     re.search("the signal is complex|the input has complex ones", str(no))),
     (("RoiAlign",), "a region of no pixels",
      refused("output_height and output_width are")),
     (("GroupNormalization",), "scale and bias are vectors; the others take "
@@ -311,6 +323,12 @@ RULES = [
      "others do not look at it where there is nothing to compute",
      lambda case, got, no, *_: no and " is outside [" in str(no)
      and has_nothing(case)),
+    (("NonMaxSuppression", "SequenceInsert", "SequenceErase", "SequenceAt",
+      "SplitToSequence"), "one number; the others take the first of several",
+     lambda case, got, no, *_: no and case.changed in
+     ("input_shape", "more_inputs", "swapped", "same_input") and
+     re.search(r"has (rank|[0-9]+ elements).* 1 expected|has rank [0-9]+, 0 to "
+               "1 expected|the position has", str(no))),
     (("PRelu",), "the slope broadcasts to x, x not to the slope",
      refused("the slope has ")),
 
@@ -323,6 +341,8 @@ RULES = [
      "at load, is not run: nobody looks at its other sizes", only_its_shape),
 
     # Where modeld has a limit.
+    (None, "sizes of windows are int32", lambda case, got, no, *_: no and cut(case)
+     and "to 2147483647 expected" in str(no)),
     (("MelWeightMatrix",), "sample rates are int32",
      refused("1 to 2147483647 expected")),
     (None, "tensors have 8 dimensions at most", refused("at most 8 expected")),
@@ -339,8 +359,9 @@ RULES = [
     (("Pad", "CenterCropPad"), "strings are padded with none; the reference "
      "pads with 0",
      strings),
-    (("Gather",), "of nothing an index names nothing: an empty result, others "
-     "refuse", empty),
+    (("Gather", "GatherND", "Scatter", "ScatterElements", "ScatterND",
+      "ai.onnx.ml.ArrayFeatureExtractor"), "of nothing an index names nothing: "
+     "an empty result; others refuse", empty),
     (None, "a type that the standard has not in this version is taken where "
      "there is code for it", theirs_refused("Type Error: Type 'tensor(")),
     (POOLS + ("Conv", "QLinearConv", "ConvInteger", "com.microsoft.NhwcConv",
@@ -358,14 +379,26 @@ RULES = [
      " others compute a negative one, refuse or begin inside", padded_by_less),
     (("Cast", "CastLike"), "\"fixed point: undefined if OOR\", out of range",
      not_in_type),
-    (("Gemm", "com.microsoft.QGemm", "ReduceSumSquare"), "whole numbers wrap "
-     "round where they leave their type; the reference computes floats, or in "
-     "a wider type", beyond_integers),
+    (("Gemm", "com.microsoft.QGemm", "ReduceSumSquare", "Shrink"), "whole numbers wrap "
+     "round where they leave their type; the others compute floats, or in a "
+     "wider type", beyond_integers),
     (("com.microsoft.GroupQueryAttention",), "a window is as long as it says; "
      "onnxruntime keeps 32 bits of it", cut),
-    (("LRN",), "a base below 0 has no power, and near it roundings decide",
-     lambda case, *_: case.attrs.get("alpha", 1) < 0
-     or case.attrs.get("bias", 1) < 0),
+    (("LRN",), "numbers below 0, which onnxruntime refuses; a base below 0 has "
+     "no power, and near it roundings decide",
+     lambda case, *_: any(case.attrs.get(name, 1) <= 0
+                          for name in ("alpha", "beta", "bias"))),
+    (("LpPool", "GlobalLpPool"), "powers that float32 has not: they are scaled",
+     lambda case, *_: case.attrs.get("p", 2) > 20),
+    (("SplitToSequence",), "parts of several elements of one size; onnxruntime "
+     "mistakes their number for that of elements",
+     theirs_refused("shape_.Size() == new_shape.Size() was false")),
+    (("ai.onnx.preview.FlexAttention", "ai.onnx.ml.SVMClassifier",
+      "ai.onnx.ml.SVMRegressor"), "a number beyond what the steps between can "
+     "hold in the others", extreme),
+    (("ai.onnx.ml.Imputer",), "features are the last axis; onnxruntime takes "
+     "the second, the reference wants two",
+     lambda case, *_: input_of(case, 0).ndim > 2),
     (("RNN", "GRU", "LSTM"), "of no steps the last state is the first; "
      "onnxruntime leaves it unset", no_steps),
     (("com.microsoft.QGemm",), "y_scale without y_zero_point, whose type is "
