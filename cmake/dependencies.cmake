@@ -25,6 +25,7 @@ md_dependency(HDF5 "hdf5;hdf5-serial" libhdf5-dev)
 md_dependency(JANSSON jansson libjansson-dev)
 md_dependency(SECCOMP libseccomp libseccomp-dev)
 md_dependency(NGHTTP2 libnghttp2 libnghttp2-dev)
+md_dependency(OPENSSL openssl libssl-dev)
 
 # md_uses(<module> <libraries>...): link libraries into one module only, so
 # that what a module stands on is said in one place (CMakeLists.txt).
@@ -55,6 +56,5 @@ function(md_loads module target)
       ${${target}_INCLUDE_DIRS})
     target_compile_definitions(md_${module} PRIVATE
       MD_${target}_SONAME="${CMAKE_MATCH_1}")
-    target_link_libraries(md_${module} PUBLIC ${CMAKE_DL_LIBS})
   endif()
 endfunction()
