@@ -30,6 +30,7 @@ int main(int argc, char **argv)
         .options = md_app_options,
         .n_options = md_app_n_options,
         .on_stop = md_app_on_stop,
+        .on_reload = md_app_on_reload,
     };
 
     if (open_streams() != 0)

@@ -21,6 +21,8 @@ typedef struct md_cli {
     /* Arrange that stop(ctx) is called when the process shall end, from a
      * signal handler; NULL stop: no more.  May be NULL. */
     void (*on_stop)(void (*stop)(void *ctx), void *ctx);
+    /* The same of reload(ctx), when files shall be read again. */
+    void (*on_reload)(void (*reload)(void *ctx), void *ctx);
 } md_cli;
 
 /* Run one command; returns the exit status. */

@@ -5,6 +5,7 @@
 #include "base/cpu.h"
 #include "base/log.h"
 #include "cli/model.h"
+#include "cli/reload.h"
 #include "serve/server.h"
 
 #define MD_LOG_TAG "serve"
@@ -19,6 +20,7 @@ typedef struct serving {
     md_server *server;
     md_pool *pool; /* NULL: requests run on one thread each */
     int n_models;
+    bool has_tls;
 } serving;
 
 static uint32_t ms(const md_args *a, const char *name)
@@ -31,6 +33,7 @@ static md_server_opts options(const md_args *a)
     md_server_opts o = MD_SERVER_OPTS_INIT;
 
     o.http.listen = md_opts_text(a->opts, "listen");
+    o.http.handshake_timeout_ms = ms(a, "handshake_timeout");
     o.http.n_conns_max = (uint32_t)md_opts_int(a->opts, "connections_max");
     o.http.head_timeout_ms = ms(a, "head_timeout");
     o.http.body_timeout_ms = ms(a, "body_timeout");
@@ -169,15 +172,60 @@ static void stop(void *ctx)
     md_server_stop(ctx);
 }
 
+/* NULL when the option is empty. */
+static const char *text_of(const md_args *a, const char *name)
+{
+    const char *text = md_opts_text(a->opts, name);
+
+    return *text ? text : NULL;
+}
+
+/* *out stays NULL when no certificate is given. */
+static md_status load_tls(md_tls_context **out, const md_args *a, md_error *err)
+{
+    const md_tls_files files = { text_of(a, "tls_cert"), text_of(a, "tls_key"),
+                                 text_of(a, "tls_client_ca") };
+
+    if (!files.cert && !files.key && !files.client_ca)
+        return MD_OK;
+    if (!files.cert || !files.key)
+        return md_fail(err, MD_INVALID,
+                       "TLS needs a certificate and its key: both tls_cert and "
+                       "tls_key expected");
+    return md_tls_context_new(out, &files, md_alloc_default(), err);
+}
+
+/* SIGHUP, on a thread of its own: files may be slow. */
+static void reload(void *ctx)
+{
+    serving *v = ctx;
+    md_tls_context *tls = NULL;
+    md_error err = MD_ERROR_INIT;
+
+    if (load_tls(&tls, v->args, &err) != MD_OK) {
+        MD_LOG(MD_LOG_ERROR, "certificate not reloaded, the old one stays",
+               md_log_error(&err));
+        return;
+    }
+    if (!tls)
+        return;
+    md_server_set_tls(v->server, tls);
+    MD_LOG(MD_LOG_INFO, "certificate reloaded",
+           md_log_str("file", text_of(v->args, "tls_cert")));
+}
+
 static md_status serve(serving *v, md_error *err)
 {
     const md_cli *cli = v->args->cli;
+    md_reload *reloads = NULL;
     md_status s;
 
     MD_TRY(add_models(v, err));
+    MD_TRY(md_reload_start(&reloads, cli, reload, v, err));
     if (cli->on_stop)
         cli->on_stop(stop, v->server);
-    fprintf(cli->out, "serving on http://%s\n", md_server_address(v->server));
+    fprintf(cli->out, "serving on %s://%s\n", v->has_tls ? "https" : "http",
+            md_server_address(v->server));
     fflush(cli->out);
     MD_LOG(MD_LOG_INFO, "listening",
            md_log_str("address", md_server_address(v->server)),
@@ -185,6 +233,7 @@ static md_status serve(serving *v, md_error *err)
     s = md_server_run(v->server, err);
     if (cli->on_stop)
         cli->on_stop(NULL, NULL);
+    md_reload_stop(reloads);
     MD_LOG(MD_LOG_INFO, "stopped", md_log_bool("clean", s == MD_OK));
     return s;
 }
@@ -216,8 +265,14 @@ static md_status run(const md_args *a, md_error *err)
     /* A client, or a reader of the log, that has gone does not end it. */
     signal(SIGPIPE, SIG_IGN);
     raise_open_files(o.http.n_conns_max);
+    MD_TRY(load_tls(&o.http.tls, a, err));
+    v.has_tls = o.http.tls != NULL;
     /* The socket first: a port that is taken shows before models load. */
-    MD_TRY(md_server_new(&v.server, &o, md_alloc_default(), err));
+    s = md_server_new(&v.server, &o, md_alloc_default(), err);
+    if (s != MD_OK) {
+        md_tls_context_unref(o.http.tls);
+        return s;
+    }
     if (o.run_width > 1)
         s = md_pool_new(&v.pool, o.run_width, md_alloc_default(), err);
     if (s == MD_OK)
@@ -241,7 +296,8 @@ const md_cmd md_cmd_serve = {
     .text = "Serves models over HTTP: POST /predict for the first one, the "
             "Open Inference\nProtocol under /v2 for all, /metrics, "
             "/openapi.json, and a page to try them at /.\nSIGTERM ends it "
-            "once open requests are answered.",
+            "once open requests are answered, SIGHUP reads the files of TLS "
+            "again.",
     .example = "modeld serve fashion=net.onnx --listen 127.0.0.1:8080",
     .flags = flags,
     .n_flags = MD_COUNT(flags),

@@ -8,6 +8,8 @@
  * While it is BUSY the request belongs to the handler; the loop then touches
  * only io, timer and the list.
  *
+ * With TLS it begins with a handshake, state READING (http_tls.c).
+ *
  * A connection whose first bytes are HTTP/2's preface goes on in
  * http2_conn.c, state READING; then only what is said of sockets, lists and
  * closing here is true of it.
@@ -62,21 +64,26 @@ static void count_buffers(md_http_conn *c)
 
 /* ---- life ---- */
 
+static void release(md_post *p)
+{
+    md_http__conn_release(of_post(p));
+}
+
 void md_http__conn_release(md_http_conn *c)
 {
     md_http_server *srv = c->srv;
 
+    if (c->resuming) { /* that post comes before this one */
+        c->post.run = release;
+        md_loop_post(srv->loop, &c->post);
+        return;
+    }
     md_http__h2_release(c);
     md_http1_release(&c->in);
     md_http__request_release(&c->req);
     md_buf_release(&c->head);
     md_free(srv->alloc, c);
     md_http__server_released(srv);
-}
-
-static void release(md_post *p)
-{
-    md_http__conn_release(of_post(p));
 }
 
 void md_http__conn_close(md_http_conn *c)
@@ -87,6 +94,10 @@ void md_http__conn_close(md_http_conn *c)
         return;
     md_loop_unwatch(srv->loop, &c->io);
     md_timer_stop(&c->timer);
+    if (c->tls)
+        md_tls_goodbye(c->tls);
+    md_tls_free(c->tls);
+    c->tls = NULL;
     close(c->io.fd);
     c->io.fd = -1;
     if (c->prev)
@@ -116,6 +127,8 @@ md_http_conn *md_http__conn_next(const md_http_conn *c)
 
 bool md_http__conn_watch(md_http_conn *c, uint32_t events)
 {
+    if (c->tls)
+        events = md_http__tls_events(c, events);
     if (md_loop_watch(c->srv->loop, &c->io, events, NULL) == MD_OK)
         return true;
     md_http__conn_close(c);
@@ -161,6 +174,8 @@ void md_http__conn_linger(md_http_conn *c, bool refused)
 {
     c->state = MD_HTTP_CONN_LINGERING;
     c->progress = 0;
+    if (c->tls)
+        md_tls_goodbye(c->tls);
     (void)shutdown(c->io.fd, SHUT_WR);
     md_timer_start(refused ? &c->srv->refusals : &c->srv->lingers, &c->timer);
     (void)md_http__conn_watch(c, EPOLLIN);
@@ -224,6 +239,8 @@ size_t md_http__conn_send(md_http_conn *c, const struct iovec *iov, size_t n)
     struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = n };
     ssize_t size;
 
+    if (c->tls)
+        return md_http__tls_send(c, iov, n);
     do {
         size = sendmsg(c->io.fd, &msg, MSG_NOSIGNAL);
     } while (size < 0 && errno == EINTR);
@@ -282,11 +299,14 @@ static void on_finish(md_post *p)
 void md_http__conn_phase(md_http_conn *c, md_http_conn_phase phase)
 {
     md_http_server *srv = c->srv;
-    md_timer_queue *const queues[] = { [MD_HTTP_CONN_IDLE] = &srv->idles,
-                                       [MD_HTTP_CONN_HEAD] = &srv->heads,
-                                       [MD_HTTP_CONN_BODY] = &srv->bodies,
-                                       [MD_HTTP_CONN_WAIT] = &srv->waits,
-                                       [MD_HTTP_CONN_WRITE] = &srv->writes };
+    md_timer_queue *const queues[] = {
+        [MD_HTTP_CONN_HANDSHAKE] = &srv->handshakes,
+        [MD_HTTP_CONN_IDLE] = &srv->idles,
+        [MD_HTTP_CONN_HEAD] = &srv->heads,
+        [MD_HTTP_CONN_BODY] = &srv->bodies,
+        [MD_HTTP_CONN_WAIT] = &srv->waits,
+        [MD_HTTP_CONN_WRITE] = &srv->writes
+    };
 
     if (phase == c->phase)
         return;
@@ -329,15 +349,12 @@ static void wait_for_input(md_http_conn *c)
 /* False when the connection is closed. */
 static bool send_continue(md_http_conn *c)
 {
-    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    ssize_t n;
+    static char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    const struct iovec iov = { text, sizeof(text) - 1 };
 
     if (!c->in.expects_continue || md_http1_has_unread(&c->in))
         return true;
-    do {
-        n = send(c->io.fd, text, sizeof(text) - 1, MSG_NOSIGNAL);
-    } while (n < 0 && errno == EINTR);
-    if (n == (ssize_t)sizeof(text) - 1)
+    if (md_http__conn_send(c, &iov, 1) == iov.iov_len)
         return true;
     /* No room for 25 bytes: the peer does not read its answers. */
     md_http__conn_close(c);
@@ -379,6 +396,8 @@ size_t md_http__conn_recv(md_http_conn *c, void *to, size_t size)
 {
     ssize_t n;
 
+    if (c->tls)
+        return md_http__tls_recv(c, to, size);
     do {
         n = recv(c->io.fd, to, size, 0);
     } while (n < 0 && errno == EINTR);
@@ -456,7 +475,8 @@ static bool close_if_idle(md_http_conn *c)
         md_http__h2_close_if_idle(c);
         return c->io.fd < 0;
     }
-    if (c->state != MD_HTTP_CONN_READING || !md_http1_is_idle(&c->in))
+    if (c->state != MD_HTTP_CONN_READING || !md_http1_is_idle(&c->in) ||
+        c->phase == MD_HTTP_CONN_HANDSHAKE)
         return false;
     read_some(c);
     if (c->state == MD_HTTP_CONN_READING && md_http1_is_idle(&c->in))
@@ -498,20 +518,22 @@ static void discard(md_http_conn *c)
         md_http__conn_close(c);
 }
 
-static void on_ready(md_loop_io *io, uint32_t events)
+void md_http__conn_ready(md_http_conn *c, uint32_t events)
 {
-    md_http_conn *c = of_io(io);
-
     if (events & (EPOLLERR | EPOLLHUP)) {
         md_http__conn_close(c);
         return;
     }
     switch (c->state) {
     case MD_HTTP_CONN_READING:
-        if (c->h2)
+        if (c->phase == MD_HTTP_CONN_HANDSHAKE) {
+            if (md_http__tls_shake(c))
+                wait_for_input(c);
+        } else if (c->h2) {
             md_http__h2_ready(c, events);
-        else
+        } else {
             read_some(c);
+        }
         break;
     case MD_HTTP_CONN_BUSY:
         (void)md_http__conn_watch(c, 0); /* later requests stay in the kernel */
@@ -527,11 +549,24 @@ static void on_ready(md_loop_io *io, uint32_t events)
     }
 }
 
+static void on_ready(md_loop_io *io, uint32_t events)
+{
+    md_http__conn_ready(of_io(io), events);
+}
+
 /* ---- timeouts ---- */
 
 static void on_close_timeout(md_timer *t)
 {
     md_http__conn_close(of_timer(t));
+}
+
+static void on_handshake_timeout(md_timer *t)
+{
+    md_http_conn *c = of_timer(t);
+
+    md_http__count(&c->srv->stats.timeouts, 1);
+    md_http__conn_close(c);
 }
 
 static void on_idle_timeout(md_timer *t)
@@ -569,6 +604,8 @@ void md_http__conn_queues_init(md_http_server *srv)
 {
     const md_http_server_opts *o = &srv->opts;
 
+    md_timer_queue_init(&srv->handshakes, srv->loop, o->handshake_timeout_ms,
+                        on_handshake_timeout);
     md_timer_queue_init(&srv->heads, srv->loop, o->head_timeout_ms,
                         on_read_timeout);
     md_timer_queue_init(&srv->bodies, srv->loop, o->body_timeout_ms,
@@ -582,6 +619,17 @@ void md_http__conn_queues_init(md_http_server *srv)
     md_timer_queue_init(&srv->refusals, srv->loop, LINGER_REFUSED_MS,
                         on_close_timeout);
     md_http__h2_queues_init(srv);
+}
+
+static void begin_tls(md_http_conn *c)
+{
+    if (!md_http__tls_begin(c)) {
+        md_http__count(&c->srv->stats.accept_failures, 1);
+        md_http__conn_close(c);
+        return;
+    }
+    md_http__conn_phase(c, MD_HTTP_CONN_HANDSHAKE);
+    (void)md_http__conn_watch(c, EPOLLIN);
 }
 
 void md_http__conn_open(md_http_server *srv, int fd, const struct sockaddr *sa,
@@ -610,5 +658,8 @@ void md_http__conn_open(md_http_server *srv, int fd, const struct sockaddr *sa,
     srv->n_conns++;
     md_http__count(&srv->stats.accepted, 1);
     md_http__count(&srv->stats.n_open, 1);
-    wait_for_input(c);
+    if (srv->tls)
+        begin_tls(c);
+    else
+        wait_for_input(c);
 }

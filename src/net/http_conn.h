@@ -22,9 +22,14 @@ struct md_http_server {
     char address[MD_ADDRESS_SIZE];
     md_http_stats stats;
 
+    md_tls_context *tls; /* of new connections; NULL: no TLS */
+    _Atomic(md_tls_context *) next_tls;
+    md_post tls_post; /* on its way while next_tls is set */
+
     md_http_conn *conns; /* open ones */
     uint32_t n_conns;    /* those, and closed ones not yet released */
 
+    md_timer_queue handshakes;
     md_timer_queue heads;
     md_timer_queue bodies;
     md_timer_queue writes;
@@ -64,6 +69,7 @@ typedef enum md_http_conn_state {
 /* Which timer runs while READING. */
 typedef enum md_http_conn_phase {
     MD_HTTP_CONN_NO_PHASE,
+    MD_HTTP_CONN_HANDSHAKE, /* of TLS; nothing else has begun */
     MD_HTTP_CONN_IDLE,
     MD_HTTP_CONN_HEAD,
     MD_HTTP_CONN_BODY,
@@ -83,6 +89,11 @@ struct md_http_conn {
     size_t progress; /* bytes at the last start of the timer */
     char peer[MD_ADDRESS_SIZE];
     md_http2_conn *h2; /* NULL: HTTP/1.1 */
+
+    md_tls *tls;                       /* NULL: none */
+    md_tls_result tls_read, tls_write; /* what the last call of each gave */
+    md_post resume;                    /* read what TLS has and epoll not */
+    bool resuming;
 
     /* HTTP/1.1's; `in` also takes the first bytes of all. */
     md_http1 in;
@@ -125,10 +136,13 @@ void md_http__server_released(md_http_server *srv);
 
 /* ---- for http2_conn.c ---- */
 
-/* Send and receive as recv and send do, interruptions apart; 0: not now, or
- * the connection is closed now. */
+/* Send and receive as recv and send do, by TLS where it is spoken,
+ * interruptions apart; 0: not now, or the connection is closed now. */
 size_t md_http__conn_recv(md_http_conn *c, void *to, size_t size);
 size_t md_http__conn_send(md_http_conn *c, const struct iovec *iov, size_t n);
+
+/* As if epoll had told of it. */
+void md_http__conn_ready(md_http_conn *c, uint32_t events);
 
 /* False: it is closed. */
 bool md_http__conn_watch(md_http_conn *c, uint32_t events);
@@ -142,6 +156,22 @@ void md_http__conn_phase(md_http_conn *c, md_http_conn_phase phase);
 
 /* The last of a closed connection's requests is back. */
 void md_http__conn_release(md_http_conn *c);
+
+/* ---- of http_tls.c ---- */
+
+/* Begin the handshake; false when memory is short. */
+bool md_http__tls_begin(md_http_conn *c);
+
+/* Go on with it; true when it is done. */
+bool md_http__tls_shake(md_http_conn *c);
+
+/* As md_http__conn_recv and md_http__conn_send. */
+size_t md_http__tls_recv(md_http_conn *c, void *to, size_t size);
+size_t md_http__tls_send(md_http_conn *c, const struct iovec *iov, size_t n);
+
+/* What to wait for when the connection waits for `events`.  Where TLS has
+ * bytes that the socket has no more, the connection will be called anyway. */
+uint32_t md_http__tls_events(md_http_conn *c, uint32_t events);
 
 /* ---- of http2_conn.c ---- */
 

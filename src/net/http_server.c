@@ -170,6 +170,27 @@ void md_http_server_drain(md_http_server *srv)
         md_loop_post(srv->loop, &srv->cut_post);
 }
 
+/* ---- TLS ---- */
+
+static void on_set_tls(md_post *p)
+{
+    md_http_server *srv =
+        (md_http_server *)((char *)p - offsetof(md_http_server, tls_post));
+
+    md_tls_context_unref(srv->tls);
+    srv->tls = atomic_exchange(&srv->next_tls, NULL);
+}
+
+void md_http_server_set_tls(md_http_server *srv, md_tls_context *tls)
+{
+    md_tls_context *unused = atomic_exchange(&srv->next_tls, tls);
+
+    if (unused)
+        md_tls_context_unref(unused); /* the post is on its way */
+    else
+        md_loop_post(srv->loop, &srv->tls_post);
+}
+
 /* ---- life ---- */
 
 md_status md_http_server_new(md_http_server **out,
@@ -187,6 +208,7 @@ md_status md_http_server_new(md_http_server **out,
     srv->listener = (md_loop_io){ .fd = -1, .ready = on_acceptable };
     srv->drain_post.run = on_drain;
     srv->cut_post.run = on_cut;
+    srv->tls_post.run = on_set_tls;
     MD_GOTO(md_http1_limits_check(&opts->limits, err));
     MD_GOTO(md_loop_new(&srv->loop, alloc, err));
     md_loop_at_turn_end(srv->loop, md_http__h2_flush_all, srv);
@@ -199,11 +221,13 @@ md_status md_http_server_new(md_http_server **out,
     MD_GOTO(md_listen_address(srv->address, srv->listener.fd, err));
     MD_GOTO(md_loop_watch(srv->loop, &srv->listener, EPOLLIN, err));
 out:
-    if (s != MD_OK)
+    if (s != MD_OK) {
         md_http_server_free(srv);
-    else
-        *out = srv;
-    return s;
+        return s;
+    }
+    srv->tls = opts->tls;
+    *out = srv;
+    return MD_OK;
 }
 
 void md_http_server_free(md_http_server *srv)
@@ -213,6 +237,8 @@ void md_http_server_free(md_http_server *srv)
     if (srv->listener.fd >= 0)
         close(srv->listener.fd);
     md_http__h2_spares_free(srv);
+    md_tls_context_unref(srv->tls);
+    md_tls_context_unref(atomic_load(&srv->next_tls));
     md_loop_free(srv->loop);
     md_free(srv->alloc, srv);
 }

@@ -22,6 +22,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "net/http1.h"
+#include "net/tls.h"
 
 typedef struct md_http_server md_http_server;
 typedef struct md_http_request md_http_request;
@@ -30,12 +31,14 @@ typedef struct md_http_request md_http_request;
 typedef struct md_http_server_opts {
     const char *listen; /* "127.0.0.1:8080" */
     bool reuse_port;
+    md_tls_context *tls; /* taken over by a successful start; NULL: no TLS */
     uint32_t n_conns_max;
-    uint32_t head_timeout_ms;  /* from the first byte to the empty line */
-    uint32_t body_timeout_ms;  /* for each MD_HTTP_PROGRESS_SIZE bytes */
-    uint32_t write_timeout_ms; /* likewise */
-    uint32_t idle_timeout_ms;  /* between two requests */
-    uint32_t drain_timeout_ms; /* then open connections are cut */
+    uint32_t handshake_timeout_ms; /* of TLS, from the first byte */
+    uint32_t head_timeout_ms;      /* from the first byte to the empty line */
+    uint32_t body_timeout_ms;      /* for each MD_HTTP_PROGRESS_SIZE bytes */
+    uint32_t write_timeout_ms;     /* likewise */
+    uint32_t idle_timeout_ms;      /* between two requests */
+    uint32_t drain_timeout_ms;     /* then open connections are cut */
     md_http1_limits limits;
     size_t reply_size_max;   /* body of one answer */
     size_t buffers_size_max; /* requests and replies of all connections */
@@ -49,10 +52,10 @@ typedef struct md_http_server_opts {
 #define MD_HTTP_SERVER_OPTS_INIT                                               \
     {                                                                          \
         .listen = "127.0.0.1:8080", .n_conns_max = 1024,                       \
-        .head_timeout_ms = 10 * 1000, .body_timeout_ms = 30 * 1000,            \
-        .write_timeout_ms = 30 * 1000, .idle_timeout_ms = 75 * 1000,           \
-        .drain_timeout_ms = 30 * 1000, .limits = MD_HTTP1_LIMITS_INIT,         \
-        .reply_size_max = (size_t)256 << 20,                                   \
+        .handshake_timeout_ms = 10 * 1000, .head_timeout_ms = 10 * 1000,       \
+        .body_timeout_ms = 30 * 1000, .write_timeout_ms = 30 * 1000,           \
+        .idle_timeout_ms = 75 * 1000, .drain_timeout_ms = 30 * 1000,           \
+        .limits = MD_HTTP1_LIMITS_INIT, .reply_size_max = (size_t)256 << 20,   \
         .buffers_size_max = (size_t)1 << 30,                                   \
         .arena_size_max = (size_t)256 << 20,                                   \
     }
@@ -68,7 +71,8 @@ typedef struct md_http_stats {
     _Atomic uint64_t accept_failures; /* out of descriptors or memory */
     _Atomic uint64_t evicted;         /* idle ones closed to make room */
     _Atomic uint64_t requests;
-    _Atomic uint64_t rejected;       /* malformed or over a limit */
+    _Atomic uint64_t rejected; /* malformed or over a limit */
+    _Atomic uint64_t handshake_failures;
     _Atomic uint64_t timeouts;       /* while reading or writing */
     _Atomic uint64_t floods;         /* HTTP/2 connections cut for them */
     _Atomic uint64_t abandoned;      /* client gone before the answer was out */
@@ -95,6 +99,10 @@ md_status md_http_server_run(md_http_server *srv, md_error *err);
  * cuts at once.  The run ends when every request has been finished as well.
  */
 void md_http_server_drain(md_http_server *srv);
+
+/* Connections that come from now on take this TLS context, which is taken
+ * over, in place of the one that the server began with.  From any thread. */
+void md_http_server_set_tls(md_http_server *srv, md_tls_context *tls);
 
 /* "127.0.0.1:8080", with the port that the system chose. */
 const char *md_http_server_address(const md_http_server *srv);

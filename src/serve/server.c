@@ -389,6 +389,11 @@ void md_server_stop(md_server *s)
     md_http_server_drain(s->http);
 }
 
+void md_server_set_tls(md_server *s, md_tls_context *tls)
+{
+    md_http_server_set_tls(s->http, tls);
+}
+
 const char *md_server_address(const md_server *s)
 {
     return md_http_server_address(s->http);

@@ -47,6 +47,9 @@ md_status md_server_run(md_server *s, md_error *err);
  * signal handler. */
 void md_server_stop(md_server *s);
 
+/* As md_http_server_set_tls. */
+void md_server_set_tls(md_server *s, md_tls_context *tls);
+
 /* "127.0.0.1:8080", with the port that the system chose. */
 const char *md_server_address(const md_server *s);
 

@@ -35,7 +35,7 @@ def server(*words, **popen):
                          **popen)
     try:
         line = p.stdout.readline()
-        assert line.startswith("serving on http://"), p.stderr.read()
+        assert re.match("serving on https?://", line), p.stderr.read()
         yield line.split()[-1], p
     finally:
         p.kill()
@@ -44,7 +44,7 @@ def server(*words, **popen):
 
 def address(url):
     """(host, port) of a URL."""
-    host, port = re.match(r"http://(.*):(\d+)", url).groups()
+    host, port = re.match(r"https?://(.*):(\d+)", url).groups()
     return host, int(port)
 
 

@@ -24,6 +24,8 @@ static md_status collect(void *ctx, md_metrics_out *out, md_error *err)
           "Idle connections closed to make room for new ones.", &st->evicted },
         { MD_COUNTER, "modeld_net_requests_total",
           "Complete requests received.", &st->requests },
+        { MD_COUNTER, "modeld_net_handshake_failures_total",
+          "Handshakes of TLS that failed.", &st->handshake_failures },
         { MD_COUNTER, "modeld_net_rejected_total",
           "Requests that were malformed or over a limit.", &st->rejected },
         { MD_COUNTER, "modeld_net_timeouts_total",
