@@ -1,9 +1,11 @@
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "base/cpu.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "cli/model.h"
 #include "cli/reload.h"
 #include "serve/server.h"
@@ -21,6 +23,7 @@ typedef struct serving {
     md_pool *pool; /* NULL: requests run on one thread each */
     int n_models;
     bool has_tls;
+    md_notify notify; /* the service manager */
 } serving;
 
 static uint32_t ms(const md_args *a, const char *name)
@@ -28,11 +31,22 @@ static uint32_t ms(const md_args *a, const char *name)
     return (uint32_t)md_opts_int(a->opts, name);
 }
 
+/* NULL when the option is empty. */
+static const char *text_of(const md_args *a, const char *name)
+{
+    const char *text = md_opts_text(a->opts, name);
+
+    return *text ? text : NULL;
+}
+
 static md_server_opts options(const md_args *a)
 {
     md_server_opts o = MD_SERVER_OPTS_INIT;
 
     o.http.listen = md_opts_text(a->opts, "listen");
+    o.http.grpc_listen = text_of(a, "grpc_listen");
+    o.http.socket_mode =
+        (uint32_t)strtoul(md_opts_text(a->opts, "socket_mode"), NULL, 8);
     o.http.handshake_timeout_ms = ms(a, "handshake_timeout");
     o.http.n_conns_max = (uint32_t)md_opts_int(a->opts, "connections_max");
     o.http.head_timeout_ms = ms(a, "head_timeout");
@@ -167,17 +181,31 @@ static md_status add_models(serving *v, md_error *err)
     return MD_OK;
 }
 
+/* From a signal handler. */
 static void stop(void *ctx)
 {
-    md_server_stop(ctx);
+    serving *v = ctx;
+
+    md_notify_tell(&v->notify, "STOPPING=1");
+    md_server_stop(v->server);
 }
 
-/* NULL when the option is empty. */
-static const char *text_of(const md_args *a, const char *name)
+/* A line for each address; the first one is where a client may begin. */
+static void tell_addresses(const serving *v)
 {
-    const char *text = md_opts_text(a->opts, name);
+    md_http_place p;
 
-    return *text ? text : NULL;
+    for (uint32_t i = 0; md_server_listener(v->server, i, &p); i++) {
+        const char *scheme = p.is_unix    ? ""
+                             : v->has_tls ? "https://"
+                                          : "http://";
+
+        fprintf(v->args->cli->out, "serving %son %s%s\n",
+                p.grpc_only ? "gRPC " : "", scheme, p.address);
+        MD_LOG(MD_LOG_INFO, "listening", md_log_str("address", p.address),
+               md_log_int("models", v->n_models));
+    }
+    fflush(v->args->cli->out);
 }
 
 /* *out stays NULL when no certificate is given. */
@@ -223,13 +251,9 @@ static md_status serve(serving *v, md_error *err)
     MD_TRY(add_models(v, err));
     MD_TRY(md_reload_start(&reloads, cli, reload, v, err));
     if (cli->on_stop)
-        cli->on_stop(stop, v->server);
-    fprintf(cli->out, "serving on %s://%s\n", v->has_tls ? "https" : "http",
-            md_server_address(v->server));
-    fflush(cli->out);
-    MD_LOG(MD_LOG_INFO, "listening",
-           md_log_str("address", md_server_address(v->server)),
-           md_log_int("models", v->n_models));
+        cli->on_stop(stop, v);
+    tell_addresses(v);
+    md_notify_tell(&v->notify, "READY=1");
     s = md_server_run(v->server, err);
     if (cli->on_stop)
         cli->on_stop(NULL, NULL);
@@ -258,13 +282,20 @@ static md_status run(const md_args *a, md_error *err)
 {
     md_server_opts o = options(a);
     serving v = { .args = a };
-    md_status s = MD_OK;
+    md_inherited inherited;
+    md_status s;
 
     if (o.n_workers == 0)
         o.n_workers = (uint32_t)md_cpu_count();
     /* A client, or a reader of the log, that has gone does not end it. */
     signal(SIGPIPE, SIG_IGN);
     raise_open_files(o.http.n_conns_max);
+    MD_TRY(md_inherited_take(&inherited, err));
+    o.http.inherited = &inherited;
+    s = md_trust_parse(&o.http.proxies, md_opts_text(a->opts, "proxy_from"),
+                       err);
+    if (s != MD_OK)
+        return md_wrap(err, s, "proxy_from: ");
     MD_TRY(load_tls(&o.http.tls, a, err));
     v.has_tls = o.http.tls != NULL;
     /* The socket first: a port that is taken shows before models load. */
@@ -273,10 +304,12 @@ static md_status run(const md_args *a, md_error *err)
         md_tls_context_unref(o.http.tls);
         return s;
     }
+    md_notify_open(&v.notify);
     if (o.run_width > 1)
         s = md_pool_new(&v.pool, o.run_width, md_alloc_default(), err);
     if (s == MD_OK)
         s = serve(&v, err);
+    md_notify_close(&v.notify);
     md_server_free(v.server);
     md_pool_free(v.pool);
     return s;

@@ -427,6 +427,10 @@ static void on_head(void *ctx, md_http2_stream *s)
         fail_grpc(r, err.status, err.msg);
         return;
     }
+    if (!r->req.grpc.on && r->conn->conn->grpc_only) {
+        md_http2_refuse(s, 415, MD_HTTP__GRPC_ONLY);
+        return;
+    }
     s->framed = r->req.grpc.on;
     if (s->expects_continue)
         md_http2_continue(s);

@@ -8,7 +8,8 @@
  * While it is BUSY the request belongs to the handler; the loop then touches
  * only io, timer and the list.
  *
- * With TLS it begins with a handshake, state READING (http_tls.c).
+ * A PROXY header (http_proxy.c) and the handshake of TLS (http_tls.c) may come
+ * first, state READING.
  *
  * A connection whose first bytes are HTTP/2's preface goes on in
  * http2_conn.c, state READING; then only what is said of sockets, lists and
@@ -363,6 +364,10 @@ static bool send_continue(md_http_conn *c)
 
 static void dispatch(md_http_conn *c)
 {
+    if (c->grpc_only) {
+        reply_error(c, 415, MD_HTTP__GRPC_ONLY);
+        return;
+    }
     md_timer_stop(&c->timer);
     c->state = MD_HTTP_CONN_BUSY;
     c->phase = MD_HTTP_CONN_NO_PHASE;
@@ -378,7 +383,9 @@ static void advance(md_http_conn *c)
             wait_for_input(c);
             return;
         case MD_HTTP1_HEAD:
-            if (!send_continue(c))
+            if (c->grpc_only)
+                md_http1_refuse(&c->in, 415, MD_HTTP__GRPC_ONLY);
+            else if (!send_continue(c))
                 return;
             break;
         case MD_HTTP1_DONE:
@@ -518,6 +525,20 @@ static void discard(md_http_conn *c)
         md_http__conn_close(c);
 }
 
+/* Go on with what comes before HTTP. */
+static void open_more(md_http_conn *c)
+{
+    if (c->wants_proxy && !md_http__proxy_step(c))
+        return;
+    if (c->wants_tls && !c->tls && !md_http__tls_begin(c)) {
+        md_http__count(&c->srv->stats.accept_failures, 1);
+        md_http__conn_close(c);
+        return;
+    }
+    if (!c->tls || md_http__tls_shake(c))
+        wait_for_input(c);
+}
+
 void md_http__conn_ready(md_http_conn *c, uint32_t events)
 {
     if (events & (EPOLLERR | EPOLLHUP)) {
@@ -527,8 +548,7 @@ void md_http__conn_ready(md_http_conn *c, uint32_t events)
     switch (c->state) {
     case MD_HTTP_CONN_READING:
         if (c->phase == MD_HTTP_CONN_HANDSHAKE) {
-            if (md_http__tls_shake(c))
-                wait_for_input(c);
+            open_more(c);
         } else if (c->h2) {
             md_http__h2_ready(c, events);
         } else {
@@ -621,20 +641,10 @@ void md_http__conn_queues_init(md_http_server *srv)
     md_http__h2_queues_init(srv);
 }
 
-static void begin_tls(md_http_conn *c)
+void md_http__conn_open(const md_http_listener *l, int fd,
+                        const struct sockaddr *sa, socklen_t sa_size)
 {
-    if (!md_http__tls_begin(c)) {
-        md_http__count(&c->srv->stats.accept_failures, 1);
-        md_http__conn_close(c);
-        return;
-    }
-    md_http__conn_phase(c, MD_HTTP_CONN_HANDSHAKE);
-    (void)md_http__conn_watch(c, EPOLLIN);
-}
-
-void md_http__conn_open(md_http_server *srv, int fd, const struct sockaddr *sa,
-                        socklen_t sa_size)
-{
+    md_http_server *srv = l->srv;
     md_http_conn *c = md_calloc(srv->alloc, 1, sizeof(*c));
 
     if (!c ||
@@ -646,6 +656,9 @@ void md_http__conn_open(md_http_server *srv, int fd, const struct sockaddr *sa,
     }
     c->io = (md_loop_io){ .fd = fd, .ready = on_ready };
     c->srv = srv;
+    c->grpc_only = l->grpc_only;
+    c->wants_proxy = md_trust_has(&srv->opts.proxies, sa);
+    c->wants_tls = srv->tls && !l->is_unix;
     md_address_format(c->peer, sa, sa_size);
     md_http__request_init(&c->req, srv, c->peer);
     c->req.h1 = &c->in;
@@ -658,8 +671,7 @@ void md_http__conn_open(md_http_server *srv, int fd, const struct sockaddr *sa,
     srv->n_conns++;
     md_http__count(&srv->stats.accepted, 1);
     md_http__count(&srv->stats.n_open, 1);
-    if (srv->tls)
-        begin_tls(c);
-    else
-        wait_for_input(c);
+    if (c->wants_proxy || c->wants_tls)
+        md_http__conn_phase(c, MD_HTTP_CONN_HANDSHAKE);
+    open_more(c);
 }

@@ -8,18 +8,34 @@
 #include "net/http_request.h"
 #include "net/http_server.h"
 #include "net/listen.h"
+#include "net/listen_unix.h"
 #include "net/loop.h"
 
 typedef struct md_http_conn md_http_conn;
 typedef struct md_http2_conn md_http2_conn;
 
+enum {
+    MD_HTTP_LISTENERS_MAX = 32
+};
+
+#define MD_HTTP__GRPC_ONLY "this port takes gRPC alone"
+
+typedef struct md_http_listener {
+    md_loop_io io;
+    md_http_server *srv;
+    bool grpc_only;
+    bool is_unix;
+    md_listen_file file; /* of a Unix socket that is ours */
+    char address[MD_ADDRESS_SIZE];
+} md_http_listener;
+
 struct md_http_server {
     const md_alloc *alloc;
     md_http_server_opts opts;
     md_loop *loop;
-    md_loop_io listener;
+    md_http_listener listeners[MD_HTTP_LISTENERS_MAX];
+    uint32_t n_listeners;
     bool draining;
-    char address[MD_ADDRESS_SIZE];
     md_http_stats stats;
 
     md_tls_context *tls; /* of new connections; NULL: no TLS */
@@ -69,7 +85,7 @@ typedef enum md_http_conn_state {
 /* Which timer runs while READING. */
 typedef enum md_http_conn_phase {
     MD_HTTP_CONN_NO_PHASE,
-    MD_HTTP_CONN_HANDSHAKE, /* of TLS; nothing else has begun */
+    MD_HTTP_CONN_HANDSHAKE, /* PROXY and TLS; nothing else has begun */
     MD_HTTP_CONN_IDLE,
     MD_HTTP_CONN_HEAD,
     MD_HTTP_CONN_BODY,
@@ -90,7 +106,10 @@ struct md_http_conn {
     char peer[MD_ADDRESS_SIZE];
     md_http2_conn *h2; /* NULL: HTTP/1.1 */
 
-    md_tls *tls;                       /* NULL: none */
+    bool grpc_only;
+    bool wants_proxy; /* its header has not come yet */
+    bool wants_tls;
+    md_tls *tls;                       /* NULL: none, or not yet */
     md_tls_result tls_read, tls_write; /* what the last call of each gave */
     md_post resume;                    /* read what TLS has and epoll not */
     bool resuming;
@@ -108,8 +127,8 @@ struct md_http_conn {
 void md_http__conn_queues_init(md_http_server *srv);
 
 /* Take over an accepted descriptor; it is closed when memory is short. */
-void md_http__conn_open(md_http_server *srv, int fd, const struct sockaddr *sa,
-                        socklen_t sa_size);
+void md_http__conn_open(const md_http_listener *l, int fd,
+                        const struct sockaddr *sa, socklen_t sa_size);
 
 /* Close the socket.  A request that the handler owns stays until it is
  * finished. */
@@ -156,6 +175,20 @@ void md_http__conn_phase(md_http_conn *c, md_http_conn_phase phase);
 
 /* The last of a closed connection's requests is back. */
 void md_http__conn_release(md_http_conn *c);
+
+/* ---- of http_listen.c ---- */
+
+/* Open what srv->opts say. */
+md_status md_http__listen_open(md_http_server *srv, md_error *err);
+
+/* Accept who has connected, up to n_max of each listener. */
+void md_http__listen_accept(md_http_server *srv, int n_max);
+void md_http__listen_close(md_http_server *srv);
+
+/* ---- of http_proxy.c ---- */
+
+/* Read the header of a trusted proxy; true when it is complete. */
+bool md_http__proxy_step(md_http_conn *c);
 
 /* ---- of http_tls.c ---- */
 

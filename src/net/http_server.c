@@ -1,91 +1,12 @@
-/* Accepting and draining; http_conn.c does the rest. */
-#define _GNU_SOURCE /* accept4 */
-
+/* Life and end of a server; http_listen.c and http_conn.c do the rest. */
 #include "net/http_server.h"
-
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 #include "net/http_conn.h"
 
 enum {
-    ACCEPTS_PER_EVENT = 64,
     DRAIN_ACCEPTS_MAX = 4096, /* four times the backlog of net/listen.c */
     ACCEPT_RETRY_MS = 100
 };
-
-static void stop_accepting(md_http_server *srv)
-{
-    (void)md_loop_watch(srv->loop, &srv->listener, 0, NULL);
-}
-
-void md_http__server_has_room(md_http_server *srv)
-{
-    if (!srv->draining)
-        (void)md_loop_watch(srv->loop, &srv->listener, EPOLLIN, NULL);
-}
-
-/* An accepted descriptor, or -1 when there is none for now. */
-static int accept_one(md_http_server *srv, struct sockaddr_storage *sa,
-                      socklen_t *size)
-{
-    const int on = 1;
-    int fd;
-
-    do {
-        *size = sizeof(*sa);
-        fd = accept4(srv->listener.fd, (struct sockaddr *)sa, size,
-                     SOCK_CLOEXEC | SOCK_NONBLOCK);
-    } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
-    if (fd >= 0) {
-        /* Replies go out in one piece; waiting for more only delays them. */
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        return fd;
-    }
-    if (errno != EAGAIN && errno != EWOULDBLOCK) {
-        /* Out of descriptors or memory: the socket stays readable, so look
-         * away for a moment instead of spinning, and make room. */
-        atomic_fetch_add(&srv->stats.accept_failures, 1);
-        (void)md_http__conn_evict(srv);
-        stop_accepting(srv);
-        md_timer_start(&srv->retries, &srv->retry);
-    }
-    return -1;
-}
-
-static void accept_some(md_http_server *srv, int n_max)
-{
-    for (int i = 0; i < n_max; i++) {
-        bool full = atomic_load(&srv->stats.n_open) >= srv->opts.n_conns_max;
-        struct sockaddr_storage sa;
-        socklen_t size;
-        int fd;
-
-        if (full && !md_timer_first(&srv->idles)) {
-            stop_accepting(srv); /* until one is idle or released */
-            return;
-        }
-        fd = accept_one(srv, &sa, &size);
-        if (fd < 0)
-            return;
-        /* When none was idle after all there is one too many, and only one:
-         * the next turn of this loop stops. */
-        if (full)
-            (void)md_http__conn_evict(srv);
-        md_http__conn_open(srv, fd, (const struct sockaddr *)&sa, size);
-    }
-}
-
-static void on_acceptable(md_loop_io *io, uint32_t events)
-{
-    (void)events;
-    accept_some(
-        (md_http_server *)((char *)io - offsetof(md_http_server, listener)),
-        ACCEPTS_PER_EVENT);
-}
 
 static void on_retry(md_timer *t)
 {
@@ -137,11 +58,9 @@ static void on_drain(md_post *p)
 
     /* Who has connected already is served; closing would reset them.  The
      * bound is for clients that connect faster than this accepts. */
-    accept_some(srv, DRAIN_ACCEPTS_MAX);
+    md_http__listen_accept(srv, DRAIN_ACCEPTS_MAX);
     srv->draining = true;
-    md_loop_unwatch(srv->loop, &srv->listener);
-    close(srv->listener.fd);
-    srv->listener.fd = -1;
+    md_http__listen_close(srv);
     each_conn(srv, md_http__conn_drain);
     md_timer_start(&srv->drains, &srv->drain);
     stop_when_empty(srv);
@@ -204,8 +123,6 @@ md_status md_http_server_new(md_http_server **out,
         return md_fail_nomem(err, sizeof(*srv));
     srv->alloc = alloc;
     srv->opts = *opts;
-    srv->opts.listen = NULL;
-    srv->listener = (md_loop_io){ .fd = -1, .ready = on_acceptable };
     srv->drain_post.run = on_drain;
     srv->cut_post.run = on_cut;
     srv->tls_post.run = on_set_tls;
@@ -216,10 +133,10 @@ md_status md_http_server_new(md_http_server **out,
     md_timer_queue_init(&srv->retries, srv->loop, ACCEPT_RETRY_MS, on_retry);
     md_timer_queue_init(&srv->drains, srv->loop, opts->drain_timeout_ms,
                         on_drain_timeout);
-    MD_GOTO(
-        md_listen_open(&srv->listener.fd, opts->listen, opts->reuse_port, err));
-    MD_GOTO(md_listen_address(srv->address, srv->listener.fd, err));
-    MD_GOTO(md_loop_watch(srv->loop, &srv->listener, EPOLLIN, err));
+    MD_GOTO(md_http__listen_open(srv, err));
+    srv->opts.listen = NULL;
+    srv->opts.grpc_listen = NULL;
+    srv->opts.inherited = NULL;
 out:
     if (s != MD_OK) {
         md_http_server_free(srv);
@@ -234,8 +151,7 @@ void md_http_server_free(md_http_server *srv)
 {
     if (!srv)
         return;
-    if (srv->listener.fd >= 0)
-        close(srv->listener.fd);
+    md_http__listen_close(srv);
     md_http__h2_spares_free(srv);
     md_tls_context_unref(srv->tls);
     md_tls_context_unref(atomic_load(&srv->next_tls));
@@ -250,7 +166,18 @@ md_status md_http_server_run(md_http_server *srv, md_error *err)
 
 const char *md_http_server_address(const md_http_server *srv)
 {
-    return srv->address;
+    return srv->listeners[0].address;
+}
+
+bool md_http_server_listener(const md_http_server *srv, uint32_t i,
+                             md_http_place *out)
+{
+    const md_http_listener *l = &srv->listeners[i];
+
+    if (i >= srv->n_listeners)
+        return false;
+    *out = (md_http_place){ l->address, l->grpc_only, l->is_unix };
+    return true;
 }
 
 const md_http_stats *md_http_server_stats(const md_http_server *srv)

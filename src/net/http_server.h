@@ -1,5 +1,5 @@
 /*
- * HTTP server: one loop, one listening socket, many connections.
+ * HTTP server: one loop, a few listening sockets, many connections.
  *
  * The handler gets each complete request on the loop's thread and owns it
  * until md_http_request_finish, which may be called at once or later from any
@@ -22,18 +22,26 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "net/http1.h"
+#include "net/inherit.h"
 #include "net/tls.h"
+#include "net/trust.h"
 
 typedef struct md_http_server md_http_server;
 typedef struct md_http_request md_http_request;
 
 /* Durations of 0 mean without end. */
 typedef struct md_http_server_opts {
-    const char *listen; /* "127.0.0.1:8080" */
+    const char *listen;      /* "127.0.0.1:8080, unix:/run/modeld.sock" */
+    const char *grpc_listen; /* as listen, for gRPC alone; may be NULL */
+    /* Sockets in place of `listen`; NULL, or none in it: no.  Taken over. */
+    const md_inherited *inherited;
+    uint32_t socket_mode; /* permissions of Unix sockets */
     bool reuse_port;
-    md_tls_context *tls; /* taken over by a successful start; NULL: no TLS */
+    /* Of TCP connections; taken over by a successful start; NULL: no TLS. */
+    md_tls_context *tls;
+    md_trust proxies; /* whose connections begin with a PROXY header */
     uint32_t n_conns_max;
-    uint32_t handshake_timeout_ms; /* of TLS, from the first byte */
+    uint32_t handshake_timeout_ms; /* of TLS and PROXY together */
     uint32_t head_timeout_ms;      /* from the first byte to the empty line */
     uint32_t body_timeout_ms;      /* for each MD_HTTP_PROGRESS_SIZE bytes */
     uint32_t write_timeout_ms;     /* likewise */
@@ -81,8 +89,9 @@ typedef struct md_http_stats {
     _Atomic uint64_t sent_bytes;
 } md_http_stats;
 
-/* Open the socket; connections wait until md_http_server_run.  Fails as
- * md_listen_open does.  opts is copied, its listen text is not kept. */
+/* Open the sockets; connections wait until md_http_server_run.  Fails as
+ * md_listen_open and md_listen_unix_open do.  opts is copied, its texts are
+ * not kept. */
 md_status md_http_server_new(md_http_server **out,
                              const md_http_server_opts *opts,
                              const md_alloc *alloc, md_error *err);
@@ -104,8 +113,18 @@ void md_http_server_drain(md_http_server *srv);
  * over, in place of the one that the server began with.  From any thread. */
 void md_http_server_set_tls(md_http_server *srv, md_tls_context *tls);
 
-/* "127.0.0.1:8080", with the port that the system chose. */
+/* "127.0.0.1:8080", with the port that the system chose; the first one. */
 const char *md_http_server_address(const md_http_server *srv);
+
+typedef struct md_http_place {
+    const char *address;
+    bool grpc_only;
+    bool is_unix;
+} md_http_place;
+
+/* Where it listens: number i from 0; false: there are not so many. */
+bool md_http_server_listener(const md_http_server *srv, uint32_t i,
+                             md_http_place *out);
 const md_http_stats *md_http_server_stats(const md_http_server *srv);
 
 /* Do requests and replies take more than buffers_size_max?  Bodies are then

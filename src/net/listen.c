@@ -2,11 +2,15 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#include "net/listen_unix.h"
 
 enum {
     HOST_SIZE = 256,
@@ -131,14 +135,27 @@ md_status md_listen_open(int *fd_out, const char *address, bool reuse_port,
     return MD_OK;
 }
 
+/* Clients have no name: "unix:". */
+static void format_unix(char out[MD_ADDRESS_SIZE], const struct sockaddr_un *sa,
+                        socklen_t size)
+{
+    const size_t head = offsetof(struct sockaddr_un, sun_path);
+    const size_t n = size > head ? strnlen(sa->sun_path, size - head) : 0;
+
+    (void)snprintf(out, MD_ADDRESS_SIZE, MD_LISTEN_UNIX "%.*s", (int)n,
+                   sa->sun_path);
+}
+
 void md_address_format(char out[MD_ADDRESS_SIZE], const struct sockaddr *sa,
                        socklen_t size)
 {
     char host[64];
     char port[8];
 
-    if (getnameinfo(sa, size, host, sizeof(host), port, sizeof(port),
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+    if (sa->sa_family == AF_UNIX)
+        format_unix(out, (const struct sockaddr_un *)sa, size);
+    else if (getnameinfo(sa, size, host, sizeof(host), port, sizeof(port),
+                         NI_NUMERICHOST | NI_NUMERICSERV) != 0)
         (void)snprintf(out, MD_ADDRESS_SIZE, "?");
     else if (sa->sa_family == AF_INET6)
         (void)snprintf(out, MD_ADDRESS_SIZE, "[%s]:%s", host, port);

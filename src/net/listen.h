@@ -8,7 +8,7 @@
 #include "base/error.h"
 
 enum {
-    MD_ADDRESS_SIZE = 80 /* "[v6 address]:port" with a scope */
+    MD_ADDRESS_SIZE = 116 /* "unix:" and a path; "[v6 address]:port" */
 };
 
 /*
@@ -21,7 +21,8 @@ enum {
 md_status md_listen_open(int *fd_out, const char *address, bool reuse_port,
                          md_error *err);
 
-/* "127.0.0.1:8080" or "[::1]:8080"; "?" for anything else. */
+/* "127.0.0.1:8080", "[::1]:8080", "unix:/run/modeld.sock", for a client of the
+ * last "unix:"; "?" for anything else. */
 void md_address_format(char out[MD_ADDRESS_SIZE], const struct sockaddr *sa,
                        socklen_t size);
 

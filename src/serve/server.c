@@ -398,3 +398,8 @@ const char *md_server_address(const md_server *s)
 {
     return md_http_server_address(s->http);
 }
+
+bool md_server_listener(const md_server *s, uint32_t i, md_http_place *out)
+{
+    return md_http_server_listener(s->http, i, out);
+}

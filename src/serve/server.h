@@ -50,7 +50,10 @@ void md_server_stop(md_server *s);
 /* As md_http_server_set_tls. */
 void md_server_set_tls(md_server *s, md_tls_context *tls);
 
-/* "127.0.0.1:8080", with the port that the system chose. */
+/* "127.0.0.1:8080", with the port that the system chose; the first one. */
 const char *md_server_address(const md_server *s);
+
+/* As md_http_server_listener. */
+bool md_server_listener(const md_server *s, uint32_t i, md_http_place *out);
 
 #endif
