@@ -57,6 +57,7 @@ static md_server_opts options(const md_args *a)
     o.http.limits.body_size_max = (size_t)md_opts_int(a->opts, "body_max");
     o.http.reply_size_max = (size_t)md_opts_int(a->opts, "reply_max");
     o.http.buffers_size_max = (size_t)md_opts_int(a->opts, "buffers_max");
+    o.compress_size_min = (size_t)md_opts_int(a->opts, "compress_min");
     o.n_workers = (uint32_t)md_opts_int(a->opts, "threads");
     o.queue_max = (uint32_t)md_opts_int(a->opts, "queue_max");
     o.timeout_ms = ms(a, "compute_timeout");

@@ -1,18 +1,9 @@
 #include "net/grpc.h"
 
-#include <limits.h>
-#include <string.h>
-#include <zlib.h>
-
 #include "base/size.h"
 
 enum {
-    TIMEOUT_DIGITS_MAX = 8,
-    GZIP_BITS = 15 + 16, /* zlib's way to say gzip with the largest window */
-    ZLIB_BITS = 15,
-    CHUNK_SIZE = 16 * 1024,
-    LEVEL = 1, /* of 9: answers are wanted soon */
-    MEM_LEVEL = 8
+    TIMEOUT_DIGITS_MAX = 8
 };
 
 bool md_grpc_is_type(md_slice content_type)
@@ -105,22 +96,14 @@ md_status md_grpc_timeout(int64_t *ns, md_slice text, md_error *err)
     return MD_OK;
 }
 
-const char *md_grpc_coding_name(md_grpc_coding c)
+md_status md_grpc_coding_parse(md_coding *out, md_slice name, md_error *err)
 {
-    static const char *const names[] = { "identity", "gzip", "deflate" };
-
-    return names[c];
-}
-
-md_status md_grpc_coding_parse(md_grpc_coding *out, md_slice name,
-                               md_error *err)
-{
-    *out = MD_GRPC_IDENTITY;
+    *out = MD_CODING_IDENTITY;
     if (name.size == 0)
         return MD_OK;
-    for (int c = MD_GRPC_IDENTITY; c <= MD_GRPC_DEFLATE; c++)
-        if (md_slice_eq(name, md_grpc_coding_name((md_grpc_coding)c))) {
-            *out = (md_grpc_coding)c;
+    for (int c = MD_CODING_IDENTITY; c < MD_N_CODINGS; c++)
+        if (md_slice_eq(name, md_coding_name((md_coding)c))) {
+            *out = (md_coding)c;
             return MD_OK;
         }
     return md_fail(err, MD_UNSUPPORTED,
@@ -129,14 +112,14 @@ md_status md_grpc_coding_parse(md_grpc_coding *out, md_slice name,
                    name.size > 32 ? 32 : (int)name.size, name.data);
 }
 
-bool md_grpc_accepts(md_slice list, md_grpc_coding c)
+bool md_grpc_accepts(md_slice list, md_coding c)
 {
     md_slice item;
 
     while (md_slice_next_item(&list, &item))
-        if (md_slice_eq(item, md_grpc_coding_name(c)))
+        if (md_slice_eq(item, md_coding_name(c)))
             return true;
-    return c == MD_GRPC_IDENTITY;
+    return c == MD_CODING_IDENTITY;
 }
 
 md_status md_grpc_text_write(md_buf *out, const char *text, md_error *err)
@@ -151,78 +134,4 @@ md_status md_grpc_text_write(md_buf *out, const char *text, md_error *err)
                      : md_buf_append(out, coded, sizeof(coded), err));
     }
     return MD_OK;
-}
-
-/* ---- compression ---- */
-
-/* Both directions of zlib, which differ in two calls. */
-typedef int step_fn(z_stream *z, int flush);
-
-/* Give all of `in` to `step`, and its output to out, up to the stream's end. */
-static md_status pass(md_buf *out, z_stream *z, step_fn *step, md_slice in,
-                      md_error *err)
-{
-    int rc = Z_OK;
-
-    while (rc == Z_OK) {
-        const uInt given = in.size > UINT_MAX ? UINT_MAX : (uInt)in.size;
-        size_t room = out->limit - out->size;
-        unsigned char over; /* at the limit, to see whether the end has come */
-
-        room = room < CHUNK_SIZE ? room : CHUNK_SIZE;
-        MD_TRY(md_buf_reserve(out, room, err));
-        z->next_in = (Bytef *)in.data; /* only read */
-        z->avail_in = given;
-        z->next_out = room ? out->data + out->size : &over;
-        z->avail_out = room ? (uInt)room : 1;
-        rc = step(z, in.size == given ? Z_FINISH : Z_NO_FLUSH);
-        in.data += given - z->avail_in;
-        in.size -= given - z->avail_in;
-        if (room == 0 && z->avail_out == 0)
-            return md_fail(err, MD_TOO_LARGE,
-                           "compressed gRPC message of more than %zu bytes",
-                           out->limit);
-        out->size += room ? room - z->avail_out : 0;
-        if (rc == Z_BUF_ERROR && z->avail_out == 0)
-            rc = Z_OK; /* more room is all it wants */
-    }
-    out->data[out->size] = '\0';
-    if (rc == Z_STREAM_END && in.size == 0)
-        return MD_OK;
-    if (rc == Z_MEM_ERROR)
-        return md_fail(err, MD_NOMEM, "no memory for compression");
-    return md_fail(err, MD_CORRUPT, "compressed gRPC message is malformed");
-}
-
-md_status md_grpc_decode(md_buf *out, md_grpc_coding c, md_slice in,
-                         md_error *err)
-{
-    z_stream z = { 0 };
-    md_status s;
-
-    if (c == MD_GRPC_IDENTITY)
-        return md_fail(err, MD_CORRUPT,
-                       "compressed gRPC message without grpc-encoding");
-    if (inflateInit2(&z, c == MD_GRPC_GZIP ? GZIP_BITS : ZLIB_BITS) != Z_OK)
-        return md_fail(err, MD_NOMEM, "no memory for decompression");
-    s = pass(out, &z, inflate, in, err);
-    inflateEnd(&z);
-    return s;
-}
-
-md_status md_grpc_encode(md_buf *out, md_grpc_coding c, md_slice in,
-                         md_error *err)
-{
-    z_stream z = { 0 };
-    md_status s;
-
-    if (c == MD_GRPC_IDENTITY)
-        return md_buf_append(out, in.data, in.size, err);
-    if (deflateInit2(&z, LEVEL, Z_DEFLATED,
-                     c == MD_GRPC_GZIP ? GZIP_BITS : ZLIB_BITS, MEM_LEVEL,
-                     Z_DEFAULT_STRATEGY) != Z_OK)
-        return md_fail(err, MD_NOMEM, "no memory for compression");
-    s = pass(out, &z, deflate, in, err);
-    deflateEnd(&z);
-    return s;
 }

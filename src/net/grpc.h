@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "net/slice.h"
+#include "net/coding.h"
 
 enum {
     MD_GRPC_PREFIX_SIZE = 5
@@ -38,28 +38,11 @@ void md_grpc_prefix_write(unsigned char *to, bool compressed, size_t size);
  * MD_INVALID. */
 md_status md_grpc_timeout(int64_t *ns, md_slice text, md_error *err);
 
-typedef enum md_grpc_coding {
-    MD_GRPC_IDENTITY,
-    MD_GRPC_GZIP,
-    MD_GRPC_DEFLATE, /* zlib's format, as the rest of the world has it */
-} md_grpc_coding;
-
 /* Of grpc-encoding; absent is identity.  MD_UNSUPPORTED. */
-md_status md_grpc_coding_parse(md_grpc_coding *out, md_slice name,
-                               md_error *err);
-const char *md_grpc_coding_name(md_grpc_coding c);
+md_status md_grpc_coding_parse(md_coding *out, md_slice name, md_error *err);
 
 /* Does the list of grpc-accept-encoding have it? */
-bool md_grpc_accepts(md_slice list, md_grpc_coding c);
-
-/* Append what `in` is when it is decoded.  MD_CORRUPT, or MD_TOO_LARGE beyond
- * out's limit. */
-md_status md_grpc_decode(md_buf *out, md_grpc_coding c, md_slice in,
-                         md_error *err);
-
-/* Append `in` coded. */
-md_status md_grpc_encode(md_buf *out, md_grpc_coding c, md_slice in,
-                         md_error *err);
+bool md_grpc_accepts(md_slice list, md_coding c);
 
 /* Append text with all that is not printable ASCII, and '%', as %XX. */
 md_status md_grpc_text_write(md_buf *out, const char *text, md_error *err);

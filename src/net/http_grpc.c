@@ -53,11 +53,11 @@ static bool compress(md_http_request *req)
                                req->body.size - MD_GRPC_PREFIX_SIZE };
     md_buf coded;
 
-    if (g->out == MD_GRPC_IDENTITY || message.size < COMPRESS_SIZE_MIN)
+    if (g->out == MD_CODING_IDENTITY || message.size < COMPRESS_SIZE_MIN)
         return false;
     md_buf_init(&coded, req->body.alloc, req->body.limit);
     if (md_buf_append(&coded, zeros, sizeof(zeros), NULL) != MD_OK ||
-        md_grpc_encode(&coded, g->out, message, NULL) != MD_OK) {
+        md_coding_encode(&coded, g->out, message, NULL) != MD_OK) {
         md_buf_release(&coded);
         return false;
     }
@@ -143,7 +143,10 @@ md_status md_http_request_message(md_http_request *req, md_slice *out,
     if (!g->message.compressed)
         return MD_OK;
     md_buf_reset(&g->plain);
-    MD_TRY(md_grpc_decode(&g->plain, g->in, *out, err));
+    if (g->in == MD_CODING_IDENTITY)
+        return md_fail(err, MD_CORRUPT,
+                       "compressed gRPC message without grpc-encoding");
+    MD_TRY(md_coding_decode(&g->plain, g->in, *out, err));
     *out = (md_slice){ (const char *)g->plain.data, g->plain.size };
     return MD_OK;
 }

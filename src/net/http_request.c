@@ -41,6 +41,8 @@ void md_http__request_reset(md_http_request *req, size_t keep)
         md_buf_release(&req->body);
     md_buf_release(&req->grpc.plain);
     req->grpc = (md_http__grpc){ .plain = req->grpc.plain };
+    req->grpc.plain.limit = req->srv->opts.limits.body_size_max;
+    req->decoded = false;
     md_http_reply_reset(req);
     req->status = 200;
 }
@@ -124,6 +126,9 @@ md_slice md_http_request_body(const md_http_request *req)
 {
     const char *data;
 
+    if (req->decoded)
+        return (md_slice){ (const char *)req->grpc.plain.data,
+                           req->grpc.plain.size };
     if (!req->h2)
         return md_http1_body(req->h1);
     data = (const char *)req->h2->body.data;

@@ -24,9 +24,9 @@ typedef struct md_http__grpc {
     bool waits; /* for the client; nothing is to be done */
     md_http_event event;
     md_grpc_message message; /* at the start of the request's body */
-    md_grpc_coding in, out;
+    md_coding in, out;
     int64_t deadline_ns;
-    md_buf plain; /* the message decompressed; the reply's before compression */
+    md_buf plain; /* the message, or another request's body, decompressed */
 } md_http__grpc;
 
 struct md_http_request {
@@ -35,7 +35,8 @@ struct md_http_request {
     const md_http1 *h1; /* where the request lies: one of the two */
     const md_http2_stream *h2;
     const char *peer;
-    bool owned; /* by the handler */
+    bool owned;   /* by the handler */
+    bool decoded; /* the body is grpc.plain */
     _Atomic bool gone;
     md_arena arena;
     size_t counted; /* of buffered_bytes */

@@ -21,6 +21,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "net/coding.h"
 #include "net/http1.h"
 #include "net/inherit.h"
 #include "net/tls.h"
@@ -139,6 +140,17 @@ md_slice md_http_request_path(const md_http_request *req);
 md_slice md_http_request_query(const md_http_request *req);
 md_slice md_http_request_body(const md_http_request *req);
 
+/* How the body is compressed (Content-Encoding).  MD_MEDIA_TYPE for a coding
+ * that is not known. */
+md_status md_http_request_coding(const md_http_request *req, md_coding *out,
+                                 md_error *err);
+
+/* Let md_http_request_body be the body decompressed, if it has to be, which
+ * may take a while.  MD_TOO_LARGE beyond size_max or limits.body_size_max,
+ * MD_CORRUPT, MD_NOMEM, and as md_http_request_coding. */
+md_status md_http_request_decode(md_http_request *req, size_t size_max,
+                                 md_error *err);
+
 /* The first of that name; data is NULL when there is no such field. */
 md_slice md_http_request_field(const md_http_request *req, const char *name);
 uint32_t md_http_request_field_count(const md_http_request *req,
@@ -210,6 +222,9 @@ size_t md_http_reply_size(const md_http_request *req);
 
 /* Send these bytes, which must outlive the server, in place of the body. */
 void md_http_reply_static(md_http_request *req, md_slice body);
+
+/* Compress the body as the client likes it, unless it is a static one. */
+void md_http_reply_encode(md_http_request *req);
 
 /* Forget fields and body, so that an error can be told. */
 void md_http_reply_reset(md_http_request *req);

@@ -15,7 +15,8 @@
 
 enum {
     N_WORKERS_MAX = 256,
-    SCRATCH_KEEP_MAX = 4 << 20
+    SCRATCH_KEEP_MAX = 4 << 20,
+    LOOP_CODING_MAX = 64 * 1024 /* bytes that the loop itself codes */
 };
 
 /* ---- one call ---- */
@@ -58,16 +59,29 @@ static void log_call(md_call *c, int status, size_t size)
            md_log_int("us", (c->marked_ns - c->start_ns) / 1000));
 }
 
+/* Where it is worth it, and does not keep the loop. */
+static void compress(md_call *c)
+{
+    const size_t least = c->server->opts.compress_size_min;
+    const size_t size = md_http_reply_size(c->http);
+
+    if (least && size >= least &&
+        (md_call_computes(c) || size <= LOOP_CODING_MAX))
+        md_http_reply_encode(c->http);
+}
+
 /* Count and log the answer, and send it.  The call is gone afterwards. */
 static void finish(md_call *c)
 {
     const bool grpc = md_http_request_is_grpc(c->http);
     int status = md_http_reply_status_get(c->http);
 
-    if (grpc)
+    if (grpc) {
         status = md_status_http(c->status);
-    else
+    } else {
+        compress(c);
         (void)md_http_reply_field(c->http, "X-Request-Id", id_of(c), NULL);
+    }
     md_call_mark(c, MD_CALL_OUTPUT);
     md_stats_answered(&c->server->stats, c, status);
     if (c->model && md_call_computes(c))
@@ -87,10 +101,17 @@ static void fail_call(md_call *c, const md_error *err)
     finish(c);
 }
 
+static md_status run_route(md_call *c, md_error *err)
+{
+    MD_TRY(md_http_request_decode(
+        c->http, c->route->computes ? SIZE_MAX : LOOP_CODING_MAX, err));
+    return c->route->handle(c, err);
+}
+
 static void run_call(md_call *c)
 {
     md_error err = MD_ERROR_INIT;
-    md_status s = c->method ? md_grpc_run(c, &err) : c->route->handle(c, &err);
+    md_status s = c->method ? md_grpc_run(c, &err) : run_route(c, &err);
 
     if (s != MD_OK)
         fail_call(c, &err);
@@ -219,19 +240,6 @@ static void refuse(md_call *c, const md_error *err, const char *field,
     finish(c);
 }
 
-static bool is_encoded(const md_call *c, md_error *err)
-{
-    md_slice e = md_http_request_field(c->http, "content-encoding");
-
-    if (e.size == 0 || md_slice_eq_nocase(e, "identity"))
-        return false;
-    (void)md_fail(err, MD_MEDIA_TYPE,
-                  "content encoding '%.*s' is not supported: send the body as "
-                  "it is",
-                  e.size > 32 ? 32 : (int)e.size, e.data);
-    return true;
-}
-
 static void dispatch_grpc(md_call *c)
 {
     md_error err = MD_ERROR_INIT;
@@ -253,6 +261,7 @@ static void dispatch(md_call *c)
 {
     md_error err = MD_ERROR_INIT;
     const char *allow = NULL;
+    md_coding coding;
     md_status s = md_route_find(&c->route_index, &c->params, &allow,
                                 md_http_request_method(c->http),
                                 md_http_request_path(c->http), &err);
@@ -262,8 +271,8 @@ static void dispatch(md_call *c)
         return;
     }
     c->route = md_routes[c->route_index];
-    if (is_encoded(c, &err))
-        refuse(c, &err, "Accept-Encoding", "identity"); /* RFC 7694 */
+    if (md_http_request_coding(c->http, &coding, &err) != MD_OK)
+        refuse(c, &err, "Accept-Encoding", "gzip, deflate"); /* RFC 7694 */
     else if (c->route->computes)
         enqueue(c);
     else

@@ -19,13 +19,14 @@ typedef struct md_server_opts {
     uint32_t n_workers;       /* 0: one for each CPU */
     uint32_t queue_max;       /* calls that wait; 0: none may */
     uint32_t timeout_ms;      /* for a call that computes; 0: none */
+    size_t compress_size_min; /* of a reply that is compressed; 0: none is */
     int run_width;            /* threads of the session's pool for one run */
 } md_server_opts;
 
 #define MD_SERVER_OPTS_INIT                                                    \
     {                                                                          \
         .http = MD_HTTP_SERVER_OPTS_INIT, .queue_max = 256,                    \
-        .timeout_ms = 30 * 1000, .run_width = 1,                               \
+        .timeout_ms = 30 * 1000, .compress_size_min = 1024, .run_width = 1,    \
     }
 
 /* Open the socket; nothing is served yet.  Of md_alloc_default() connections

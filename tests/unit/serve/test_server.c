@@ -469,11 +469,18 @@ static void test_server__encoded_bodies(void **state)
     fake_server_start(&f, NULL, fake_identity(), NULL);
     http_exchange(f.address,
                   "POST /predict HTTP/1.1\r\nHost: t\r\nContent-Encoding: "
-                  "gzip\r\nContent-Length: 1\r\n\r\nx",
+                  "br\r\nContent-Length: 1\r\n\r\nx",
                   &r);
     assert_int_equal(r.status, 415);
-    assert_string_equal(http_field(&r, "accept-encoding"), "identity");
-    assert_non_null(strstr(r.body, "content encoding 'gzip'"));
+    assert_string_equal(http_field(&r, "accept-encoding"), "gzip, deflate");
+    assert_non_null(strstr(r.body, "content encoding 'br' given"));
+    http_reply_release(&r);
+    http_exchange(f.address,
+                  "POST /predict HTTP/1.1\r\nHost: t\r\nContent-Encoding: "
+                  "gzip\r\nContent-Length: 1\r\n\r\nx",
+                  &r);
+    assert_int_equal(r.status, 422);
+    assert_non_null(strstr(r.body, "compressed bytes are malformed"));
     http_reply_release(&r);
     fake_server_stop(&f);
 }
