@@ -293,6 +293,7 @@ static md_status set_attr(md_graph *g, md_node *n, const md_emit_attr *a,
                           md_error *err)
 {
     md_attr given = { .name = a->name, .type = a->type };
+    md_str *text;
 
     switch (a->type) {
     case MD_ATTR_INT:
@@ -303,6 +304,17 @@ static md_status set_attr(md_graph *g, md_node *n, const md_emit_attr *a,
         return md_node_set_attr_s(g, n, a->name, a->s, err);
     case MD_ATTR_INTS:
         return md_node_set_attr_is(g, n, a->name, a->is, a->n, err);
+    case MD_ATTR_STRINGS:
+        text = md_arena_alloc(&g->model->arena, sizeof(*text));
+        if (!text)
+            return md_fail_nomem(err, sizeof(*text));
+        *text = (md_str){ a->s, strlen(a->s) };
+        given.v.ss = text;
+        given.n = 1;
+        return md_node_add_attr(g, n, &given, err);
+    case MD_ATTR_TENSOR:
+        given.v.t = a->t;
+        return md_node_add_attr(g, n, &given, err);
     default:
         given.v.g = a->g;
         return md_node_add_attr(g, n, &given, err);
@@ -324,10 +336,11 @@ static void default_stem(md_emit *b, md_value_id id, const char *op)
     b->s->stems[id] = (md_emit_stem_of){ stem, false };
 }
 
-void md_emit_op_n(md_emit *b, md_value_id *out, uint32_t n_out, const char *op,
-                  const md_value_id *in, uint32_t n_in,
-                  const md_emit_attr *attrs)
+/* A node of that domain, its types inferred, its outputs in out. */
+static void add_node(md_emit *b, md_value_id *out, uint32_t n_out,
+                     const md_node_spec *wanted, const md_emit_attr *attrs)
 {
+    md_node_spec spec = *wanted;
     md_node *n = NULL;
 
     for (uint32_t i = 0; i < n_out; i++)
@@ -336,16 +349,43 @@ void md_emit_op_n(md_emit *b, md_value_id *out, uint32_t n_out, const char *op,
         md_emit_ok(b, md_graph_add_value(&out[i], b->s->g, NULL, b->err));
     if (b->status != MD_OK)
         return;
-    md_node_spec spec = { "", op, NULL, in, n_in, out, n_out };
+    spec.out = out;
+    spec.n_out = n_out;
     if (!md_emit_ok(b, md_graph_add_node(&n, b->s->g, &spec, b->err)))
         return;
     for (; attrs && attrs->name && b->status == MD_OK; attrs++)
         md_emit_ok(b, set_attr(b->s->g, n, attrs, b->err));
     for (uint32_t i = 0; i < n_out; i++)
-        default_stem(b, out[i], op);
+        default_stem(b, out[i], spec.op);
     if (b->status == MD_OK && !md_node_graph(n, 0))
         infer(b, n);
     fold(b, n);
+}
+
+void md_emit_op_n(md_emit *b, md_value_id *out, uint32_t n_out, const char *op,
+                  const md_value_id *in, uint32_t n_in,
+                  const md_emit_attr *attrs)
+{
+    add_node(b, out, n_out,
+             &(md_node_spec){ .domain = "", .op = op, .in = in, .n_in = n_in },
+             attrs);
+}
+
+md_value_id md_emit_op_ml(md_emit *b, const char *op, const md_value_id *in,
+                          uint32_t n_in, const md_emit_attr *attrs)
+{
+    enum {
+        ML_OPSET = 4
+    };
+    md_node_spec spec = {
+        .domain = "ai.onnx.ml", .op = op, .in = in, .n_in = n_in
+    };
+    md_value_id out = MD_VALUE_NONE;
+
+    if (md_emit_ok(
+            b, md_model_set_opset(b->model, "ai.onnx.ml", ML_OPSET, b->err)))
+        add_node(b, &out, 1, &spec, attrs);
+    return b->status == MD_OK ? out : MD_VALUE_NONE;
 }
 
 md_value_id md_emit_op(md_emit *b, const char *op, const md_value_id *in,
@@ -530,20 +570,23 @@ md_value_id md_emit_capture(md_emit *b, md_emit_scope *from, md_value_id id)
 
 /* --- graphs --- */
 
-md_emit_scope *md_emit_scope_new(md_emit *b, md_graph *g)
+bool md_emit_scope_init(md_emit *b, md_emit_scope *s, md_graph *g)
 {
-    md_emit_scope *s = md_emit_alloc(b, 1, sizeof(*s));
-
-    if (!s)
-        return NULL;
     s->g = g;
     s->parent = b->s;
     s->shared = md_emit_alloc(b, MD_EMIT_SHARED, sizeof(*s->shared));
     if (!s->shared)
-        return NULL;
+        return false;
     for (uint32_t i = 0; i < MD_EMIT_SHARED; i++)
         s->shared[i] = MD_VALUE_NONE;
-    return s;
+    return b->status == MD_OK;
+}
+
+md_emit_scope *md_emit_scope_new(md_emit *b, md_graph *g)
+{
+    md_emit_scope *s = md_emit_alloc(b, 1, sizeof(*s));
+
+    return s && md_emit_scope_init(b, s, g) ? s : NULL;
 }
 
 md_value_id md_emit_input(md_emit *b, const md_type *t, const char *name)

@@ -72,6 +72,7 @@ typedef struct md_emit_attr {
     const int64_t *is;
     uint32_t n;
     md_graph *g;
+    const md_tensor *t;
 } md_emit_attr;
 
 /* clang-format off */
@@ -80,6 +81,9 @@ typedef struct md_emit_attr {
 #define EMIT_S(k, v) { .name = (k), .type = MD_ATTR_STRING, .s = (v) }
 #define EMIT_IS(k, v, count) { .name = (k), .type = MD_ATTR_INTS, .is = (v), .n = (uint32_t)(count) }
 #define EMIT_G(k, v) { .name = (k), .type = MD_ATTR_GRAPH, .g = (v) }
+#define EMIT_T(k, v) { .name = (k), .type = MD_ATTR_TENSOR, .t = (v) }
+/* A list of one text. */
+#define EMIT_S1(k, v) { .name = (k), .type = MD_ATTR_STRINGS, .s = (v) }
 #define EMIT_END { .name = NULL }
 /* clang-format on */
 #define EMIT_ATTRS(...) ((const md_emit_attr[]){ __VA_ARGS__, EMIT_END })
@@ -90,6 +94,10 @@ md_value_id md_emit_op(md_emit *b, const char *op, const md_value_id *in,
 md_value_id md_emit_op1(md_emit *b, const char *op, md_value_id x);
 md_value_id md_emit_op2(md_emit *b, const char *op, md_value_id x,
                         md_value_id y);
+
+/* The same of ai.onnx.ml. */
+md_value_id md_emit_op_ml(md_emit *b, const char *op, const md_value_id *in,
+                          uint32_t n_in, const md_emit_attr *attrs);
 
 /* With several outputs, all wanted. */
 void md_emit_op_n(md_emit *b, md_value_id *out, uint32_t n_out, const char *op,
@@ -129,7 +137,11 @@ void md_emit_name(md_emit *b, md_value_id id, const char *name);
 
 /* --- graphs ----------------------------------------------------------------- */
 
-/* A new scope for g below the present one; NULL after a failure. */
+/* Make s, which is zeroed, a scope for g below the present one; false after a
+ * failure. */
+bool md_emit_scope_init(md_emit *b, md_emit_scope *s, md_graph *g);
+
+/* A new one; NULL after a failure. */
 md_emit_scope *md_emit_scope_new(md_emit *b, md_graph *g);
 
 /* A new input of the graph in scope. */

@@ -16,24 +16,24 @@ static int rank_of(md_tfl_build *b, uint32_t i)
 
 static md_value_id list(md_tfl_build *b, uint32_t i)
 {
-    return md_tfl_cast(b, md_tfl_x(b, i), MD_DTYPE_I64);
+    return md_emit_cast(&b->e, md_tfl_x(b, i), MD_DTYPE_I64);
 }
 
 static md_value_id scalar(md_tfl_build *b, md_value_id x)
 {
-    return md_tfl_reshape(b, x, NULL, 0);
+    return md_emit_reshape(&b->e, x, NULL, 0);
 }
 
 /* A table of options for TensorFlow Lite's emitter of the same: integers. */
 static bool set_options(md_tfl_build *b, md_tflite_op *op, const int64_t *v,
                         uint32_t n)
 {
-    md_tf_lower w = { .arena = b->arena, .err = b->err };
+    md_tf_lower w = { .arena = b->e.arena, .err = b->e.err };
     md_tf_field f[4] = { { .kind = MD_TF_FIELD_NONE } };
 
     for (uint32_t i = 0; i < n; i++)
         f[i] = (md_tf_field){ .kind = MD_TF_FIELD_INT, .i = v[i] };
-    return md_tfl_ok(b, md_tf_make_options(&op->options, &w, f, n));
+    return md_emit_ok(&b->e, md_tf_make_options(&op->options, &w, f, n));
 }
 
 /* Let `emit` see the inputs [from, from + n) and these options. */
@@ -77,17 +77,18 @@ void md_tf_emit_gather(md_tfl_build *b)
 void md_tf_emit_shape_n(md_tfl_build *b)
 {
     for (uint32_t i = 0; i < b->op->n_in && i < b->op->n_out; i++)
-        md_tfl_set(b, i, md_tfl_op1(b, "Shape", md_tfl_x(b, i)), MD_TFL_LAST);
+        md_tfl_set(b, i, md_emit_op1(&b->e, "Shape", md_tfl_x(b, i)),
+                   MD_TFL_LAST);
 }
 
 void md_tf_emit_size(md_tfl_build *b)
 {
-    md_value_id x = md_tfl_op1(b, "Shape", md_tfl_x(b, 0));
+    md_value_id x = md_emit_op1(&b->e, "Shape", md_tfl_x(b, 0));
 
-    md_tfl_set(
-        b, 0,
-        md_tfl_op(b, "ReduceProd", &x, 1, TFL_ATTRS(TFL_I("keepdims", 0))),
-        MD_TFL_LAST);
+    md_tfl_set(b, 0,
+               md_emit_op(&b->e, "ReduceProd", &x, 1,
+                          EMIT_ATTRS(EMIT_I("keepdims", 0))),
+               MD_TFL_LAST);
 }
 
 /* x, shift, axis: what leaves at the end comes in at the beginning. */
@@ -104,7 +105,7 @@ void md_tf_emit_roll(md_tfl_build *b)
         !md_tfl_read_ints(b, 2, axes, MD_RANK_MAX, &n_axes))
         return;
     if (n != n_axes) {
-        md_tfl_fail(b, MD_CORRUPT, "%u shifts of %u axes", n, n_axes);
+        md_emit_fail(&b->e, MD_CORRUPT, "%u shifts of %u axes", n, n_axes);
         return;
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -117,19 +118,20 @@ void md_tf_emit_roll(md_tfl_build *b)
             at = ((at % size) + size) % size;
         if (at == 0)
             continue;
-        part[0] = md_tfl_op(
-            b, "Slice",
-            (md_value_id[]){ x, md_tfl_ints(b, &at, 1),
-                             md_tfl_ints(b, (int64_t[]){ INT64_MAX }, 1),
-                             md_tfl_ints(b, (int64_t[]){ axis }, 1) },
+        part[0] = md_emit_op(
+            &b->e, "Slice",
+            (md_value_id[]){ x, md_emit_ints(&b->e, &at, 1),
+                             md_emit_ints(&b->e, (int64_t[]){ INT64_MAX }, 1),
+                             md_emit_ints(&b->e, (int64_t[]){ axis }, 1) },
             4, NULL);
-        part[1] =
-            md_tfl_op(b, "Slice",
-                      (md_value_id[]){ x, md_tfl_ints(b, (int64_t[]){ 0 }, 1),
-                                       md_tfl_ints(b, &at, 1),
-                                       md_tfl_ints(b, (int64_t[]){ axis }, 1) },
-                      4, NULL);
-        x = md_tfl_op(b, "Concat", part, 2, TFL_ATTRS(TFL_I("axis", axis)));
+        part[1] = md_emit_op(
+            &b->e, "Slice",
+            (md_value_id[]){ x, md_emit_ints(&b->e, (int64_t[]){ 0 }, 1),
+                             md_emit_ints(&b->e, &at, 1),
+                             md_emit_ints(&b->e, (int64_t[]){ axis }, 1) },
+            4, NULL);
+        x = md_emit_op(&b->e, "Concat", part, 2,
+                       EMIT_ATTRS(EMIT_I("axis", axis)));
     }
     md_tfl_set(b, 0, x, MD_TFL_LAST);
 }
@@ -137,14 +139,15 @@ void md_tf_emit_roll(md_tfl_build *b)
 void md_tf_emit_invert_permutation(md_tfl_build *b)
 {
     md_value_id x = list(b, 0);
-    md_value_id n = scalar(b, md_tfl_op1(b, "Shape", x));
-    md_value_id all = md_tfl_op(
-        b, "Range", (md_value_id[]){ md_tfl_int(b, 0), n, md_tfl_int(b, 1) }, 3,
+    md_value_id n = scalar(b, md_emit_op1(&b->e, "Shape", x));
+    md_value_id all = md_emit_op(
+        &b->e, "Range",
+        (md_value_id[]){ md_emit_int(&b->e, 0), n, md_emit_int(&b->e, 1) }, 3,
         NULL);
 
     md_tfl_set(b, 0,
-               md_tfl_op(b, "ScatterElements", (md_value_id[]){ all, x, all },
-                         3, NULL),
+               md_emit_op(&b->e, "ScatterElements",
+                          (md_value_id[]){ all, x, all }, 3, NULL),
                MD_TFL_LAST);
 }
 
@@ -152,18 +155,20 @@ void md_tf_emit_invert_permutation(md_tfl_build *b)
 void md_tf_emit_lin_space(md_tfl_build *b)
 {
     md_value_id from = scalar(b, md_tfl_x(b, 0));
-    md_dtype dtype = md_tfl_type(b, from)->dtype;
+    md_dtype dtype = md_emit_type(&b->e, from)->dtype;
     md_value_id n = scalar(b, list(b, 2));
-    md_value_id steps = md_tfl_op2(
-        b, "Max", md_tfl_op2(b, "Sub", n, md_tfl_int(b, 1)), md_tfl_int(b, 1));
-    md_value_id by = md_tfl_op2(b, "Sub", scalar(b, md_tfl_x(b, 1)), from);
-    md_value_id i = md_tfl_op(
-        b, "Range", (md_value_id[]){ md_tfl_int(b, 0), n, md_tfl_int(b, 1) }, 3,
+    md_value_id steps = md_emit_op2(
+        &b->e, "Max", md_emit_op2(&b->e, "Sub", n, md_emit_int(&b->e, 1)),
+        md_emit_int(&b->e, 1));
+    md_value_id by = md_emit_op2(&b->e, "Sub", scalar(b, md_tfl_x(b, 1)), from);
+    md_value_id i = md_emit_op(
+        &b->e, "Range",
+        (md_value_id[]){ md_emit_int(&b->e, 0), n, md_emit_int(&b->e, 1) }, 3,
         NULL);
 
-    by = md_tfl_op2(b, "Div", by, md_tfl_cast(b, steps, dtype));
-    i = md_tfl_op2(b, "Mul", md_tfl_cast(b, i, dtype), by);
-    md_tfl_set(b, 0, md_tfl_op2(b, "Add", from, i), MD_TFL_LAST);
+    by = md_emit_op2(&b->e, "Div", by, md_emit_cast(&b->e, steps, dtype));
+    i = md_emit_op2(&b->e, "Mul", md_emit_cast(&b->e, i, dtype), by);
+    md_tfl_set(b, 0, md_emit_op2(&b->e, "Add", from, i), MD_TFL_LAST);
 }
 
 /* --- matrices --- */
@@ -182,11 +187,13 @@ void md_tf_emit_band_part(md_tfl_build *b)
             return;
     }
     if (far[0] >= 0)
-        x = md_tfl_op(b, "Trilu", (md_value_id[]){ x, md_tfl_int(b, -far[0]) },
-                      2, TFL_ATTRS(TFL_I("upper", 1)));
+        x = md_emit_op(&b->e, "Trilu",
+                       (md_value_id[]){ x, md_emit_int(&b->e, -far[0]) }, 2,
+                       EMIT_ATTRS(EMIT_I("upper", 1)));
     if (far[1] >= 0)
-        x = md_tfl_op(b, "Trilu", (md_value_id[]){ x, md_tfl_int(b, far[1]) },
-                      2, TFL_ATTRS(TFL_I("upper", 0)));
+        x = md_emit_op(&b->e, "Trilu",
+                       (md_value_id[]){ x, md_emit_int(&b->e, far[1]) }, 2,
+                       EMIT_ATTRS(EMIT_I("upper", 0)));
     md_tfl_set(b, 0, x, MD_TFL_LAST);
 }
 
@@ -196,13 +203,13 @@ static md_value_id count(md_tfl_build *b, int64_t n, bool row)
     md_shape shape = { row ? 2 : 1, { n, 1 } };
     md_tensor t = MD_TENSOR_INIT;
 
-    if (b->status != MD_OK ||
-        !md_tfl_ok(b, md_tensor_alloc(&t, MD_DTYPE_I64, &shape, b->model->alloc,
-                                      b->err)))
+    if (b->e.status != MD_OK ||
+        !md_emit_ok(&b->e, md_tensor_alloc(&t, MD_DTYPE_I64, &shape,
+                                           b->e.model->alloc, b->e.err)))
         return MD_VALUE_NONE;
     for (int64_t i = 0; i < n; i++)
         ((int64_t *)t.data)[i] = i;
-    return md_tfl_const(b, t);
+    return md_emit_const(&b->e, t);
 }
 
 /* Only the main diagonal: k, where it is given, is 0. */
@@ -216,8 +223,8 @@ static bool is_main_diagonal(md_tfl_build *b)
     if (!md_tfl_read_ints(b, 1, k, 2, &n))
         return false;
     if (k[0] != 0 || (n > 1 && k[1] != 0))
-        md_tfl_fail(b, MD_UNSUPPORTED, "diagonals besides the main one");
-    return b->status == MD_OK;
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "diagonals besides the main one");
+    return b->e.status == MD_OK;
 }
 
 /* Where row and column are the same, summed over the columns. */
@@ -233,26 +240,27 @@ void md_tf_emit_diag_part(md_tfl_build *b)
     if (!is_main_diagonal(b))
         return;
     if (rows < 0 || rows > columns || columns > BAND_MAX) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "sizes that are free");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "sizes that are free");
         return;
     }
-    same =
-        md_tfl_op2(b, "Equal", count(b, rows, true), count(b, columns, false));
-    x = md_tfl_op(b, "Where",
-                  (md_value_id[]){
-                      same, x, md_tfl_number(b, md_tfl_type(b, x)->dtype, 0) },
-                  3, NULL);
+    same = md_emit_op2(&b->e, "Equal", count(b, rows, true),
+                       count(b, columns, false));
+    x = md_emit_op(
+        &b->e, "Where",
+        (md_value_id[]){
+            same, x, md_emit_number(&b->e, md_emit_type(&b->e, x)->dtype, 0) },
+        3, NULL);
     md_tfl_set(b, 0,
-               md_tfl_op(b, "ReduceSum",
-                         (md_value_id[]){ x, md_tfl_ints(b, &last, 1) }, 2,
-                         TFL_ATTRS(TFL_I("keepdims", 0))),
+               md_emit_op(&b->e, "ReduceSum",
+                          (md_value_id[]){ x, md_emit_ints(&b->e, &last, 1) },
+                          2, EMIT_ATTRS(EMIT_I("keepdims", 0))),
                MD_TFL_LAST);
 }
 
 void md_tf_emit_diag(md_tfl_build *b)
 {
     if (rank_of(b, 0) != 1) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "rank %d", rank_of(b, 0));
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "rank %d", rank_of(b, 0));
         return;
     }
     md_tfl_emit_matrix_diag(b);
@@ -271,7 +279,7 @@ void md_tf_emit_diag_v3(md_tfl_build *b)
         if (!md_tfl_read_ints(b, i, &size, 1, &got))
             return;
         if (size >= 0 && size != n)
-            md_tfl_fail(b, MD_UNSUPPORTED, "a matrix that is not square");
+            md_emit_fail(&b->e, MD_UNSUPPORTED, "a matrix that is not square");
     }
     if (is_main_diagonal(b))
         md_tfl_emit_matrix_diag(b);
@@ -286,13 +294,13 @@ void md_tf_emit_tensor_scatter(md_tfl_build *b)
     md_value_id v = md_tfl_x(b, 2);
 
     if (strcmp(how, "sub") == 0) {
-        v = md_tfl_op1(b, "Neg", v);
+        v = md_emit_op1(&b->e, "Neg", v);
         how = "add";
     }
     md_tfl_set(b, 0,
-               md_tfl_op(b, "ScatterND",
-                         (md_value_id[]){ md_tfl_x(b, 0), list(b, 1), v }, 3,
-                         how[0] ? TFL_ATTRS(TFL_S("reduction", how)) : NULL),
+               md_emit_op(&b->e, "ScatterND",
+                          (md_value_id[]){ md_tfl_x(b, 0), list(b, 1), v }, 3,
+                          how[0] ? EMIT_ATTRS(EMIT_S("reduction", how)) : NULL),
                MD_TFL_LAST);
 }
 
@@ -302,26 +310,27 @@ void md_tf_emit_in_top_k(md_tfl_build *b)
 {
     static const int64_t last = -1;
     md_value_id x = md_tfl_x(b, 0);
-    md_value_id at = md_tfl_unsqueeze(b, list(b, 1), -1);
-    md_value_id own = md_tfl_op(b, "GatherElements", (md_value_id[]){ x, at },
-                                2, TFL_ATTRS(TFL_I("axis", 1)));
-    md_value_id n =
-        md_tfl_cast(b, md_tfl_op2(b, "Greater", x, own), MD_DTYPE_I64);
+    md_value_id at = md_emit_unsqueeze(&b->e, list(b, 1), -1);
+    md_value_id own =
+        md_emit_op(&b->e, "GatherElements", (md_value_id[]){ x, at }, 2,
+                   EMIT_ATTRS(EMIT_I("axis", 1)));
+    md_value_id n = md_emit_cast(&b->e, md_emit_op2(&b->e, "Greater", x, own),
+                                 MD_DTYPE_I64);
 
-    n = md_tfl_op(b, "ReduceSum",
-                  (md_value_id[]){ n, md_tfl_ints(b, &last, 1) }, 2,
-                  TFL_ATTRS(TFL_I("keepdims", 0)));
-    md_tfl_set(b, 0, md_tfl_op2(b, "Less", n, list(b, 2)), MD_TFL_LAST);
+    n = md_emit_op(&b->e, "ReduceSum",
+                   (md_value_id[]){ n, md_emit_ints(&b->e, &last, 1) }, 2,
+                   EMIT_ATTRS(EMIT_I("keepdims", 0)));
+    md_tfl_set(b, 0, md_emit_op2(&b->e, "Less", n, list(b, 2)), MD_TFL_LAST);
 }
 
 /* k 0 */
 void md_tf_emit_old_top_k(md_tfl_build *b)
 {
     int64_t k = md_fb_i32(&b->op->options, 0, 0);
-    md_value_id in[] = { md_tfl_x(b, 0), md_tfl_ints(b, &k, 1) };
+    md_value_id in[] = { md_tfl_x(b, 0), md_emit_ints(&b->e, &k, 1) };
     md_value_id out[2];
 
-    md_tfl_op_n(b, out, 2, "TopK", in, 2, TFL_ATTRS(TFL_I("axis", -1)));
+    md_emit_op_n(&b->e, out, 2, "TopK", in, 2, EMIT_ATTRS(EMIT_I("axis", -1)));
     md_tfl_set(b, 0, out[0], MD_TFL_LAST);
     md_tfl_set(b, 1, out[1], MD_TFL_LAST);
 }
@@ -336,23 +345,24 @@ void md_tf_emit_bincount(md_tfl_build *b)
     int64_t size = 0;
     int64_t axis = rank - 1;
     uint32_t n = 0;
-    md_value_id x = md_tfl_unsqueeze(b, list(b, 0), -1);
+    md_value_id x = md_emit_unsqueeze(&b->e, list(b, 0), -1);
     md_dtype dtype = weights ? weights->t->dtype : MD_DTYPE_NONE;
 
     if (!md_tfl_read_ints(b, 1, &size, 1, &n) || n != 1)
         return;
     if (size < 0 || size > BAND_MAX) {
-        md_tfl_fail(b, MD_CORRUPT, "%lld places", (long long)size);
+        md_emit_fail(&b->e, MD_CORRUPT, "%lld places", (long long)size);
         return;
     }
     if (rank < 1 || dtype == MD_DTYPE_NONE || md_tfl_size(b, weights, 0) != 0) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "weights");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "weights");
         return;
     }
-    x = md_tfl_cast(b, md_tfl_op2(b, "Equal", x, count(b, size, false)), dtype);
-    x = md_tfl_op(b, binary ? "ReduceMax" : "ReduceSum",
-                  (md_value_id[]){ x, md_tfl_ints(b, &axis, 1) }, 2,
-                  TFL_ATTRS(TFL_I("keepdims", 0)));
+    x = md_emit_cast(
+        &b->e, md_emit_op2(&b->e, "Equal", x, count(b, size, false)), dtype);
+    x = md_emit_op(&b->e, binary ? "ReduceMax" : "ReduceSum",
+                   (md_value_id[]){ x, md_emit_ints(&b->e, &axis, 1) }, 2,
+                   EMIT_ATTRS(EMIT_I("keepdims", 0)));
     md_tfl_set(b, 0, x, MD_TFL_LAST);
 }
 
@@ -378,24 +388,25 @@ void md_tf_emit_cumprod(md_tfl_build *b)
     axis = md_tfl_norm_axis(b, given, rank);
     size = md_tfl_size(b, md_tfl_in(b, 0), axis);
     if (size < 0 || size > 2048 || rank >= MD_RANK_MAX) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "%lld elements", (long long)size);
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "%lld elements", (long long)size);
         return;
     }
     for (int i = 0; i < rank; i++)
         perm[i] = i == axis ? rank - 1 : i == rank - 1 ? axis : i;
-    seen = md_tfl_op2(b,
-                      reverse ? exclusive ? "Less" : "LessOrEqual"
-                              : (exclusive ? "Greater" : "GreaterOrEqual"),
-                      count(b, size, true), count(b, size, false));
-    x = md_tfl_unsqueeze(b, md_tfl_transpose(b, x, perm, rank), -2);
-    x = md_tfl_op(b, "Where",
-                  (md_value_id[]){
-                      seen, x, md_tfl_number(b, md_tfl_type(b, x)->dtype, 1) },
-                  3, NULL);
-    x = md_tfl_op(b, "ReduceProd",
-                  (md_value_id[]){ x, md_tfl_ints(b, &last, 1) }, 2,
-                  TFL_ATTRS(TFL_I("keepdims", 0)));
-    md_tfl_set(b, 0, md_tfl_transpose(b, x, perm, rank), MD_TFL_LAST);
+    seen = md_emit_op2(&b->e,
+                       reverse ? exclusive ? "Less" : "LessOrEqual"
+                               : (exclusive ? "Greater" : "GreaterOrEqual"),
+                       count(b, size, true), count(b, size, false));
+    x = md_emit_unsqueeze(&b->e, md_emit_transpose(&b->e, x, perm, rank), -2);
+    x = md_emit_op(
+        &b->e, "Where",
+        (md_value_id[]){
+            seen, x, md_emit_number(&b->e, md_emit_type(&b->e, x)->dtype, 1) },
+        3, NULL);
+    x = md_emit_op(&b->e, "ReduceProd",
+                   (md_value_id[]){ x, md_emit_ints(&b->e, &last, 1) }, 2,
+                   EMIT_ATTRS(EMIT_I("keepdims", 0)));
+    md_tfl_set(b, 0, md_emit_transpose(&b->e, x, perm, rank), MD_TFL_LAST);
 }
 
 /* --- lists: a tensor with the elements along axis 0 --- */
@@ -404,21 +415,21 @@ void md_tf_emit_list_get(md_tfl_build *b)
 {
     md_value_id in[] = { md_tfl_x(b, 0), scalar(b, list(b, 1)) };
 
-    md_tfl_set(b, 0, md_tfl_op(b, "Gather", in, 2, NULL), MD_TFL_LAST);
+    md_tfl_set(b, 0, md_emit_op(&b->e, "Gather", in, 2, NULL), MD_TFL_LAST);
 }
 
 void md_tf_emit_list_gather(md_tfl_build *b)
 {
     md_value_id in[] = { md_tfl_x(b, 0), list(b, 1) };
 
-    md_tfl_set(b, 0, md_tfl_op(b, "Gather", in, 2, NULL), MD_TFL_LAST);
+    md_tfl_set(b, 0, md_emit_op(&b->e, "Gather", in, 2, NULL), MD_TFL_LAST);
 }
 
 void md_tf_emit_list_length(md_tfl_build *b)
 {
     md_value_id x = md_tfl_x(b, 0);
 
-    x = md_tfl_op(b, "Shape", &x, 1,
-                  TFL_ATTRS(TFL_I("start", 0), TFL_I("end", 1)));
+    x = md_emit_op(&b->e, "Shape", &x, 1,
+                   EMIT_ATTRS(EMIT_I("start", 0), EMIT_I("end", 1)));
     md_tfl_set(b, 0, scalar(b, x), MD_TFL_LAST);
 }

@@ -17,7 +17,7 @@ static int rank_of(md_tfl_build *b, uint32_t i)
 
 static md_value_id scalar(md_tfl_build *b, uint32_t i)
 {
-    return md_tfl_reshape(b, md_tfl_x(b, i), NULL, 0);
+    return md_emit_reshape(&b->e, md_tfl_x(b, i), NULL, 0);
 }
 
 /* padding 0, strides 1 to 3, sizes 4 to 6 */
@@ -31,7 +31,7 @@ void md_tf_emit_pool_3d(md_tfl_build *b)
     md_value_id x;
 
     if (rank_of(b, 0) != AXES + 2) {
-        md_tfl_fail(b, MD_CORRUPT, "its input is no tensor of rank 5");
+        md_emit_fail(&b->e, MD_CORRUPT, "its input is no tensor of rank 5");
         return;
     }
     for (unsigned i = 0; i < AXES; i++) {
@@ -41,8 +41,8 @@ void md_tf_emit_pool_3d(md_tfl_build *b)
         stride[i] = md_fb_i32(o, 1 + i, 0);
         size[i] = md_fb_i32(o, 4 + i, 0);
         if (stride[i] < 1 || size[i] < 1) {
-            md_tfl_fail(b, MD_CORRUPT, "kernel %lld, stride %lld",
-                        (long long)size[i], (long long)stride[i]);
+            md_emit_fail(&b->e, MD_CORRUPT, "kernel %lld, stride %lld",
+                         (long long)size[i], (long long)stride[i]);
             return;
         }
         free = free || in < 0;
@@ -53,14 +53,14 @@ void md_tf_emit_pool_3d(md_tfl_build *b)
         pads[AXES + i] = total - total / 2;
     }
     x = md_tfl_real(b, v, MD_TFL_FIRST);
-    x = md_tfl_op(b, md_tfl_row_now(b)->onnx, &x, 1,
-                  same && free
-                      ? TFL_ATTRS(TFL_IS("kernel_shape", size, AXES),
-                                  TFL_IS("strides", stride, AXES),
-                                  TFL_S("auto_pad", "SAME_UPPER"))
-                      : TFL_ATTRS(TFL_IS("kernel_shape", size, AXES),
-                                  TFL_IS("strides", stride, AXES),
-                                  TFL_IS("pads", pads, (size_t)2 * AXES)));
+    x = md_emit_op(&b->e, md_tfl_row_now(b)->onnx, &x, 1,
+                   same && free
+                       ? EMIT_ATTRS(EMIT_IS("kernel_shape", size, AXES),
+                                    EMIT_IS("strides", stride, AXES),
+                                    EMIT_S("auto_pad", "SAME_UPPER"))
+                       : EMIT_ATTRS(EMIT_IS("kernel_shape", size, AXES),
+                                    EMIT_IS("strides", stride, AXES),
+                                    EMIT_IS("pads", pads, (size_t)2 * AXES)));
     md_tfl_set(b, 0, x, MD_TFL_FIRST);
 }
 
@@ -71,10 +71,11 @@ void md_tf_emit_depthwise_kernel(md_tfl_build *b)
     int64_t dim[4] = { 1, md_tfl_size(b, v, 0), md_tfl_size(b, v, 1), -1 };
 
     if (rank_of(b, 0) != 4 || dim[1] < 1 || dim[2] < 1) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "its kernel has no fixed size");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "its kernel has no fixed size");
         return;
     }
-    md_tfl_set(b, 0, md_tfl_reshape(b, md_tfl_x(b, 0), dim, 4), MD_TFL_LAST);
+    md_tfl_set(b, 0, md_emit_reshape(&b->e, md_tfl_x(b, 0), dim, 4),
+               MD_TFL_LAST);
 }
 
 /* align_corners 0, half_pixel_centers 1; without these TensorFlow's kernel is
@@ -87,19 +88,19 @@ void md_tf_emit_resize_cubic(md_tfl_build *b)
     bool half = md_fb_bool(&b->op->options, 1, false);
     md_value_id in[4] = { md_tfl_real(b, md_tfl_in(b, 0), MD_TFL_FIRST),
                           MD_VALUE_NONE, MD_VALUE_NONE,
-                          md_tfl_cast(b, md_tfl_x(b, 1), MD_DTYPE_I64) };
+                          md_emit_cast(&b->e, md_tfl_x(b, 1), MD_DTYPE_I64) };
     const char *where = align  ? "align_corners"
                         : half ? "half_pixel"
                                : "asymmetric";
 
     md_tfl_set(
         b, 0,
-        md_tfl_op(b, "Resize", in, 4,
-                  TFL_ATTRS(TFL_S("mode", "cubic"),
-                            TFL_S("coordinate_transformation_mode", where),
-                            TFL_F("cubic_coeff_a", half ? -0.5f : -0.75f),
-                            TFL_I("exclude_outside", half),
-                            TFL_IS("axes", axes, 2))),
+        md_emit_op(&b->e, "Resize", in, 4,
+                   EMIT_ATTRS(EMIT_S("mode", "cubic"),
+                              EMIT_S("coordinate_transformation_mode", where),
+                              EMIT_F("cubic_coeff_a", half ? -0.5f : -0.75f),
+                              EMIT_I("exclude_outside", half),
+                              EMIT_IS("axes", axes, 2))),
         MD_TFL_FIRST);
 }
 
@@ -108,13 +109,13 @@ void md_tf_emit_adjust_contrast(md_tfl_build *b)
 {
     static const int64_t places[] = { -3, -2 };
     md_value_id x = md_tfl_x(b, 0);
-    md_value_id mean =
-        md_tfl_op(b, "ReduceMean",
-                  (md_value_id[]){ x, md_tfl_ints(b, places, 2) }, 2, NULL);
-    md_value_id far =
-        md_tfl_op2(b, "Mul", md_tfl_op2(b, "Sub", x, mean), scalar(b, 1));
+    md_value_id mean = md_emit_op(
+        &b->e, "ReduceMean",
+        (md_value_id[]){ x, md_emit_ints(&b->e, places, 2) }, 2, NULL);
+    md_value_id far = md_emit_op2(
+        &b->e, "Mul", md_emit_op2(&b->e, "Sub", x, mean), scalar(b, 1));
 
-    md_tfl_set(b, 0, md_tfl_op2(b, "Add", far, mean), MD_TFL_LAST);
+    md_tfl_set(b, 0, md_emit_op2(&b->e, "Add", far, mean), MD_TFL_LAST);
 }
 
 /* The window, as a convolution with one kernel per place: padding 0, ksizes
@@ -133,7 +134,7 @@ void md_tf_emit_patches(md_tfl_build *b)
     md_value_id in[2];
 
     if (rank_of(b, 0) != 4 || k.n != 4 || s.n != 4 || r.n != 4 || c < 1) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "sizes that are free");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "sizes that are free");
         return;
     }
     for (uint32_t i = 0; i < 2; i++) {
@@ -142,8 +143,8 @@ void md_tf_emit_patches(md_tfl_build *b)
         rate[i] = md_fb_vec_i32(&r, i + 1);
         if (kernel[i] < 1 || stride[i] < 1 || rate[i] < 1 ||
             kernel[i] * c > 4096) {
-            md_tfl_fail(b, MD_CORRUPT, "kernel %lld, stride %lld",
-                        (long long)kernel[i], (long long)stride[i]);
+            md_emit_fail(&b->e, MD_CORRUPT, "kernel %lld, stride %lld",
+                         (long long)kernel[i], (long long)stride[i]);
             return;
         }
     }
@@ -152,14 +153,15 @@ void md_tf_emit_patches(md_tfl_build *b)
     shape.dim[2] = kernel[0];
     shape.dim[3] = kernel[1];
     if (shape.dim[0] * c * kernel[0] * kernel[1] > COUNT_MAX) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "patches of %lld numbers",
-                    (long long)shape.dim[0]);
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "patches of %lld numbers",
+                     (long long)shape.dim[0]);
         return;
     }
     in[0] = md_tfl_real(b, v, MD_TFL_FIRST);
-    if (b->status != MD_OK ||
-        !md_tfl_ok(b, md_tensor_alloc(&w, md_tfl_type(b, in[0])->dtype, &shape,
-                                      b->model->alloc, b->err)))
+    if (b->e.status != MD_OK ||
+        !md_emit_ok(&b->e,
+                    md_tensor_alloc(&w, md_emit_type(&b->e, in[0])->dtype,
+                                    &shape, b->e.model->alloc, b->e.err)))
         return;
     for (int64_t i = 0; i < shape.dim[0]; i++) {
         int64_t place = i / c;
@@ -167,13 +169,13 @@ void md_tf_emit_patches(md_tfl_build *b)
         md_tensor_set_f64(&w, (i * c + i % c) * kernel[0] * kernel[1] + place,
                           1);
     }
-    in[1] = md_tfl_const(b, w);
-    in[0] = md_tfl_op(
-        b, "Conv", in, 2,
-        TFL_ATTRS(TFL_IS("kernel_shape", kernel, 2),
-                  TFL_IS("strides", stride, 2), TFL_IS("dilations", rate, 2),
-                  TFL_S("auto_pad",
-                        md_fb_i32(o, 0, 0) == SAME ? "SAME_UPPER" : "VALID")));
+    in[1] = md_emit_const(&b->e, w);
+    in[0] = md_emit_op(
+        &b->e, "Conv", in, 2,
+        EMIT_ATTRS(EMIT_IS("kernel_shape", kernel, 2),
+                   EMIT_IS("strides", stride, 2), EMIT_IS("dilations", rate, 2),
+                   EMIT_S("auto_pad", md_fb_i32(o, 0, 0) == SAME ? "SAME_UPPER"
+                                                                 : "VALID")));
     md_tfl_set(b, 0, in[0], MD_TFL_FIRST);
 }
 
@@ -183,17 +185,19 @@ void md_tf_emit_patches(md_tfl_build *b)
 static md_value_id suppress(md_tfl_build *b, md_value_id iou,
                             md_value_id threshold)
 {
-    md_value_id n = md_tfl_cast(b, md_tfl_x(b, 2), MD_DTYPE_I64);
+    md_value_id n = md_emit_cast(&b->e, md_tfl_x(b, 2), MD_DTYPE_I64);
     md_value_id in[] = {
-        md_tfl_unsqueeze(b, md_tfl_x(b, 0), 0),
-        md_tfl_unsqueeze(b, md_tfl_unsqueeze(b, md_tfl_x(b, 1), 0), 0),
-        md_tfl_reshape(b, n, (const int64_t[]){ 1 }, 1), iou, threshold
+        md_emit_unsqueeze(&b->e, md_tfl_x(b, 0), 0),
+        md_emit_unsqueeze(&b->e, md_emit_unsqueeze(&b->e, md_tfl_x(b, 1), 0),
+                          0),
+        md_emit_reshape(&b->e, n, (const int64_t[]){ 1 }, 1), iou, threshold
     };
-    md_value_id at = md_tfl_op(b, "NonMaxSuppression", in,
-                               threshold == MD_VALUE_NONE ? 4 : 5, NULL);
+    md_value_id at = md_emit_op(&b->e, "NonMaxSuppression", in,
+                                threshold == MD_VALUE_NONE ? 4 : 5, NULL);
 
-    return md_tfl_op(b, "Gather", (md_value_id[]){ at, md_tfl_int(b, 2) }, 2,
-                     TFL_ATTRS(TFL_I("axis", 1)));
+    return md_emit_op(&b->e, "Gather",
+                      (md_value_id[]){ at, md_emit_int(&b->e, 2) }, 2,
+                      EMIT_ATTRS(EMIT_I("axis", 1)));
 }
 
 /* boxes, scores, count[, iou[, threshold]]; iou_threshold 0 */
@@ -201,8 +205,9 @@ void md_tf_emit_nms(md_tfl_build *b)
 {
     uint32_t n = b->op->n_in;
     md_value_id iou =
-        n > 3 ? scalar(b, 3)
-              : md_tfl_float(b, (double)md_fb_f32(&b->op->options, 0, 0.5f));
+        n > 3
+            ? scalar(b, 3)
+            : md_emit_float(&b->e, (double)md_fb_f32(&b->op->options, 0, 0.5f));
 
     md_tfl_set(b, 0, suppress(b, iou, n > 4 ? scalar(b, 4) : MD_VALUE_NONE),
                MD_TFL_LAST);
@@ -223,18 +228,19 @@ void md_tf_emit_nms_padded(md_tfl_build *b)
     if (soft && !md_tfl_read_float(b, 5, &sigma))
         return;
     if (sigma != 0) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "sigma %g", sigma);
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "sigma %g", sigma);
         return;
     }
     at = suppress(b, scalar(b, 3), scalar(b, 4));
     md_tfl_set(b, 0, at, MD_TFL_LAST);
     if (soft)
         md_tfl_set(b, 1,
-                   md_tfl_op(b, "Gather", (md_value_id[]){ md_tfl_x(b, 1), at },
-                             2, NULL),
+                   md_emit_op(&b->e, "Gather",
+                              (md_value_id[]){ md_tfl_x(b, 1), at }, 2, NULL),
                    MD_TFL_LAST);
-    n = md_tfl_op1(b, "Shape", at);
-    md_tfl_set(b, soft ? 2 : 1, md_tfl_reshape(b, n, NULL, 0), MD_TFL_LAST);
+    n = md_emit_op1(&b->e, "Shape", at);
+    md_tfl_set(b, soft ? 2 : 1, md_emit_reshape(&b->e, n, NULL, 0),
+               MD_TFL_LAST);
 }
 
 /* --- spectra: complex numbers are pairs on a last axis of 2 --- */
@@ -253,16 +259,16 @@ void md_tf_emit_fft(md_tfl_build *b)
     if (real) {
         if (!md_tfl_read_ints(b, 1, &size, 1, &n) || n != 1)
             return;
-        in[0] = md_tfl_unsqueeze(b, x, -1);
-        in[1] = md_tfl_int(b, size);
-        in[2] = md_tfl_int(b, rank - 1);
+        in[0] = md_emit_unsqueeze(&b->e, x, -1);
+        in[1] = md_emit_int(&b->e, size);
+        in[2] = md_emit_int(&b->e, rank - 1);
     } else {
-        in[2] = md_tfl_int(b, rank - 2);
+        in[2] = md_emit_int(&b->e, rank - 2);
     }
     md_tfl_set(b, 0,
-               md_tfl_op(b, "DFT", in, 3,
-                         TFL_ATTRS(TFL_I("onesided", real),
-                                   TFL_I("inverse", how[0] == 'i'))),
+               md_emit_op(&b->e, "DFT", in, 3,
+                          EMIT_ATTRS(EMIT_I("onesided", real),
+                                     EMIT_I("inverse", how[0] == 'i'))),
                MD_TFL_LAST);
 }
 
@@ -282,8 +288,8 @@ static bool read_combined(md_tfl_build *b, combined *c)
     uint32_t n = 0;
 
     if (rank_of(b, 0) != 4 || rank_of(b, 1) != 3) {
-        md_tfl_fail(b, MD_CORRUPT, "boxes of rank %d, scores of rank %d",
-                    rank_of(b, 0), rank_of(b, 1));
+        md_emit_fail(&b->e, MD_CORRUPT, "boxes of rank %d, scores of rank %d",
+                     rank_of(b, 0), rank_of(b, 1));
         return false;
     }
     c->n = md_tfl_size(b, md_tfl_in(b, 1), 1);
@@ -293,16 +299,17 @@ static bool read_combined(md_tfl_build *b, combined *c)
         return false;
     if (c->n < 1 || c->classes < 1 || c->total < 1 || c->total > COUNT_MAX ||
         md_tfl_size(b, md_tfl_in(b, 0), 2) != 1) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "boxes of any number, or per class");
+        md_emit_fail(&b->e, MD_UNSUPPORTED,
+                     "boxes of any number, or per class");
         return false;
     }
     if (md_fb_bool(&b->op->options, 0, false) && per_class > 0 &&
         per_class <= c->total / c->classes)
         c->total = per_class * c->classes;
-    c->boxes =
-        md_tfl_op2(b, "Squeeze", md_tfl_x(b, 0), md_tfl_ints(b, &axis, 1));
-    c->scores = md_tfl_transpose(b, md_tfl_x(b, 1), perm, 3);
-    return b->status == MD_OK;
+    c->boxes = md_emit_op2(&b->e, "Squeeze", md_tfl_x(b, 0),
+                           md_emit_ints(&b->e, &axis, 1));
+    c->scores = md_emit_transpose(&b->e, md_tfl_x(b, 1), perm, 3);
+    return b->e.status == MD_OK;
 }
 
 /* Scores of what is kept, the lowest number for the rest: [batch, classes *
@@ -312,21 +319,23 @@ static md_value_id kept_scores(md_tfl_build *b, const combined *c,
 {
     int64_t dim[] = { 0, c->classes * c->n };
     int64_t ends[] = { 0, 0, 0, c->total - c->classes * c->n };
-    md_value_id n = md_tfl_cast(b, md_tfl_x(b, 2), MD_DTYPE_I64);
+    md_value_id n = md_emit_cast(&b->e, md_tfl_x(b, 2), MD_DTYPE_I64);
     md_value_id in[] = { c->boxes, c->scores,
-                         md_tfl_reshape(b, n, (const int64_t[]){ 1 }, 1),
+                         md_emit_reshape(&b->e, n, (const int64_t[]){ 1 }, 1),
                          scalar(b, 4), scalar(b, 5) };
-    md_value_id at = md_tfl_op(b, "NonMaxSuppression", in, 5, NULL);
-    md_value_id all =
-        md_tfl_op2(b, "Expand", lowest, md_tfl_op1(b, "Shape", c->scores));
-    md_value_id given = md_tfl_op2(b, "GatherND", c->scores, at);
+    md_value_id at = md_emit_op(&b->e, "NonMaxSuppression", in, 5, NULL);
+    md_value_id all = md_emit_op2(&b->e, "Expand", lowest,
+                                  md_emit_op1(&b->e, "Shape", c->scores));
+    md_value_id given = md_emit_op2(&b->e, "GatherND", c->scores, at);
 
-    all = md_tfl_op(b, "ScatterND", (md_value_id[]){ all, at, given }, 3, NULL);
-    all = md_tfl_reshape(b, all, dim, 2);
+    all = md_emit_op(&b->e, "ScatterND", (md_value_id[]){ all, at, given }, 3,
+                     NULL);
+    all = md_emit_reshape(&b->e, all, dim, 2);
     if (ends[3] > 0)
-        all = md_tfl_op(b, "Pad",
-                        (md_value_id[]){ all, md_tfl_ints(b, ends, 4), lowest },
-                        3, NULL);
+        all = md_emit_op(
+            &b->e, "Pad",
+            (md_value_id[]){ all, md_emit_ints(&b->e, ends, 4), lowest }, 3,
+            NULL);
     return all;
 }
 
@@ -335,8 +344,8 @@ void md_tf_emit_combined_nms(md_tfl_build *b)
 {
     static const int64_t one = 1;
     bool clip = md_fb_bool(&b->op->options, 1, true);
-    md_value_id lowest = md_tfl_float(b, -3.4028234663852886e38);
-    md_value_id zero = md_tfl_float(b, 0);
+    md_value_id lowest = md_emit_float(&b->e, -3.4028234663852886e38);
+    md_value_id zero = md_emit_float(&b->e, 0);
     md_value_id out[2];
     md_value_id valid;
     md_value_id at;
@@ -346,34 +355,36 @@ void md_tf_emit_combined_nms(md_tfl_build *b)
     if (!read_combined(b, &c))
         return;
     x = kept_scores(b, &c, lowest);
-    md_tfl_op_n(b, out, 2, "TopK",
-                (md_value_id[]){ x, md_tfl_ints(b, &c.total, 1) }, 2,
-                TFL_ATTRS(TFL_I("axis", 1)));
-    valid = md_tfl_op2(b, "Greater", out[0], lowest);
-    at = md_tfl_unsqueeze(b, md_tfl_op2(b, "Mod", out[1], md_tfl_int(b, c.n)),
-                          -1);
-    x = md_tfl_op(b, "GatherND", (md_value_id[]){ c.boxes, at }, 2,
-                  TFL_ATTRS(TFL_I("batch_dims", 1)));
+    md_emit_op_n(&b->e, out, 2, "TopK",
+                 (md_value_id[]){ x, md_emit_ints(&b->e, &c.total, 1) }, 2,
+                 EMIT_ATTRS(EMIT_I("axis", 1)));
+    valid = md_emit_op2(&b->e, "Greater", out[0], lowest);
+    at = md_emit_unsqueeze(
+        &b->e, md_emit_op2(&b->e, "Mod", out[1], md_emit_int(&b->e, c.n)), -1);
+    x = md_emit_op(&b->e, "GatherND", (md_value_id[]){ c.boxes, at }, 2,
+                   EMIT_ATTRS(EMIT_I("batch_dims", 1)));
     if (clip)
-        x = md_tfl_op(b, "Clip", (md_value_id[]){ x, zero, md_tfl_float(b, 1) },
-                      3, NULL);
-    x = md_tfl_op(b, "Where",
-                  (md_value_id[]){ md_tfl_unsqueeze(b, valid, -1), x, zero }, 3,
-                  NULL);
+        x = md_emit_op(&b->e, "Clip",
+                       (md_value_id[]){ x, zero, md_emit_float(&b->e, 1) }, 3,
+                       NULL);
+    x = md_emit_op(
+        &b->e, "Where",
+        (md_value_id[]){ md_emit_unsqueeze(&b->e, valid, -1), x, zero }, 3,
+        NULL);
     md_tfl_set(b, 0, x, MD_TFL_LAST);
-    md_tfl_set(
-        b, 1,
-        md_tfl_op(b, "Where", (md_value_id[]){ valid, out[0], zero }, 3, NULL),
-        MD_TFL_LAST);
-    x = md_tfl_op2(b, "Div", out[1], md_tfl_int(b, c.n));
-    x = md_tfl_op(
-        b, "Where",
-        (md_value_id[]){ valid, md_tfl_cast(b, x, MD_DTYPE_F32), zero }, 3,
+    md_tfl_set(b, 1,
+               md_emit_op(&b->e, "Where",
+                          (md_value_id[]){ valid, out[0], zero }, 3, NULL),
+               MD_TFL_LAST);
+    x = md_emit_op2(&b->e, "Div", out[1], md_emit_int(&b->e, c.n));
+    x = md_emit_op(
+        &b->e, "Where",
+        (md_value_id[]){ valid, md_emit_cast(&b->e, x, MD_DTYPE_F32), zero }, 3,
         NULL);
     md_tfl_set(b, 2, x, MD_TFL_LAST);
-    x = md_tfl_op(b, "ReduceSum",
-                  (md_value_id[]){ md_tfl_cast(b, valid, MD_DTYPE_I32),
-                                   md_tfl_ints(b, &one, 1) },
-                  2, TFL_ATTRS(TFL_I("keepdims", 0)));
+    x = md_emit_op(&b->e, "ReduceSum",
+                   (md_value_id[]){ md_emit_cast(&b->e, valid, MD_DTYPE_I32),
+                                    md_emit_ints(&b->e, &one, 1) },
+                   2, EMIT_ATTRS(EMIT_I("keepdims", 0)));
     md_tfl_set(b, 3, x, MD_TFL_LAST);
 }

@@ -30,12 +30,12 @@ static md_tfl_layout pair(md_tfl_build *b, md_value_id x[2])
 static md_value_id where(md_tfl_build *b, md_value_id c, md_value_id x,
                          md_value_id y)
 {
-    return md_tfl_op(b, "Where", (md_value_id[]){ c, x, y }, 3, NULL);
+    return md_emit_op(&b->e, "Where", (md_value_id[]){ c, x, y }, 3, NULL);
 }
 
 static md_value_id number_like(md_tfl_build *b, md_value_id x, double v)
 {
-    return md_tfl_number(b, md_tfl_type(b, x)->dtype, v);
+    return md_emit_number(&b->e, md_emit_type(&b->e, x)->dtype, v);
 }
 
 void md_tf_emit_output(md_tfl_build *b)
@@ -50,9 +50,10 @@ void md_tf_emit_erfc(md_tfl_build *b)
     md_tfl_layout l;
     md_value_id x = given(b, &l);
 
-    md_tfl_set(
-        b, 0,
-        md_tfl_op2(b, "Sub", number_like(b, x, 1), md_tfl_op1(b, "Erf", x)), l);
+    md_tfl_set(b, 0,
+               md_emit_op2(&b->e, "Sub", number_like(b, x, 1),
+                           md_emit_op1(&b->e, "Erf", x)),
+               l);
 }
 
 void md_tf_emit_expm1(md_tfl_build *b)
@@ -60,9 +61,10 @@ void md_tf_emit_expm1(md_tfl_build *b)
     md_tfl_layout l;
     md_value_id x = given(b, &l);
 
-    md_tfl_set(
-        b, 0,
-        md_tfl_op2(b, "Sub", md_tfl_op1(b, "Exp", x), number_like(b, x, 1)), l);
+    md_tfl_set(b, 0,
+               md_emit_op2(&b->e, "Sub", md_emit_op1(&b->e, "Exp", x),
+                           number_like(b, x, 1)),
+               l);
 }
 
 void md_tf_emit_log1p(md_tfl_build *b)
@@ -70,9 +72,10 @@ void md_tf_emit_log1p(md_tfl_build *b)
     md_tfl_layout l;
     md_value_id x = given(b, &l);
 
-    md_tfl_set(
-        b, 0,
-        md_tfl_op1(b, "Log", md_tfl_op2(b, "Add", x, number_like(b, x, 1))), l);
+    md_tfl_set(b, 0,
+               md_emit_op1(&b->e, "Log",
+                           md_emit_op2(&b->e, "Add", x, number_like(b, x, 1))),
+               l);
 }
 
 /* x - x is 0 for numbers, else none. */
@@ -81,17 +84,18 @@ void md_tf_emit_is_finite(md_tfl_build *b)
     md_tfl_layout l;
     md_value_id x = given(b, &l);
 
-    x = md_tfl_op1(b, "IsNaN", md_tfl_op2(b, "Sub", x, x));
-    md_tfl_set(b, 0, md_tfl_op1(b, "Not", x), l);
+    x = md_emit_op1(&b->e, "IsNaN", md_emit_op2(&b->e, "Sub", x, x));
+    md_tfl_set(b, 0, md_emit_op1(&b->e, "Not", x), l);
 }
 
 void md_tf_emit_l2_loss(md_tfl_build *b)
 {
     md_value_id x = md_tfl_x(b, 0);
 
-    x = md_tfl_op2(b, "Mul", x, x);
-    x = md_tfl_op(b, "ReduceSum", &x, 1, TFL_ATTRS(TFL_I("keepdims", 0)));
-    md_tfl_set(b, 0, md_tfl_op2(b, "Mul", x, number_like(b, x, 0.5)),
+    x = md_emit_op2(&b->e, "Mul", x, x);
+    x = md_emit_op(&b->e, "ReduceSum", &x, 1,
+                   EMIT_ATTRS(EMIT_I("keepdims", 0)));
+    md_tfl_set(b, 0, md_emit_op2(&b->e, "Mul", x, number_like(b, x, 0.5)),
                MD_TFL_LAST);
 }
 
@@ -100,8 +104,8 @@ void md_tf_emit_ones_like(md_tfl_build *b)
     md_value_id x = md_tfl_x(b, 0);
 
     md_tfl_set(b, 0,
-               md_tfl_op2(b, "Expand", number_like(b, x, 1),
-                          md_tfl_op1(b, "Shape", x)),
+               md_emit_op2(&b->e, "Expand", number_like(b, x, 1),
+                           md_emit_op1(&b->e, "Shape", x)),
                MD_TFL_LAST);
 }
 
@@ -113,8 +117,8 @@ void md_tf_emit_no_nan(md_tfl_build *b)
     md_value_id x[2];
     md_tfl_layout l = pair(b, x);
     md_value_id zero = number_like(b, x[1], 0);
-    md_value_id none = md_tfl_op2(b, "Equal", x[1], zero);
-    md_value_id y = md_tfl_op(b, md_tfl_row_now(b)->onnx, x, 2, NULL);
+    md_value_id none = md_emit_op2(&b->e, "Equal", x[1], zero);
+    md_value_id y = md_emit_op(&b->e, md_tfl_row_now(b)->onnx, x, 2, NULL);
 
     md_tfl_set(b, 0, where(b, none, zero, y), l);
 }
@@ -129,12 +133,13 @@ void md_tf_emit_x_times(md_tfl_build *b)
     md_value_id y = x[1];
 
     if (strcmp(f, "Log1p") == 0)
-        y = md_tfl_op2(b, "Add", y, number_like(b, y, 1));
+        y = md_emit_op2(&b->e, "Add", y, number_like(b, y, 1));
     if (f[0] == 'L')
-        y = md_tfl_op2(b, "Mul", x[0], md_tfl_op1(b, "Log", y));
+        y = md_emit_op2(&b->e, "Mul", x[0], md_emit_op1(&b->e, "Log", y));
     else
-        y = md_tfl_op2(b, "Div", x[0], y);
-    md_tfl_set(b, 0, where(b, md_tfl_op2(b, "Equal", x[0], zero), zero, y), l);
+        y = md_emit_op2(&b->e, "Div", x[0], y);
+    md_tfl_set(b, 0, where(b, md_emit_op2(&b->e, "Equal", x[0], zero), zero, y),
+               l);
 }
 
 void md_tf_emit_truncate_mod(md_tfl_build *b)
@@ -142,7 +147,8 @@ void md_tf_emit_truncate_mod(md_tfl_build *b)
     md_value_id x[2];
     md_tfl_layout l = pair(b, x);
 
-    md_tfl_set(b, 0, md_tfl_op(b, "Mod", x, 2, TFL_ATTRS(TFL_I("fmod", 1))), l);
+    md_tfl_set(
+        b, 0, md_emit_op(&b->e, "Mod", x, 2, EMIT_ATTRS(EMIT_I("fmod", 1))), l);
 }
 
 void md_tf_emit_clip(md_tfl_build *b)
@@ -155,12 +161,12 @@ void md_tf_emit_clip(md_tfl_build *b)
         l = MD_TFL_LAST;
     x = md_tfl_real(b, md_tfl_in(b, 0), l);
     if (scalar) {
-        x = md_tfl_op(b, "Clip",
-                      (md_value_id[]){ x, md_tfl_x(b, 1), md_tfl_x(b, 2) }, 3,
-                      NULL);
+        x = md_emit_op(&b->e, "Clip",
+                       (md_value_id[]){ x, md_tfl_x(b, 1), md_tfl_x(b, 2) }, 3,
+                       NULL);
     } else {
-        x = md_tfl_op2(b, "Max", x, md_tfl_x(b, 1));
-        x = md_tfl_op2(b, "Min", x, md_tfl_x(b, 2));
+        x = md_emit_op2(&b->e, "Max", x, md_tfl_x(b, 1));
+        x = md_emit_op2(&b->e, "Min", x, md_tfl_x(b, 2));
     }
     md_tfl_set(b, 0, x, l);
 }
@@ -185,7 +191,7 @@ void md_tf_emit_fake_quant(md_tfl_build *b)
     if (!md_tfl_read_float(b, 1, &lo) || !md_tfl_read_float(b, 2, &hi))
         return;
     if (!(lo <= 0) || !(hi >= 0) || !(lo < hi)) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "a range of [%g, %g]", lo, hi);
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "a range of [%g, %g]", lo, hi);
         return;
     }
     scale = (hi - lo) / (qmax - qmin);
@@ -196,15 +202,16 @@ void md_tf_emit_fake_quant(md_tfl_build *b)
     lo = (qmin - zero) * scale;
     hi = (qmax - zero) * scale;
     x = given(b, &l);
-    x = md_tfl_op(
-        b, "Clip",
-        (md_value_id[]){ x, md_tfl_float(b, lo), md_tfl_float(b, hi) }, 3,
-        NULL);
-    x = md_tfl_op2(b, "Sub", x, md_tfl_float(b, lo));
-    x = md_tfl_op2(b, "Mul", x, md_tfl_float(b, 1 / scale));
-    x = md_tfl_op1(b, "Floor", md_tfl_op2(b, "Add", x, md_tfl_float(b, 0.5)));
-    x = md_tfl_op2(b, "Mul", x, md_tfl_float(b, scale));
-    md_tfl_set(b, 0, md_tfl_op2(b, "Add", x, md_tfl_float(b, lo)), l);
+    x = md_emit_op(&b->e, "Clip",
+                   (md_value_id[]){ x, md_emit_float(&b->e, lo),
+                                    md_emit_float(&b->e, hi) },
+                   3, NULL);
+    x = md_emit_op2(&b->e, "Sub", x, md_emit_float(&b->e, lo));
+    x = md_emit_op2(&b->e, "Mul", x, md_emit_float(&b->e, 1 / scale));
+    x = md_emit_op1(&b->e, "Floor",
+                    md_emit_op2(&b->e, "Add", x, md_emit_float(&b->e, 0.5)));
+    x = md_emit_op2(&b->e, "Mul", x, md_emit_float(&b->e, scale));
+    md_tfl_set(b, 0, md_emit_op2(&b->e, "Add", x, md_emit_float(&b->e, lo)), l);
 }
 
 /* --- products --- */
@@ -215,8 +222,8 @@ static md_value_id flat_weight(md_tfl_build *b, const md_tfl_value *w,
                                int64_t c, int64_t hw)
 {
     static const int perm[] = { 1, 0, 2 };
-    md_tflite_tensor *t = md_tfl_alloc(b, 1, sizeof(*t));
-    md_tfl_value *v = md_tfl_alloc(b, 1, sizeof(*v));
+    md_tflite_tensor *t = md_emit_alloc(&b->e, 1, sizeof(*t));
+    md_tfl_value *v = md_emit_alloc(&b->e, 1, sizeof(*v));
     md_shape as = { 2, { c * hw, w->c->dim[1] } };
 
     if (!t || !v)
@@ -243,8 +250,8 @@ void md_tf_emit_matmul(md_tfl_build *b)
     md_value_id in[3];
 
     if (rank_of(b, 0) != 2 || rank_of(b, 1) != 2) {
-        md_tfl_fail(b, MD_CORRUPT, "matrices of rank %d and %d", rank_of(b, 0),
-                    rank_of(b, 1));
+        md_emit_fail(&b->e, MD_CORRUPT, "matrices of rank %d and %d",
+                     rank_of(b, 0), rank_of(b, 1));
         return;
     }
     if (flat && !turned[0] && !turned[1] && w && w->c && !w->c->stored &&
@@ -257,13 +264,13 @@ void md_tf_emit_matmul(md_tfl_build *b)
     }
     in[2] = md_tfl_in(b, 2) ? md_tfl_x(b, 2) : MD_VALUE_NONE;
     if (in[2] == MD_VALUE_NONE && !turned[0] && !turned[1]) {
-        md_tfl_set(b, 0, md_tfl_op(b, "MatMul", in, 2, NULL), MD_TFL_LAST);
+        md_tfl_set(b, 0, md_emit_op(&b->e, "MatMul", in, 2, NULL), MD_TFL_LAST);
         return;
     }
     md_tfl_set(b, 0,
-               md_tfl_op(b, "Gemm", in, in[2] == MD_VALUE_NONE ? 2 : 3,
-                         TFL_ATTRS(TFL_I("transA", turned[0]),
-                                   TFL_I("transB", turned[1]))),
+               md_emit_op(&b->e, "Gemm", in, in[2] == MD_VALUE_NONE ? 2 : 3,
+                          EMIT_ATTRS(EMIT_I("transA", turned[0]),
+                                     EMIT_I("transB", turned[1]))),
                MD_TFL_LAST);
 }
 
@@ -283,23 +290,23 @@ void md_tf_emit_bias_add(md_tfl_build *b)
         for (int i = 0; i < rank; i++)
             dim[i] = i == 1 ? -1 : 1;
         x[0] = md_tfl_x(b, 0);
-        x[1] = md_tfl_reshape(b, md_tfl_x(b, 1), dim, rank);
+        x[1] = md_emit_reshape(&b->e, md_tfl_x(b, 1), dim, rank);
     }
-    md_tfl_set(b, 0, md_tfl_op(b, "Add", x, 2, NULL), l);
+    md_tfl_set(b, 0, md_emit_op(&b->e, "Add", x, 2, NULL), l);
 }
 
 /* equation 0: letters as in ONNX, blanks too; both know "...". */
 void md_tf_emit_einsum(md_tfl_build *b)
 {
     const char *equation = md_fb_text(&b->op->options, 0);
-    md_value_id *in = md_tfl_alloc(b, b->op->n_in, sizeof(*in));
+    md_value_id *in = md_emit_alloc(&b->e, b->op->n_in, sizeof(*in));
 
     for (uint32_t i = 0; in && i < b->op->n_in; i++)
         in[i] = md_tfl_x(b, i);
     if (in)
         md_tfl_set(b, 0,
-                   md_tfl_op(b, "Einsum", in, b->op->n_in,
-                             TFL_ATTRS(TFL_S("equation", equation))),
+                   md_emit_op(&b->e, "Einsum", in, b->op->n_in,
+                              EMIT_ATTRS(EMIT_S("equation", equation))),
                    MD_TFL_LAST);
 }
 
@@ -314,19 +321,19 @@ void md_tf_emit_batch_norm(md_tfl_build *b)
     md_value_id in[5];
 
     if (md_fb_bool(o, 2, true)) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "in training");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "in training");
         return;
     }
     if (rank < 3) {
-        md_tfl_fail(b, MD_CORRUPT, "a picture of rank %d", rank);
+        md_emit_fail(&b->e, MD_CORRUPT, "a picture of rank %d", rank);
         return;
     }
     in[0] =
         first ? md_tfl_x(b, 0) : md_tfl_real(b, md_tfl_in(b, 0), MD_TFL_FIRST);
     for (uint32_t i = 1; i < 5; i++)
         in[i] = md_tfl_x(b, i);
-    in[0] = md_tfl_op(b, "BatchNormalization", in, 5,
-                      TFL_ATTRS(TFL_F("epsilon", md_fb_f32(o, 0, 1e-4f))));
+    in[0] = md_emit_op(&b->e, "BatchNormalization", in, 5,
+                       EMIT_ATTRS(EMIT_F("epsilon", md_fb_f32(o, 0, 1e-4f))));
     md_tfl_set(b, 0, in[0], first ? MD_TFL_LAST : MD_TFL_FIRST);
     for (uint32_t i = 1; i < 3; i++)
         md_tfl_set(b, i, in[2 + i], MD_TFL_LAST);

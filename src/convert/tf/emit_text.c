@@ -6,15 +6,15 @@
 /* A constant's contents in the model's arena, for an attribute. */
 static const md_tensor *keep(md_tfl_build *b, uint32_t i)
 {
-    const md_tensor *from = md_tfl_cdata(b, md_tfl_x(b, i));
-    md_arena *ar = &b->model->arena;
+    const md_tensor *from = md_emit_cdata(&b->e, md_tfl_x(b, i));
+    md_arena *ar = &b->e.model->arena;
     md_tensor *t;
     size_t size;
 
-    if (b->status != MD_OK)
+    if (b->e.status != MD_OK)
         return NULL;
     if (!from) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "a default that is computed");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "a default that is computed");
         return NULL;
     }
     size = md_tensor_size(from);
@@ -22,7 +22,7 @@ static const md_tensor *keep(md_tfl_build *b, uint32_t i)
     if (t)
         t->data = md_arena_alloc_aligned(ar, size + 1);
     if (!t || !t->data) {
-        b->status = md_fail_nomem(b->err, size);
+        b->e.status = md_fail_nomem(b->e.err, size);
         return NULL;
     }
     t->dtype = from->dtype;
@@ -37,7 +37,7 @@ static const md_tensor *keep(md_tfl_build *b, uint32_t i)
 
         s->p = md_arena_strndup(ar, s->p, s->n);
         if (!s->p) {
-            b->status = md_fail_nomem(b->err, s->n);
+            b->e.status = md_fail_nomem(b->e.err, s->n);
             return NULL;
         }
     }
@@ -52,13 +52,13 @@ void md_tf_emit_look_up(md_tfl_build *b)
     const md_tensor *keys = keep(b, 2);
     const md_tensor *values = keep(b, 3);
 
-    if (b->status != MD_OK)
+    if (b->e.status != MD_OK)
         return;
     md_tfl_set(b, 0,
-               md_tfl_op_ml(b, "LabelEncoder", &x, 1,
-                            TFL_ATTRS(TFL_T("keys_tensor", keys),
-                                      TFL_T("values_tensor", values),
-                                      TFL_T("default_tensor", otherwise))),
+               md_emit_op_ml(&b->e, "LabelEncoder", &x, 1,
+                             EMIT_ATTRS(EMIT_T("keys_tensor", keys),
+                                        EMIT_T("values_tensor", values),
+                                        EMIT_T("default_tensor", otherwise))),
                MD_TFL_LAST);
 }
 
@@ -66,14 +66,14 @@ void md_tf_emit_look_up(md_tfl_build *b)
 void md_tf_emit_string_case(md_tfl_build *b)
 {
     md_value_id x = md_tfl_x(b, 0);
-    md_value_id shape = md_tfl_op1(b, "Shape", x);
+    md_value_id shape = md_emit_op1(&b->e, "Shape", x);
 
-    x = md_tfl_reshape(b, x, (const int64_t[]){ -1 }, 1);
-    x = md_tfl_op(
-        b, "StringNormalizer", &x, 1,
-        TFL_ATTRS(TFL_S("case_change_action", md_tfl_row_now(b)->onnx),
-                  TFL_I("is_case_sensitive", 1)));
-    md_tfl_set(b, 0, md_tfl_op2(b, "Reshape", x, shape), MD_TFL_LAST);
+    x = md_emit_reshape(&b->e, x, (const int64_t[]){ -1 }, 1);
+    x = md_emit_op(
+        &b->e, "StringNormalizer", &x, 1,
+        EMIT_ATTRS(EMIT_S("case_change_action", md_tfl_row_now(b)->onnx),
+                   EMIT_I("is_case_sensitive", 1)));
+    md_tfl_set(b, 0, md_emit_op2(&b->e, "Reshape", x, shape), MD_TFL_LAST);
 }
 
 static md_value_id text(md_tfl_build *b, const char *s)
@@ -81,16 +81,16 @@ static md_value_id text(md_tfl_build *b, const char *s)
     md_tensor t = MD_TENSOR_INIT;
     md_shape shape = { 0, { 0 } };
 
-    if (b->status != MD_OK ||
-        !md_tfl_ok(b, md_tensor_alloc(&t, MD_DTYPE_STRING, &shape,
-                                      b->model->alloc, b->err)))
+    if (b->e.status != MD_OK ||
+        !md_emit_ok(&b->e, md_tensor_alloc(&t, MD_DTYPE_STRING, &shape,
+                                           b->e.model->alloc, b->e.err)))
         return MD_VALUE_NONE;
     *(md_str *)t.data = (md_str){ s, strlen(s) };
-    if (!md_tfl_ok(b, md_tensor_own_text(&t, b->err))) {
+    if (!md_emit_ok(&b->e, md_tensor_own_text(&t, b->e.err))) {
         md_tensor_release(&t);
         return MD_VALUE_NONE;
     }
-    return md_tfl_const(b, t);
+    return md_emit_const(&b->e, t);
 }
 
 /* separator 0 */
@@ -101,11 +101,11 @@ void md_tf_emit_string_join(md_tfl_build *b)
 
     for (uint32_t i = 1; i < b->op->n_in; i++) {
         if (between[0])
-            x = md_tfl_op2(b, "StringConcat", x, text(b, between));
-        x = md_tfl_op2(b, "StringConcat", x, md_tfl_x(b, i));
+            x = md_emit_op2(&b->e, "StringConcat", x, text(b, between));
+        x = md_emit_op2(&b->e, "StringConcat", x, md_tfl_x(b, i));
     }
     if (b->op->n_in == 1)
-        x = md_tfl_op1(b, "Identity", x);
+        x = md_emit_op1(&b->e, "Identity", x);
     md_tfl_set(b, 0, x, MD_TFL_LAST);
 }
 
@@ -117,21 +117,21 @@ void md_tf_emit_regex(md_tfl_build *b)
     const md_tensor *t;
 
     if (b->op->n_in > 1) {
-        t = md_tfl_cdata(b, md_tfl_x(b, 1));
-        if (b->status != MD_OK || !t || t->dtype != MD_DTYPE_STRING ||
+        t = md_emit_cdata(&b->e, md_tfl_x(b, 1));
+        if (b->e.status != MD_OK || !t || t->dtype != MD_DTYPE_STRING ||
             md_tensor_n(t) != 1) {
-            md_tfl_fail(b, MD_UNSUPPORTED, "a pattern that is computed");
+            md_emit_fail(&b->e, MD_UNSUPPORTED, "a pattern that is computed");
             return;
         }
-        pattern = md_arena_strndup(b->arena, ((const md_str *)t->data)->p,
+        pattern = md_arena_strndup(b->e.arena, ((const md_str *)t->data)->p,
                                    ((const md_str *)t->data)->n);
         if (!pattern) {
-            b->status = md_fail_nomem(b->err, 1);
+            b->e.status = md_fail_nomem(b->e.err, 1);
             return;
         }
     }
     md_tfl_set(b, 0,
-               md_tfl_op(b, "RegexFullMatch", &x, 1,
-                         TFL_ATTRS(TFL_S("pattern", pattern))),
+               md_emit_op(&b->e, "RegexFullMatch", &x, 1,
+                          EMIT_ATTRS(EMIT_S("pattern", pattern))),
                MD_TFL_LAST);
 }

@@ -292,14 +292,14 @@ static md_status lower(conversion *c)
 
 static md_status build(conversion *c, md_convert_report *report)
 {
-    md_tfl_build b = { .model = c->model,
-                       .arena = c->arena,
+    md_tfl_build b = { .e = { .model = c->model,
+                              .arena = c->arena,
+                              .source = "tensorflow",
+                              .err = c->err },
                        .m = &c->m,
-                       .format = "tensorflow",
                        .more = md_tf_more(),
                        .stays = c->src->stays,
-                       .plain = c->src->plain,
-                       .err = c->err };
+                       .plain = c->src->plain };
 
     MD_TRY(lower(c));
     MD_TRY(md_tfl_make_model(&b, c->m.n_graphs - 1, &c->about));

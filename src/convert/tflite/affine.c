@@ -17,17 +17,17 @@ typedef struct fold {
 
 static bool begin(fold *f, md_tfl_build *b)
 {
-    *f = (fold){ .b = b, .g = b->s->g, .n = b->s->g->n_values };
-    f->uses = md_tfl_alloc(b, f->n, sizeof(*f->uses));
-    f->alias = md_tfl_alloc(b, f->n, sizeof(*f->alias));
+    *f = (fold){ .b = b, .g = b->e.s->g, .n = b->e.s->g->n_values };
+    f->uses = md_emit_alloc(&b->e, f->n, sizeof(*f->uses));
+    f->alias = md_emit_alloc(&b->e, f->n, sizeof(*f->alias));
     if (!f->uses || !f->alias)
         return false;
     for (uint32_t i = 0; i < f->n; i++)
         f->alias[i] = i;
     for (uint32_t i = 0; i < f->g->n_outputs; i++)
         f->uses[f->g->outputs[i]] += 2;
-    for (uint32_t i = 0; i < b->s->n_captured; i++)
-        f->uses[b->s->captured[i]] += 2;
+    for (uint32_t i = 0; i < b->e.s->n_captured; i++)
+        f->uses[b->e.s->captured[i]] += 2;
     for (uint32_t i = 0; i < f->g->n_nodes; i++) {
         const md_node *n = f->g->nodes[i];
 
@@ -36,7 +36,7 @@ static bool begin(fold *f, md_tfl_build *b)
                 f->uses[n->in[k]]++;
         }
     }
-    return b->status == MD_OK;
+    return b->e.status == MD_OK;
 }
 
 /* The convolution that makes x, for this use alone, of constants. */
@@ -74,9 +74,9 @@ static bool is_per_channel(const fold *f, md_value_id k, int64_t c, int rank)
 /* k as [c]. */
 static md_value_id as_vector(fold *f, md_value_id k, int64_t c)
 {
-    md_value_id flat = md_tfl_reshape(f->b, k, (const int64_t[]){ -1 }, 1);
+    md_value_id flat = md_emit_reshape(&f->b->e, k, (const int64_t[]){ -1 }, 1);
 
-    return md_tfl_op2(f->b, "Expand", flat, md_tfl_ints(f->b, &c, 1));
+    return md_emit_op2(&f->b->e, "Expand", flat, md_emit_ints(&f->b->e, &c, 1));
 }
 
 static void scale_weights(fold *f, md_node *conv, md_value_id k, int64_t c)
@@ -88,11 +88,11 @@ static void scale_weights(fold *f, md_node *conv, md_value_id k, int64_t c)
 
     for (int i = 0; i < w->shape.rank; i++)
         dim[i] = i == 0 ? c : 1;
-    after = md_tfl_op2(f->b, "Mul", before,
-                       md_tfl_reshape(f->b, k, dim, w->shape.rank));
-    if (f->b->status != MD_OK)
+    after = md_emit_op2(&f->b->e, "Mul", before,
+                        md_emit_reshape(&f->b->e, k, dim, w->shape.rank));
+    if (f->b->e.status != MD_OK)
         return;
-    md_tfl_ok(f->b, md_node_set_input(f->g, conv, 1, after, f->b->err));
+    md_emit_ok(&f->b->e, md_node_set_input(f->g, conv, 1, after, f->b->e.err));
     if (before < f->n && --f->uses[before] == 0) {
         md_graph_forget_const(f->g, before);
         md_graph_value(f->g, before)->cdata = NULL;
@@ -111,9 +111,9 @@ static void take(fold *f, md_node *conv, bool multiplies, md_value_id k,
     if (bias == MD_VALUE_NONE && multiplies)
         return;
     if (bias != MD_VALUE_NONE)
-        k = md_tfl_op2(f->b, multiplies ? "Mul" : "Add", bias, k);
-    if (f->b->status == MD_OK)
-        md_tfl_ok(f->b, md_node_set_input(f->g, conv, 2, k, f->b->err));
+        k = md_emit_op2(&f->b->e, multiplies ? "Mul" : "Add", bias, k);
+    if (f->b->e.status == MD_OK)
+        md_emit_ok(&f->b->e, md_node_set_input(f->g, conv, 2, k, f->b->e.err));
 }
 
 static void visit(fold *f, md_node *n)
@@ -141,14 +141,14 @@ static void visit(fold *f, md_node *n)
 
 void md_tfl_fold_affine(md_tfl_build *b)
 {
-    uint32_t n_nodes = b->s->g->n_nodes;
+    uint32_t n_nodes = b->e.s->g->n_nodes;
     fold f;
 
-    if (b->plain || b->status != MD_OK || !begin(&f, b))
+    if (b->plain || b->e.status != MD_OK || !begin(&f, b))
         return;
-    b->op = NULL;
+    md_tfl_at(b, NULL);
     /* What is made on the way is constant at once, and comes behind. */
-    for (uint32_t i = 0; i < n_nodes && b->status == MD_OK; i++) {
+    for (uint32_t i = 0; i < n_nodes && b->e.status == MD_OK; i++) {
         md_node *n = f.g->nodes[i];
 
         for (uint32_t k = 0; !n->dead && k < n->n_in; k++) {

@@ -11,24 +11,17 @@
  * convolution and the last one, weights are turned once, here, and a
  * DequantizeLinear appears only where numbers are computed with.
  *
- * Each node's types are inferred as it is made, with the engine's rules, free
- * sizes as symbols; a node whose inputs are constants becomes a constant.
- *
- * The build remembers the first failure.  After it every call does nothing and
- * gives MD_VALUE_NONE, so operators need not look at each step.
- *
  * Everything that is not the model's lies in the arena, until the conversion
  * ends.
  */
 #ifndef MD_CONVERT_TFLITE_BUILD_H
 #define MD_CONVERT_TFLITE_BUILD_H
 
+#include "convert/emit.h"
 #include "formats/tflite.h"
-#include "graph/graph.h"
 
 enum {
-    MD_TFL_SHARED = 256, /* places for small constants to be found again */
-    MD_TFL_MORE = 1000   /* codes from here on: rows of md_tfl_build.more */
+    MD_TFL_MORE = 1000 /* codes from here on: rows of md_tfl_build.more */
 };
 
 typedef enum md_tfl_layout {
@@ -54,26 +47,13 @@ struct md_tfl_value {
     uint32_t made_order;
 };
 
-/* What a value shall be called. */
-typedef struct md_tfl_stem_of {
-    const char *name;
-    bool is_own; /* a tensor's name, not one made up for a step */
-} md_tfl_stem_of;
-
-/* One graph under construction. */
-typedef struct md_tfl_scope md_tfl_scope;
-
-struct md_tfl_scope {
-    md_graph *g;
+/* One graph under construction, and the graph of the file that it is made of.
+ */
+typedef struct md_tfl_scope {
+    md_emit_scope e;
     const md_tflite_graph *tg;
-    md_tfl_value *values;  /* by tensor */
-    md_tfl_stem_of *stems; /* by value id */
-    uint32_t cap_stems;
-    md_value_id *captured; /* read by bodies */
-    uint32_t n_captured, cap_captured;
-    md_tfl_scope *parent;
-    md_value_id *shared; /* small constants, by hash of their contents */
-};
+    md_tfl_value *values; /* by tensor */
+} md_tfl_scope;
 
 /* An operator that cannot be converted. */
 typedef struct md_tfl_refusal {
@@ -92,18 +72,13 @@ typedef struct md_tfl_dilated {
 typedef struct md_tfl_variable md_tfl_variable;
 
 typedef struct md_tfl_build {
-    md_model *model;
-    md_arena *arena;
+    md_emit e; /* its scopes are md_tfl_scopes */
     const md_tflite *m;
-    const char *format;            /* begins messages: "tflite" */
     const struct md_tfl_row *more; /* operators of the converter's own */
     bool stays; /* the file's bytes live as long as the model */
     bool plain; /* no layout but the file's between operators: the form that
                  * the self-check compares with */
-    md_tfl_scope *s;
     const md_tflite_op *op; /* being converted */
-    md_status status;       /* of the first failure */
-    md_error *err;
     md_tfl_refusal *refusals;
     uint32_t n_refusals, cap_refusals;
     md_tfl_dilated *dilated;
@@ -142,96 +117,11 @@ const md_tfl_row *md_tfl_rows(void);
 #undef TFL
 #undef TFL_CUSTOM
 
-/* The row of the operator being converted, and what messages call it ("": no
- * operator is). */
+/* The row of the operator being converted. */
 const md_tfl_row *md_tfl_row_now(const md_tfl_build *b);
-const char *md_tfl_op_name(const md_tfl_build *b);
 
-/* --- failures ------------------------------------------------------------ */
-
-/* Remember a failure; the text gets the operator's name in front. */
-void md_tfl_fail(md_tfl_build *b, md_status s, const char *fmt, ...)
-    MD_PRINTF(3, 4);
-
-/* Remember what a call gave; true when all is well. */
-bool md_tfl_ok(md_tfl_build *b, md_status s);
-
-/* Memory of the arena, zeroed; NULL after remembering a failure. */
-void *md_tfl_alloc(md_tfl_build *b, size_t n, size_t size);
-
-/* --- nodes --------------------------------------------------------------- */
-
-typedef struct md_tfl_attr {
-    const char *name;
-    md_attr_type type;
-    int64_t i;
-    float f;
-    const char *s;
-    const int64_t *is;
-    uint32_t n;
-    md_graph *g;
-    const md_tensor *t;
-} md_tfl_attr;
-
-/* clang-format off */
-#define TFL_I(k, v) { .name = (k), .type = MD_ATTR_INT, .i = (v) }
-#define TFL_F(k, v) { .name = (k), .type = MD_ATTR_FLOAT, .f = (v) }
-#define TFL_S(k, v) { .name = (k), .type = MD_ATTR_STRING, .s = (v) }
-#define TFL_IS(k, v, count) { .name = (k), .type = MD_ATTR_INTS, .is = (v), .n = (uint32_t)(count) }
-#define TFL_G(k, v) { .name = (k), .type = MD_ATTR_GRAPH, .g = (v) }
-#define TFL_T(k, v) { .name = (k), .type = MD_ATTR_TENSOR, .t = (v) }
-/* A list of one text. */
-#define TFL_S1(k, v) { .name = (k), .type = MD_ATTR_STRINGS, .s = (v) }
-#define TFL_END { .name = NULL }
-/* clang-format on */
-#define TFL_ATTRS(...) ((const md_tfl_attr[]){ __VA_ARGS__, TFL_END })
-
-/* A node of ai.onnx with one output; attrs ended by TFL_END, or NULL. */
-md_value_id md_tfl_op(md_tfl_build *b, const char *op, const md_value_id *in,
-                      uint32_t n_in, const md_tfl_attr *attrs);
-md_value_id md_tfl_op1(md_tfl_build *b, const char *op, md_value_id x);
-md_value_id md_tfl_op2(md_tfl_build *b, const char *op, md_value_id x,
-                       md_value_id y);
-
-/* The same of ai.onnx.ml. */
-md_value_id md_tfl_op_ml(md_tfl_build *b, const char *op, const md_value_id *in,
-                         uint32_t n_in, const md_tfl_attr *attrs);
-
-/* With several outputs, all wanted. */
-void md_tfl_op_n(md_tfl_build *b, md_value_id *out, uint32_t n_out,
-                 const char *op, const md_value_id *in, uint32_t n_in,
-                 const md_tfl_attr *attrs);
-
-/* Constants, shared when small.  A tensor is taken over, also on failure. */
-md_value_id md_tfl_const(md_tfl_build *b, md_tensor t);
-md_value_id md_tfl_ints(md_tfl_build *b, const int64_t *v, int64_t n);
-md_value_id md_tfl_int(md_tfl_build *b, int64_t v);  /* scalar int64 */
-md_value_id md_tfl_float(md_tfl_build *b, double v); /* scalar float32 */
-/* A scalar of that type. */
-md_value_id md_tfl_number(md_tfl_build *b, md_dtype dtype, double v);
-
-md_value_id md_tfl_cast(md_tfl_build *b, md_value_id x, md_dtype to);
-md_value_id md_tfl_reshape(md_tfl_build *b, md_value_id x, const int64_t *dim,
-                           int rank);
-md_value_id md_tfl_transpose(md_tfl_build *b, md_value_id x,
-                             const int64_t *perm, int rank);
-md_value_id md_tfl_squeeze(md_tfl_build *b, md_value_id x, int64_t axis);
-md_value_id md_tfl_unsqueeze(md_tfl_build *b, md_value_id x, int64_t axis);
-
-/* Type as inferred; a default one after a failure. */
-const md_type *md_tfl_type(const md_tfl_build *b, md_value_id id);
-
-/* Contents of a constant, or NULL. */
-const md_tensor *md_tfl_cdata(const md_tfl_build *b, md_value_id id);
-
-/* Wanted name; the first one asked for counts. */
-void md_tfl_stem(md_tfl_build *b, md_value_id id, const char *name);
-
-/* A value of the main graph or a body as seen from the graph being built. */
-md_value_id md_tfl_capture(md_tfl_build *b, md_tfl_scope *from, md_value_id id);
-
-/* Give the value its wanted name, or the next free one like it. */
-void md_tfl_name(md_tfl_build *b, md_value_id id, const char *name);
+/* The graph at hand. */
+md_tfl_scope *md_tfl_now(const md_tfl_build *b);
 
 /* --- tensors of the operator ---------------------------------------------- */
 
@@ -347,21 +237,18 @@ void md_tfl_softmax16(md_tfl_build *b, double beta);
 /* A new scope for a graph of the file; NULL after a failure. */
 md_tfl_scope *md_tfl_scope_new(md_tfl_build *b, md_graph *g, uint32_t graph);
 
+/* The operator at hand, in messages and in names of what is made; NULL: none.
+ */
+void md_tfl_at(md_tfl_build *b, const md_tflite_op *op);
+
 /* Convert all operators of the scope's graph. */
 void md_tfl_emit_ops(md_tfl_build *b);
-
-/* Make value v an output of the graph in scope, called `name` when that is not
- * NULL. */
-void md_tfl_add_output(md_tfl_build *b, md_value_id id, const char *name);
 
 /* The id in which tensor t of the scope is passed on: codes, channels last. */
 md_value_id md_tfl_pass(md_tfl_build *b, uint32_t tensor);
 
 /* Let convolutions take what is multiplied with their channels and added. */
 void md_tfl_fold_affine(md_tfl_build *b);
-
-/* Names for all values of the scope, dead nodes dropped. */
-void md_tfl_finish(md_tfl_build *b);
 
 /* What becomes of the model's metadata besides the operators (NULL: left
  * out). */

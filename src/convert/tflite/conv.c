@@ -32,14 +32,14 @@ static bool check_window(md_tfl_build *b, window *w)
         if (w->kernel[i] < 1 || w->stride[i] < 1 || w->dilation[i] < 1 ||
             !md_mul_i64(&span, w->kernel[i], w->dilation[i]) ||
             span > INT32_MAX) {
-            md_tfl_fail(b, MD_CORRUPT,
-                        "kernel %lld, stride %lld, dilation %lld on axis %d",
-                        (long long)w->kernel[i], (long long)w->stride[i],
-                        (long long)w->dilation[i], i);
+            md_emit_fail(&b->e, MD_CORRUPT,
+                         "kernel %lld, stride %lld, dilation %lld on axis %d",
+                         (long long)w->kernel[i], (long long)w->stride[i],
+                         (long long)w->dilation[i], i);
             return false;
         }
     }
-    return b->status == MD_OK;
+    return b->e.status == MD_OK;
 }
 
 /* Extent of a dilated kernel. */
@@ -81,19 +81,19 @@ static void dilate(const md_tfl_build *b, window *w)
 }
 
 /* Attributes of the window; at[] is where they go, its end is set. */
-static uint32_t window_attrs(md_tfl_attr *at, const window *w, bool dilated)
+static uint32_t window_attrs(md_emit_attr *at, const window *w, bool dilated)
 {
     uint32_t n = 0;
 
-    at[n++] = (md_tfl_attr)TFL_IS("kernel_shape", w->kernel, w->n);
-    at[n++] = (md_tfl_attr)TFL_IS("strides", w->stride, w->n);
+    at[n++] = (md_emit_attr)EMIT_IS("kernel_shape", w->kernel, w->n);
+    at[n++] = (md_emit_attr)EMIT_IS("strides", w->stride, w->n);
     if (dilated)
-        at[n++] = (md_tfl_attr)TFL_IS("dilations", w->dilation, w->n);
+        at[n++] = (md_emit_attr)EMIT_IS("dilations", w->dilation, w->n);
     if (w->auto_same)
-        at[n++] = (md_tfl_attr)TFL_S("auto_pad", "SAME_UPPER");
+        at[n++] = (md_emit_attr)EMIT_S("auto_pad", "SAME_UPPER");
     else
-        at[n++] = (md_tfl_attr)TFL_IS("pads", w->pad, 2 * w->n);
-    at[n] = (md_tfl_attr)TFL_END;
+        at[n++] = (md_emit_attr)EMIT_IS("pads", w->pad, 2 * w->n);
+    at[n] = (md_emit_attr)EMIT_END;
     return n;
 }
 
@@ -103,9 +103,10 @@ static int64_t channels(md_tfl_build *b, const md_tfl_value *x, int n)
     int64_t c = x ? md_tfl_size(b, x, n + 1) : -1;
 
     if (!x || md_tfl_rank(b, x) != n + 2)
-        md_tfl_fail(b, MD_CORRUPT, "its input is no tensor of rank %d", n + 2);
+        md_emit_fail(&b->e, MD_CORRUPT, "its input is no tensor of rank %d",
+                     n + 2);
     else if (c < 1)
-        md_tfl_fail(b, MD_UNSUPPORTED, "the number of channels is free");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "the number of channels is free");
     return c;
 }
 
@@ -115,15 +116,16 @@ static bool kernel_size(md_tfl_build *b, int64_t *dim, int n, uint32_t i)
     const md_tfl_value *w = md_tfl_in(b, i);
 
     if (!w || md_tfl_rank(b, w) != n) {
-        md_tfl_fail(b, MD_CORRUPT, "its kernel is no tensor of rank %d", n);
+        md_emit_fail(&b->e, MD_CORRUPT, "its kernel is no tensor of rank %d",
+                     n);
         return false;
     }
     for (int k = 0; k < n; k++) {
         dim[k] = md_tfl_size(b, w, k);
         if (dim[k] < 1)
-            md_tfl_fail(b, MD_UNSUPPORTED, "its kernel has no fixed size");
+            md_emit_fail(&b->e, MD_UNSUPPORTED, "its kernel has no fixed size");
     }
-    return b->status == MD_OK;
+    return b->e.status == MD_OK;
 }
 
 static void finish(md_tfl_build *b, md_value_id y, int activation)
@@ -137,12 +139,12 @@ static md_value_id convolve(md_tfl_build *b, const window *w, md_value_id wt,
 {
     md_value_id in[] = { md_tfl_real(b, md_tfl_in(b, 0), MD_TFL_FIRST), wt,
                          md_tfl_bias(b, md_tfl_in(b, bias)) };
-    md_tfl_attr attrs[8];
+    md_emit_attr attrs[8];
     uint32_t n = window_attrs(attrs, w, true);
 
-    attrs[n++] = (md_tfl_attr)TFL_I("group", groups);
-    attrs[n] = (md_tfl_attr)TFL_END;
-    return md_tfl_op(b, "Conv", in, in[2] == MD_VALUE_NONE ? 2 : 3, attrs);
+    attrs[n++] = (md_emit_attr)EMIT_I("group", groups);
+    attrs[n] = (md_emit_attr)EMIT_END;
+    return md_emit_op(&b->e, "Conv", in, in[2] == MD_VALUE_NONE ? 2 : 3, attrs);
 }
 
 /* The sizes k of the kernel, the spatial ones from k[at] on, and the pads of the
@@ -167,9 +169,9 @@ static void give(md_tfl_build *b, const window *w, const int *perm,
     md_tfl_value *x = md_tfl_in(b, 0), *kernel = md_tfl_in(b, 1);
 
     if (!fits) {
-        md_tfl_fail(b, MD_CORRUPT, "%lld channels, a kernel for %lld",
-                    (long long)md_tfl_size(b, x, w->n + 1),
-                    (long long)md_tfl_size(b, kernel, 3));
+        md_emit_fail(&b->e, MD_CORRUPT, "%lld channels, a kernel for %lld",
+                     (long long)md_tfl_size(b, x, w->n + 1),
+                     (long long)md_tfl_size(b, kernel, 3));
         return;
     }
     finish(b, convolve(b, w, md_tfl_weight(b, kernel, perm, NULL), 2, groups),
@@ -252,9 +254,9 @@ static bool transpose_pads(md_tfl_build *b, window *w, const md_tfl_value *x,
         extra[i] = end < 0 ? -end : 0;
         w->pad[w->n + i] = end > 0 ? end : 0;
         if (extra[i] >= w->stride[i] && extra[i] >= w->dilation[i]) {
-            md_tfl_fail(b, MD_UNSUPPORTED,
-                        "%lld outputs behind the last kernel on axis %d",
-                        (long long)extra[i], i);
+            md_emit_fail(&b->e, MD_UNSUPPORTED,
+                         "%lld outputs behind the last kernel on axis %d",
+                         (long long)extra[i], i);
             return false;
         }
     }
@@ -266,13 +268,13 @@ static md_value_id deconvolve(md_tfl_build *b, const window *w, md_value_id x,
                               const int64_t *extra)
 {
     md_value_id in[] = { x, wt, bias };
-    md_tfl_attr attrs[8];
+    md_emit_attr attrs[8];
     uint32_t n = window_attrs(attrs, w, true);
 
-    attrs[n++] = (md_tfl_attr)TFL_IS("output_padding", extra, w->n);
-    attrs[n] = (md_tfl_attr)TFL_END;
-    return md_tfl_op(b, "ConvTranspose", in, bias == MD_VALUE_NONE ? 2 : 3,
-                     attrs);
+    attrs[n++] = (md_emit_attr)EMIT_IS("output_padding", extra, w->n);
+    attrs[n] = (md_emit_attr)EMIT_END;
+    return md_emit_op(&b->e, "ConvTranspose", in, bias == MD_VALUE_NONE ? 2 : 3,
+                      attrs);
 }
 
 /* Spatial sizes in input 0, a shape; -1 where they are not known. */
@@ -398,7 +400,7 @@ void md_tfl_emit_pool(md_tfl_build *b)
                  .dilation = { 1, 1 } };
     bool codes =
         op[0] == 'M' && md_tfl_same_codes(b, 0) && md_fb_i8(o, 5, 0) == 0;
-    md_tfl_attr attrs[8];
+    md_emit_attr attrs[8];
     md_value_id v;
 
     (void)channels(b, x, 2);
@@ -409,16 +411,16 @@ void md_tfl_emit_pool(md_tfl_build *b)
     /* The largest code is that of the largest number. */
     v = codes ? md_tfl_code(b, x, MD_TFL_FIRST)
               : md_tfl_real(b, x, MD_TFL_FIRST);
-    if (codes && md_tfl_type(b, v)->dtype == MD_DTYPE_I16) {
+    if (codes && md_emit_type(&b->e, v)->dtype == MD_DTYPE_I16) {
         codes = false; /* MaxPool has none */
         v = md_tfl_real(b, x, MD_TFL_FIRST);
     }
     if (!op[0]) { /* L2: the root of the mean of squares */
-        v = md_tfl_op2(b, "Mul", v, v);
-        v = md_tfl_op(b, "AveragePool", &v, 1, attrs);
-        v = md_tfl_op1(b, "Sqrt", v);
+        v = md_emit_op2(&b->e, "Mul", v, v);
+        v = md_emit_op(&b->e, "AveragePool", &v, 1, attrs);
+        v = md_emit_op1(&b->e, "Sqrt", v);
     } else {
-        v = md_tfl_op(b, op, &v, 1, attrs);
+        v = md_emit_op(&b->e, op, &v, 1, attrs);
     }
     if (codes)
         md_tfl_set_code(b, 0, v, MD_TFL_FIRST);
@@ -448,7 +450,7 @@ void md_tfl_emit_custom_argmax_pool(md_tfl_build *b)
     window w = raw_pool(b);
     int64_t h = x ? md_tfl_size(b, x, 1) : -1;
     int64_t wide = x ? md_tfl_size(b, x, 2) : -1;
-    md_tfl_attr attrs[8];
+    md_emit_attr attrs[8];
     md_value_id out[2];
     md_value_id at[2]; /* row and column in the picture */
     md_value_id v;
@@ -457,16 +459,16 @@ void md_tfl_emit_custom_argmax_pool(md_tfl_build *b)
     if (!check_window(b, &w))
         return;
     if (h < 0 || wide < 0) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "a picture of any size");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "a picture of any size");
         return;
     }
     pad_same(b, &w, x);
     (void)window_attrs(attrs, &w, false);
     v = md_tfl_real(b, x, MD_TFL_FIRST);
-    md_tfl_op_n(b, out, 2, "MaxPool", &v, 1, attrs);
-    at[1] = md_tfl_op2(b, "Mod", out[1], md_tfl_int(b, wide));
-    at[0] = md_tfl_op2(b, "Div", out[1], md_tfl_int(b, wide));
-    at[0] = md_tfl_op2(b, "Mod", at[0], md_tfl_int(b, h));
+    md_emit_op_n(&b->e, out, 2, "MaxPool", &v, 1, attrs);
+    at[1] = md_emit_op2(&b->e, "Mod", out[1], md_emit_int(&b->e, wide));
+    at[0] = md_emit_op2(&b->e, "Div", out[1], md_emit_int(&b->e, wide));
+    at[0] = md_emit_op2(&b->e, "Mod", at[0], md_emit_int(&b->e, h));
     for (int i = 0; i < 2; i++) {
         int64_t in = i == 0 ? h : wide;
         int64_t n = w.same ? md_div_up(in, w.stride[i])
@@ -474,16 +476,16 @@ void md_tfl_emit_custom_argmax_pool(md_tfl_build *b)
         md_tensor corner = MD_TENSOR_INIT;
         md_shape shape = { 4 - (i + 2), { n, 1 } };
 
-        if (b->status != MD_OK ||
-            !md_tfl_ok(b, md_tensor_alloc(&corner, MD_DTYPE_I64, &shape,
-                                          b->model->alloc, b->err)))
+        if (b->e.status != MD_OK ||
+            !md_emit_ok(&b->e, md_tensor_alloc(&corner, MD_DTYPE_I64, &shape,
+                                               b->e.model->alloc, b->e.err)))
             return;
         for (int64_t k = 0; k < n; k++)
             ((int64_t *)corner.data)[k] = k * w.stride[i] - w.pad[i];
-        at[i] = md_tfl_op2(b, "Sub", at[i], md_tfl_const(b, corner));
+        at[i] = md_emit_op2(&b->e, "Sub", at[i], md_emit_const(&b->e, corner));
     }
-    v = md_tfl_op2(b, "Mul", at[0], md_tfl_int(b, w.kernel[1]));
-    v = md_tfl_op2(b, "Add", v, at[1]);
+    v = md_emit_op2(&b->e, "Mul", at[0], md_emit_int(&b->e, w.kernel[1]));
+    v = md_emit_op2(&b->e, "Add", v, at[1]);
     md_tfl_set(b, 0, out[0], MD_TFL_FIRST);
     md_tfl_set(b, 1, v, MD_TFL_FIRST);
 }
@@ -505,16 +507,16 @@ void md_tfl_emit_custom_unpool(md_tfl_build *b)
     if (!check_window(b, &w))
         return;
     if (n < 1 || h < 1 || wide < 1) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "a picture of any size");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "a picture of any size");
         return;
     }
     to[0] = w.same ? h * w.stride[0] : (h - 1) * w.stride[0] + w.kernel[0];
     to[1] =
         w.same ? wide * w.stride[1] : (wide - 1) * w.stride[1] + w.kernel[1];
     /* Index in the window to index in the whole [n, c, h, w]. */
-    if (!md_tfl_ok(b, md_tensor_alloc(&corner, MD_DTYPE_I64,
-                                      &(md_shape){ 4, { n, c, h, wide } },
-                                      b->model->alloc, b->err)))
+    if (!md_emit_ok(&b->e, md_tensor_alloc(&corner, MD_DTYPE_I64,
+                                           &(md_shape){ 4, { n, c, h, wide } },
+                                           b->e.model->alloc, b->e.err)))
         return;
     for (int64_t i = 0; i < n * c * h * wide; i++) {
         int64_t plane = i / (h * wide);
@@ -523,25 +525,26 @@ void md_tfl_emit_custom_unpool(md_tfl_build *b)
 
         ((int64_t *)corner.data)[i] = (plane * to[0] + row) * to[1] + col;
     }
-    at = md_tfl_cast(b, md_tfl_real(b, md_tfl_in(b, 1), MD_TFL_FIRST),
-                     MD_DTYPE_I64);
-    v = md_tfl_op2(b, "Div", at, md_tfl_int(b, w.kernel[1]));
-    v = md_tfl_op2(b, "Mul", v, md_tfl_int(b, to[1]));
-    at = md_tfl_op2(b, "Mod", at, md_tfl_int(b, w.kernel[1]));
-    at = md_tfl_op2(b, "Add", md_tfl_op2(b, "Add", v, at),
-                    md_tfl_const(b, corner));
-    at = md_tfl_reshape(b, at, (const int64_t[]){ -1 }, 1);
+    at = md_emit_cast(&b->e, md_tfl_real(b, md_tfl_in(b, 1), MD_TFL_FIRST),
+                      MD_DTYPE_I64);
+    v = md_emit_op2(&b->e, "Div", at, md_emit_int(&b->e, w.kernel[1]));
+    v = md_emit_op2(&b->e, "Mul", v, md_emit_int(&b->e, to[1]));
+    at = md_emit_op2(&b->e, "Mod", at, md_emit_int(&b->e, w.kernel[1]));
+    at = md_emit_op2(&b->e, "Add", md_emit_op2(&b->e, "Add", v, at),
+                     md_emit_const(&b->e, corner));
+    at = md_emit_reshape(&b->e, at, (const int64_t[]){ -1 }, 1);
     v = md_tfl_real(b, x, MD_TFL_FIRST);
-    v = md_tfl_reshape(b, v, (const int64_t[]){ -1 }, 1);
-    v = md_tfl_op(
-        b, "ScatterElements",
+    v = md_emit_reshape(&b->e, v, (const int64_t[]){ -1 }, 1);
+    v = md_emit_op(
+        &b->e, "ScatterElements",
         (md_value_id[]){
-            md_tfl_op2(
-                b, "Expand", md_tfl_float(b, 0),
-                md_tfl_ints(b, (const int64_t[]){ n * c * to[0] * to[1] }, 1)),
+            md_emit_op2(&b->e, "Expand", md_emit_float(&b->e, 0),
+                        md_emit_ints(&b->e,
+                                     (const int64_t[]){ n * c * to[0] * to[1] },
+                                     1)),
             at, v },
         3, NULL);
-    v = md_tfl_reshape(b, v, (const int64_t[]){ n, c, to[0], to[1] }, 4);
+    v = md_emit_reshape(&b->e, v, (const int64_t[]){ n, c, to[0], to[1] }, 4);
     md_tfl_set(b, 0, v, MD_TFL_FIRST);
 }
 
@@ -559,23 +562,23 @@ void md_tfl_emit_resize(md_tfl_build *b)
     const char *nearest = align ? "round_prefer_ceil" : "floor";
     md_value_id in[4] = { md_tfl_real(b, md_tfl_in(b, 0), MD_TFL_FIRST),
                           MD_VALUE_NONE, MD_VALUE_NONE,
-                          md_tfl_cast(b, md_tfl_x(b, 1), MD_DTYPE_I64) };
+                          md_emit_cast(&b->e, md_tfl_x(b, 1), MD_DTYPE_I64) };
     const char *where = align  ? "align_corners"
                         : half ? "half_pixel"
                                : "asymmetric";
 
     if (md_tfl_in(b, 0) && md_tfl_rank(b, md_tfl_in(b, 0)) != 4)
-        md_tfl_fail(b, MD_CORRUPT, "its input is no tensor of rank 4");
+        md_emit_fail(&b->e, MD_CORRUPT, "its input is no tensor of rank 4");
     /* Half pixels and the floor of them are the nearest, ties upward. */
     if (half && !align)
         nearest = "round_prefer_ceil";
     md_tfl_set(
         b, 0,
-        md_tfl_op(b, "Resize", in, 4,
-                  TFL_ATTRS(TFL_S("mode", mode),
-                            TFL_S("coordinate_transformation_mode", where),
-                            TFL_S("nearest_mode", nearest),
-                            TFL_IS("axes", axes, 2))),
+        md_emit_op(&b->e, "Resize", in, 4,
+                   EMIT_ATTRS(EMIT_S("mode", mode),
+                              EMIT_S("coordinate_transformation_mode", where),
+                              EMIT_S("nearest_mode", nearest),
+                              EMIT_IS("axes", axes, 2))),
         MD_TFL_FIRST);
 }
 
@@ -585,12 +588,12 @@ void md_tfl_emit_depth_space(md_tfl_build *b)
     md_value_id x = md_tfl_real(b, md_tfl_in(b, 0), MD_TFL_FIRST);
 
     if (block < 1) {
-        md_tfl_fail(b, MD_CORRUPT, "block size %d", (int)block);
+        md_emit_fail(&b->e, MD_CORRUPT, "block size %d", (int)block);
         return;
     }
     md_tfl_set(b, 0,
-               md_tfl_op(b, md_tfl_row_now(b)->onnx, &x, 1,
-                         TFL_ATTRS(TFL_I("blocksize", block))),
+               md_emit_op(&b->e, md_tfl_row_now(b)->onnx, &x, 1,
+                          EMIT_ATTRS(EMIT_I("blocksize", block))),
                MD_TFL_FIRST);
 }
 
@@ -602,16 +605,16 @@ void md_tfl_emit_lrn(md_tfl_build *b)
     md_value_id x = md_tfl_real(b, md_tfl_in(b, 0), MD_TFL_FIRST);
 
     if (size < 1) {
-        md_tfl_fail(b, MD_CORRUPT, "radius %d", (int)md_fb_i32(o, 0, 0));
+        md_emit_fail(&b->e, MD_CORRUPT, "radius %d", (int)md_fb_i32(o, 0, 0));
         return;
     }
     md_tfl_set(
         b, 0,
-        md_tfl_op(b, "LRN", &x, 1,
-                  TFL_ATTRS(TFL_I("size", size),
-                            TFL_F("alpha", md_fb_f32(o, 2, 0) * (float)size),
-                            TFL_F("beta", md_fb_f32(o, 3, 0)),
-                            TFL_F("bias", md_fb_f32(o, 1, 0)))),
+        md_emit_op(&b->e, "LRN", &x, 1,
+                   EMIT_ATTRS(EMIT_I("size", size),
+                              EMIT_F("alpha", md_fb_f32(o, 2, 0) * (float)size),
+                              EMIT_F("beta", md_fb_f32(o, 3, 0)),
+                              EMIT_F("bias", md_fb_f32(o, 1, 0)))),
         MD_TFL_FIRST);
 }
 
@@ -626,16 +629,17 @@ static int blocks(md_tfl_build *b, int64_t *block, int64_t *ends)
         return 0;
     if (n < 1 || n_ends != 2 * n ||
         md_tfl_rank(b, md_tfl_in(b, 0)) < (int)n + 1) {
-        md_tfl_fail(b, MD_CORRUPT, "blocks on %u axes, %u ends of pads", n,
-                    n_ends);
+        md_emit_fail(&b->e, MD_CORRUPT, "blocks on %u axes, %u ends of pads", n,
+                     n_ends);
         return 0;
     }
     for (uint32_t i = 0; i < n; i++) {
         if (block[i] < 1 || ends[(size_t)i * 2] < 0 ||
             ends[(size_t)i * 2 + 1] < 0 || block[i] > INT32_MAX)
-            md_tfl_fail(b, MD_CORRUPT, "a block of %lld", (long long)block[i]);
+            md_emit_fail(&b->e, MD_CORRUPT, "a block of %lld",
+                         (long long)block[i]);
     }
-    return b->status == MD_OK ? (int)n : 0;
+    return b->e.status == MD_OK ? (int)n : 0;
 }
 
 /* Sizes of input 0 but for the first; all must be known. */
@@ -644,7 +648,7 @@ static bool fixed_sizes(md_tfl_build *b, int64_t *dim, int rank)
     for (int i = 1; i < rank; i++) {
         dim[i] = md_tfl_size(b, md_tfl_in(b, 0), i);
         if (dim[i] < 0) {
-            md_tfl_fail(b, MD_UNSUPPORTED, "sizes that are free");
+            md_emit_fail(&b->e, MD_UNSUPPORTED, "sizes that are free");
             return false;
         }
     }
@@ -666,10 +670,10 @@ static void space_to_batch(md_tfl_build *b)
     int at = 1;
     md_value_id x;
 
-    if (b->status != MD_OK)
+    if (b->e.status != MD_OK)
         return;
     if (n == 0 || !fixed_sizes(b, dim, rank) || rank + n > MD_RANK_MAX) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "rank %d", rank);
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "rank %d", rank);
         return;
     }
     perm[n] = 0;
@@ -678,8 +682,8 @@ static void space_to_batch(md_tfl_build *b)
         pads[rank + i + 1] = ends[(size_t)i * 2 + 1];
         dim[i + 1] += ends[(size_t)i * 2] + ends[(size_t)i * 2 + 1];
         if (dim[i + 1] % block[i] != 0) {
-            md_tfl_fail(b, MD_CORRUPT, "%lld elements in blocks of %lld",
-                        (long long)dim[i + 1], (long long)block[i]);
+            md_emit_fail(&b->e, MD_CORRUPT, "%lld elements in blocks of %lld",
+                         (long long)dim[i + 1], (long long)block[i]);
             return;
         }
         dim[i + 1] /= block[i];
@@ -692,12 +696,12 @@ static void space_to_batch(md_tfl_build *b)
         perm[n + i] = at;
         split[at++] = dim[i];
     }
-    x = md_tfl_op2(b, "Pad", md_tfl_x(b, 0),
-                   md_tfl_ints(b, pads, (int64_t)2 * rank));
-    x = md_tfl_reshape(b, x, split, rank + n);
-    x = md_tfl_transpose(b, x, perm, rank + n);
+    x = md_emit_op2(&b->e, "Pad", md_tfl_x(b, 0),
+                    md_emit_ints(&b->e, pads, (int64_t)2 * rank));
+    x = md_emit_reshape(&b->e, x, split, rank + n);
+    x = md_emit_transpose(&b->e, x, perm, rank + n);
     dim[0] = -1;
-    md_tfl_set(b, 0, md_tfl_reshape(b, x, dim, rank), MD_TFL_LAST);
+    md_tfl_set(b, 0, md_emit_reshape(&b->e, x, dim, rank), MD_TFL_LAST);
 }
 
 /* [b*n, h, ..] -> [b.., n, h, ..] -> [n, h, b, ..] -> [n, h*b, ..] -> crop */
@@ -714,7 +718,7 @@ static void batch_to_space(md_tfl_build *b)
     md_value_id x;
 
     if (n == 0 || !fixed_sizes(b, dim, rank) || rank + n > MD_RANK_MAX) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "rank %d", rank);
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "rank %d", rank);
         return;
     }
     split[n] = -1;
@@ -729,8 +733,8 @@ static void batch_to_space(md_tfl_build *b)
         if (i > n)
             perm[n + i] = n + i;
     }
-    x = md_tfl_reshape(b, md_tfl_x(b, 0), split, rank + n);
-    x = md_tfl_transpose(b, x, perm, rank + n);
+    x = md_emit_reshape(&b->e, md_tfl_x(b, 0), split, rank + n);
+    x = md_emit_transpose(&b->e, x, perm, rank + n);
     for (int i = 0; i < n; i++) {
         dim[i + 1] *= block[i];
         axes[i] = i + 1;
@@ -738,12 +742,12 @@ static void batch_to_space(md_tfl_build *b)
         to[i] = dim[i + 1] - ends[(size_t)i * 2 + 1];
     }
     dim[0] = -1;
-    x = md_tfl_reshape(b, x, dim, rank);
-    x = md_tfl_op(b, "Slice",
-                  (md_value_id[]){ x, md_tfl_ints(b, from, n),
-                                   md_tfl_ints(b, to, n),
-                                   md_tfl_ints(b, axes, n) },
-                  4, NULL);
+    x = md_emit_reshape(&b->e, x, dim, rank);
+    x = md_emit_op(&b->e, "Slice",
+                   (md_value_id[]){ x, md_emit_ints(&b->e, from, n),
+                                    md_emit_ints(&b->e, to, n),
+                                    md_emit_ints(&b->e, axes, n) },
+                   4, NULL);
     md_tfl_set(b, 0, x, MD_TFL_LAST);
 }
 

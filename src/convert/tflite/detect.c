@@ -11,8 +11,8 @@ enum {
 static md_value_id gather(md_tfl_build *b, md_value_id x, md_value_id at,
                           int64_t axis)
 {
-    return md_tfl_op(b, "Gather", (md_value_id[]){ x, at }, 2,
-                     TFL_ATTRS(TFL_I("axis", axis)));
+    return md_emit_op(&b->e, "Gather", (md_value_id[]){ x, at }, 2,
+                      EMIT_ATTRS(EMIT_I("axis", axis)));
 }
 
 /* Elements [from, to) of the last axis. */
@@ -21,53 +21,54 @@ static md_value_id part(md_tfl_build *b, md_value_id x, int64_t from,
 {
     static const int64_t last = -1;
 
-    return md_tfl_op(b, "Slice",
-                     (md_value_id[]){ x, md_tfl_ints(b, &from, 1),
-                                      md_tfl_ints(b, &to, 1),
-                                      md_tfl_ints(b, &last, 1) },
-                     4, NULL);
+    return md_emit_op(&b->e, "Slice",
+                      (md_value_id[]){ x, md_emit_ints(&b->e, &from, 1),
+                                       md_emit_ints(&b->e, &to, 1),
+                                       md_emit_ints(&b->e, &last, 1) },
+                      4, NULL);
 }
 
 /* Column i of ONNX's [n, 3] selection (batch, class, box), as [n]. */
 static md_value_id column(md_tfl_build *b, md_value_id x, int64_t i)
 {
-    return gather(b, x, md_tfl_int(b, i), 1);
+    return gather(b, x, md_emit_int(&b->e, i), 1);
 }
 
 /* x, whose first axis has any size, followed by zeros up to n of them. */
 static md_value_id pad_to(md_tfl_build *b, md_value_id x, int64_t n)
 {
     static const int64_t zero = 0;
-    const md_type *t = md_tfl_type(b, x);
+    const md_type *t = md_emit_type(&b->e, x);
     md_value_id rest;
     int64_t dim[] = { n, 4 };
 
-    rest = md_tfl_op2(b, "Expand", md_tfl_number(b, t->dtype, 0),
-                      md_tfl_ints(b, dim, t->rank));
-    x = md_tfl_op(b, "Concat", (md_value_id[]){ x, rest }, 2,
-                  TFL_ATTRS(TFL_I("axis", 0)));
-    return md_tfl_op(b, "Slice",
-                     (md_value_id[]){ x, md_tfl_ints(b, &zero, 1),
-                                      md_tfl_ints(b, &n, 1),
-                                      md_tfl_ints(b, &zero, 1) },
-                     4, NULL);
+    rest = md_emit_op2(&b->e, "Expand", md_emit_number(&b->e, t->dtype, 0),
+                       md_emit_ints(&b->e, dim, t->rank));
+    x = md_emit_op(&b->e, "Concat", (md_value_id[]){ x, rest }, 2,
+                   EMIT_ATTRS(EMIT_I("axis", 0)));
+    return md_emit_op(&b->e, "Slice",
+                      (md_value_id[]){ x, md_emit_ints(&b->e, &zero, 1),
+                                       md_emit_ints(&b->e, &n, 1),
+                                       md_emit_ints(&b->e, &zero, 1) },
+                      4, NULL);
 }
 
 /* How many there are, as int32. */
 static md_value_id length(md_tfl_build *b, md_value_id x)
 {
-    x = md_tfl_op(b, "Shape", &x, 1,
-                  TFL_ATTRS(TFL_I("start", 0), TFL_I("end", 1)));
-    return md_tfl_cast(b, md_tfl_reshape(b, x, NULL, 0), MD_DTYPE_I32);
+    x = md_emit_op(&b->e, "Shape", &x, 1,
+                   EMIT_ATTRS(EMIT_I("start", 0), EMIT_I("end", 1)));
+    return md_emit_cast(&b->e, md_emit_reshape(&b->e, x, NULL, 0),
+                        MD_DTYPE_I32);
 }
 
 static md_value_id suppress(md_tfl_build *b, md_value_id boxes,
                             md_value_id scores, md_value_id n, md_value_id iou,
                             md_value_id threshold)
 {
-    return md_tfl_op(b, "NonMaxSuppression",
-                     (md_value_id[]){ boxes, scores, n, iou, threshold }, 5,
-                     NULL);
+    return md_emit_op(&b->e, "NonMaxSuppression",
+                      (md_value_id[]){ boxes, scores, n, iou, threshold }, 5,
+                      NULL);
 }
 
 /* boxes [n, 4], scores [n], count, IoU and score thresholds[, sigma]; selected
@@ -85,15 +86,15 @@ void md_tfl_emit_nms(md_tfl_build *b)
         (soft && !md_tfl_read_float(b, 5, &sigma)))
         return;
     if (n < 0 || n > COUNT_MAX || sigma != 0) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "%lld boxes, sigma %g", (long long)n,
-                    sigma);
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "%lld boxes, sigma %g",
+                     (long long)n, sigma);
         return;
     }
-    at = md_tfl_unsqueeze(b, md_tfl_unsqueeze(b, scores, 0), 0);
-    at = suppress(b, md_tfl_unsqueeze(b, md_tfl_x(b, 0), 0), at,
-                  md_tfl_ints(b, &n, 1),
-                  md_tfl_reshape(b, md_tfl_x(b, 3), NULL, 0),
-                  md_tfl_reshape(b, md_tfl_x(b, 4), NULL, 0));
+    at = md_emit_unsqueeze(&b->e, md_emit_unsqueeze(&b->e, scores, 0), 0);
+    at = suppress(b, md_emit_unsqueeze(&b->e, md_tfl_x(b, 0), 0), at,
+                  md_emit_ints(&b->e, &n, 1),
+                  md_emit_reshape(&b->e, md_tfl_x(b, 3), NULL, 0),
+                  md_emit_reshape(&b->e, md_tfl_x(b, 4), NULL, 0));
     at = column(b, at, 2);
     md_tfl_set(b, 0, pad_to(b, at, n), MD_TFL_LAST);
     if (soft)
@@ -114,7 +115,7 @@ static double option(const md_tfl_build *b, const char *key, double otherwise)
 /* Centres and sizes relative to anchors: corners [n, 4]. */
 static md_value_id decode(md_tfl_build *b)
 {
-    md_value_id x = md_tfl_squeeze(b, md_tfl_x(b, 0), 0);
+    md_value_id x = md_emit_squeeze(&b->e, md_tfl_x(b, 0), 0);
     md_value_id anchors = md_tfl_x(b, 2);
     md_value_id low[2], high[2];
 
@@ -123,32 +124,33 @@ static md_value_id decode(md_tfl_build *b)
         md_value_id size = part(b, anchors, i + 2, i + 3);
         double by = option(b, i == 0 ? "y_scale" : "x_scale", 1);
         double size_by = option(b, i == 0 ? "h_scale" : "w_scale", 1);
-        md_value_id centre =
-            md_tfl_op2(b, "Mul", part(b, x, i, i + 1), md_tfl_float(b, 1 / by));
-        md_value_id half = md_tfl_op2(b, "Mul", part(b, x, i + 2, i + 3),
-                                      md_tfl_float(b, 1 / size_by));
+        md_value_id centre = md_emit_op2(&b->e, "Mul", part(b, x, i, i + 1),
+                                         md_emit_float(&b->e, 1 / by));
+        md_value_id half = md_emit_op2(&b->e, "Mul", part(b, x, i + 2, i + 3),
+                                       md_emit_float(&b->e, 1 / size_by));
 
-        centre = md_tfl_op2(b, "Add", md_tfl_op2(b, "Mul", centre, size), at);
-        half = md_tfl_op2(b, "Mul", md_tfl_op1(b, "Exp", half), size);
-        half = md_tfl_op2(b, "Mul", half, md_tfl_float(b, 0.5));
-        low[i] = md_tfl_op2(b, "Sub", centre, half);
-        high[i] = md_tfl_op2(b, "Add", centre, half);
+        centre = md_emit_op2(&b->e, "Add",
+                             md_emit_op2(&b->e, "Mul", centre, size), at);
+        half = md_emit_op2(&b->e, "Mul", md_emit_op1(&b->e, "Exp", half), size);
+        half = md_emit_op2(&b->e, "Mul", half, md_emit_float(&b->e, 0.5));
+        low[i] = md_emit_op2(&b->e, "Sub", centre, half);
+        high[i] = md_emit_op2(&b->e, "Add", centre, half);
     }
-    return md_tfl_op(b, "Concat",
-                     (md_value_id[]){ low[0], low[1], high[0], high[1] }, 4,
-                     TFL_ATTRS(TFL_I("axis", -1)));
+    return md_emit_op(&b->e, "Concat",
+                      (md_value_id[]){ low[0], low[1], high[0], high[1] }, 4,
+                      EMIT_ATTRS(EMIT_I("axis", -1)));
 }
 
 static void set_detections(md_tfl_build *b, md_value_id boxes,
                            md_value_id classes, md_value_id scores,
                            md_value_id n)
 {
-    classes = md_tfl_cast(b, classes, MD_DTYPE_F32);
-    md_tfl_set(b, 0, md_tfl_unsqueeze(b, boxes, 0), MD_TFL_LAST);
-    md_tfl_set(b, 1, md_tfl_unsqueeze(b, classes, 0), MD_TFL_LAST);
-    md_tfl_set(b, 2, md_tfl_unsqueeze(b, scores, 0), MD_TFL_LAST);
-    n = md_tfl_cast(b, n, MD_DTYPE_F32);
-    md_tfl_set(b, 3, md_tfl_reshape(b, n, (const int64_t[]){ 1 }, 1),
+    classes = md_emit_cast(&b->e, classes, MD_DTYPE_F32);
+    md_tfl_set(b, 0, md_emit_unsqueeze(&b->e, boxes, 0), MD_TFL_LAST);
+    md_tfl_set(b, 1, md_emit_unsqueeze(&b->e, classes, 0), MD_TFL_LAST);
+    md_tfl_set(b, 2, md_emit_unsqueeze(&b->e, scores, 0), MD_TFL_LAST);
+    n = md_emit_cast(&b->e, n, MD_DTYPE_F32);
+    md_tfl_set(b, 3, md_emit_reshape(&b->e, n, (const int64_t[]){ 1 }, 1),
                MD_TFL_LAST);
 }
 
@@ -157,16 +159,18 @@ static void detect_fast(md_tfl_build *b, md_value_id boxes, md_value_id scores,
                         int64_t max, md_value_id iou, md_value_id threshold)
 {
     static const int64_t last = -1;
-    md_value_id best = md_tfl_op(
-        b, "ReduceMax", (md_value_id[]){ scores, md_tfl_ints(b, &last, 1) }, 2,
-        TFL_ATTRS(TFL_I("keepdims", 0)));
+    md_value_id best =
+        md_emit_op(&b->e, "ReduceMax",
+                   (md_value_id[]){ scores, md_emit_ints(&b->e, &last, 1) }, 2,
+                   EMIT_ATTRS(EMIT_I("keepdims", 0)));
     md_value_id classes =
-        md_tfl_op(b, "ArgMax", &scores, 1,
-                  TFL_ATTRS(TFL_I("axis", -1), TFL_I("keepdims", 0)));
-    md_value_id at = md_tfl_unsqueeze(b, md_tfl_unsqueeze(b, best, 0), 0);
+        md_emit_op(&b->e, "ArgMax", &scores, 1,
+                   EMIT_ATTRS(EMIT_I("axis", -1), EMIT_I("keepdims", 0)));
+    md_value_id at =
+        md_emit_unsqueeze(&b->e, md_emit_unsqueeze(&b->e, best, 0), 0);
 
-    at = suppress(b, md_tfl_unsqueeze(b, boxes, 0), at, md_tfl_ints(b, &max, 1),
-                  iou, threshold);
+    at = suppress(b, md_emit_unsqueeze(&b->e, boxes, 0), at,
+                  md_emit_ints(&b->e, &max, 1), iou, threshold);
     at = column(b, at, 2);
     set_detections(b, pad_to(b, gather(b, boxes, at, 0), max),
                    pad_to(b, gather(b, classes, at, 0), max),
@@ -180,33 +184,37 @@ static void detect_by_class(md_tfl_build *b, md_value_id boxes,
 {
     int64_t each = (int64_t)option(b, "detections_per_class", 100);
     md_value_id by_class =
-        md_tfl_transpose(b, scores, (const int64_t[]){ 1, 0 }, 2);
-    md_value_id picked = suppress(b, md_tfl_unsqueeze(b, boxes, 0),
-                                  md_tfl_unsqueeze(b, by_class, 0),
-                                  md_tfl_ints(b, &each, 1), iou, threshold);
+        md_emit_transpose(&b->e, scores, (const int64_t[]){ 1, 0 }, 2);
+    md_value_id picked =
+        suppress(b, md_emit_unsqueeze(&b->e, boxes, 0),
+                 md_emit_unsqueeze(&b->e, by_class, 0),
+                 md_emit_ints(&b->e, &each, 1), iou, threshold);
     md_value_id classes = column(b, picked, 1);
     md_value_id at = column(b, picked, 2);
     md_value_id pairs = part(b, picked, 1, 3);
-    md_value_id found = md_tfl_op2(b, "GatherND", by_class, pairs);
+    md_value_id found = md_emit_op2(&b->e, "GatherND", by_class, pairs);
     md_value_id n = length(b, at);
     md_value_id top[2];
     md_value_id all[3] = { gather(b, boxes, at, 0), classes, found };
 
     /* Zeros behind them, so that there are enough to choose from. */
     for (int i = 0; i < 3; i++) {
-        const md_type *t = md_tfl_type(b, all[i]);
+        const md_type *t = md_emit_type(&b->e, all[i]);
         int64_t dim[] = { max, 4 };
 
-        all[i] = md_tfl_op(
-            b, "Concat",
-            (md_value_id[]){ all[i], md_tfl_op2(b, "Expand",
-                                                md_tfl_number(b, t->dtype, 0),
-                                                md_tfl_ints(b, dim, t->rank)) },
-            2, TFL_ATTRS(TFL_I("axis", 0)));
+        all[i] = md_emit_op(
+            &b->e, "Concat",
+            (md_value_id[]){ all[i],
+                             md_emit_op2(&b->e, "Expand",
+                                         md_emit_number(&b->e, t->dtype, 0),
+                                         md_emit_ints(&b->e, dim, t->rank)) },
+            2, EMIT_ATTRS(EMIT_I("axis", 0)));
     }
-    md_tfl_op_n(b, top, 2, "TopK",
-                (md_value_id[]){ all[2], md_tfl_ints(b, &max, 1) }, 2, NULL);
-    n = md_tfl_op2(b, "Min", n, md_tfl_number(b, MD_DTYPE_I32, (double)max));
+    md_emit_op_n(&b->e, top, 2, "TopK",
+                 (md_value_id[]){ all[2], md_emit_ints(&b->e, &max, 1) }, 2,
+                 NULL);
+    n = md_emit_op2(&b->e, "Min", n,
+                    md_emit_number(&b->e, MD_DTYPE_I32, (double)max));
     set_detections(b, gather(b, all[0], top[1], 0),
                    gather(b, all[1], top[1], 0), top[0], n);
 }
@@ -218,25 +226,27 @@ void md_tfl_emit_custom_detection(md_tfl_build *b)
     int64_t n = (int64_t)option(b, "num_classes", (double)given);
     int64_t max = (int64_t)option(b, "max_detections", 10);
     double each = option(b, "max_classes_per_detection", 1);
-    md_value_id iou = md_tfl_float(b, option(b, "nms_iou_threshold", 0.6));
+    md_value_id iou = md_emit_float(&b->e, option(b, "nms_iou_threshold", 0.6));
     md_value_id threshold =
-        md_tfl_float(b, option(b, "nms_score_threshold", 0));
+        md_emit_float(&b->e, option(b, "nms_score_threshold", 0));
     md_value_id scores;
     md_value_id boxes;
 
     if (!v || md_tfl_rank(b, v) != 3 || md_tfl_size(b, v, 0) != 1 || n < 1 ||
         given < n || max < 1 || max > COUNT_MAX) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "%lld of %lld classes, %lld detections",
-                    (long long)n, (long long)given, (long long)max);
+        md_emit_fail(&b->e, MD_UNSUPPORTED,
+                     "%lld of %lld classes, %lld detections", (long long)n,
+                     (long long)given, (long long)max);
         return;
     }
     boxes = decode(b);
     /* The background comes first. */
-    scores = part(b, md_tfl_squeeze(b, md_tfl_x(b, 1), 0), given - n, given);
+    scores =
+        part(b, md_emit_squeeze(&b->e, md_tfl_x(b, 1), 0), given - n, given);
     if (option(b, "use_regular_nms", 0) != 0)
         detect_by_class(b, boxes, scores, max, iou, threshold);
     else if (each == 1)
         detect_fast(b, boxes, scores, max, iou, threshold);
     else
-        md_tfl_fail(b, MD_UNSUPPORTED, "%g classes per detection", each);
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "%g classes per detection", each);
 }

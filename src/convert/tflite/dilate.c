@@ -36,7 +36,7 @@ const md_tfl_dilated *md_tfl_dilated_find(const md_tfl_build *b,
 static const md_tflite_op *only_user(const md_tfl_build *b,
                                      const md_tflite_op *op)
 {
-    const md_tflite_graph *g = b->s->tg;
+    const md_tflite_graph *g = md_tfl_now(b)->tg;
     const md_tflite_op *user = NULL;
     int32_t t = op->n_out == 1 ? op->out[0] : -1;
 
@@ -116,7 +116,7 @@ typedef struct term {
 /* Is x a constant of few integers? */
 static const md_tensor *few(const md_tfl_build *b, md_value_id x)
 {
-    const md_tensor *t = md_tfl_cdata(b, x);
+    const md_tensor *t = md_emit_cdata(&b->e, x);
 
     return t && md_dtype_is_integer(t->dtype) && md_tensor_n(t) <= FEW_MAX
                ? t
@@ -128,7 +128,8 @@ static int64_t count_of(const md_tfl_build *b, md_value_id x)
 {
     md_shape shape;
 
-    return md_type_static(md_tfl_type(b, x), &shape) ? md_shape_n(&shape) : -1;
+    return md_type_static(md_emit_type(&b->e, x), &shape) ? md_shape_n(&shape)
+                                                          : -1;
 }
 
 /* The input of a Concat along axis 0 that has the element, which *at becomes
@@ -153,7 +154,7 @@ static int64_t begin_of(const md_tfl_build *b, const md_node *n)
 {
     const md_tensor *from = few(b, n->in[1]);
     const md_tensor *axis = n->n_in > 3 ? few(b, n->in[3]) : NULL;
-    const md_type *t = md_tfl_type(b, n->in[0]);
+    const md_type *t = md_emit_type(&b->e, n->in[0]);
     int64_t all = count_of(b, n->in[0]);
 
     if (n->n_in > 4 || !from || !axis || md_tensor_n(from) != 1 ||
@@ -168,7 +169,7 @@ static bool follow(const md_tfl_build *b, term *t)
 {
     static const char *const same[] = { "Squeeze", "Unsqueeze", "Reshape",
                                         "Identity", "Cast" };
-    const md_node *n = md_graph_value(b->s->g, t->id)->def;
+    const md_node *n = md_graph_value(b->e.s->g, t->id)->def;
     const md_tensor *c = few(b, t->id);
 
     if (c && t->at < md_tensor_n(c)) {
@@ -216,7 +217,7 @@ static term trace(md_tfl_build *b, const md_tflite_op *op, uint32_t i,
     if (!v)
         return t;
     t = (term){ md_tfl_real(b, v, MD_TFL_LAST), at, 0 };
-    for (int hop = 0; b->status == MD_OK && hop < HOPS_MAX; hop++) {
+    for (int hop = 0; b->e.status == MD_OK && hop < HOPS_MAX; hop++) {
         if (!follow(b, &t))
             break;
     }
@@ -306,8 +307,9 @@ bool md_tfl_dilated_begin(md_tfl_build *b)
         return false;
     d.behind = op;
     if (!read_ends(b, &d, rank == 3 ? 1 : 2, at) ||
-        !md_tfl_ok(b, md_arena_grow(b->arena, &b->dilated, &b->cap_dilated,
-                                    b->n_dilated, sizeof(*b->dilated), b->err)))
+        !md_emit_ok(&b->e,
+                    md_arena_grow(b->e.arena, &b->dilated, &b->cap_dilated,
+                                  b->n_dilated, sizeof(*b->dilated), b->e.err)))
         return false;
     b->dilated[b->n_dilated++] = d;
     return true;

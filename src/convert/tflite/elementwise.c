@@ -29,7 +29,7 @@ static md_value_id as_it_lies(md_tfl_build *b, md_tfl_layout *l)
 
 void md_tfl_emit_none(md_tfl_build *b)
 {
-    md_tfl_fail(b, MD_UNSUPPORTED, "%s", md_tfl_row_now(b)->onnx);
+    md_emit_fail(&b->e, MD_UNSUPPORTED, "%s", md_tfl_row_now(b)->onnx);
 }
 
 void md_tfl_emit_unary(md_tfl_build *b)
@@ -37,7 +37,7 @@ void md_tfl_emit_unary(md_tfl_build *b)
     md_tfl_layout l;
     md_value_id x = as_it_lies(b, &l);
 
-    md_tfl_set(b, 0, md_tfl_op1(b, md_tfl_row_now(b)->onnx, x), l);
+    md_tfl_set(b, 0, md_emit_op1(&b->e, md_tfl_row_now(b)->onnx, x), l);
 }
 
 void md_tfl_emit_relu(md_tfl_build *b)
@@ -47,10 +47,10 @@ void md_tfl_emit_relu(md_tfl_build *b)
     md_value_id x = as_it_lies(b, &l);
 
     if (b->op->code == RELU_0_TO_1)
-        x = md_tfl_op(
-            b, "Clip",
-            (md_value_id[]){ x, md_tfl_float(b, 0), md_tfl_float(b, 1) }, 3,
-            NULL);
+        x = md_emit_op(&b->e, "Clip",
+                       (md_value_id[]){ x, md_emit_float(&b->e, 0),
+                                        md_emit_float(&b->e, 1) },
+                       3, NULL);
     else
         x = md_tfl_activate(b, x, b->op->code - 18);
     md_tfl_set(b, 0, x, l);
@@ -62,7 +62,8 @@ void md_tfl_emit_leaky_relu(md_tfl_build *b)
     md_tfl_layout l;
     md_value_id x = as_it_lies(b, &l);
 
-    x = md_tfl_op(b, "LeakyRelu", &x, 1, TFL_ATTRS(TFL_F("alpha", alpha)));
+    x = md_emit_op(&b->e, "LeakyRelu", &x, 1,
+                   EMIT_ATTRS(EMIT_F("alpha", alpha)));
     md_tfl_set(b, 0, x, l);
 }
 
@@ -72,8 +73,8 @@ void md_tfl_emit_gelu(md_tfl_build *b)
     md_tfl_layout l;
     md_value_id x = as_it_lies(b, &l);
 
-    x = md_tfl_op(b, "Gelu", &x, 1,
-                  TFL_ATTRS(TFL_S("approximate", tanh ? "tanh" : "none")));
+    x = md_emit_op(&b->e, "Gelu", &x, 1,
+                   EMIT_ATTRS(EMIT_S("approximate", tanh ? "tanh" : "none")));
     md_tfl_set(b, 0, x, l);
 }
 
@@ -82,7 +83,7 @@ void md_tfl_emit_rsqrt(md_tfl_build *b)
     md_tfl_layout l;
     md_value_id x = as_it_lies(b, &l);
 
-    x = md_tfl_op1(b, "Reciprocal", md_tfl_op1(b, "Sqrt", x));
+    x = md_emit_op1(&b->e, "Reciprocal", md_emit_op1(&b->e, "Sqrt", x));
     md_tfl_set(b, 0, x, l);
 }
 
@@ -91,7 +92,7 @@ void md_tfl_emit_square(md_tfl_build *b)
     md_tfl_layout l;
     md_value_id x = as_it_lies(b, &l);
 
-    md_tfl_set(b, 0, md_tfl_op2(b, "Mul", x, x), l);
+    md_tfl_set(b, 0, md_emit_op2(&b->e, "Mul", x, x), l);
 }
 
 void md_tfl_emit_cast(md_tfl_build *b)
@@ -101,9 +102,9 @@ void md_tfl_emit_cast(md_tfl_build *b)
     md_value_id x = as_it_lies(b, &l);
 
     if (y && y->t->dtype == MD_DTYPE_NONE)
-        md_tfl_fail(b, MD_UNSUPPORTED, "to type %d", y->t->type);
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "to type %d", y->t->type);
     if (y)
-        md_tfl_set(b, 0, md_tfl_cast(b, x, y->t->dtype), l);
+        md_tfl_set(b, 0, md_emit_cast(&b->e, x, y->t->dtype), l);
 }
 
 void md_tfl_emit_bitcast(md_tfl_build *b)
@@ -111,18 +112,19 @@ void md_tfl_emit_bitcast(md_tfl_build *b)
     const md_tfl_value *y = md_tfl_out(b, 0);
     md_value_id x = md_tfl_code(b, md_tfl_in(b, 0), MD_TFL_LAST);
 
-    if (!y || b->status != MD_OK)
+    if (!y || b->e.status != MD_OK)
         return;
-    if (md_dtype_bits(md_tfl_type(b, x)->dtype) != md_dtype_bits(y->t->dtype))
-        md_tfl_fail(b, MD_UNSUPPORTED, "between types of other sizes");
+    if (md_dtype_bits(md_emit_type(&b->e, x)->dtype) !=
+        md_dtype_bits(y->t->dtype))
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "between types of other sizes");
     /* BitCast is in opset 26, Cast of the same type in all. */
-    if (b->status == MD_OK && md_tfl_type(b, x)->dtype != y->t->dtype &&
-        !(md_dtype_is_integer(md_tfl_type(b, x)->dtype) &&
+    if (b->e.status == MD_OK && md_emit_type(&b->e, x)->dtype != y->t->dtype &&
+        !(md_dtype_is_integer(md_emit_type(&b->e, x)->dtype) &&
           md_dtype_is_integer(y->t->dtype)))
-        md_tfl_fail(b, MD_UNSUPPORTED, "between %s and %s",
-                    md_dtype_name(md_tfl_type(b, x)->dtype),
-                    md_dtype_name(y->t->dtype));
-    md_tfl_set_code(b, 0, md_tfl_cast(b, x, y->t->dtype), MD_TFL_LAST);
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "between %s and %s",
+                     md_dtype_name(md_emit_type(&b->e, x)->dtype),
+                     md_dtype_name(y->t->dtype));
+    md_tfl_set_code(b, 0, md_emit_cast(&b->e, x, y->t->dtype), MD_TFL_LAST);
 }
 
 /* One number for each row. */
@@ -192,7 +194,7 @@ void md_tfl_emit_binary(md_tfl_build *b)
 {
     md_value_id x[2];
     md_tfl_layout l = pair(b, x);
-    md_value_id y = md_tfl_op(b, md_tfl_row_now(b)->onnx, x, 2, NULL);
+    md_value_id y = md_emit_op(&b->e, md_tfl_row_now(b)->onnx, x, 2, NULL);
 
     md_tfl_set(b, 0, md_tfl_activate(b, y, activation(b)), l);
 }
@@ -202,25 +204,26 @@ void md_tfl_emit_not_equal(md_tfl_build *b)
     md_value_id x[2];
     md_tfl_layout l = pair(b, x);
 
-    md_tfl_set(b, 0, md_tfl_op1(b, "Not", md_tfl_op(b, "Equal", x, 2, NULL)),
-               l);
+    md_tfl_set(
+        b, 0, md_emit_op1(&b->e, "Not", md_emit_op(&b->e, "Equal", x, 2, NULL)),
+        l);
 }
 
 void md_tfl_emit_squared_difference(md_tfl_build *b)
 {
     md_value_id x[2];
     md_tfl_layout l = pair(b, x);
-    md_value_id d = md_tfl_op(b, "Sub", x, 2, NULL);
+    md_value_id d = md_emit_op(&b->e, "Sub", x, 2, NULL);
 
-    md_tfl_set(b, 0, md_tfl_op2(b, "Mul", d, d), l);
+    md_tfl_set(b, 0, md_emit_op2(&b->e, "Mul", d, d), l);
 }
 
 /* floor(x / y) of integers: without the rest, whose sign is y's. */
 static md_value_id floor_int(md_tfl_build *b, md_value_id x, md_value_id y)
 {
-    md_value_id rest = md_tfl_op2(b, "Mod", x, y);
+    md_value_id rest = md_emit_op2(&b->e, "Mod", x, y);
 
-    return md_tfl_op2(b, "Div", md_tfl_op2(b, "Sub", x, rest), y);
+    return md_emit_op2(&b->e, "Div", md_emit_op2(&b->e, "Sub", x, rest), y);
 }
 
 void md_tfl_emit_floor_div(md_tfl_build *b)
@@ -228,26 +231,31 @@ void md_tfl_emit_floor_div(md_tfl_build *b)
     md_value_id x[2];
     md_tfl_layout l = pair(b, x);
 
-    if (md_dtype_is_integer(md_tfl_type(b, x[0])->dtype))
+    if (md_dtype_is_integer(md_emit_type(&b->e, x[0])->dtype))
         md_tfl_set(b, 0, floor_int(b, x[0], x[1]), l);
     else
-        md_tfl_set(b, 0,
-                   md_tfl_op1(b, "Floor", md_tfl_op(b, "Div", x, 2, NULL)), l);
+        md_tfl_set(
+            b, 0,
+            md_emit_op1(&b->e, "Floor", md_emit_op(&b->e, "Div", x, 2, NULL)),
+            l);
 }
 
 /* Of floats: C's remainder, moved to the sign of y. */
 static md_value_id floor_mod(md_tfl_build *b, const md_value_id x[2])
 {
-    md_value_id m = md_tfl_op(b, "Mod", x, 2, TFL_ATTRS(TFL_I("fmod", 1)));
-    md_value_id zero = md_tfl_float(b, 0);
-    md_value_id other = md_tfl_op2(b, "Xor", md_tfl_op2(b, "Less", m, zero),
-                                   md_tfl_op2(b, "Less", x[1], zero));
-    md_value_id some = md_tfl_op1(b, "Not", md_tfl_op2(b, "Equal", m, zero));
+    md_value_id m =
+        md_emit_op(&b->e, "Mod", x, 2, EMIT_ATTRS(EMIT_I("fmod", 1)));
+    md_value_id zero = md_emit_float(&b->e, 0);
+    md_value_id other =
+        md_emit_op2(&b->e, "Xor", md_emit_op2(&b->e, "Less", m, zero),
+                    md_emit_op2(&b->e, "Less", x[1], zero));
+    md_value_id some =
+        md_emit_op1(&b->e, "Not", md_emit_op2(&b->e, "Equal", m, zero));
 
-    return md_tfl_op(b, "Where",
-                     (md_value_id[]){ md_tfl_op2(b, "And", some, other),
-                                      md_tfl_op2(b, "Add", m, x[1]), m },
-                     3, NULL);
+    return md_emit_op(&b->e, "Where",
+                      (md_value_id[]){ md_emit_op2(&b->e, "And", some, other),
+                                       md_emit_op2(&b->e, "Add", m, x[1]), m },
+                      3, NULL);
 }
 
 void md_tfl_emit_floor_mod(md_tfl_build *b)
@@ -255,8 +263,8 @@ void md_tfl_emit_floor_mod(md_tfl_build *b)
     md_value_id x[2];
     md_tfl_layout l = pair(b, x);
 
-    if (md_dtype_is_integer(md_tfl_type(b, x[0])->dtype))
-        md_tfl_set(b, 0, md_tfl_op(b, "Mod", x, 2, NULL), l);
+    if (md_dtype_is_integer(md_emit_type(&b->e, x[0])->dtype))
+        md_tfl_set(b, 0, md_emit_op(&b->e, "Mod", x, 2, NULL), l);
     else
         md_tfl_set(b, 0, floor_mod(b, x), l);
 }
@@ -264,7 +272,7 @@ void md_tfl_emit_floor_mod(md_tfl_build *b)
 static md_value_id where(md_tfl_build *b, md_value_id c, md_value_id x,
                          md_value_id y)
 {
-    return md_tfl_op(b, "Where", (md_value_id[]){ c, x, y }, 3, NULL);
+    return md_emit_op(&b->e, "Where", (md_value_id[]){ c, x, y }, 3, NULL);
 }
 
 /* atan(y / x), turned by half a circle where x is negative. */
@@ -273,26 +281,30 @@ void md_tfl_emit_atan2(md_tfl_build *b)
     static const double pi = 3.14159265358979323846;
     md_value_id v[2];
     md_tfl_layout l = pair(b, v);
-    md_value_id zero = md_tfl_float(b, 0);
-    md_value_id low = md_tfl_op2(b, "Less", v[0], zero);
-    md_value_id left = md_tfl_op2(b, "Less", v[1], zero);
-    md_value_id at = md_tfl_op1(b, "Atan", md_tfl_op(b, "Div", v, 2, NULL));
-    md_value_id half = where(b, low, md_tfl_float(b, -pi), md_tfl_float(b, pi));
-    md_value_id none = md_tfl_op2(b, "And", md_tfl_op2(b, "Equal", v[0], zero),
-                                  md_tfl_op2(b, "Equal", v[1], zero));
+    md_value_id zero = md_emit_float(&b->e, 0);
+    md_value_id low = md_emit_op2(&b->e, "Less", v[0], zero);
+    md_value_id left = md_emit_op2(&b->e, "Less", v[1], zero);
+    md_value_id at =
+        md_emit_op1(&b->e, "Atan", md_emit_op(&b->e, "Div", v, 2, NULL));
+    md_value_id half =
+        where(b, low, md_emit_float(&b->e, -pi), md_emit_float(&b->e, pi));
+    md_value_id none =
+        md_emit_op2(&b->e, "And", md_emit_op2(&b->e, "Equal", v[0], zero),
+                    md_emit_op2(&b->e, "Equal", v[1], zero));
 
     at = where(b, none, zero, at);
-    md_tfl_set(b, 0, where(b, left, md_tfl_op2(b, "Add", at, half), at), l);
+    md_tfl_set(b, 0, where(b, left, md_emit_op2(&b->e, "Add", at, half), at),
+               l);
 }
 
 void md_tfl_emit_bitwise_xor(md_tfl_build *b)
 {
     md_value_id x[2];
     md_tfl_layout l = pair(b, x);
-    bool logical = md_tfl_type(b, x[0])->dtype == MD_DTYPE_BOOL;
+    bool logical = md_emit_type(&b->e, x[0])->dtype == MD_DTYPE_BOOL;
 
-    md_tfl_set(b, 0, md_tfl_op(b, logical ? "Xor" : "BitwiseXor", x, 2, NULL),
-               l);
+    md_tfl_set(
+        b, 0, md_emit_op(&b->e, logical ? "Xor" : "BitwiseXor", x, 2, NULL), l);
 }
 
 /* BitShift is for unsigned numbers: a signed one is divided by 2^y, down. */
@@ -300,21 +312,21 @@ void md_tfl_emit_right_shift(md_tfl_build *b)
 {
     md_value_id x[2];
     md_tfl_layout l = pair(b, x);
-    md_dtype dtype = md_tfl_type(b, x[0])->dtype;
+    md_dtype dtype = md_emit_type(&b->e, x[0])->dtype;
     md_value_id by;
 
     if (!md_dtype_is_signed(dtype)) {
         md_tfl_set(b, 0,
-                   md_tfl_op(b, "BitShift", x, 2,
-                             TFL_ATTRS(TFL_S("direction", "RIGHT"))),
+                   md_emit_op(&b->e, "BitShift", x, 2,
+                              EMIT_ATTRS(EMIT_S("direction", "RIGHT"))),
                    l);
         return;
     }
-    by = md_tfl_op2(b, "Pow", md_tfl_number(b, MD_DTYPE_F64, 2),
-                    md_tfl_cast(b, x[1], MD_DTYPE_F64));
-    by = md_tfl_cast(b, by, MD_DTYPE_I64);
-    by = floor_int(b, md_tfl_cast(b, x[0], MD_DTYPE_I64), by);
-    md_tfl_set(b, 0, md_tfl_cast(b, by, dtype), l);
+    by = md_emit_op2(&b->e, "Pow", md_emit_number(&b->e, MD_DTYPE_F64, 2),
+                     md_emit_cast(&b->e, x[1], MD_DTYPE_F64));
+    by = md_emit_cast(&b->e, by, MD_DTYPE_I64);
+    by = floor_int(b, md_emit_cast(&b->e, x[0], MD_DTYPE_I64), by);
+    md_tfl_set(b, 0, md_emit_cast(&b->e, by, dtype), l);
 }
 
 void md_tfl_emit_select(md_tfl_build *b)
@@ -336,14 +348,14 @@ void md_tfl_emit_select(md_tfl_build *b)
         for (int i = 1; i < rank; i++)
             axes[i - 1] = i;
         l = MD_TFL_LAST;
-        x[0] = md_tfl_op2(b, "Unsqueeze", md_tfl_x(b, 0),
-                          md_tfl_ints(b, axes, rank - 1));
+        x[0] = md_emit_op2(&b->e, "Unsqueeze", md_tfl_x(b, 0),
+                           md_emit_ints(&b->e, axes, rank - 1));
     } else {
         x[0] = md_tfl_spread(b, md_tfl_in(b, 0), l, rank);
     }
     for (uint32_t i = 1; i < 3; i++)
         x[i] = md_tfl_spread(b, md_tfl_in(b, i), l, rank);
-    md_tfl_set(b, 0, md_tfl_op(b, "Where", x, 3, NULL), l);
+    md_tfl_set(b, 0, md_emit_op(&b->e, "Where", x, 3, NULL), l);
 }
 
 void md_tfl_emit_add_n(md_tfl_build *b)
@@ -352,9 +364,10 @@ void md_tfl_emit_add_n(md_tfl_build *b)
     md_value_id sum = md_tfl_real(b, md_tfl_in(b, 0), l);
 
     for (uint32_t i = 1; i < b->op->n_in; i++)
-        sum = md_tfl_op2(b, "Add", sum, md_tfl_real(b, md_tfl_in(b, i), l));
+        sum =
+            md_emit_op2(&b->e, "Add", sum, md_tfl_real(b, md_tfl_in(b, i), l));
     if (b->op->n_in == 1)
-        sum = md_tfl_op1(b, "Identity", sum);
+        sum = md_emit_op1(&b->e, "Identity", sum);
     md_tfl_set(b, 0, sum, l);
 }
 
@@ -366,19 +379,19 @@ void md_tfl_emit_prelu(md_tfl_build *b)
     md_value_id in[] = { md_tfl_real(b, x, l),
                          md_tfl_spread(b, md_tfl_in(b, 1), l, rank) };
 
-    md_tfl_set(b, 0, md_tfl_op(b, "PRelu", in, 2, NULL), l);
+    md_tfl_set(b, 0, md_emit_op(&b->e, "PRelu", in, 2, NULL), l);
 }
 
 void md_tfl_emit_zeros_like(md_tfl_build *b)
 {
     const md_tfl_value *y = md_tfl_out(b, 0);
-    md_value_id shape = md_tfl_op1(b, "Shape", md_tfl_x(b, 0));
+    md_value_id shape = md_emit_op1(&b->e, "Shape", md_tfl_x(b, 0));
 
     if (y)
-        md_tfl_set(
-            b, 0,
-            md_tfl_op2(b, "Expand", md_tfl_number(b, y->t->dtype, 0), shape),
-            MD_TFL_LAST);
+        md_tfl_set(b, 0,
+                   md_emit_op2(&b->e, "Expand",
+                               md_emit_number(&b->e, y->t->dtype, 0), shape),
+                   MD_TFL_LAST);
 }
 
 /* --- quantization --- */
@@ -389,7 +402,7 @@ void md_tfl_emit_dequantize(md_tfl_build *b)
     md_tfl_value *y = md_tfl_out(b, 0);
 
     if (!x || !y || md_tfl_is_quantized(y)) {
-        md_tfl_fail(b, MD_CORRUPT, "its ends are not codes and numbers");
+        md_emit_fail(&b->e, MD_CORRUPT, "its ends are not codes and numbers");
         return;
     }
     if (md_tfl_is_quantized(x))
@@ -406,7 +419,7 @@ void md_tfl_emit_densify(md_tfl_build *b)
     md_tfl_value *y = md_tfl_out(b, 0);
 
     if (!x || !y || !x->c)
-        md_tfl_fail(b, MD_UNSUPPORTED, "of something computed");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "of something computed");
     else
         y->c = x->c;
 }
@@ -436,8 +449,8 @@ void md_tfl_emit_fake_quant(md_tfl_build *b)
     md_value_id x = as_it_lies(b, &l);
 
     if (bits < 2 || bits > 16 || !(lo <= 0) || !(hi >= 0) || !(lo < hi)) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "%d bits of [%g, %g]", (int)bits, lo,
-                    hi);
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "%d bits of [%g, %g]", (int)bits,
+                     lo, hi);
         return;
     }
     qmax = ldexp(1, bits) - 1;
@@ -446,13 +459,14 @@ void md_tfl_emit_fake_quant(md_tfl_build *b)
     lo = (qmin - zero) * scale;
     hi = (qmax - zero) * scale;
     /* floor((clip(x) - lo) / scale + 0.5) * scale + lo */
-    x = md_tfl_op(
-        b, "Clip",
-        (md_value_id[]){ x, md_tfl_float(b, lo), md_tfl_float(b, hi) }, 3,
-        NULL);
-    x = md_tfl_op2(b, "Sub", x, md_tfl_float(b, lo));
-    x = md_tfl_op2(b, "Mul", x, md_tfl_float(b, 1 / scale));
-    x = md_tfl_op1(b, "Floor", md_tfl_op2(b, "Add", x, md_tfl_float(b, 0.5)));
-    x = md_tfl_op2(b, "Mul", x, md_tfl_float(b, scale));
-    md_tfl_set(b, 0, md_tfl_op2(b, "Add", x, md_tfl_float(b, lo)), l);
+    x = md_emit_op(&b->e, "Clip",
+                   (md_value_id[]){ x, md_emit_float(&b->e, lo),
+                                    md_emit_float(&b->e, hi) },
+                   3, NULL);
+    x = md_emit_op2(&b->e, "Sub", x, md_emit_float(&b->e, lo));
+    x = md_emit_op2(&b->e, "Mul", x, md_emit_float(&b->e, 1 / scale));
+    x = md_emit_op1(&b->e, "Floor",
+                    md_emit_op2(&b->e, "Add", x, md_emit_float(&b->e, 0.5)));
+    x = md_emit_op2(&b->e, "Mul", x, md_emit_float(&b->e, scale));
+    md_tfl_set(b, 0, md_emit_op2(&b->e, "Add", x, md_emit_float(&b->e, lo)), l);
 }

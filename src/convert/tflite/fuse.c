@@ -83,7 +83,7 @@ static md_value_id outside(const match *m, vid id)
 
     if (v->def || v->is_input || v->cdata || !v->name[0])
         return MD_VALUE_NONE;
-    return md_graph_find(m->b->s->g, v->name);
+    return md_graph_find(m->b->e.s->g, v->name);
 }
 
 static const md_tensor *constant(const match *m, vid id)
@@ -94,7 +94,7 @@ static const md_tensor *constant(const match *m, vid id)
     if (value(m, id)->cdata)
         return value(m, id)->cdata;
     out = outside(m, id);
-    return out == MD_VALUE_NONE ? NULL : md_tfl_cdata(m->b, out);
+    return out == MD_VALUE_NONE ? NULL : md_emit_cdata(&m->b->e, out);
 }
 
 /* The number of the state that the body's input is; UINT32_MAX: none. */
@@ -135,7 +135,7 @@ static bool adds_one(const match *m, vid id, uint32_t state)
 /* A state that begins at 0 and grows by 1. */
 static bool is_counter(const match *m, uint32_t state)
 {
-    const md_tensor *t = md_tfl_cdata(m->b, m->loop->from[state]);
+    const md_tensor *t = md_emit_cdata(&m->b->e, m->loop->from[state]);
 
     return t && md_tensor_n(t) == 1 && md_dtype_is_integer(t->dtype) &&
            md_tensor_get_i64(t, 0) == 0 &&
@@ -191,7 +191,7 @@ static bool counts_on(const match *m, vid id)
 bool md_tfl_loop_runs(md_tfl_build *b, const md_tfl_loop *l, md_value_id x)
 {
     match m = { .b = b, .loop = l, .g = l->body, .x = x };
-    const md_type *t = md_tfl_type(b, x);
+    const md_type *t = md_emit_type(&b->e, x);
     vid left[TERMS_MAX] = { l->body->outputs[0] };
     uint32_t n_left = 1;
 
@@ -409,18 +409,20 @@ static md_value_id bring_out(match *m, vid id)
     out = outside(m, id);
     if (out != MD_VALUE_NONE)
         return out;
-    if (m->b->status != MD_OK || !value(m, id)->cdata ||
-        !md_tfl_ok(m->b, md_tensor_copy(&copy, value(m, id)->cdata,
-                                        m->b->model->alloc, m->b->err)))
+    if (m->b->e.status != MD_OK || !value(m, id)->cdata ||
+        !md_emit_ok(&m->b->e,
+                    md_tensor_copy(&copy, value(m, id)->cdata,
+                                   m->b->e.model->alloc, m->b->e.err)))
         return MD_VALUE_NONE;
-    return md_tfl_const(m->b, copy);
+    return md_emit_const(&m->b->e, copy);
 }
 
 static md_value_id gather(md_tfl_build *b, md_value_id x, const int64_t *at,
                           int64_t n, int64_t axis)
 {
-    return md_tfl_op(b, "Gather", (md_value_id[]){ x, md_tfl_ints(b, at, n) },
-                     2, TFL_ATTRS(TFL_I("axis", axis)));
+    return md_emit_op(&b->e, "Gather",
+                      (md_value_id[]){ x, md_emit_ints(&b->e, at, n) }, 2,
+                      EMIT_ATTRS(EMIT_I("axis", axis)));
 }
 
 /* Weights [in, n * size] with gates in the order `order`: [1, n * size, in]. */
@@ -435,12 +437,12 @@ static md_value_id weights(match *m, const product *p, const int64_t *order,
     int64_t joined[] = { 1, n * size, -1 };
 
     if (p->turned) {
-        w = md_tfl_reshape(b, w, turned, 3);
+        w = md_emit_reshape(&b->e, w, turned, 3);
     } else {
-        w = md_tfl_reshape(b, w, split, 3);
-        w = md_tfl_transpose(b, w, to_gates, 3);
+        w = md_emit_reshape(&b->e, w, split, 3);
+        w = md_emit_transpose(&b->e, w, to_gates, 3);
     }
-    return md_tfl_reshape(b, gather(b, w, order, n, 0), joined, 3);
+    return md_emit_reshape(&b->e, gather(b, w, order, n, 0), joined, 3);
 }
 
 /* Biases, added, in that order: [n * size]; zeros without. */
@@ -455,21 +457,21 @@ static md_value_id bias(match *m, const sum *s, const int64_t *order, int64_t n,
     for (uint32_t i = 0; i < s->n_biases; i++) {
         md_value_id one = bring_out(m, s->biases[i]);
 
-        v = v == MD_VALUE_NONE ? one : md_tfl_op2(b, "Add", v, one);
+        v = v == MD_VALUE_NONE ? one : md_emit_op2(&b->e, "Add", v, one);
     }
     if (v == MD_VALUE_NONE)
-        return md_tfl_op2(b, "Expand", md_tfl_float(b, 0),
-                          md_tfl_ints(b, &all, 1));
-    v = gather(b, md_tfl_reshape(b, v, split, 2), order, n, 0);
-    return md_tfl_reshape(b, v, &all, 1);
+        return md_emit_op2(&b->e, "Expand", md_emit_float(&b->e, 0),
+                           md_emit_ints(&b->e, &all, 1));
+    v = gather(b, md_emit_reshape(&b->e, v, split, 2), order, n, 0);
+    return md_emit_reshape(&b->e, v, &all, 1);
 }
 
 static md_value_id both_biases(md_tfl_build *b, md_value_id x, md_value_id h)
 {
-    md_value_id v = md_tfl_op(b, "Concat", (md_value_id[]){ x, h }, 2,
-                              TFL_ATTRS(TFL_I("axis", 0)));
+    md_value_id v = md_emit_op(&b->e, "Concat", (md_value_id[]){ x, h }, 2,
+                               EMIT_ATTRS(EMIT_I("axis", 0)));
 
-    return md_tfl_unsqueeze(b, v, 0);
+    return md_emit_unsqueeze(&b->e, v, 0);
 }
 
 /* A state's beginning as [1, batch, size]; nothing where it is zero. */
@@ -477,14 +479,14 @@ static md_value_id beginning(const match *m, uint32_t state)
 {
     md_tfl_build *b = m->b;
     md_value_id v = m->loop->from[state];
-    const md_node *n = md_graph_value(b->s->g, v)->def;
+    const md_node *n = md_graph_value(b->e.s->g, v)->def;
     const md_tensor *t = NULL;
 
     if (n && strcmp(n->op, "Expand") == 0)
-        t = md_tfl_cdata(b, n->in[0]);
+        t = md_emit_cdata(&b->e, n->in[0]);
     if (t && md_tensor_n(t) == 1 && md_tensor_get_f64(t, 0) == 0)
         return MD_VALUE_NONE;
-    return md_tfl_unsqueeze(b, v, 0);
+    return md_emit_unsqueeze(&b->e, v, 0);
 }
 
 static uint32_t trim(const md_value_id *in, uint32_t n)
@@ -498,10 +500,11 @@ static uint32_t trim(const md_value_id *in, uint32_t n)
 static md_value_id length(const match *m, md_dtype dtype)
 {
     md_tfl_build *b = m->b;
-    md_value_id n = md_tfl_op(b, "Shape", &m->x, 1,
-                              TFL_ATTRS(TFL_I("start", 0), TFL_I("end", 1)));
+    md_value_id n =
+        md_emit_op(&b->e, "Shape", &m->x, 1,
+                   EMIT_ATTRS(EMIT_I("start", 0), EMIT_I("end", 1)));
 
-    return md_tfl_cast(b, md_tfl_reshape(b, n, NULL, 0), dtype);
+    return md_emit_cast(&b->e, md_emit_reshape(&b->e, n, NULL, 0), dtype);
 }
 
 /* What the loop gives: states, then what it collects.  y: [time, 1, batch, n],
@@ -513,14 +516,14 @@ static void set_results(match *m, const md_value_id y[3])
 
     for (uint32_t i = 0; i < l->n_states; i++) {
         if (i == m->h)
-            l->to[i] = md_tfl_squeeze(b, y[1], 0);
+            l->to[i] = md_emit_squeeze(&b->e, y[1], 0);
         else if (i == m->c)
-            l->to[i] = md_tfl_squeeze(b, y[2], 0);
+            l->to[i] = md_emit_squeeze(&b->e, y[2], 0);
         else
-            l->to[i] = length(m, md_tfl_type(b, l->from[i])->dtype);
+            l->to[i] = length(m, md_emit_type(&b->e, l->from[i])->dtype);
     }
     for (uint32_t i = 0; i < l->n_collected; i++)
-        l->to[l->n_states + i] = md_tfl_squeeze(b, y[0], 1);
+        l->to[l->n_states + i] = md_emit_squeeze(&b->e, y[0], 1);
 }
 
 /* --- cells --- */
@@ -594,8 +597,8 @@ static bool fuse_lstm(match *m)
     in[4] = MD_VALUE_NONE;
     in[5] = beginning(m, m->h);
     in[6] = beginning(m, m->c);
-    md_tfl_op_n(b, y, 3, "LSTM", in, trim(in, 7),
-                TFL_ATTRS(TFL_I("hidden_size", size)));
+    md_emit_op_n(&b->e, y, 3, "LSTM", in, trim(in, 7),
+                 EMIT_ATTRS(EMIT_I("hidden_size", size)));
     set_results(m, y);
     return true;
 }
@@ -694,9 +697,9 @@ static void make_gru(match *m, const gru *u, const sum *x, md_value_id r,
                           beginning(m, m->h) };
     md_value_id y[3] = { MD_VALUE_NONE };
 
-    md_tfl_op_n(b, y, 2, "GRU", in, trim(in, 6),
-                TFL_ATTRS(TFL_I("hidden_size", size),
-                          TFL_I("linear_before_reset", after)));
+    md_emit_op_n(&b->e, y, 2, "GRU", in, trim(in, 6),
+                 EMIT_ATTRS(EMIT_I("hidden_size", size),
+                            EMIT_I("linear_before_reset", after)));
     set_results(m, y);
 }
 
@@ -759,7 +762,7 @@ static bool fuse_gru_before(match *m, gru *u)
         order[i] = h[i].at;
     r[0] = weights(m, &s.products[0], order, 2, size);
     r[1] = weights(m, &last, &one, 1, size);
-    r[0] = md_tfl_op(b, "Concat", r, 2, TFL_ATTRS(TFL_I("axis", 1)));
+    r[0] = md_emit_op(&b->e, "Concat", r, 2, EMIT_ATTRS(EMIT_I("axis", 1)));
     make_gru(m, u, &x, r[0], bias(m, &(sum){ .n_biases = 0 }, order, 3, size),
              false);
     return true;
@@ -808,9 +811,9 @@ static bool fuse_rnn(match *m)
                         bias(m, &(sum){ .n_biases = 0 }, &first, 1, size));
     in[4] = MD_VALUE_NONE;
     in[5] = beginning(m, m->h);
-    md_tfl_op_n(
-        b, y, 2, "RNN", in, trim(in, 6),
-        TFL_ATTRS(TFL_I("hidden_size", size), TFL_S1("activations", f)));
+    md_emit_op_n(
+        &b->e, y, 2, "RNN", in, trim(in, 6),
+        EMIT_ATTRS(EMIT_I("hidden_size", size), EMIT_S1("activations", f)));
     set_results(m, y);
     return true;
 }
@@ -839,7 +842,7 @@ bool md_tfl_fuse_loop(md_tfl_build *b, const md_tfl_loop *l)
     typedef bool cell_fn(match * m);
     static cell_fn *const cells[] = { fuse_lstm, fuse_gru, fuse_rnn };
 
-    for (uint32_t h = 0; h < l->n_states && b->status == MD_OK; h++) {
+    for (uint32_t h = 0; h < l->n_states && b->e.status == MD_OK; h++) {
         for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
             match m = { .b = b,
                         .loop = l,

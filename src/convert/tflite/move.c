@@ -31,7 +31,7 @@ static void set_moved(md_tfl_build *b, uint32_t o, md_value_id id,
 /* Input i as a list of int64. */
 static md_value_id list(md_tfl_build *b, uint32_t i)
 {
-    return md_tfl_cast(b, md_tfl_x(b, i), MD_DTYPE_I64);
+    return md_emit_cast(&b->e, md_tfl_x(b, i), MD_DTYPE_I64);
 }
 
 static int rank_of(md_tfl_build *b, uint32_t i)
@@ -72,7 +72,7 @@ static bool read_target(md_tfl_build *b, target *t)
     if (!md_tfl_in(b, 1)) {
         n = v.n;
         if (n > MD_RANK_MAX) {
-            md_tfl_fail(b, MD_UNSUPPORTED, "rank %u", n);
+            md_emit_fail(&b->e, MD_UNSUPPORTED, "rank %u", n);
             return false;
         }
         for (uint32_t i = 0; i < n; i++)
@@ -83,8 +83,8 @@ static bool read_target(md_tfl_build *b, target *t)
     t->rank = (int)n;
     for (uint32_t i = 0; i < n; i++) {
         if (md_dim_is_const(dim[i]) && dim[i].k < -1) {
-            md_tfl_fail(b, MD_CORRUPT, "to a size of %lld",
-                        (long long)dim[i].k);
+            md_emit_fail(&b->e, MD_CORRUPT, "to a size of %lld",
+                         (long long)dim[i].k);
             return false;
         }
         t->dim[i] = md_dim_is_const(dim[i]) ? dim[i].k : -1;
@@ -136,7 +136,7 @@ static bool reshape_first(md_tfl_build *b, const target *t, bool codes)
     to[1] = t->rank == 2 ? c * hw : c;
     for (int i = 1; i < t->rank - 1; i++)
         to[i + 1] = t->dim[i];
-    id = md_tfl_reshape(b, id, to, t->rank);
+    id = md_emit_reshape(&b->e, id, to, t->rank);
     if (t->rank == 2 && hw > 1 && c > 1) {
         y->flat_c = c;
         y->flat_hw = hw;
@@ -165,11 +165,11 @@ void md_tfl_emit_reshape(md_tfl_build *b)
     else if (is_complex(b))
         known = false;
     if (known)
-        id = md_tfl_reshape(b, id, t.dim, t.rank);
+        id = md_emit_reshape(&b->e, id, t.dim, t.rank);
     else if (is_complex(b))
-        md_tfl_fail(b, MD_UNSUPPORTED, "complex numbers of any shape");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "complex numbers of any shape");
     else
-        id = md_tfl_op2(b, "Reshape", id, list(b, 1));
+        id = md_emit_op2(&b->e, "Reshape", id, list(b, 1));
     set_moved(b, 0, id, MD_TFL_LAST, codes);
 }
 
@@ -199,8 +199,8 @@ void md_tfl_emit_squeeze(md_tfl_build *b)
     for (int i = 0; i < n; i++)
         axes[i] = md_tfl_axis(l, rank, (int)axes[i]);
     x = moved(b, 0, l, &codes);
-    x = n == 0 ? md_tfl_op1(b, "Identity", x)
-               : md_tfl_op2(b, "Squeeze", x, md_tfl_ints(b, axes, n));
+    x = n == 0 ? md_emit_op1(&b->e, "Identity", x)
+               : md_emit_op2(&b->e, "Squeeze", x, md_emit_ints(&b->e, axes, n));
     set_moved(b, 0, x, l, codes);
 }
 
@@ -219,7 +219,7 @@ void md_tfl_emit_expand_dims(md_tfl_build *b)
     if (axis == 0 || axis == rank)
         l = MD_TFL_LAST;
     x = moved(b, 0, l, &codes);
-    x = md_tfl_unsqueeze(b, x, l == MD_TFL_FIRST ? axis + 1 : axis);
+    x = md_emit_unsqueeze(&b->e, x, l == MD_TFL_FIRST ? axis + 1 : axis);
     set_moved(b, 0, x, l, codes);
 }
 
@@ -239,7 +239,7 @@ void md_tfl_emit_transpose(md_tfl_build *b)
     if (!md_tfl_read_ints(b, 1, perm, MD_RANK_MAX, &n))
         return;
     if ((int)n != rank) {
-        md_tfl_fail(b, MD_CORRUPT, "%u axes for rank %d", n, rank);
+        md_emit_fail(&b->e, MD_CORRUPT, "%u axes for rank %d", n, rank);
         return;
     }
     for (int i = 0; i < rank; i++)
@@ -261,7 +261,7 @@ void md_tfl_emit_transpose(md_tfl_build *b)
 
         order[at] = md_tfl_axis(l, rank, (int)perm[i]);
     }
-    x = md_tfl_transpose(b, moved(b, 0, l, &codes), order, rank);
+    x = md_emit_transpose(&b->e, moved(b, 0, l, &codes), order, rank);
     set_moved(b, 0, x, to, codes);
 }
 
@@ -278,11 +278,12 @@ static md_value_id slice(md_tfl_build *b, md_value_id x, const int64_t *from,
         return x;
     for (int i = 0; i < n; i++)
         one = one && step[i] == 1;
-    return md_tfl_op(
-        b, "Slice",
-        (md_value_id[]){ x, md_tfl_ints(b, from, n), md_tfl_ints(b, to, n),
-                         md_tfl_ints(b, axes, n),
-                         one ? MD_VALUE_NONE : md_tfl_ints(b, step, n) },
+    return md_emit_op(
+        &b->e, "Slice",
+        (md_value_id[]){ x, md_emit_ints(&b->e, from, n),
+                         md_emit_ints(&b->e, to, n),
+                         md_emit_ints(&b->e, axes, n),
+                         one ? MD_VALUE_NONE : md_emit_ints(&b->e, step, n) },
         one ? 4 : 5, NULL);
 }
 
@@ -293,15 +294,16 @@ static md_value_id masked(md_tfl_build *b, md_value_id x, uint32_t mask,
     md_shape shape = { 1, { n } };
     md_tensor t = MD_TENSOR_INIT;
 
-    if (mask == 0 || b->status != MD_OK ||
-        !md_tfl_ok(b, md_tensor_alloc(&t, MD_DTYPE_BOOL, &shape,
-                                      b->model->alloc, b->err)))
+    if (mask == 0 || b->e.status != MD_OK ||
+        !md_emit_ok(&b->e, md_tensor_alloc(&t, MD_DTYPE_BOOL, &shape,
+                                           b->e.model->alloc, b->e.err)))
         return x;
     for (uint32_t i = 0; i < n; i++)
         ((unsigned char *)t.data)[i] = mask >> i & 1;
-    return md_tfl_op(b, "Where",
-                     (md_value_id[]){ md_tfl_const(b, t), md_tfl_int(b, v), x },
-                     3, NULL);
+    return md_emit_op(
+        &b->e, "Where",
+        (md_value_id[]){ md_emit_const(&b->e, t), md_emit_int(&b->e, v), x }, 3,
+        NULL);
 }
 
 void md_tfl_emit_slice(md_tfl_build *b)
@@ -339,17 +341,18 @@ void md_tfl_emit_slice(md_tfl_build *b)
             axes[m++] = md_tfl_axis(l, rank, i);
         }
         x = m > 0 ? slice(b, x, from, to, step, axes, m)
-                  : md_tfl_op1(b, "Identity", x);
+                  : md_emit_op1(&b->e, "Identity", x);
     } else {
         /* A size below 0 is all that is left. */
-        ends = md_tfl_op2(b, "Add", list(b, 1), list(b, 2));
-        ends = md_tfl_op(b, "Where",
-                         (md_value_id[]){ md_tfl_op2(b, "Less", list(b, 2),
-                                                     md_tfl_int(b, 0)),
-                                          md_tfl_int(b, INT64_MAX), ends },
-                         3, NULL);
-        x = md_tfl_op(b, "Slice", (md_value_id[]){ x, list(b, 1), ends }, 3,
-                      NULL);
+        ends = md_emit_op2(&b->e, "Add", list(b, 1), list(b, 2));
+        ends =
+            md_emit_op(&b->e, "Where",
+                       (md_value_id[]){ md_emit_op2(&b->e, "Less", list(b, 2),
+                                                    md_emit_int(&b->e, 0)),
+                                        md_emit_int(&b->e, INT64_MAX), ends },
+                       3, NULL);
+        x = md_emit_op(&b->e, "Slice", (md_value_id[]){ x, list(b, 1), ends },
+                       3, NULL);
     }
     set_moved(b, 0, x, l, codes);
 }
@@ -382,7 +385,7 @@ static void cut(md_tfl_build *b, strided *s, const md_dim *begin,
     if (!shrink && (md_fb_u32(o, 0, 0) & bit))
         from = step[i] > 0 ? 0 : INT64_MAX;
     else if (!md_dim_is_const(begin[i]))
-        md_tfl_fail(b, MD_UNSUPPORTED, "from a place that is computed");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "from a place that is computed");
     if (md_fb_bool(o, 5, false)) /* end is counted from the beginning */
         to += from;
     if (shrink)
@@ -393,7 +396,7 @@ static void cut(md_tfl_build *b, strided *s, const md_dim *begin,
              md_dim_equal(end[i], md_tfl_dim(b, md_tfl_in(b, 0), axis)))
         to = INT64_MAX;
     else if (!md_dim_is_const(end[i]))
-        md_tfl_fail(b, MD_UNSUPPORTED, "to a place that is computed");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "to a place that is computed");
     if (shrink)
         s->gone[s->n_gone++] = axis;
     s->from[s->n] = from;
@@ -418,7 +421,7 @@ static void read_strided(md_tfl_build *b, strided *s, const md_dim *begin,
     *s = (strided){ .n = 0 };
     for (uint32_t i = 0; i < n; i++)
         used += !(fresh >> i & 1) && !(ellipsis >> i & 1);
-    for (uint32_t i = 0; i < n && b->status == MD_OK; i++) {
+    for (uint32_t i = 0; i < n && b->e.status == MD_OK; i++) {
         if (ellipsis >> i & 1) {
             int skip = rank - used > 0 ? rank - used : 0;
 
@@ -427,10 +430,10 @@ static void read_strided(md_tfl_build *b, strided *s, const md_dim *begin,
         } else if (fresh >> i & 1) {
             s->fresh[s->n_fresh++] = out++;
         } else if (axis >= rank) {
-            md_tfl_fail(b, MD_CORRUPT, "more axes than rank %d", rank);
+            md_emit_fail(&b->e, MD_CORRUPT, "more axes than rank %d", rank);
         } else {
             if (step[i] == 0)
-                md_tfl_fail(b, MD_CORRUPT, "a stride of 0");
+                md_emit_fail(&b->e, MD_CORRUPT, "a stride of 0");
             cut(b, s, begin, end, step, i, axis++);
             out += !(shrink >> i & 1);
         }
@@ -451,29 +454,29 @@ static void slice_at_run_time(md_tfl_build *b, const int64_t *step, uint32_t n)
 
     if (md_fb_u32(o, 2, 0) || md_fb_u32(o, 3, 0) || md_fb_bool(o, 5, false) ||
         (int)n > rank_of(b, 0)) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "computed places and new axes");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "computed places and new axes");
         return;
     }
     for (uint32_t i = 0; i < n; i++) {
         axes[i] = i;
         if (step[i] < 0 && (md_fb_u32(o, 0, 0) | md_fb_u32(o, 1, 0)))
-            md_tfl_fail(b, MD_UNSUPPORTED, "computed places backwards");
+            md_emit_fail(&b->e, MD_UNSUPPORTED, "computed places backwards");
     }
     from = masked(b, from, md_fb_u32(o, 0, 0), 0, n);
     to = masked(b, to, md_fb_u32(o, 1, 0) | shrink, INT64_MAX, n);
-    x = md_tfl_op(b, "Slice",
-                  (md_value_id[]){ x, masked(b, from, shrink, 0, n), to,
-                                   md_tfl_ints(b, axes, n),
-                                   md_tfl_ints(b, step, n) },
-                  5, NULL);
+    x = md_emit_op(&b->e, "Slice",
+                   (md_value_id[]){ x, masked(b, from, shrink, 0, n), to,
+                                    md_emit_ints(&b->e, axes, n),
+                                    md_emit_ints(&b->e, step, n) },
+                   5, NULL);
     for (uint32_t i = n; i-- > 0;) {
         md_value_id at;
 
         if (!(shrink >> i & 1))
             continue;
-        at = md_tfl_op2(b, "Gather", from, md_tfl_int(b, i));
-        x = md_tfl_op(b, "Gather", (md_value_id[]){ x, at }, 2,
-                      TFL_ATTRS(TFL_I("axis", i)));
+        at = md_emit_op2(&b->e, "Gather", from, md_emit_int(&b->e, i));
+        x = md_emit_op(&b->e, "Gather", (md_value_id[]){ x, at }, 2,
+                       EMIT_ATTRS(EMIT_I("axis", i)));
     }
     set_moved(b, 0, x, MD_TFL_LAST, codes);
 }
@@ -517,8 +520,8 @@ void md_tfl_emit_strided_slice(md_tfl_build *b)
         return;
     }
     if (n != n_end || n != n_step) {
-        md_tfl_fail(b, MD_CORRUPT, "%u begins, %u ends, %u strides", n, n_end,
-                    n_step);
+        md_emit_fail(&b->e, MD_CORRUPT, "%u begins, %u ends, %u strides", n,
+                     n_end, n_step);
         return;
     }
     read_strided(b, &s, begin, end, step, n);
@@ -529,11 +532,13 @@ void md_tfl_emit_strided_slice(md_tfl_build *b)
     x = moved(b, 0, l, &codes);
     x = slice(b, x, s.from, s.to, s.step, s.axes, s.n);
     if (s.n_gone > 0)
-        x = md_tfl_op2(b, "Squeeze", x, md_tfl_ints(b, s.gone, s.n_gone));
+        x = md_emit_op2(&b->e, "Squeeze", x,
+                        md_emit_ints(&b->e, s.gone, s.n_gone));
     if (s.n_fresh > 0)
-        x = md_tfl_op2(b, "Unsqueeze", x, md_tfl_ints(b, s.fresh, s.n_fresh));
+        x = md_emit_op2(&b->e, "Unsqueeze", x,
+                        md_emit_ints(&b->e, s.fresh, s.n_fresh));
     if (s.n == 0 && s.n_fresh == 0)
-        x = md_tfl_op1(b, "Identity", x);
+        x = md_emit_op1(&b->e, "Identity", x);
     set_moved(b, 0, x, l, codes);
 }
 
@@ -552,7 +557,7 @@ static void split(md_tfl_build *b, uint32_t i, int64_t axis,
     int at;
 
     if (n > SPLIT_MAX) {
-        md_tfl_fail(b, MD_TOO_LARGE, "into %u parts", n);
+        md_emit_fail(&b->e, MD_TOO_LARGE, "into %u parts", n);
         return;
     }
     for (uint32_t o = 0; o < n; o++) {
@@ -566,11 +571,12 @@ static void split(md_tfl_build *b, uint32_t i, int64_t axis,
     in[0] = codes ? md_tfl_code(b, md_tfl_in(b, i), l)
                   : md_tfl_real(b, md_tfl_in(b, i), l);
     if (sizes) {
-        in[1] = md_tfl_ints(b, sizes, n);
-        md_tfl_op_n(b, out, n, "Split", in, 2, TFL_ATTRS(TFL_I("axis", at)));
+        in[1] = md_emit_ints(&b->e, sizes, n);
+        md_emit_op_n(&b->e, out, n, "Split", in, 2,
+                     EMIT_ATTRS(EMIT_I("axis", at)));
     } else {
-        md_tfl_op_n(b, out, n, "Split", in, 1,
-                    TFL_ATTRS(TFL_I("axis", at), TFL_I("num_outputs", n)));
+        md_emit_op_n(&b->e, out, n, "Split", in, 1,
+                     EMIT_ATTRS(EMIT_I("axis", at), EMIT_I("num_outputs", n)));
     }
     for (uint32_t o = 0; o < n; o++)
         set_moved(b, o, out[o], l, codes);
@@ -597,7 +603,8 @@ void md_tfl_emit_split_v(md_tfl_build *b)
         !md_tfl_read_ints(b, 1, sizes, SPLIT_MAX, &n))
         return;
     if (n != b->op->n_out) {
-        md_tfl_fail(b, MD_CORRUPT, "%u sizes for %u parts", n, b->op->n_out);
+        md_emit_fail(&b->e, MD_CORRUPT, "%u sizes for %u parts", n,
+                     b->op->n_out);
         return;
     }
     rest = md_tfl_size(b, md_tfl_in(b, 0),
@@ -606,7 +613,7 @@ void md_tfl_emit_split_v(md_tfl_build *b)
         rest -= sizes[i] < 0 ? 0 : sizes[i];
     for (uint32_t i = 0; i < n; i++) {
         if (sizes[i] < 0 && rest < 0)
-            md_tfl_fail(b, MD_UNSUPPORTED, "a part of any size");
+            md_emit_fail(&b->e, MD_UNSUPPORTED, "a part of any size");
         sizes[i] = sizes[i] < 0 ? rest : sizes[i];
     }
     split(b, 0, axis, sizes);
@@ -621,8 +628,9 @@ void md_tfl_emit_unpack(md_tfl_build *b)
 
     for (uint32_t o = 0; o < b->op->n_out; o++)
         set_moved(b, o,
-                  md_tfl_op(b, "Gather", (md_value_id[]){ x, md_tfl_int(b, o) },
-                            2, TFL_ATTRS(TFL_I("axis", axis))),
+                  md_emit_op(&b->e, "Gather",
+                             (md_value_id[]){ x, md_emit_int(&b->e, o) }, 2,
+                             EMIT_ATTRS(EMIT_I("axis", axis))),
                   MD_TFL_LAST, codes);
 }
 
@@ -630,7 +638,7 @@ void md_tfl_emit_unpack(md_tfl_build *b)
 static md_value_id *all_inputs(md_tfl_build *b, md_tfl_layout l, bool *codes)
 {
     uint32_t n = b->op->n_in;
-    md_value_id *in = md_tfl_alloc(b, n, sizeof(*in));
+    md_value_id *in = md_emit_alloc(&b->e, n, sizeof(*in));
 
     *codes = true;
     for (uint32_t i = 0; i < n; i++)
@@ -653,8 +661,8 @@ void md_tfl_emit_concat(md_tfl_build *b)
 
     if (!in)
         return;
-    x = md_tfl_op(b, "Concat", in, b->op->n_in,
-                  TFL_ATTRS(TFL_I("axis", md_tfl_axis(l, rank, axis))));
+    x = md_emit_op(&b->e, "Concat", in, b->op->n_in,
+                   EMIT_ATTRS(EMIT_I("axis", md_tfl_axis(l, rank, axis))));
     if (activation != 0 && !codes)
         x = md_tfl_activate(b, x, activation);
     set_moved(b, 0, x, l, codes);
@@ -668,12 +676,13 @@ void md_tfl_emit_pack(md_tfl_build *b)
     md_value_id *in = all_inputs(b, MD_TFL_LAST, &codes);
 
     for (uint32_t i = 0; in && i < b->op->n_in; i++)
-        in[i] = md_tfl_unsqueeze(b, in[i], axis);
+        in[i] = md_emit_unsqueeze(&b->e, in[i], axis);
     if (in)
         set_moved(b, 0,
-                  b->op->n_in == 1 ? in[0]
-                                   : md_tfl_op(b, "Concat", in, b->op->n_in,
-                                               TFL_ATTRS(TFL_I("axis", axis))),
+                  b->op->n_in == 1
+                      ? in[0]
+                      : md_emit_op(&b->e, "Concat", in, b->op->n_in,
+                                   EMIT_ATTRS(EMIT_I("axis", axis))),
                   MD_TFL_LAST, codes);
 }
 
@@ -690,7 +699,7 @@ static md_value_id read_pads(md_tfl_build *b, md_tfl_layout l)
     if (!md_tfl_read_ints(b, 1, given, 2 * MD_RANK_MAX, &n))
         return MD_VALUE_NONE;
     if ((int)n != 2 * rank) {
-        md_tfl_fail(b, MD_CORRUPT, "%u pads for rank %d", n, rank);
+        md_emit_fail(&b->e, MD_CORRUPT, "%u pads for rank %d", n, rank);
         return MD_VALUE_NONE;
     }
     for (int i = 0; i < rank; i++) {
@@ -700,7 +709,7 @@ static md_value_id read_pads(md_tfl_build *b, md_tfl_layout l)
         pads[at] = pair[0];
         pads[rank + at] = pair[1];
     }
-    return md_tfl_ints(b, pads, 2 * (int64_t)rank);
+    return md_emit_ints(&b->e, pads, 2 * (int64_t)rank);
 }
 
 void md_tfl_emit_pad(md_tfl_build *b)
@@ -711,10 +720,10 @@ void md_tfl_emit_pad(md_tfl_build *b)
     uint32_t n = 2;
 
     if (md_tfl_in(b, 2)) {
-        in[2] = md_tfl_reshape(b, md_tfl_x(b, 2), NULL, 0);
+        in[2] = md_emit_reshape(&b->e, md_tfl_x(b, 2), NULL, 0);
         n = 3;
     }
-    md_tfl_set(b, 0, md_tfl_op(b, "Pad", in, n, NULL), l);
+    md_tfl_set(b, 0, md_emit_op(&b->e, "Pad", in, n, NULL), l);
 }
 
 /* mode 0: REFLECT, 1: SYMMETRIC (the edge twice), which ONNX has not: mirrored
@@ -730,8 +739,8 @@ void md_tfl_emit_mirror_pad(md_tfl_build *b)
     md_value_id x = moved(b, 0, l, &codes);
 
     if (!symmetric) {
-        x = md_tfl_op(b, "Pad", (md_value_id[]){ x, read_pads(b, l) }, 2,
-                      TFL_ATTRS(TFL_S("mode", "reflect")));
+        x = md_emit_op(&b->e, "Pad", (md_value_id[]){ x, read_pads(b, l) }, 2,
+                       EMIT_ATTRS(EMIT_S("mode", "reflect")));
         set_moved(b, 0, x, l, codes);
         return;
     }
@@ -755,7 +764,8 @@ void md_tfl_emit_mirror_pad(md_tfl_build *b)
                 slice(b, x, (int64_t[]){ -1 }, (int64_t[]){ -high - 1 },
                       (int64_t[]){ -1 }, &at, 1);
         if (m > 1)
-            x = md_tfl_op(b, "Concat", parts, m, TFL_ATTRS(TFL_I("axis", at)));
+            x = md_emit_op(&b->e, "Concat", parts, m,
+                           EMIT_ATTRS(EMIT_I("axis", at)));
     }
     set_moved(b, 0, x, l, codes);
 }
@@ -779,8 +789,8 @@ void md_tfl_emit_tile(md_tfl_build *b)
     if (!known)
         l = MD_TFL_LAST;
     x = moved(b, 0, l, &codes);
-    x = md_tfl_op2(b, "Tile", x,
-                   known ? md_tfl_ints(b, times, rank) : list(b, 1));
+    x = md_emit_op2(&b->e, "Tile", x,
+                    known ? md_emit_ints(&b->e, times, rank) : list(b, 1));
     set_moved(b, 0, x, l, codes);
 }
 
@@ -802,7 +812,7 @@ void md_tfl_emit_reverse(md_tfl_build *b)
         to[i] = INT64_MIN;
         step[i] = -1;
     }
-    x = n == 0 ? md_tfl_op1(b, "Identity", x)
+    x = n == 0 ? md_emit_op1(&b->e, "Identity", x)
                : slice(b, x, from, to, step, axes, (int)n);
     set_moved(b, 0, x, l, codes);
 }
@@ -819,7 +829,7 @@ void md_tfl_emit_reverse_sequence(md_tfl_build *b)
     md_value_id x = moved(b, 0, MD_TFL_LAST, &codes);
 
     if (time == batch || rank < 2) {
-        md_tfl_fail(b, MD_CORRUPT, "one axis for time and batch");
+        md_emit_fail(&b->e, MD_CORRUPT, "one axis for time and batch");
         return;
     }
     /* ONNX knows the axes 0 and 1 only. */
@@ -831,10 +841,12 @@ void md_tfl_emit_reverse_sequence(md_tfl_build *b)
     }
     for (int i = 0; i < rank; i++)
         back[perm[i]] = i;
-    x = md_tfl_transpose(b, x, perm, rank);
-    x = md_tfl_op(b, "ReverseSequence", (md_value_id[]){ x, list(b, 1) }, 2,
-                  TFL_ATTRS(TFL_I("batch_axis", 0), TFL_I("time_axis", 1)));
-    set_moved(b, 0, md_tfl_transpose(b, x, back, rank), MD_TFL_LAST, codes);
+    x = md_emit_transpose(&b->e, x, perm, rank);
+    x = md_emit_op(&b->e, "ReverseSequence", (md_value_id[]){ x, list(b, 1) },
+                   2,
+                   EMIT_ATTRS(EMIT_I("batch_axis", 0), EMIT_I("time_axis", 1)));
+    set_moved(b, 0, md_emit_transpose(&b->e, x, back, rank), MD_TFL_LAST,
+              codes);
 }
 
 /* --- by index --- */
@@ -851,8 +863,8 @@ static md_value_id gather_batch(md_tfl_build *b, md_value_id x, md_value_id at,
     int64_t perm[MD_RANK_MAX], back[MD_RANK_MAX];
 
     if (between < 0 || fresh < 0 || rank + fresh - 1 > MD_RANK_MAX) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "axis %d with %d batch axes", axis,
-                    batch);
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "axis %d with %d batch axes", axis,
+                     batch);
         return MD_VALUE_NONE;
     }
     for (int i = 0; i < rank; i++)
@@ -864,11 +876,11 @@ static md_value_id gather_batch(md_tfl_build *b, md_value_id x, md_value_id at,
         back[batch + i] = batch + fresh + i;
     for (int i = 0; i < fresh; i++)
         back[axis + i] = batch + i;
-    at = md_tfl_unsqueeze(b, md_tfl_cast(b, at, MD_DTYPE_I64), -1);
-    x = md_tfl_transpose(b, x, perm, rank);
-    x = md_tfl_op(b, "GatherND", (md_value_id[]){ x, at }, 2,
-                  TFL_ATTRS(TFL_I("batch_dims", batch)));
-    return md_tfl_transpose(b, x, back, rank + fresh - 1);
+    at = md_emit_unsqueeze(&b->e, md_emit_cast(&b->e, at, MD_DTYPE_I64), -1);
+    x = md_emit_transpose(&b->e, x, perm, rank);
+    x = md_emit_op(&b->e, "GatherND", (md_value_id[]){ x, at }, 2,
+                   EMIT_ATTRS(EMIT_I("batch_dims", batch)));
+    return md_emit_transpose(&b->e, x, back, rank + fresh - 1);
 }
 
 /* axis 0, batch_dims 1 */
@@ -881,13 +893,13 @@ void md_tfl_emit_gather(md_tfl_build *b)
     md_value_id x = moved(b, 0, MD_TFL_LAST, &codes);
     md_value_id at = md_tfl_x(b, 1);
 
-    if (md_tfl_type(b, at)->dtype != MD_DTYPE_I32)
-        at = md_tfl_cast(b, at, MD_DTYPE_I64);
+    if (md_emit_type(&b->e, at)->dtype != MD_DTYPE_I32)
+        at = md_emit_cast(&b->e, at, MD_DTYPE_I64);
     if (batch < 0)
         batch += rank_of(b, 1);
     if (batch == 0)
-        x = md_tfl_op(b, "Gather", (md_value_id[]){ x, at }, 2,
-                      TFL_ATTRS(TFL_I("axis", axis)));
+        x = md_emit_op(&b->e, "Gather", (md_value_id[]){ x, at }, 2,
+                       EMIT_ATTRS(EMIT_I("axis", axis)));
     else
         x = gather_batch(b, x, at, axis, (int)batch);
     set_moved(b, 0, x, MD_TFL_LAST, codes);
@@ -898,33 +910,33 @@ void md_tfl_emit_gather_nd(md_tfl_build *b)
     bool codes;
     md_value_id x = moved(b, 0, MD_TFL_LAST, &codes);
 
-    set_moved(
-        b, 0,
-        md_tfl_op(b, "GatherND", (md_value_id[]){ x, list(b, 1) }, 2, NULL),
-        MD_TFL_LAST, codes);
+    set_moved(b, 0,
+              md_emit_op(&b->e, "GatherND", (md_value_id[]){ x, list(b, 1) }, 2,
+                         NULL),
+              MD_TFL_LAST, codes);
 }
 
 void md_tfl_emit_embedding(md_tfl_build *b)
 {
     md_value_id in[] = { md_tfl_x(b, 1), md_tfl_x(b, 0) };
 
-    md_tfl_set(b, 0, md_tfl_op(b, "Gather", in, 2, NULL), MD_TFL_LAST);
+    md_tfl_set(b, 0, md_emit_op(&b->e, "Gather", in, 2, NULL), MD_TFL_LAST);
 }
 
 /* indices, updates, shape; what comes twice is added. */
 void md_tfl_emit_scatter_nd(md_tfl_build *b)
 {
     md_value_id v = md_tfl_x(b, 1);
-    md_dtype dtype = md_tfl_type(b, v)->dtype;
-    md_value_id zero =
-        md_tfl_op2(b, "Expand", md_tfl_number(b, dtype, 0), list(b, 2));
+    md_dtype dtype = md_emit_type(&b->e, v)->dtype;
+    md_value_id zero = md_emit_op2(&b->e, "Expand",
+                                   md_emit_number(&b->e, dtype, 0), list(b, 2));
     md_value_id in[] = { zero, list(b, 0), v };
 
     md_tfl_set(b, 0,
-               md_tfl_op(b, "ScatterND", in, 3,
-                         dtype == MD_DTYPE_BOOL
-                             ? NULL
-                             : TFL_ATTRS(TFL_S("reduction", "add"))),
+               md_emit_op(&b->e, "ScatterND", in, 3,
+                          dtype == MD_DTYPE_BOOL
+                              ? NULL
+                              : EMIT_ATTRS(EMIT_S("reduction", "add"))),
                MD_TFL_LAST);
 }
 
@@ -934,20 +946,21 @@ void md_tfl_emit_sparse_to_dense(md_tfl_build *b)
     int rank = rank_of(b, 0);
     md_value_id at = list(b, 0);
     md_value_id v = md_tfl_x(b, 2);
-    md_value_id all = md_tfl_op2(b, "Expand", md_tfl_x(b, 3), list(b, 1));
+    md_value_id all = md_emit_op2(&b->e, "Expand", md_tfl_x(b, 3), list(b, 1));
     md_value_id n;
 
     if (rank == 0)
-        at = md_tfl_reshape(b, at, (const int64_t[]){ 1, 1 }, 2);
+        at = md_emit_reshape(&b->e, at, (const int64_t[]){ 1, 1 }, 2);
     else if (rank == 1)
-        at = md_tfl_unsqueeze(b, at, -1);
+        at = md_emit_unsqueeze(&b->e, at, -1);
     if (rank_of(b, 2) == 0) {
-        n = md_tfl_op(b, "Shape", &at, 1,
-                      TFL_ATTRS(TFL_I("start", 0), TFL_I("end", 1)));
-        v = md_tfl_op2(b, "Expand", v, n);
+        n = md_emit_op(&b->e, "Shape", &at, 1,
+                       EMIT_ATTRS(EMIT_I("start", 0), EMIT_I("end", 1)));
+        v = md_emit_op2(&b->e, "Expand", v, n);
     }
     md_tfl_set(
-        b, 0, md_tfl_op(b, "ScatterND", (md_value_id[]){ all, at, v }, 3, NULL),
+        b, 0,
+        md_emit_op(&b->e, "ScatterND", (md_value_id[]){ all, at, v }, 3, NULL),
         MD_TFL_LAST);
 }
 
@@ -960,12 +973,12 @@ static bool segment_few(md_tfl_build *b, const char *op, double first)
     };
     md_value_id parts[FEW];
     md_value_id x = md_tfl_x(b, 0);
-    const md_tensor *ids = md_tfl_cdata(b, md_tfl_x(b, 1));
+    const md_tensor *ids = md_emit_cdata(&b->e, md_tfl_x(b, 1));
     const md_tensor *count =
-        b->op->n_in > 2 ? md_tfl_cdata(b, md_tfl_x(b, 2)) : NULL;
+        b->op->n_in > 2 ? md_emit_cdata(&b->e, md_tfl_x(b, 2)) : NULL;
     int64_t n = count ? md_tensor_get_i64(count, 0) : 0;
 
-    if (b->status != MD_OK || !ids || rank_of(b, 0) != 1 ||
+    if (b->e.status != MD_OK || !ids || rank_of(b, 0) != 1 ||
         md_tensor_n(ids) > FEW || n < 1 || n > FEW ||
         md_tensor_n(ids) != md_tfl_size(b, md_tfl_in(b, 0), 0))
         return false;
@@ -973,21 +986,23 @@ static bool segment_few(md_tfl_build *b, const char *op, double first)
         parts[i] = MD_VALUE_NONE;
     for (int64_t k = 0; k < md_tensor_n(ids); k++) {
         int64_t i = md_tensor_get_i64(ids, k);
-        md_value_id one = md_tfl_op2(b, "Gather", x, md_tfl_ints(b, &k, 1));
+        md_value_id one =
+            md_emit_op2(&b->e, "Gather", x, md_emit_ints(&b->e, &k, 1));
 
         if (i >= 0 && i < n)
             parts[i] = parts[i] == MD_VALUE_NONE
                            ? one
-                           : md_tfl_op2(b, op, parts[i], one);
+                           : md_emit_op2(&b->e, op, parts[i], one);
     }
     for (int64_t i = 0; i < n; i++) {
         if (parts[i] == MD_VALUE_NONE)
-            parts[i] = md_tfl_unsqueeze(
-                b, md_tfl_number(b, md_tfl_type(b, x)->dtype, first), 0);
+            parts[i] = md_emit_unsqueeze(
+                &b->e,
+                md_emit_number(&b->e, md_emit_type(&b->e, x)->dtype, first), 0);
     }
     x = n == 1 ? parts[0]
-               : md_tfl_op(b, "Concat", parts, (uint32_t)n,
-                           TFL_ATTRS(TFL_I("axis", 0)));
+               : md_emit_op(&b->e, "Concat", parts, (uint32_t)n,
+                            EMIT_ATTRS(EMIT_I("axis", 0)));
     md_tfl_set(b, 0, x, MD_TFL_LAST);
     return true;
 }
@@ -1012,7 +1027,7 @@ void md_tfl_emit_segment(md_tfl_build *b)
     const char *how = md_tfl_row_now(b)->onnx;
     md_value_id x = md_tfl_x(b, 0);
     md_value_id ids = list(b, 1);
-    md_dtype dtype = md_tfl_type(b, x)->dtype;
+    md_dtype dtype = md_emit_type(&b->e, x)->dtype;
     bool floats = md_dtype_is_float(dtype);
     int n_ids = rank_of(b, 1);
     double first = 0;
@@ -1033,29 +1048,34 @@ void md_tfl_emit_segment(md_tfl_build *b)
     if (b->op->n_in > 2)
         n = list(b, 2);
     else /* sorted: the last one is the largest */
-        n = md_tfl_op2(b, "Add",
-                       md_tfl_op2(b, "Gather", ids, md_tfl_int(b, -1)),
-                       md_tfl_int(b, 1));
-    n = md_tfl_reshape(b, n, (const int64_t[]){ 1 }, 1);
-    rest = md_tfl_op(b, "Shape", &x, 1, TFL_ATTRS(TFL_I("start", n_ids)));
+        n = md_emit_op2(
+            &b->e, "Add",
+            md_emit_op2(&b->e, "Gather", ids, md_emit_int(&b->e, -1)),
+            md_emit_int(&b->e, 1));
+    n = md_emit_reshape(&b->e, n, (const int64_t[]){ 1 }, 1);
+    rest =
+        md_emit_op(&b->e, "Shape", &x, 1, EMIT_ATTRS(EMIT_I("start", n_ids)));
     /* One row more, for ids below 0, which do not count. */
-    all = md_tfl_op(
-        b, "Concat",
-        (md_value_id[]){ md_tfl_op2(b, "Add", n, md_tfl_int(b, 1)), rest }, 2,
-        TFL_ATTRS(TFL_I("axis", 0)));
-    all = md_tfl_op2(b, "Expand", md_tfl_number(b, dtype, first), all);
-    ids = md_tfl_op(
-        b, "Where",
-        (md_value_id[]){ md_tfl_op2(b, "Less", ids, md_tfl_int(b, 0)), n, ids },
+    all = md_emit_op(
+        &b->e, "Concat",
+        (md_value_id[]){ md_emit_op2(&b->e, "Add", n, md_emit_int(&b->e, 1)),
+                         rest },
+        2, EMIT_ATTRS(EMIT_I("axis", 0)));
+    all =
+        md_emit_op2(&b->e, "Expand", md_emit_number(&b->e, dtype, first), all);
+    ids = md_emit_op(
+        &b->e, "Where",
+        (md_value_id[]){ md_emit_op2(&b->e, "Less", ids, md_emit_int(&b->e, 0)),
+                         n, ids },
         3, NULL);
-    x = md_tfl_op(b, "ScatterND",
-                  (md_value_id[]){ all, md_tfl_unsqueeze(b, ids, -1), x }, 3,
-                  TFL_ATTRS(TFL_S("reduction", how)));
-    x = md_tfl_op(b, "Slice",
-                  (md_value_id[]){ x, md_tfl_ints(b, (const int64_t[]){ 0 }, 1),
-                                   n,
-                                   md_tfl_ints(b, (const int64_t[]){ 0 }, 1) },
-                  4, NULL);
+    x = md_emit_op(&b->e, "ScatterND",
+                   (md_value_id[]){ all, md_emit_unsqueeze(&b->e, ids, -1), x },
+                   3, EMIT_ATTRS(EMIT_S("reduction", how)));
+    x = md_emit_op(
+        &b->e, "Slice",
+        (md_value_id[]){ x, md_emit_ints(&b->e, (const int64_t[]){ 0 }, 1), n,
+                         md_emit_ints(&b->e, (const int64_t[]){ 0 }, 1) },
+        4, NULL);
     md_tfl_set(b, 0, x, MD_TFL_LAST);
 }
 
@@ -1076,7 +1096,7 @@ void md_tfl_emit_update_slice(md_tfl_build *b)
     md_value_id at;
 
     if (rank != rank_of(b, 1) || rank >= MD_RANK_MAX) {
-        md_tfl_fail(b, MD_CORRUPT, "an update of another rank");
+        md_emit_fail(&b->e, MD_CORRUPT, "an update of another rank");
         return;
     }
     for (int i = 0; i < rank; i++) {
@@ -1087,14 +1107,14 @@ void md_tfl_emit_update_slice(md_tfl_build *b)
         shape.dim[i] = dim[i];
         if (dim[i] < 0 || room[i] < 0 || !md_mul_i64(&n, n, dim[i]) ||
             n > GRID_MAX) {
-            md_tfl_fail(b, MD_UNSUPPORTED, "sizes that are free");
+            md_emit_fail(&b->e, MD_UNSUPPORTED, "sizes that are free");
             return;
         }
     }
     shape.dim[rank] = rank;
-    if (b->status != MD_OK ||
-        !md_tfl_ok(b, md_tensor_alloc(&grid, MD_DTYPE_I64, &shape,
-                                      b->model->alloc, b->err)))
+    if (b->e.status != MD_OK ||
+        !md_emit_ok(&b->e, md_tensor_alloc(&grid, MD_DTYPE_I64, &shape,
+                                           b->e.model->alloc, b->e.err)))
         return;
     for (int64_t i = 0; i < n; i++) {
         int64_t left = i;
@@ -1104,12 +1124,13 @@ void md_tfl_emit_update_slice(md_tfl_build *b)
             left /= shape.dim[k];
         }
     }
-    at = md_tfl_op2(b, "Max", list(b, 2), md_tfl_int(b, 0));
-    at = md_tfl_op2(b, "Min", at, md_tfl_ints(b, room, rank));
-    at = md_tfl_op2(b, "Add", md_tfl_const(b, grid), at);
-    set_moved(b, 0,
-              md_tfl_op(b, "ScatterND", (md_value_id[]){ x, at, v }, 3, NULL),
-              MD_TFL_LAST, codes);
+    at = md_emit_op2(&b->e, "Max", list(b, 2), md_emit_int(&b->e, 0));
+    at = md_emit_op2(&b->e, "Min", at, md_emit_ints(&b->e, room, rank));
+    at = md_emit_op2(&b->e, "Add", md_emit_const(&b->e, grid), at);
+    set_moved(
+        b, 0,
+        md_emit_op(&b->e, "ScatterND", (md_value_id[]){ x, at, v }, 3, NULL),
+        MD_TFL_LAST, codes);
 }
 
 /* --- shapes --- */
@@ -1119,18 +1140,19 @@ void md_tfl_emit_shape(md_tfl_build *b)
     md_tfl_layout l = md_tfl_pick(b, 0, 1);
     int rank = rank_of(b, 0);
     int64_t order[MD_RANK_MAX];
-    md_value_id x = md_tfl_op1(b, "Shape", md_tfl_code(b, md_tfl_in(b, 0), l));
+    md_value_id x =
+        md_emit_op1(&b->e, "Shape", md_tfl_code(b, md_tfl_in(b, 0), l));
 
     for (int i = 0; i < rank; i++)
         order[i] = md_tfl_axis(l, rank, i);
     if (l == MD_TFL_FIRST)
-        x = md_tfl_op2(b, "Gather", x, md_tfl_ints(b, order, rank));
+        x = md_emit_op2(&b->e, "Gather", x, md_emit_ints(&b->e, order, rank));
     md_tfl_set(b, 0, x, MD_TFL_LAST);
 }
 
 void md_tfl_emit_rank(md_tfl_build *b)
 {
-    md_tfl_set(b, 0, md_tfl_int(b, rank_of(b, 0)), MD_TFL_LAST);
+    md_tfl_set(b, 0, md_emit_int(&b->e, rank_of(b, 0)), MD_TFL_LAST);
 }
 
 void md_tfl_emit_fill(md_tfl_build *b)
@@ -1139,7 +1161,8 @@ void md_tfl_emit_fill(md_tfl_build *b)
     md_value_id v =
         codes ? md_tfl_code(b, md_tfl_in(b, 1), MD_TFL_LAST) : md_tfl_x(b, 1);
 
-    set_moved(b, 0, md_tfl_op2(b, "Expand", v, list(b, 0)), MD_TFL_LAST, codes);
+    set_moved(b, 0, md_emit_op2(&b->e, "Expand", v, list(b, 0)), MD_TFL_LAST,
+              codes);
 }
 
 void md_tfl_emit_range(md_tfl_build *b)
@@ -1147,8 +1170,8 @@ void md_tfl_emit_range(md_tfl_build *b)
     md_value_id in[3];
 
     for (uint32_t i = 0; i < 3; i++)
-        in[i] = md_tfl_reshape(b, md_tfl_x(b, i), NULL, 0);
-    md_tfl_set(b, 0, md_tfl_op(b, "Range", in, 3, NULL), MD_TFL_LAST);
+        in[i] = md_emit_reshape(&b->e, md_tfl_x(b, i), NULL, 0);
+    md_tfl_set(b, 0, md_emit_op(&b->e, "Range", in, 3, NULL), MD_TFL_LAST);
 }
 
 void md_tfl_emit_broadcast_to(md_tfl_build *b)
@@ -1156,17 +1179,18 @@ void md_tfl_emit_broadcast_to(md_tfl_build *b)
     bool codes;
     md_value_id x = moved(b, 0, MD_TFL_LAST, &codes);
 
-    set_moved(b, 0, md_tfl_op2(b, "Expand", x, list(b, 1)), MD_TFL_LAST, codes);
+    set_moved(b, 0, md_emit_op2(&b->e, "Expand", x, list(b, 1)), MD_TFL_LAST,
+              codes);
 }
 
 /* The shape that two shapes broadcast to: that of something broadcast. */
 void md_tfl_emit_broadcast_args(md_tfl_build *b)
 {
-    md_value_id x =
-        md_tfl_op2(b, "Expand", md_tfl_number(b, MD_DTYPE_BOOL, 0), list(b, 0));
+    md_value_id x = md_emit_op2(
+        &b->e, "Expand", md_emit_number(&b->e, MD_DTYPE_BOOL, 0), list(b, 0));
 
-    x = md_tfl_op2(b, "Expand", x, list(b, 1));
-    md_tfl_set(b, 0, md_tfl_op1(b, "Shape", x), MD_TFL_LAST);
+    x = md_emit_op2(&b->e, "Expand", x, list(b, 1));
+    md_tfl_set(b, 0, md_emit_op1(&b->e, "Shape", x), MD_TFL_LAST);
 }
 
 /* A constant 0, 1, 2, ... of n elements that lies along `axis` of rank. */
@@ -1177,13 +1201,13 @@ static md_value_id count(md_tfl_build *b, int64_t n, int axis, int rank)
 
     for (int i = 1; i < shape.rank; i++)
         shape.dim[i] = 1;
-    if (b->status != MD_OK ||
-        !md_tfl_ok(b, md_tensor_alloc(&t, MD_DTYPE_I64, &shape, b->model->alloc,
-                                      b->err)))
+    if (b->e.status != MD_OK ||
+        !md_emit_ok(&b->e, md_tensor_alloc(&t, MD_DTYPE_I64, &shape,
+                                           b->e.model->alloc, b->e.err)))
         return MD_VALUE_NONE;
     for (int64_t i = 0; i < n; i++)
         ((int64_t *)t.data)[i] = i;
-    return md_tfl_const(b, t);
+    return md_emit_const(&b->e, t);
 }
 
 /* indices, depth, on, off; unlike ONNX's, indices below 0 are nowhere. */
@@ -1199,30 +1223,30 @@ void md_tfl_emit_one_hot(md_tfl_build *b)
     if (!md_tfl_read_ints(b, 1, &depth, 1, &n) || n != 1)
         return;
     if (depth < 0 || depth > GRID_MAX) {
-        md_tfl_fail(b, MD_CORRUPT, "depth %lld", (long long)depth);
+        md_emit_fail(&b->e, MD_CORRUPT, "depth %lld", (long long)depth);
         return;
     }
-    x = md_tfl_unsqueeze(b, list(b, 0), axis);
-    x = md_tfl_op2(b, "Equal", x, count(b, depth, axis, rank));
+    x = md_emit_unsqueeze(&b->e, list(b, 0), axis);
+    x = md_emit_op2(&b->e, "Equal", x, count(b, depth, axis, rank));
     md_tfl_set(b, 0,
-               md_tfl_op(b, "Where",
-                         (md_value_id[]){ x, md_tfl_x(b, 2), md_tfl_x(b, 3) },
-                         3, NULL),
+               md_emit_op(&b->e, "Where",
+                          (md_value_id[]){ x, md_tfl_x(b, 2), md_tfl_x(b, 3) },
+                          3, NULL),
                MD_TFL_LAST);
 }
 
 void md_tfl_emit_where(md_tfl_build *b)
 {
-    md_value_id x = md_tfl_op1(b, "NonZero", md_tfl_x(b, 0));
+    md_value_id x = md_emit_op1(&b->e, "NonZero", md_tfl_x(b, 0));
 
-    md_tfl_set(b, 0, md_tfl_transpose(b, x, (const int64_t[]){ 1, 0 }, 2),
+    md_tfl_set(b, 0, md_emit_transpose(&b->e, x, (const int64_t[]){ 1, 0 }, 2),
                MD_TFL_LAST);
 }
 
 /* Ones on the diagonal, as booleans [n, n]. */
 static md_value_id diagonal(md_tfl_build *b, int64_t n)
 {
-    return md_tfl_op2(b, "Equal", count(b, n, 0, 2), count(b, n, 1, 2));
+    return md_emit_op2(&b->e, "Equal", count(b, n, 0, 2), count(b, n, 1, 2));
 }
 
 void md_tfl_emit_matrix_diag(md_tfl_build *b)
@@ -1232,13 +1256,14 @@ void md_tfl_emit_matrix_diag(md_tfl_build *b)
     md_value_id x = md_tfl_x(b, 0);
 
     if (n < 0) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "a size that is free");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "a size that is free");
         return;
     }
-    x = md_tfl_op(
-        b, "Where",
-        (md_value_id[]){ diagonal(b, n), md_tfl_unsqueeze(b, x, -1),
-                         md_tfl_number(b, md_tfl_type(b, x)->dtype, 0) },
+    x = md_emit_op(
+        &b->e, "Where",
+        (md_value_id[]){
+            diagonal(b, n), md_emit_unsqueeze(&b->e, x, -1),
+            md_emit_number(&b->e, md_emit_type(&b->e, x)->dtype, 0) },
         3, NULL);
     md_tfl_set(b, 0, x, MD_TFL_LAST);
 }
@@ -1249,17 +1274,17 @@ void md_tfl_emit_matrix_set_diag(md_tfl_build *b)
     int64_t n = rank > 1 ? md_tfl_size(b, md_tfl_in(b, 0), rank - 1) : -1;
 
     if (n < 0 || n != md_tfl_size(b, md_tfl_in(b, 0), rank - 2)) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "matrices that are not square");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "matrices that are not square");
         return;
     }
-    md_tfl_set(
-        b, 0,
-        md_tfl_op(b, "Where",
-                  (md_value_id[]){ diagonal(b, n),
-                                   md_tfl_unsqueeze(b, md_tfl_x(b, 1), -1),
-                                   md_tfl_x(b, 0) },
-                  3, NULL),
-        MD_TFL_LAST);
+    md_tfl_set(b, 0,
+               md_emit_op(&b->e, "Where",
+                          (md_value_id[]){
+                              diagonal(b, n),
+                              md_emit_unsqueeze(&b->e, md_tfl_x(b, 1), -1),
+                              md_tfl_x(b, 0) },
+                          3, NULL),
+               MD_TFL_LAST);
 }
 
 /* Values in the order of their first place, and where each element went. */
@@ -1268,7 +1293,8 @@ void md_tfl_emit_unique(md_tfl_build *b)
     md_value_id x = md_tfl_x(b, 0);
     md_value_id out[3];
 
-    md_tfl_op_n(b, out, 3, "Unique", &x, 1, TFL_ATTRS(TFL_I("sorted", 0)));
+    md_emit_op_n(&b->e, out, 3, "Unique", &x, 1,
+                 EMIT_ATTRS(EMIT_I("sorted", 0)));
     md_tfl_set(b, 0, out[0], MD_TFL_LAST);
     md_tfl_set(b, 1, out[2], MD_TFL_LAST);
 }
@@ -1279,11 +1305,12 @@ void md_tfl_emit_random(md_tfl_build *b)
 {
     const char *op = md_tfl_row_now(b)->onnx;
     float seed = (float)(md_fb_i64(&b->op->options, 0, 0) % 1000000);
-    md_value_id x = md_tfl_op2(b, "Expand", md_tfl_float(b, 0), list(b, 0));
+    md_value_id x =
+        md_emit_op2(&b->e, "Expand", md_emit_float(&b->e, 0), list(b, 0));
 
     md_tfl_set(b, 0,
-               md_tfl_op(b, op, &x, 1,
-                         seed != 0 ? TFL_ATTRS(TFL_F("seed", seed)) : NULL),
+               md_emit_op(&b->e, op, &x, 1,
+                          seed != 0 ? EMIT_ATTRS(EMIT_F("seed", seed)) : NULL),
                MD_TFL_LAST);
 }
 
@@ -1296,10 +1323,10 @@ void md_tfl_emit_multinomial(md_tfl_build *b)
 
     if (!md_tfl_read_ints(b, 1, &n, 1, &n_n) || n_n != 1)
         return;
-    md_tfl_set(
-        b, 0,
-        md_tfl_op(b, "Multinomial", &x, 1,
-                  TFL_ATTRS(TFL_I("sample_size", n),
-                            TFL_I("dtype", MD_DTYPE_I64), TFL_F("seed", seed))),
-        MD_TFL_LAST);
+    md_tfl_set(b, 0,
+               md_emit_op(&b->e, "Multinomial", &x, 1,
+                          EMIT_ATTRS(EMIT_I("sample_size", n),
+                                     EMIT_I("dtype", MD_DTYPE_I64),
+                                     EMIT_F("seed", seed))),
+               MD_TFL_LAST);
 }

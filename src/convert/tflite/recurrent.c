@@ -28,9 +28,9 @@ static bool has(const md_tfl_build *b, uint32_t i)
 static md_value_id concat(md_tfl_build *b, const md_value_id *in, uint32_t n,
                           int64_t axis)
 {
-    return n == 1
-               ? in[0]
-               : md_tfl_op(b, "Concat", in, n, TFL_ATTRS(TFL_I("axis", axis)));
+    return n == 1 ? in[0]
+                  : md_emit_op(&b->e, "Concat", in, n,
+                               EMIT_ATTRS(EMIT_I("axis", axis)));
 }
 
 static md_value_id zeros(md_tfl_build *b, int64_t n)
@@ -38,11 +38,11 @@ static md_value_id zeros(md_tfl_build *b, int64_t n)
     md_shape shape = { 1, { n } };
     md_tensor t = MD_TENSOR_INIT;
 
-    if (b->status != MD_OK ||
-        !md_tfl_ok(b, md_tensor_alloc(&t, MD_DTYPE_F32, &shape, b->model->alloc,
-                                      b->err)))
+    if (b->e.status != MD_OK ||
+        !md_emit_ok(&b->e, md_tensor_alloc(&t, MD_DTYPE_F32, &shape,
+                                           b->e.model->alloc, b->e.err)))
         return MD_VALUE_NONE;
-    return md_tfl_const(b, t);
+    return md_emit_const(&b->e, t);
 }
 
 /* Four gates' tensors from `first` on, in ONNX's order, along axis 0.  Without
@@ -55,7 +55,7 @@ static md_value_id four(md_tfl_build *b, uint32_t first)
         uint32_t at = first + (uint32_t)onnx_order[i];
 
         if (onnx_order[i] == 0 && !has(b, at))
-            in[i] = md_tfl_op1(b, "Neg", md_tfl_x(b, first + 1));
+            in[i] = md_emit_op1(&b->e, "Neg", md_tfl_x(b, first + 1));
         else
             in[i] = md_tfl_x(b, at);
     }
@@ -70,7 +70,7 @@ static md_value_id state(md_tfl_build *b, uint32_t i)
     if (!v || (v->t->is_variable && !md_tfl_is_const(b, v) &&
                v->real[0] == MD_VALUE_NONE && v->code[0] == MD_VALUE_NONE))
         return MD_VALUE_NONE;
-    return md_tfl_unsqueeze(b, md_tfl_real(b, v, MD_TFL_LAST), 0);
+    return md_emit_unsqueeze(&b->e, md_tfl_real(b, v, MD_TFL_LAST), 0);
 }
 
 /* Inputs 1 to 7 of ONNX's LSTM for one direction. */
@@ -80,45 +80,45 @@ static bool lstm_inputs(md_tfl_build *b, md_value_id in[8], const gates *g)
         has(b, g->r + 1) ? md_tfl_size(b, md_tfl_in(b, g->r + 1), 0) : -1;
 
     if (has(b, g->project) || (g->norm && has(b, g->norm + 1)))
-        md_tfl_fail(b, MD_UNSUPPORTED, "%s",
-                    has(b, g->project) ? "a projection"
-                                       : "layer normalization");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "%s",
+                     has(b, g->project) ? "a projection"
+                                        : "layer normalization");
     if (n < 1)
-        md_tfl_fail(b, MD_CORRUPT, "no recurrent weights");
-    if (b->status != MD_OK)
+        md_emit_fail(&b->e, MD_CORRUPT, "no recurrent weights");
+    if (b->e.status != MD_OK)
         return false;
-    in[1] = md_tfl_unsqueeze(b, four(b, g->w), 0);
-    in[2] = md_tfl_unsqueeze(b, four(b, g->r), 0);
+    in[1] = md_emit_unsqueeze(&b->e, four(b, g->w), 0);
+    in[2] = md_emit_unsqueeze(&b->e, four(b, g->r), 0);
     in[3] = concat(b, (md_value_id[]){ four(b, g->b), zeros(b, 4 * n) }, 2, 0);
-    in[3] = md_tfl_unsqueeze(b, in[3], 0);
+    in[3] = md_emit_unsqueeze(&b->e, in[3], 0);
     in[4] = MD_VALUE_NONE;
     in[5] = state(b, g->h);
     in[6] = state(b, g->c);
     in[7] = MD_VALUE_NONE;
     if (has(b, g->p + 1)) { /* i, f, o to i, o, f */
-        md_value_id p[3] = { has(b, g->p)
-                                 ? md_tfl_x(b, g->p)
-                                 : md_tfl_op1(b, "Neg", md_tfl_x(b, g->p + 1)),
+        md_value_id p[3] = { has(b, g->p) ? md_tfl_x(b, g->p)
+                                          : md_emit_op1(&b->e, "Neg",
+                                                        md_tfl_x(b, g->p + 1)),
                              md_tfl_x(b, g->p + 2), md_tfl_x(b, g->p + 1) };
 
-        in[7] = md_tfl_unsqueeze(b, concat(b, p, 3, 0), 0);
+        in[7] = md_emit_unsqueeze(&b->e, concat(b, p, 3, 0), 0);
     }
-    return b->status == MD_OK;
+    return b->e.status == MD_OK;
 }
 
 /* [batch, time, n] and [time, batch, n] into each other. */
 static md_value_id swap_time(md_tfl_build *b, md_value_id x)
 {
-    const md_type *t = md_tfl_type(b, x);
+    const md_type *t = md_emit_type(&b->e, x);
 
     /* One sequence needs no turning. */
     if (t->has_rank && t->rank == 3 && md_dim_is_const(t->dim[0]) &&
         md_dim_is_const(t->dim[1]) && (t->dim[0].k == 1 || t->dim[1].k == 1)) {
         int64_t dim[] = { t->dim[1].k, t->dim[0].k, 0 };
 
-        return md_tfl_reshape(b, x, dim, 3);
+        return md_emit_reshape(&b->e, x, dim, 3);
     }
-    return md_tfl_transpose(b, x, (const int64_t[]){ 1, 0, 2 }, 3);
+    return md_emit_transpose(&b->e, x, (const int64_t[]){ 1, 0, 2 }, 3);
 }
 
 static uint32_t trim(const md_value_id *in, uint32_t n)
@@ -134,7 +134,7 @@ static const char *activation(md_tfl_build *b, int act)
 
     if (act >= 0 && act < (int)MD_COUNT(name) && name[act])
         return name[act];
-    md_tfl_fail(b, MD_UNSUPPORTED, "activation %d", act);
+    md_emit_fail(&b->e, MD_UNSUPPORTED, "activation %d", act);
     return "Tanh";
 }
 
@@ -142,7 +142,7 @@ static const char *activation(md_tfl_build *b, int act)
  * while no cell gets that far, which takes more steps than the limit. */
 static void check_clip(md_tfl_build *b, float clip, md_value_id x)
 {
-    const md_type *t = md_tfl_type(b, x);
+    const md_type *t = md_emit_type(&b->e, x);
 
     if (clip > 0 &&
         (!md_dim_is_const(t->dim[0]) || (double)t->dim[0].k > (double)clip))
@@ -152,7 +152,7 @@ static void check_clip(md_tfl_build *b, float clip, md_value_id x)
 static void no_projection_clip(md_tfl_build *b, float clip)
 {
     if (clip > 0)
-        md_tfl_fail(b, MD_UNSUPPORTED, "a clipped projection");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "a clipped projection");
 }
 
 /* x [time, batch, n] through one LSTM: [time, batch, hidden]. */
@@ -165,17 +165,17 @@ static md_value_id lstm(md_tfl_build *b, md_value_id x, const gates *g, int act,
     int64_t n;
 
     if (strcmp(f, "Tanh") != 0) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "activation %d", act);
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "activation %d", act);
         return MD_VALUE_NONE;
     }
     if (!lstm_inputs(b, in, g))
         return MD_VALUE_NONE;
     n = md_tfl_size(b, md_tfl_in(b, g->r + 1), 0);
-    y = md_tfl_op(
-        b, "LSTM", in, trim(in, 8),
-        TFL_ATTRS(TFL_I("hidden_size", n),
-                  TFL_S("direction", reverse ? "reverse" : "forward")));
-    return md_tfl_squeeze(b, y, 1);
+    y = md_emit_op(
+        &b->e, "LSTM", in, trim(in, 8),
+        EMIT_ATTRS(EMIT_I("hidden_size", n),
+                   EMIT_S("direction", reverse ? "reverse" : "forward")));
+    return md_emit_squeeze(&b->e, y, 1);
 }
 
 /* activation 0, cell_clip 1, proj_clip 2, time_major 3 */
@@ -206,7 +206,7 @@ void md_tfl_emit_bidirectional_lstm(md_tfl_build *b)
 
     no_projection_clip(b, md_fb_f32(o, 2, 0));
     if (has(b, 39))
-        md_tfl_fail(b, MD_UNSUPPORTED, "auxiliary inputs");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "auxiliary inputs");
     if (!time_major)
         x = swap_time(b, x);
     check_clip(b, md_fb_f32(o, 1, 0), x);
@@ -233,15 +233,18 @@ static void basic_lstm(md_tfl_build *b)
     md_value_id gate[4];
     md_value_id cell;
 
-    all = md_tfl_op(b, "Gemm", in, 3, TFL_ATTRS(TFL_I("transB", 1)));
-    md_tfl_op_n(b, gate, 4, "Split", &all, 1,
-                TFL_ATTRS(TFL_I("axis", 1), TFL_I("num_outputs", 4)));
+    all = md_emit_op(&b->e, "Gemm", in, 3, EMIT_ATTRS(EMIT_I("transB", 1)));
+    md_emit_op_n(&b->e, gate, 4, "Split", &all, 1,
+                 EMIT_ATTRS(EMIT_I("axis", 1), EMIT_I("num_outputs", 4)));
     for (int i = 0; i < 4; i++)
-        gate[i] = md_tfl_op1(b, i == 1 ? "Tanh" : "Sigmoid", gate[i]);
-    cell = md_tfl_op2(b, "Add", md_tfl_op2(b, "Mul", gate[0], gate[1]),
-                      md_tfl_op2(b, "Mul", gate[2], md_tfl_x(b, 4)));
-    md_tfl_set(b, 0, md_tfl_op2(b, "Mul", gate[3], md_tfl_op1(b, "Tanh", cell)),
-               MD_TFL_LAST);
+        gate[i] = md_emit_op1(&b->e, i == 1 ? "Tanh" : "Sigmoid", gate[i]);
+    cell =
+        md_emit_op2(&b->e, "Add", md_emit_op2(&b->e, "Mul", gate[0], gate[1]),
+                    md_emit_op2(&b->e, "Mul", gate[2], md_tfl_x(b, 4)));
+    md_tfl_set(
+        b, 0,
+        md_emit_op2(&b->e, "Mul", gate[3], md_emit_op1(&b->e, "Tanh", cell)),
+        MD_TFL_LAST);
     md_tfl_set(b, 1, cell, MD_TFL_LAST);
 }
 
@@ -257,13 +260,13 @@ void md_tfl_emit_lstm(md_tfl_build *b)
         return;
     }
     if (b->op->n_in < 20) {
-        md_tfl_fail(b, MD_CORRUPT, "%u inputs", b->op->n_in);
+        md_emit_fail(&b->e, MD_CORRUPT, "%u inputs", b->op->n_in);
         return;
     }
     no_projection_clip(b, md_fb_f32(o, 2, 0));
-    x = md_tfl_unsqueeze(b, md_tfl_x(b, 0), 0);
+    x = md_emit_unsqueeze(&b->e, md_tfl_x(b, 0), 0);
     x = lstm(b, x, &g, md_fb_i8(o, 0, 0), false);
-    md_tfl_set(b, 0, md_tfl_squeeze(b, x, 0), MD_TFL_LAST);
+    md_tfl_set(b, 0, md_emit_squeeze(&b->e, x, 0), MD_TFL_LAST);
 }
 
 /* --- plain recurrent networks --- */
@@ -279,23 +282,23 @@ static md_value_id rnn(md_tfl_build *b, md_value_id x, uint32_t first, int act,
     md_node *node;
 
     if (n < 1) {
-        md_tfl_fail(b, MD_CORRUPT, "no recurrent weights");
+        md_emit_fail(&b->e, MD_CORRUPT, "no recurrent weights");
         return y;
     }
-    in[1] = md_tfl_unsqueeze(b, md_tfl_x(b, first), 0);
-    in[2] = md_tfl_unsqueeze(b, md_tfl_x(b, first + 1), 0);
+    in[1] = md_emit_unsqueeze(&b->e, md_tfl_x(b, first), 0);
+    in[2] = md_emit_unsqueeze(&b->e, md_tfl_x(b, first + 1), 0);
     in[3] =
         concat(b, (md_value_id[]){ md_tfl_x(b, first + 2), zeros(b, n) }, 2, 0);
-    in[3] = md_tfl_unsqueeze(b, in[3], 0);
+    in[3] = md_emit_unsqueeze(&b->e, in[3], 0);
     in[4] = MD_VALUE_NONE;
     in[5] = state(b, first + 3);
-    y = md_tfl_op(
-        b, "RNN", in, trim(in, 6),
-        TFL_ATTRS(TFL_I("hidden_size", n),
-                  TFL_S("direction", reverse ? "reverse" : "forward")));
-    if (b->status != MD_OK)
+    y = md_emit_op(
+        &b->e, "RNN", in, trim(in, 6),
+        EMIT_ATTRS(EMIT_I("hidden_size", n),
+                   EMIT_S("direction", reverse ? "reverse" : "forward")));
+    if (b->e.status != MD_OK)
         return y;
-    node = md_graph_value(b->s->g, y)->def;
+    node = md_graph_value(b->e.s->g, y)->def;
     if (node && act != 4) {
         const char *f = activation(b, act);
         md_str names[] = { { f, strlen(f) } };
@@ -303,26 +306,26 @@ static md_value_id rnn(md_tfl_build *b, md_value_id x, uint32_t first, int act,
                       .type = MD_ATTR_STRINGS,
                       .n = 1,
                       .v.ss = names };
-        md_str *kept = md_arena_alloc(&b->model->arena, sizeof(*kept));
+        md_str *kept = md_arena_alloc(&b->e.model->arena, sizeof(*kept));
 
         if (!kept) {
-            b->status = md_fail_nomem(b->err, sizeof(*kept));
+            b->e.status = md_fail_nomem(b->e.err, sizeof(*kept));
             return y;
         }
         *kept = names[0];
         a.v.ss = kept;
-        md_tfl_ok(b, md_node_add_attr(b->s->g, node, &a, b->err));
+        md_emit_ok(&b->e, md_node_add_attr(b->e.s->g, node, &a, b->e.err));
     }
-    return md_tfl_squeeze(b, y, 1);
+    return md_emit_squeeze(&b->e, y, 1);
 }
 
 /* activation 0; one step */
 void md_tfl_emit_rnn(md_tfl_build *b)
 {
-    md_value_id x = md_tfl_unsqueeze(b, md_tfl_x(b, 0), 0);
+    md_value_id x = md_emit_unsqueeze(&b->e, md_tfl_x(b, 0), 0);
 
     x = rnn(b, x, 1, md_fb_i8(&b->op->options, 0, 0), false);
-    md_tfl_set(b, 0, md_tfl_squeeze(b, x, 0), MD_TFL_LAST);
+    md_tfl_set(b, 0, md_emit_squeeze(&b->e, x, 0), MD_TFL_LAST);
 }
 
 /* time_major 0, activation 1 */
@@ -345,7 +348,7 @@ void md_tfl_emit_bidirectional_rnn(md_tfl_build *b)
     md_value_id y[2];
 
     if (has(b, 9))
-        md_tfl_fail(b, MD_UNSUPPORTED, "auxiliary inputs");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "auxiliary inputs");
     if (!time_major)
         x = swap_time(b, x);
     for (uint32_t i = 0; i < 2; i++) {
@@ -378,38 +381,40 @@ void md_tfl_emit_svdf(md_tfl_build *b)
     static const int64_t one = 1, last = -1, end = INT64_MAX, two = 2;
 
     if (rank < 1 || filters < 1 || memory < 1 || filters % rank != 0) {
-        md_tfl_fail(b, MD_CORRUPT, "%lld filters of rank %d",
-                    (long long)filters, (int)rank);
+        md_emit_fail(&b->e, MD_CORRUPT, "%lld filters of rank %d",
+                     (long long)filters, (int)rank);
         return;
     }
-    new_x =
-        md_tfl_op(b, "Gemm", (md_value_id[]){ md_tfl_x(b, 0), md_tfl_x(b, 1) },
-                  2, TFL_ATTRS(TFL_I("transB", 1)));
+    new_x = md_emit_op(&b->e, "Gemm",
+                       (md_value_id[]){ md_tfl_x(b, 0), md_tfl_x(b, 1) }, 2,
+                       EMIT_ATTRS(EMIT_I("transB", 1)));
     old = md_tfl_state(b, 4);
-    old = md_tfl_reshape(b, old, (const int64_t[]){ 0, filters, memory }, 3);
-    old = md_tfl_op(b, "Slice",
-                    (md_value_id[]){ old, md_tfl_ints(b, &one, 1),
-                                     md_tfl_ints(b, &end, 1),
-                                     md_tfl_ints(b, &two, 1) },
-                    4, NULL);
     old =
-        concat(b, (md_value_id[]){ old, md_tfl_unsqueeze(b, new_x, -1) }, 2, 2);
-    md_tfl_keep_state(
-        b, 4,
-        md_tfl_reshape(b, old, (const int64_t[]){ 0, filters * memory }, 2));
-    y = md_tfl_op2(b, "Mul", old, md_tfl_x(b, 2));
-    y = md_tfl_op(b, "ReduceSum",
-                  (md_value_id[]){ y, md_tfl_ints(b, &last, 1) }, 2,
-                  TFL_ATTRS(TFL_I("keepdims", 0)));
+        md_emit_reshape(&b->e, old, (const int64_t[]){ 0, filters, memory }, 3);
+    old = md_emit_op(&b->e, "Slice",
+                     (md_value_id[]){ old, md_emit_ints(&b->e, &one, 1),
+                                      md_emit_ints(&b->e, &end, 1),
+                                      md_emit_ints(&b->e, &two, 1) },
+                     4, NULL);
+    old = concat(b, (md_value_id[]){ old, md_emit_unsqueeze(&b->e, new_x, -1) },
+                 2, 2);
+    md_tfl_keep_state(b, 4,
+                      md_emit_reshape(&b->e, old,
+                                      (const int64_t[]){ 0, filters * memory },
+                                      2));
+    y = md_emit_op2(&b->e, "Mul", old, md_tfl_x(b, 2));
+    y = md_emit_op(&b->e, "ReduceSum",
+                   (md_value_id[]){ y, md_emit_ints(&b->e, &last, 1) }, 2,
+                   EMIT_ATTRS(EMIT_I("keepdims", 0)));
     if (rank > 1) {
-        y = md_tfl_reshape(b, y, (const int64_t[]){ 0, filters / rank, rank },
-                           3);
-        y = md_tfl_op(b, "ReduceSum",
-                      (md_value_id[]){ y, md_tfl_ints(b, &last, 1) }, 2,
-                      TFL_ATTRS(TFL_I("keepdims", 0)));
+        y = md_emit_reshape(&b->e, y,
+                            (const int64_t[]){ 0, filters / rank, rank }, 3);
+        y = md_emit_op(&b->e, "ReduceSum",
+                       (md_value_id[]){ y, md_emit_ints(&b->e, &last, 1) }, 2,
+                       EMIT_ATTRS(EMIT_I("keepdims", 0)));
     }
     if (has(b, 3))
-        y = md_tfl_op2(b, "Add", y, md_tfl_bias(b, md_tfl_in(b, 3)));
+        y = md_emit_op2(&b->e, "Add", y, md_tfl_bias(b, md_tfl_in(b, 3)));
     md_tfl_set(b, 0, md_tfl_activate(b, y, md_fb_i8(&b->op->options, 1, 0)),
                MD_TFL_LAST);
 }

@@ -44,15 +44,16 @@ void md_tfl_emit_reduce(md_tfl_build *b)
     x = md_tfl_real(b, md_tfl_in(b, 0), l);
     for (uint32_t i = 0; i < n; i++)
         axes[i] = md_tfl_axis(l, rank, (int)axes[i]);
-    logical = md_tfl_type(b, x)->dtype == MD_DTYPE_BOOL;
+    logical = md_emit_type(&b->e, x)->dtype == MD_DTYPE_BOOL;
     if (logical)
-        x = md_tfl_cast(b, x, MD_DTYPE_I32);
+        x = md_emit_cast(&b->e, x, MD_DTYPE_I32);
     /* Without axes TensorFlow leaves the tensor as it is. */
-    x = n == 0 ? md_tfl_op1(b, "Identity", x)
-               : md_tfl_op(b, op, (md_value_id[]){ x, md_tfl_ints(b, axes, n) },
-                           2, TFL_ATTRS(TFL_I("keepdims", keep)));
+    x = n == 0 ? md_emit_op1(&b->e, "Identity", x)
+               : md_emit_op(&b->e, op,
+                            (md_value_id[]){ x, md_emit_ints(&b->e, axes, n) },
+                            2, EMIT_ATTRS(EMIT_I("keepdims", keep)));
     if (logical)
-        x = md_tfl_cast(b, x, MD_DTYPE_BOOL);
+        x = md_emit_cast(&b->e, x, MD_DTYPE_BOOL);
     md_tfl_set(b, 0, x, to);
 }
 
@@ -74,9 +75,9 @@ void md_tfl_emit_arg(md_tfl_build *b)
     if (l == MD_TFL_FIRST && axis != rank - 1 && rank > 3)
         to = MD_TFL_FIRST;
     x = md_tfl_code(b, md_tfl_in(b, 0), l);
-    x = md_tfl_op(b, md_tfl_row_now(b)->onnx, &x, 1,
-                  TFL_ATTRS(TFL_I("axis", md_tfl_axis(l, rank, (int)axis)),
-                            TFL_I("keepdims", 0)));
+    x = md_emit_op(&b->e, md_tfl_row_now(b)->onnx, &x, 1,
+                   EMIT_ATTRS(EMIT_I("axis", md_tfl_axis(l, rank, (int)axis)),
+                              EMIT_I("keepdims", 0)));
     md_tfl_set(b, 0, x, to);
 }
 
@@ -96,9 +97,9 @@ void md_tfl_emit_softmax(md_tfl_build *b)
     }
     x = md_tfl_real(b, md_tfl_in(b, 0), l);
     if (beta != 1)
-        x = md_tfl_op2(b, "Mul", x, md_tfl_float(b, (double)beta));
-    x = md_tfl_op(b, op, &x, 1,
-                  TFL_ATTRS(TFL_I("axis", md_tfl_axis(l, rank, rank - 1))));
+        x = md_emit_op2(&b->e, "Mul", x, md_emit_float(&b->e, (double)beta));
+    x = md_emit_op(&b->e, op, &x, 1,
+                   EMIT_ATTRS(EMIT_I("axis", md_tfl_axis(l, rank, rank - 1))));
     md_tfl_set(b, 0, x, l);
 }
 
@@ -109,10 +110,11 @@ void md_tfl_emit_l2_norm(md_tfl_build *b)
     int rank = rank_of(b, 0);
     int64_t axis = md_tfl_axis(l, rank, rank - 1);
     md_value_id x = md_tfl_real(b, md_tfl_in(b, 0), l);
-    md_value_id norm = md_tfl_op2(b, "ReduceL2", x, md_tfl_ints(b, &axis, 1));
+    md_value_id norm =
+        md_emit_op2(&b->e, "ReduceL2", x, md_emit_ints(&b->e, &axis, 1));
 
-    norm = md_tfl_op2(b, "Max", norm, md_tfl_float(b, 1e-6));
-    x = md_tfl_op2(b, "Div", x, norm);
+    norm = md_emit_op2(&b->e, "Max", norm, md_emit_float(&b->e, 1e-6));
+    x = md_emit_op2(&b->e, "Div", x, norm);
     md_tfl_set(b, 0, md_tfl_activate(b, x, md_fb_i8(&b->op->options, 0, 0)), l);
 }
 
@@ -121,25 +123,27 @@ void md_tfl_emit_cumsum(md_tfl_build *b)
 {
     const md_fb_table *o = &b->op->options;
     md_value_id in[] = { md_tfl_x(b, 0),
-                         md_tfl_reshape(b, md_tfl_x(b, 1), NULL, 0) };
+                         md_emit_reshape(&b->e, md_tfl_x(b, 1), NULL, 0) };
 
-    md_tfl_set(b, 0,
-               md_tfl_op(b, "CumSum", in, 2,
-                         TFL_ATTRS(TFL_I("exclusive", md_fb_bool(o, 0, false)),
-                                   TFL_I("reverse", md_fb_bool(o, 1, false)))),
-               MD_TFL_LAST);
+    md_tfl_set(
+        b, 0,
+        md_emit_op(&b->e, "CumSum", in, 2,
+                   EMIT_ATTRS(EMIT_I("exclusive", md_fb_bool(o, 0, false)),
+                              EMIT_I("reverse", md_fb_bool(o, 1, false)))),
+        MD_TFL_LAST);
 }
 
 void md_tfl_emit_top_k(md_tfl_build *b)
 {
-    md_value_id k = md_tfl_cast(b, md_tfl_x(b, 1), MD_DTYPE_I64);
+    md_value_id k = md_emit_cast(&b->e, md_tfl_x(b, 1), MD_DTYPE_I64);
     bool codes = md_tfl_same_codes(b, 0);
     md_value_id x =
         codes ? md_tfl_code(b, md_tfl_in(b, 0), MD_TFL_LAST) : md_tfl_x(b, 0);
-    md_value_id in[] = { x, md_tfl_reshape(b, k, (const int64_t[]){ 1 }, 1) };
+    md_value_id in[] = { x,
+                         md_emit_reshape(&b->e, k, (const int64_t[]){ 1 }, 1) };
     md_value_id out[2];
 
-    md_tfl_op_n(b, out, 2, "TopK", in, 2, TFL_ATTRS(TFL_I("axis", -1)));
+    md_emit_op_n(&b->e, out, 2, "TopK", in, 2, EMIT_ATTRS(EMIT_I("axis", -1)));
     if (codes)
         md_tfl_set_code(b, 0, out[0], MD_TFL_LAST);
     else
@@ -151,23 +155,23 @@ void md_tfl_emit_top_k(md_tfl_build *b)
 void md_tfl_emit_bucketize(md_tfl_build *b)
 {
     md_fb_vector v = md_fb_vec(&b->op->options, 0, 4);
-    md_value_id x = md_tfl_cast(b, md_tfl_x(b, 0), MD_DTYPE_F32);
+    md_value_id x = md_emit_cast(&b->e, md_tfl_x(b, 0), MD_DTYPE_F32);
     md_shape shape = { 1, { v.n } };
     md_tensor t = MD_TENSOR_INIT;
     static const int64_t last = -1;
 
-    if (b->status != MD_OK ||
-        !md_tfl_ok(b, md_tensor_alloc(&t, MD_DTYPE_F32, &shape, b->model->alloc,
-                                      b->err)))
+    if (b->e.status != MD_OK ||
+        !md_emit_ok(&b->e, md_tensor_alloc(&t, MD_DTYPE_F32, &shape,
+                                           b->e.model->alloc, b->e.err)))
         return;
     for (uint32_t i = 0; i < v.n; i++)
         ((float *)t.data)[i] = md_fb_vec_f32(&v, i);
-    x = md_tfl_op2(b, "GreaterOrEqual", md_tfl_unsqueeze(b, x, -1),
-                   md_tfl_const(b, t));
-    x = md_tfl_op(b, "ReduceSum",
-                  (md_value_id[]){ md_tfl_cast(b, x, MD_DTYPE_I32),
-                                   md_tfl_ints(b, &last, 1) },
-                  2, TFL_ATTRS(TFL_I("keepdims", 0)));
+    x = md_emit_op2(&b->e, "GreaterOrEqual", md_emit_unsqueeze(&b->e, x, -1),
+                    md_emit_const(&b->e, t));
+    x = md_emit_op(&b->e, "ReduceSum",
+                   (md_value_id[]){ md_emit_cast(&b->e, x, MD_DTYPE_I32),
+                                    md_emit_ints(&b->e, &last, 1) },
+                   2, EMIT_ATTRS(EMIT_I("keepdims", 0)));
     md_tfl_set(b, 0, x, MD_TFL_LAST);
 }
 
@@ -179,23 +183,23 @@ void md_tfl_emit_rfft2d(md_tfl_build *b)
     int rank = rank_of(b, 0);
     int64_t size[2];
     uint32_t n = 0;
-    md_value_id x = md_tfl_unsqueeze(b, md_tfl_x(b, 0), -1);
+    md_value_id x = md_emit_unsqueeze(&b->e, md_tfl_x(b, 0), -1);
 
     if (!md_tfl_read_ints(b, 1, size, 2, &n))
         return;
     if (n != 2 || rank < 2) {
-        md_tfl_fail(b, MD_CORRUPT, "%u lengths for rank %d", n, rank);
+        md_emit_fail(&b->e, MD_CORRUPT, "%u lengths for rank %d", n, rank);
         return;
     }
-    x = md_tfl_op(
-        b, "DFT",
-        (md_value_id[]){ x, md_tfl_int(b, size[1]), md_tfl_int(b, rank - 1) },
-        3, TFL_ATTRS(TFL_I("onesided", 1)));
+    x = md_emit_op(&b->e, "DFT",
+                   (md_value_id[]){ x, md_emit_int(&b->e, size[1]),
+                                    md_emit_int(&b->e, rank - 1) },
+                   3, EMIT_ATTRS(EMIT_I("onesided", 1)));
     if (size[0] > 1)
-        x = md_tfl_op(b, "DFT",
-                      (md_value_id[]){ x, md_tfl_int(b, size[0]),
-                                       md_tfl_int(b, rank - 2) },
-                      3, NULL);
+        x = md_emit_op(&b->e, "DFT",
+                       (md_value_id[]){ x, md_emit_int(&b->e, size[0]),
+                                        md_emit_int(&b->e, rank - 2) },
+                       3, NULL);
     md_tfl_set(b, 0, x, MD_TFL_LAST);
 }
 
@@ -210,17 +214,18 @@ void md_tfl_emit_complex_part(md_tfl_build *b)
     md_value_id x = md_tfl_x(b, 0);
 
     if (!v || v->t->dtype != MD_DTYPE_C64) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "of other types than complex64");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "of other types than complex64");
         return;
     }
     if (b->op->code == IMAG || b->op->code == REAL)
-        x = md_tfl_op(b, "Gather",
-                      (md_value_id[]){ x, md_tfl_int(b, b->op->code == IMAG) },
-                      2, TFL_ATTRS(TFL_I("axis", -1)));
+        x = md_emit_op(
+            &b->e, "Gather",
+            (md_value_id[]){ x, md_emit_int(&b->e, b->op->code == IMAG) }, 2,
+            EMIT_ATTRS(EMIT_I("axis", -1)));
     else
-        x = md_tfl_op(b, "ReduceL2",
-                      (md_value_id[]){ x, md_tfl_ints(b, &last, 1) }, 2,
-                      TFL_ATTRS(TFL_I("keepdims", 0)));
+        x = md_emit_op(&b->e, "ReduceL2",
+                       (md_value_id[]){ x, md_emit_ints(&b->e, &last, 1) }, 2,
+                       EMIT_ATTRS(EMIT_I("keepdims", 0)));
     md_tfl_set(b, 0, x, MD_TFL_LAST);
 }
 
@@ -234,7 +239,7 @@ static md_value_id swap_last(md_tfl_build *b, md_value_id x, int rank)
         perm[i] = i;
     perm[rank - 1] = rank - 2;
     perm[rank - 2] = rank - 1;
-    return md_tfl_transpose(b, x, perm, rank);
+    return md_emit_transpose(&b->e, x, perm, rank);
 }
 
 /* adj_x 0, adj_y 1 */
@@ -247,13 +252,13 @@ void md_tfl_emit_batch_matmul(md_tfl_build *b)
 
         x[i] = md_tfl_x(b, i);
         if (rank < 2) {
-            md_tfl_fail(b, MD_CORRUPT, "a matrix of rank %d", rank);
+            md_emit_fail(&b->e, MD_CORRUPT, "a matrix of rank %d", rank);
             return;
         }
         if (md_fb_bool(&b->op->options, i, false))
             x[i] = swap_last(b, x[i], rank);
     }
-    md_tfl_set(b, 0, md_tfl_op(b, "MatMul", x, 2, NULL), MD_TFL_LAST);
+    md_tfl_set(b, 0, md_emit_op(&b->e, "MatMul", x, 2, NULL), MD_TFL_LAST);
 }
 
 /* Weights [out, hw * c] of a picture that lies channels first: [out, c * hw].
@@ -262,8 +267,8 @@ static md_value_id flat_weight(md_tfl_build *b, const md_tfl_value *w,
                                int64_t c, int64_t hw)
 {
     static const int perm[] = { 0, 2, 1 };
-    md_tflite_tensor *t = md_tfl_alloc(b, 2, sizeof(*t));
-    md_tfl_value *v = md_tfl_alloc(b, 1, sizeof(*v));
+    md_tflite_tensor *t = md_emit_alloc(&b->e, 2, sizeof(*t));
+    md_tfl_value *v = md_emit_alloc(&b->e, 1, sizeof(*v));
     md_shape as = { 2, { w->c->dim[0], c * hw } };
 
     if (!t || !v)
@@ -312,20 +317,20 @@ void md_tfl_emit_fully_connected(md_tfl_build *b)
     while (w && w->same)
         w = w->same;
     if (!x || !w || rank_of(b, 1) != 2 || rank < 1) {
-        md_tfl_fail(b, MD_CORRUPT, "its weights are no matrix");
+        md_emit_fail(&b->e, MD_CORRUPT, "its weights are no matrix");
         return;
     }
     if (md_fb_i8(o, 1, 0) != 0) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "shuffled weights");
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "shuffled weights");
         return;
     }
     n = md_tfl_size(b, w, 1);
     in[2] = md_tfl_bias(b, md_tfl_in(b, 2));
     if (rank > 2 && md_fb_bool(o, 2, false)) {
-        y = md_tfl_op2(b, "MatMul", md_tfl_real(b, x, MD_TFL_LAST),
-                       md_tfl_weight(b, w, turned, NULL));
+        y = md_emit_op2(&b->e, "MatMul", md_tfl_real(b, x, MD_TFL_LAST),
+                        md_tfl_weight(b, w, turned, NULL));
         if (in[2] != MD_VALUE_NONE)
-            y = md_tfl_op2(b, "Add", y, in[2]);
+            y = md_emit_op2(&b->e, "Add", y, in[2]);
         set_product(b, y);
         return;
     }
@@ -336,8 +341,9 @@ void md_tfl_emit_fully_connected(md_tfl_build *b)
         in[0] = md_tfl_real(b, x, MD_TFL_LAST);
         in[1] = md_tfl_weight(b, w, NULL, NULL);
         if (rank != 2 || (n >= 0 && md_tfl_size(b, x, 1) != n))
-            in[0] = md_tfl_reshape(b, in[0], (const int64_t[]){ -1, n }, 2);
+            in[0] =
+                md_emit_reshape(&b->e, in[0], (const int64_t[]){ -1, n }, 2);
     }
-    set_product(b, md_tfl_op(b, "Gemm", in, in[2] == MD_VALUE_NONE ? 2 : 3,
-                             TFL_ATTRS(TFL_I("transB", 1))));
+    set_product(b, md_emit_op(&b->e, "Gemm", in, in[2] == MD_VALUE_NONE ? 2 : 3,
+                              EMIT_ATTRS(EMIT_I("transB", 1))));
 }

@@ -60,14 +60,14 @@ static md_value_id make_table(md_tfl_build *b, double scale, int64_t n)
     md_tensor t = MD_TENSOR_INIT;
     int32_t table[STEPS + 1];
 
-    if (b->status != MD_OK ||
-        !md_tfl_ok(b, md_tensor_alloc(&t, MD_DTYPE_I16, &shape, b->model->alloc,
-                                      b->err)))
+    if (b->e.status != MD_OK ||
+        !md_emit_ok(&b->e, md_tensor_alloc(&t, MD_DTYPE_I16, &shape,
+                                           b->e.model->alloc, b->e.err)))
         return MD_VALUE_NONE;
     sample(table);
     for (int64_t i = 0; i < n; i++)
         ((int16_t *)t.data)[i] = (int16_t)look_up(table, i, scale);
-    return md_tfl_const(b, t);
+    return md_emit_const(&b->e, t);
 }
 
 void md_tfl_softmax16(md_tfl_build *b, double beta)
@@ -78,24 +78,24 @@ void md_tfl_softmax16(md_tfl_build *b, double beta)
     int64_t axis = md_tfl_axis(l, rank, rank - 1);
     double scale = md_tfl_scale_of(v) * beta;
     int64_t n = ENTRIES_MAX;
-    md_value_id axes = md_tfl_ints(b, &axis, 1);
+    md_value_id axes = md_emit_ints(&b->e, &axis, 1);
     md_value_id x;
     md_value_id sum;
 
     if (!(scale > 0)) {
-        md_tfl_fail(b, MD_CORRUPT, "scale %g", scale);
+        md_emit_fail(&b->e, MD_CORRUPT, "scale %g", scale);
         return;
     }
     /* Behind -10 nothing changes any more. */
     if (10 / scale + 2 < ENTRIES_MAX)
         n = (int64_t)(10 / scale) + 2;
-    x = md_tfl_cast(b, md_tfl_code(b, v, l), MD_DTYPE_I32);
-    sum = md_tfl_op2(b, "ReduceMax", x, axes);
-    x = md_tfl_op2(b, "Sub", sum, x);
-    x = md_tfl_op2(b, "Min", x,
-                   md_tfl_number(b, MD_DTYPE_I32, (double)(n - 1)));
-    x = md_tfl_op2(b, "Gather", make_table(b, scale, n), x);
-    x = md_tfl_cast(b, x, MD_DTYPE_F32);
-    sum = md_tfl_op2(b, "ReduceSum", x, axes);
-    md_tfl_set(b, 0, md_tfl_op2(b, "Div", x, sum), l);
+    x = md_emit_cast(&b->e, md_tfl_code(b, v, l), MD_DTYPE_I32);
+    sum = md_emit_op2(&b->e, "ReduceMax", x, axes);
+    x = md_emit_op2(&b->e, "Sub", sum, x);
+    x = md_emit_op2(&b->e, "Min", x,
+                    md_emit_number(&b->e, MD_DTYPE_I32, (double)(n - 1)));
+    x = md_emit_op2(&b->e, "Gather", make_table(b, scale, n), x);
+    x = md_emit_cast(&b->e, x, MD_DTYPE_F32);
+    sum = md_emit_op2(&b->e, "ReduceSum", x, axes);
+    md_tfl_set(b, 0, md_emit_op2(&b->e, "Div", x, sum), l);
 }

@@ -40,18 +40,16 @@ static md_status convert(md_model *model, md_convert_report *report,
                          const md_convert_source *src, md_error *err)
 {
     const md_tflite_signature *signature = NULL;
-    md_tfl_build b = { .model = model,
-                       .format = "tflite",
+    md_tfl_build b = { .e = { .model = model, .source = "tflite", .err = err },
                        .stays = src->stays,
-                       .plain = src->plain,
-                       .err = err };
+                       .plain = src->plain };
     md_tfl_about about = { .source = "tflite" };
     md_tflite m;
     md_arena arena;
     md_status s;
 
     md_arena_init(&arena, model->alloc, ARENA_SIZE);
-    b.arena = &arena;
+    b.e.arena = &arena;
     b.m = &m;
     MD_GOTO(md_tflite_read(&m, src->bytes, src->size, &arena, err));
     MD_GOTO(choose(&signature, &m, src->signature, err));

@@ -26,14 +26,14 @@ md_tfl_value *md_tfl_in(const md_tfl_build *b, uint32_t i)
 {
     if (i >= b->op->n_in || b->op->in[i] < 0)
         return NULL;
-    return &b->s->values[b->op->in[i]];
+    return &md_tfl_now(b)->values[b->op->in[i]];
 }
 
 md_tfl_value *md_tfl_out(const md_tfl_build *b, uint32_t i)
 {
     if (i >= b->op->n_out || b->op->out[i] < 0)
         return NULL;
-    return &b->s->values[b->op->out[i]];
+    return &md_tfl_now(b)->values[b->op->out[i]];
 }
 
 static bool is_code_type(md_dtype t)
@@ -68,7 +68,7 @@ bool md_tfl_is_const(const md_tfl_build *b, const md_tfl_value *v)
     while (v->same)
         v = v->same;
     id = any_of(v->real);
-    return v->c || (id != MD_VALUE_NONE && md_tfl_cdata(b, id));
+    return v->c || (id != MD_VALUE_NONE && md_emit_cdata(&b->e, id));
 }
 
 bool md_tfl_is_first(const md_tfl_value *v)
@@ -126,20 +126,20 @@ int md_tfl_rank(const md_tfl_build *b, const md_tfl_value *v)
     md_tfl_layout l;
     md_value_id id = at_hand(v, &l);
 
-    if (id == MD_VALUE_NONE || b->status != MD_OK ||
-        !md_tfl_type(b, id)->has_rank)
+    if (id == MD_VALUE_NONE || b->e.status != MD_OK ||
+        !md_emit_type(&b->e, id)->has_rank)
         return declared(v)->rank;
-    return md_tfl_type(b, id)->rank;
+    return md_emit_type(&b->e, id)->rank;
 }
 
 md_dim md_tfl_dim(const md_tfl_build *b, const md_tfl_value *v, int axis)
 {
     md_tfl_layout l;
     md_value_id id = at_hand(v, &l);
-    const md_type *t = md_tfl_type(b, id);
+    const md_type *t = md_emit_type(&b->e, id);
     md_dim d = MD_DIM(-1);
 
-    if (id == MD_VALUE_NONE || b->status != MD_OK || !t->has_rank) {
+    if (id == MD_VALUE_NONE || b->e.status != MD_OK || !t->has_rank) {
         if (axis < declared(v)->rank)
             d = MD_DIM(declared(v)->dim[axis]);
         return d;
@@ -182,8 +182,9 @@ static bool run1(md_tfl_build *b, md_tensor *x, const char *op, md_attr *attr)
                   .n_out = 1,
                   .n_attr = 1 };
     md_tensor out = MD_TENSOR_INIT;
-    bool ok = md_tfl_ok(b, md_node_eval(&out, &n, md_node_opset(b->model, &n),
-                                        in, b->model->alloc, NULL, b->err));
+    bool ok =
+        md_emit_ok(&b->e, md_node_eval(&out, &n, md_node_opset(b->e.model, &n),
+                                       in, b->e.model->alloc, NULL, b->e.err));
 
     md_tensor_release(x);
     *x = out;
@@ -195,10 +196,10 @@ static bool load_plain(md_tensor *out, md_tfl_build *b,
                        const md_tflite_tensor *c, bool keep)
 {
     md_tensor t = { .dtype = c->dtype, .shape = { c->rank, { 0 } } };
-    const md_alloc *alloc = b->model->alloc;
+    const md_alloc *alloc = b->e.model->alloc;
 
     if (c->dtype == MD_DTYPE_STRING)
-        return md_tfl_ok(b, md_tflite_strings(c, out, alloc, b->err));
+        return md_emit_ok(&b->e, md_tflite_strings(c, out, alloc, b->e.err));
     for (int i = 0; i < c->rank; i++)
         t.shape.dim[c->stored ? c->stored[i] : i] =
             c->dim[i] < 0 ? 1 : c->dim[i];
@@ -209,10 +210,11 @@ static bool load_plain(md_tensor *out, md_tfl_build *b,
             return true;
         }
     }
-    if (!md_tfl_ok(b, md_tensor_alloc(out, t.dtype, &t.shape, alloc, b->err)))
+    if (!md_emit_ok(&b->e,
+                    md_tensor_alloc(out, t.dtype, &t.shape, alloc, b->e.err)))
         return false;
     if (c->sparsity.fb)
-        return md_tfl_ok(b, md_tflite_densify(c, out, b->err));
+        return md_emit_ok(&b->e, md_tflite_densify(c, out, b->e.err));
     if (c->data && md_tensor_size(out) > 0)
         memcpy(out->data, c->data, md_tensor_size(out));
     return true;
@@ -232,7 +234,7 @@ static bool load(md_tensor *out, md_tfl_build *b, const md_tfl_value *v,
         order[i] = v->c->stored ? v->c->stored[at] : at;
         turned = turned || order[i] != i;
     }
-    if (b->status != MD_OK ||
+    if (b->e.status != MD_OK ||
         !load_plain(out, b, v->c, !turned && v->c->dtype == v->t->dtype)) {
         md_tensor_release(out);
         return false;
@@ -262,13 +264,13 @@ static md_value_id scale_const(md_tfl_build *b, const md_tflite_tensor *t)
     md_shape shape = { t->scale.n > 1, { t->scale.n } };
     md_tensor s = MD_TENSOR_INIT;
 
-    if (b->status != MD_OK ||
-        !md_tfl_ok(b, md_tensor_alloc(&s, MD_DTYPE_F32, &shape, b->model->alloc,
-                                      b->err)))
+    if (b->e.status != MD_OK ||
+        !md_emit_ok(&b->e, md_tensor_alloc(&s, MD_DTYPE_F32, &shape,
+                                           b->e.model->alloc, b->e.err)))
         return MD_VALUE_NONE;
     for (uint32_t i = 0; i < t->scale.n; i++)
         ((float *)s.data)[i] = md_fb_vec_f32(&t->scale, i);
-    return md_tfl_const(b, s);
+    return md_emit_const(&b->e, s);
 }
 
 static bool has_zero(const md_tflite_tensor *t)
@@ -285,14 +287,14 @@ static md_value_id zero_const(md_tfl_build *b, const md_tflite_tensor *t)
     md_shape shape = { t->scale.n > 1, { t->scale.n } };
     md_tensor z = MD_TENSOR_INIT;
 
-    if (b->status != MD_OK ||
-        !md_tfl_ok(
-            b, md_tensor_alloc(&z, t->dtype, &shape, b->model->alloc, b->err)))
+    if (b->e.status != MD_OK ||
+        !md_emit_ok(&b->e, md_tensor_alloc(&z, t->dtype, &shape,
+                                           b->e.model->alloc, b->e.err)))
         return MD_VALUE_NONE;
     for (uint32_t i = 0; i < t->scale.n && t->zero.n > 0; i++)
         md_tensor_set_i64(&z, i,
                           md_fb_vec_i64(&t->zero, t->zero.n > 1 ? i : 0));
-    return md_tfl_const(b, z);
+    return md_emit_const(&b->e, z);
 }
 
 /* Codes of v with the scales along `axis` to numbers. */
@@ -301,27 +303,28 @@ static md_value_id dequantize(md_tfl_build *b, const md_tfl_value *v,
 {
     const md_tflite_tensor *t = v->t;
     md_value_id in[3] = { code, scale_const(b, t), MD_VALUE_NONE };
-    md_tfl_attr attrs[] = { TFL_I("axis", axis), TFL_END };
+    md_emit_attr attrs[] = { EMIT_I("axis", axis), EMIT_END };
     uint32_t n = 2;
 
     if (t->dtype == MD_DTYPE_I64) /* biases of 16-bit products */
-        return md_tfl_op2(b, "Mul", md_tfl_cast(b, code, MD_DTYPE_F32), in[1]);
+        return md_emit_op2(&b->e, "Mul",
+                           md_emit_cast(&b->e, code, MD_DTYPE_F32), in[1]);
     /* A constant without zero points needs none; elsewhere they tell apart
      * what the integers are. */
     if (has_zero(t) || (!v->c && t->dtype != MD_DTYPE_I32))
         in[n++] = zero_const(b, t);
-    return md_tfl_op(b, "DequantizeLinear", in, n,
-                     t->scale.n > 1 ? attrs : NULL);
+    return md_emit_op(&b->e, "DequantizeLinear", in, n,
+                      t->scale.n > 1 ? attrs : NULL);
 }
 
 static md_value_id quantize(md_tfl_build *b, const md_tfl_value *v,
                             md_value_id x, int axis)
 {
     md_value_id in[3] = { x, scale_const(b, v->t), zero_const(b, v->t) };
-    md_tfl_attr attrs[] = { TFL_I("axis", axis), TFL_END };
+    md_emit_attr attrs[] = { EMIT_I("axis", axis), EMIT_END };
 
-    return md_tfl_op(b, "QuantizeLinear", in, 3,
-                     v->t->scale.n > 1 ? attrs : NULL);
+    return md_emit_op(&b->e, "QuantizeLinear", in, 3,
+                      v->t->scale.n > 1 ? attrs : NULL);
 }
 
 /* --- layouts --- */
@@ -333,10 +336,10 @@ static md_value_id unflatten(md_tfl_build *b, const md_tfl_value *v,
     int64_t split[] = { 0, v->flat_c, v->flat_hw };
     int64_t joined[] = { 0, v->flat_c * v->flat_hw };
 
-    x = md_tfl_reshape(b, x, split, 3);
-    x = md_tfl_transpose(b, x, (const int64_t[]){ 0, 2, 1 }, 3);
+    x = md_emit_reshape(&b->e, x, split, 3);
+    x = md_emit_transpose(&b->e, x, (const int64_t[]){ 0, 2, 1 }, 3);
     b->n_transposes++;
-    return md_tfl_reshape(b, x, joined, 2);
+    return md_emit_reshape(&b->e, x, joined, 2);
 }
 
 /* Are all sizes between the first and the last axis 1 (or is the last)?  Then
@@ -373,10 +376,10 @@ static md_value_id turn(md_tfl_build *b, const md_tfl_value *v, md_value_id x,
         n_free += dim[i] < 0;
     }
     if (is_line(b, v, rank) && n_free <= 1)
-        return md_tfl_reshape(b, x, dim, rank);
-    if (!md_tfl_cdata(b, x))
+        return md_emit_reshape(&b->e, x, dim, rank);
+    if (!md_emit_cdata(&b->e, x))
         b->n_transposes++;
-    return md_tfl_transpose(b, x, order, rank);
+    return md_emit_transpose(&b->e, x, order, rank);
 }
 
 static md_value_id view(md_tfl_build *b, md_tfl_value *v, bool code,
@@ -397,8 +400,8 @@ static md_value_id constant(md_tfl_build *b, md_tfl_value *v, bool code,
     md_tfl_turn(perm, l, rank);
     if (!load(&t, b, v, l == MD_TFL_FIRST && rank >= 3 ? perm : NULL))
         return MD_VALUE_NONE;
-    id = md_tfl_const(b, t);
-    md_tfl_stem(b, id, v->t->name);
+    id = md_emit_const(&b->e, t);
+    md_emit_stem(&b->e, id, v->t->name);
     return id;
 }
 
@@ -409,11 +412,11 @@ static md_value_id view(md_tfl_build *b, md_tfl_value *v, bool code,
     md_value_id *slots = code && quantized ? v->code : v->real;
     md_value_id x;
 
-    if (b->status != MD_OK)
+    if (b->e.status != MD_OK)
         return MD_VALUE_NONE;
     if (v->same && !(code && quantized)) {
         x = view(b, source(v), false, l);
-        md_tfl_stem(b, x, v->t->name);
+        md_emit_stem(&b->e, x, v->t->name);
         return x;
     }
     if (slots[l] != MD_VALUE_NONE)
@@ -428,8 +431,8 @@ static md_value_id view(md_tfl_build *b, md_tfl_value *v, bool code,
     } else if (slots[1 - l] != MD_VALUE_NONE) {
         x = turn(b, v, slots[1 - l], l);
     } else {
-        md_tfl_fail(b, MD_CORRUPT, "tensor '%.80s' is used before it is there",
-                    v->t->name);
+        md_emit_fail(&b->e, MD_CORRUPT,
+                     "tensor '%.80s' is used before it is there", v->t->name);
         return MD_VALUE_NONE;
     }
     slots[l] = x;
@@ -439,7 +442,7 @@ static md_value_id view(md_tfl_build *b, md_tfl_value *v, bool code,
 md_value_id md_tfl_real(md_tfl_build *b, md_tfl_value *v, md_tfl_layout l)
 {
     if (!v) {
-        md_tfl_fail(b, MD_CORRUPT, "an input is missing");
+        md_emit_fail(&b->e, MD_CORRUPT, "an input is missing");
         return MD_VALUE_NONE;
     }
     return view(b, v, false, l);
@@ -448,7 +451,7 @@ md_value_id md_tfl_real(md_tfl_build *b, md_tfl_value *v, md_tfl_layout l)
 md_value_id md_tfl_code(md_tfl_build *b, md_tfl_value *v, md_tfl_layout l)
 {
     if (!v) {
-        md_tfl_fail(b, MD_CORRUPT, "an input is missing");
+        md_emit_fail(&b->e, MD_CORRUPT, "an input is missing");
         return MD_VALUE_NONE;
     }
     return view(b, v, true, l);
@@ -462,8 +465,8 @@ md_value_id md_tfl_x(md_tfl_build *b, uint32_t i)
 /* A constant with axes of size 1 in front, up to rank. */
 static md_tfl_value *stretch(md_tfl_build *b, const md_tfl_value *v, int rank)
 {
-    md_tflite_tensor *t = md_tfl_alloc(b, 2, sizeof(*t));
-    md_tfl_value *made = md_tfl_alloc(b, 1, sizeof(*made));
+    md_tflite_tensor *t = md_emit_alloc(&b->e, 2, sizeof(*t));
+    md_tfl_value *made = md_emit_alloc(&b->e, 1, sizeof(*made));
     int by = rank - v->c->rank;
 
     if (!t || !made)
@@ -499,8 +502,9 @@ md_value_id md_tfl_spread(md_tfl_build *b, md_tfl_value *v, md_tfl_layout l,
     x = md_tfl_real(b, v, MD_TFL_LAST);
     for (int i = 0; i < rank - own; i++)
         axes[i] = i;
-    x = md_tfl_op2(b, "Unsqueeze", x, md_tfl_ints(b, axes, rank - own));
-    if (b->status == MD_OK) {
+    x = md_emit_op2(&b->e, "Unsqueeze", x,
+                    md_emit_ints(&b->e, axes, rank - own));
+    if (b->e.status == MD_OK) {
         int64_t order[MD_RANK_MAX];
         int perm[MD_RANK_MAX];
         bool line = own == 1;
@@ -508,16 +512,16 @@ md_value_id md_tfl_spread(md_tfl_build *b, md_tfl_value *v, md_tfl_layout l,
         md_tfl_turn(perm, l, rank);
         for (int i = 0; i < rank; i++)
             order[i] = perm[i];
-        if (line && !md_tfl_cdata(b, x)) {
+        if (line && !md_emit_cdata(&b->e, x)) {
             int64_t dim[MD_RANK_MAX];
 
             for (int i = 0; i < rank; i++)
                 dim[i] = i == 1 ? -1 : 1;
-            return md_tfl_reshape(b, x, dim, rank);
+            return md_emit_reshape(&b->e, x, dim, rank);
         }
-        if (!md_tfl_cdata(b, x))
+        if (!md_emit_cdata(&b->e, x))
             b->n_transposes++;
-        x = md_tfl_transpose(b, x, order, rank);
+        x = md_emit_transpose(&b->e, x, order, rank);
     }
     return x;
 }
@@ -543,8 +547,8 @@ static md_value_id weight_of(md_tfl_build *b, md_tfl_value *v, const int *perm,
         return MD_VALUE_NONE;
     if (as)
         t.shape = *as;
-    id = md_tfl_const(b, t);
-    md_tfl_stem(b, id, v->t->name);
+    id = md_emit_const(&b->e, t);
+    md_emit_stem(&b->e, id, v->t->name);
     for (int i = 0; perm && i < v->c->rank; i++) {
         if (perm[i] == v->t->axis)
             axis = i;
@@ -559,7 +563,7 @@ md_value_id md_tfl_weight(md_tfl_build *b, md_tfl_value *v, const int *perm,
     uint32_t key;
     md_value_id x;
 
-    if (!v || b->status != MD_OK)
+    if (!v || b->e.status != MD_OK)
         return md_tfl_real(b, v, MD_TFL_LAST);
     v = source(v);
     if (!v->c) {
@@ -567,8 +571,8 @@ md_value_id md_tfl_weight(md_tfl_build *b, md_tfl_value *v, const int *perm,
         for (int i = 0; perm && i < md_tfl_rank(b, v); i++)
             order[i] = perm[i];
         if (perm)
-            x = md_tfl_transpose(b, x, order, md_tfl_rank(b, v));
-        return as ? md_tfl_reshape(b, x, as->dim, as->rank) : x;
+            x = md_emit_transpose(&b->e, x, order, md_tfl_rank(b, v));
+        return as ? md_emit_reshape(&b->e, x, as->dim, as->rank) : x;
     }
     key = order_of(perm, v->c->rank) << 1 | (as != NULL);
     if (v->made != MD_VALUE_NONE && v->made_order == key)
@@ -586,7 +590,7 @@ md_value_id md_tfl_bias(md_tfl_build *b, md_tfl_value *v)
         return MD_VALUE_NONE;
     x = md_tfl_real(b, v, MD_TFL_LAST);
     if (md_tfl_rank(b, v) > 1)
-        x = md_tfl_reshape(b, x, (const int64_t[]){ -1 }, 1);
+        x = md_emit_reshape(&b->e, x, (const int64_t[]){ -1 }, 1);
     return x;
 }
 
@@ -599,14 +603,14 @@ bool md_tfl_read_ints(md_tfl_build *b, uint32_t i, int64_t *v, uint32_t max,
     uint32_t got = 0;
 
     if (!md_tfl_in(b, i))
-        return b->status == MD_OK;
+        return b->e.status == MD_OK;
     if (!md_tfl_read_dims(b, i, dims, max < READ_MAX ? max : READ_MAX, &got)) {
-        md_tfl_fail(b, MD_UNSUPPORTED, "input %u is no constant", i);
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "input %u is no constant", i);
         return false;
     }
     for (uint32_t k = 0; k < got; k++) {
         if (!md_dim_is_const(dims[k])) {
-            md_tfl_fail(b, MD_UNSUPPORTED, "input %u is no constant", i);
+            md_emit_fail(&b->e, MD_UNSUPPORTED, "input %u is no constant", i);
             return false;
         }
         v[k] = dims[k].k;
@@ -619,17 +623,17 @@ bool md_tfl_read_dims(md_tfl_build *b, uint32_t i, md_dim *v, uint32_t max,
                       uint32_t *n)
 {
     md_value_id id = md_tfl_x(b, i);
-    const md_tensor *t = md_tfl_cdata(b, id);
+    const md_tensor *t = md_emit_cdata(&b->e, id);
     const md_value *value;
     md_shape shape;
 
-    if (b->status != MD_OK)
+    if (b->e.status != MD_OK)
         return false;
-    value = md_graph_value(b->s->g, id);
+    value = md_graph_value(b->e.s->g, id);
     if (t) {
         if (md_tensor_n(t) > (int64_t)max) {
-            md_tfl_fail(b, MD_CORRUPT, "input %u has %lld elements", i,
-                        (long long)md_tensor_n(t));
+            md_emit_fail(&b->e, MD_CORRUPT, "input %u has %lld elements", i,
+                         (long long)md_tensor_n(t));
             return false;
         }
         *n = (uint32_t)md_tensor_n(t);
@@ -647,14 +651,14 @@ bool md_tfl_read_dims(md_tfl_build *b, uint32_t i, md_dim *v, uint32_t max,
 
 bool md_tfl_read_float(md_tfl_build *b, uint32_t i, double *v)
 {
-    const md_tensor *t = md_tfl_cdata(b, md_tfl_x(b, i));
+    const md_tensor *t = md_emit_cdata(&b->e, md_tfl_x(b, i));
 
-    if (b->status == MD_OK && (!t || md_tensor_n(t) != 1))
-        md_tfl_fail(b, MD_UNSUPPORTED, "input %u is no constant of one element",
-                    i);
-    if (b->status == MD_OK)
+    if (b->e.status == MD_OK && (!t || md_tensor_n(t) != 1))
+        md_emit_fail(&b->e, MD_UNSUPPORTED,
+                     "input %u is no constant of one element", i);
+    if (b->e.status == MD_OK)
         *v = md_tensor_get_f64(t, 0);
-    return b->status == MD_OK;
+    return b->e.status == MD_OK;
 }
 
 /* --- results --- */
@@ -665,17 +669,17 @@ void md_tfl_put(md_tfl_build *b, md_tfl_value *v, md_value_id id, bool code,
     bool quantized = v && md_tfl_is_quantized(v);
     int rank;
 
-    if (!v || b->status != MD_OK)
+    if (!v || b->e.status != MD_OK)
         return;
-    rank = md_tfl_type(b, id)->rank;
+    rank = md_emit_type(&b->e, id)->rank;
     if (rank < 3 && v->flat_c == 0)
         l = MD_TFL_LAST;
     if (quantized && !code)
         id = quantize(b, v, id, md_tfl_axis(l, rank, v->t->axis));
     else if (!quantized && v->t->dtype != MD_DTYPE_NONE &&
              v->t->dtype != MD_DTYPE_C64 && /* pairs of float32 */
-             md_tfl_type(b, id)->dtype != v->t->dtype)
-        id = md_tfl_cast(b, id, v->t->dtype);
+             md_emit_type(&b->e, id)->dtype != v->t->dtype)
+        id = md_emit_cast(&b->e, id, v->t->dtype);
     v->c = NULL;
     v->same = NULL;
     v->real[0] = v->real[1] = v->code[0] = v->code[1] = MD_VALUE_NONE;
@@ -685,7 +689,7 @@ void md_tfl_put(md_tfl_build *b, md_tfl_value *v, md_value_id id, bool code,
         v->real[l] = v->code[l] = MD_VALUE_NONE;
         v->flat_c = v->flat_hw = 0;
     }
-    md_tfl_stem(b, id, v->t->name);
+    md_emit_stem(&b->e, id, v->t->name);
 }
 
 void md_tfl_set(md_tfl_build *b, uint32_t o, md_value_id id, md_tfl_layout l)
@@ -705,7 +709,7 @@ void md_tfl_share(md_tfl_build *b)
     md_tfl_value *y = md_tfl_out(b, 0);
     const md_tflite_tensor *t;
 
-    if (!x || !y || b->status != MD_OK)
+    if (!x || !y || b->e.status != MD_OK)
         return;
     t = y->t;
     *y = *x;
@@ -730,10 +734,10 @@ bool md_tfl_same_codes(const md_tfl_build *b, uint32_t i)
 
 static md_value_id clip(md_tfl_build *b, md_value_id x, double lo, double hi)
 {
-    return md_tfl_op(
-        b, "Clip",
-        (md_value_id[]){ x, md_tfl_float(b, lo), md_tfl_float(b, hi) }, 3,
-        NULL);
+    return md_emit_op(&b->e, "Clip",
+                      (md_value_id[]){ x, md_emit_float(&b->e, lo),
+                                       md_emit_float(&b->e, hi) },
+                      3, NULL);
 }
 
 /* Do the codes of the result end at lo and hi anyway? */
@@ -759,15 +763,15 @@ md_value_id md_tfl_activate(md_tfl_build *b, md_value_id x, int activation)
     case ACT_NONE:
         return x;
     case ACT_RELU:
-        return is_clamped(b, 0, INFINITY) ? x : md_tfl_op1(b, "Relu", x);
+        return is_clamped(b, 0, INFINITY) ? x : md_emit_op1(&b->e, "Relu", x);
     case ACT_RELU_N1_TO_1:
         return is_clamped(b, -1, 1) ? x : clip(b, x, -1, 1);
     case ACT_RELU6:
         return is_clamped(b, 0, 6) ? x : clip(b, x, 0, 6);
     case ACT_TANH:
-        return md_tfl_op1(b, "Tanh", x);
+        return md_emit_op1(&b->e, "Tanh", x);
     default:
-        md_tfl_fail(b, MD_UNSUPPORTED, "fused activation %d", activation);
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "fused activation %d", activation);
         return MD_VALUE_NONE;
     }
 }
@@ -777,8 +781,8 @@ int md_tfl_norm_axis(md_tfl_build *b, int64_t axis, int rank)
     int64_t a = axis < 0 ? axis + rank : axis;
 
     if (a < 0 || a >= rank) {
-        md_tfl_fail(b, MD_CORRUPT, "axis %lld of a tensor of rank %d",
-                    (long long)axis, rank);
+        md_emit_fail(&b->e, MD_CORRUPT, "axis %lld of a tensor of rank %d",
+                     (long long)axis, rank);
         return 0;
     }
     return (int)a;
