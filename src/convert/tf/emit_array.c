@@ -9,16 +9,6 @@ enum {
     BAND_MAX = 1 << 22 /* places in a table of indices */
 };
 
-static int rank_of(md_tfl_build *b, uint32_t i)
-{
-    return md_tfl_in(b, i) ? md_tfl_rank(b, md_tfl_in(b, i)) : 0;
-}
-
-static md_value_id list(md_tfl_build *b, uint32_t i)
-{
-    return md_emit_cast(&b->e, md_tfl_x(b, i), MD_DTYPE_I64);
-}
-
 static md_value_id scalar(md_tfl_build *b, md_value_id x)
 {
     return md_emit_reshape(&b->e, x, NULL, 0);
@@ -94,7 +84,7 @@ void md_tf_emit_size(md_tfl_build *b)
 /* x, shift, axis: what leaves at the end comes in at the beginning. */
 void md_tf_emit_roll(md_tfl_build *b)
 {
-    int rank = rank_of(b, 0);
+    int rank = md_tfl_rank_in(b, 0);
     int64_t shift[MD_RANK_MAX];
     int64_t axes[MD_RANK_MAX];
     uint32_t n = 0;
@@ -138,7 +128,7 @@ void md_tf_emit_roll(md_tfl_build *b)
 
 void md_tf_emit_invert_permutation(md_tfl_build *b)
 {
-    md_value_id x = list(b, 0);
+    md_value_id x = md_tfl_list(b, 0);
     md_value_id n = scalar(b, md_emit_op1(&b->e, "Shape", x));
     md_value_id all = md_emit_op(
         &b->e, "Range",
@@ -156,7 +146,7 @@ void md_tf_emit_lin_space(md_tfl_build *b)
 {
     md_value_id from = scalar(b, md_tfl_x(b, 0));
     md_dtype dtype = md_emit_type(&b->e, from)->dtype;
-    md_value_id n = scalar(b, list(b, 2));
+    md_value_id n = scalar(b, md_tfl_list(b, 2));
     md_value_id steps = md_emit_op2(
         &b->e, "Max", md_emit_op2(&b->e, "Sub", n, md_emit_int(&b->e, 1)),
         md_emit_int(&b->e, 1));
@@ -231,7 +221,7 @@ static bool is_main_diagonal(md_tfl_build *b)
 void md_tf_emit_diag_part(md_tfl_build *b)
 {
     static const int64_t last = -1;
-    int rank = rank_of(b, 0);
+    int rank = md_tfl_rank_in(b, 0);
     md_value_id x = md_tfl_x(b, 0);
     int64_t rows = rank > 1 ? md_tfl_size(b, md_tfl_in(b, 0), rank - 2) : -1;
     int64_t columns = rank > 1 ? md_tfl_size(b, md_tfl_in(b, 0), rank - 1) : -1;
@@ -259,8 +249,8 @@ void md_tf_emit_diag_part(md_tfl_build *b)
 
 void md_tf_emit_diag(md_tfl_build *b)
 {
-    if (rank_of(b, 0) != 1) {
-        md_emit_fail(&b->e, MD_UNSUPPORTED, "rank %d", rank_of(b, 0));
+    if (md_tfl_rank_in(b, 0) != 1) {
+        md_emit_fail(&b->e, MD_UNSUPPORTED, "rank %d", md_tfl_rank_in(b, 0));
         return;
     }
     md_tfl_emit_matrix_diag(b);
@@ -269,7 +259,7 @@ void md_tf_emit_diag(md_tfl_build *b)
 /* diagonal, k, rows, columns, padding; rows and columns may be -1 */
 void md_tf_emit_diag_v3(md_tfl_build *b)
 {
-    int rank = rank_of(b, 0);
+    int rank = md_tfl_rank_in(b, 0);
     int64_t n = rank > 0 ? md_tfl_size(b, md_tfl_in(b, 0), rank - 1) : -1;
 
     for (uint32_t i = 2; i < 4; i++) {
@@ -297,11 +287,12 @@ void md_tf_emit_tensor_scatter(md_tfl_build *b)
         v = md_emit_op1(&b->e, "Neg", v);
         how = "add";
     }
-    md_tfl_set(b, 0,
-               md_emit_op(&b->e, "ScatterND",
-                          (md_value_id[]){ md_tfl_x(b, 0), list(b, 1), v }, 3,
-                          how[0] ? EMIT_ATTRS(EMIT_S("reduction", how)) : NULL),
-               MD_TFL_LAST);
+    md_tfl_set(
+        b, 0,
+        md_emit_op(&b->e, "ScatterND",
+                   (md_value_id[]){ md_tfl_x(b, 0), md_tfl_list(b, 1), v }, 3,
+                   how[0] ? EMIT_ATTRS(EMIT_S("reduction", how)) : NULL),
+        MD_TFL_LAST);
 }
 
 /* predictions [n, classes], targets [n], k: is the target's among the k
@@ -310,7 +301,7 @@ void md_tf_emit_in_top_k(md_tfl_build *b)
 {
     static const int64_t last = -1;
     md_value_id x = md_tfl_x(b, 0);
-    md_value_id at = md_emit_unsqueeze(&b->e, list(b, 1), -1);
+    md_value_id at = md_emit_unsqueeze(&b->e, md_tfl_list(b, 1), -1);
     md_value_id own =
         md_emit_op(&b->e, "GatherElements", (md_value_id[]){ x, at }, 2,
                    EMIT_ATTRS(EMIT_I("axis", 1)));
@@ -320,7 +311,8 @@ void md_tf_emit_in_top_k(md_tfl_build *b)
     n = md_emit_op(&b->e, "ReduceSum",
                    (md_value_id[]){ n, md_emit_ints(&b->e, &last, 1) }, 2,
                    EMIT_ATTRS(EMIT_I("keepdims", 0)));
-    md_tfl_set(b, 0, md_emit_op2(&b->e, "Less", n, list(b, 2)), MD_TFL_LAST);
+    md_tfl_set(b, 0, md_emit_op2(&b->e, "Less", n, md_tfl_list(b, 2)),
+               MD_TFL_LAST);
 }
 
 /* k 0 */
@@ -341,11 +333,11 @@ void md_tf_emit_bincount(md_tfl_build *b)
 {
     bool binary = md_fb_bool(&b->op->options, 0, false);
     const md_tfl_value *weights = md_tfl_in(b, 2);
-    int rank = rank_of(b, 0);
+    int rank = md_tfl_rank_in(b, 0);
     int64_t size = 0;
     int64_t axis = rank - 1;
     uint32_t n = 0;
-    md_value_id x = md_emit_unsqueeze(&b->e, list(b, 0), -1);
+    md_value_id x = md_emit_unsqueeze(&b->e, md_tfl_list(b, 0), -1);
     md_dtype dtype = weights ? weights->t->dtype : MD_DTYPE_NONE;
 
     if (!md_tfl_read_ints(b, 1, &size, 1, &n) || n != 1)
@@ -374,7 +366,7 @@ void md_tf_emit_cumprod(md_tfl_build *b)
     const md_fb_table *o = &b->op->options;
     bool exclusive = md_fb_bool(o, 0, false);
     bool reverse = md_fb_bool(o, 1, false);
-    int rank = rank_of(b, 0);
+    int rank = md_tfl_rank_in(b, 0);
     int64_t given = 0;
     int64_t perm[MD_RANK_MAX];
     int64_t size;
@@ -413,14 +405,14 @@ void md_tf_emit_cumprod(md_tfl_build *b)
 
 void md_tf_emit_list_get(md_tfl_build *b)
 {
-    md_value_id in[] = { md_tfl_x(b, 0), scalar(b, list(b, 1)) };
+    md_value_id in[] = { md_tfl_x(b, 0), scalar(b, md_tfl_list(b, 1)) };
 
     md_tfl_set(b, 0, md_emit_op(&b->e, "Gather", in, 2, NULL), MD_TFL_LAST);
 }
 
 void md_tf_emit_list_gather(md_tfl_build *b)
 {
-    md_value_id in[] = { md_tfl_x(b, 0), list(b, 1) };
+    md_value_id in[] = { md_tfl_x(b, 0), md_tfl_list(b, 1) };
 
     md_tfl_set(b, 0, md_emit_op(&b->e, "Gather", in, 2, NULL), MD_TFL_LAST);
 }

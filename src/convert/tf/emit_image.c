@@ -10,11 +10,6 @@ enum {
     SAME = 0
 };
 
-static int rank_of(md_tfl_build *b, uint32_t i)
-{
-    return md_tfl_in(b, i) ? md_tfl_rank(b, md_tfl_in(b, i)) : 0;
-}
-
 static md_value_id scalar(md_tfl_build *b, uint32_t i)
 {
     return md_emit_reshape(&b->e, md_tfl_x(b, i), NULL, 0);
@@ -30,7 +25,7 @@ void md_tf_emit_pool_3d(md_tfl_build *b)
     bool free = false;
     md_value_id x;
 
-    if (rank_of(b, 0) != AXES + 2) {
+    if (md_tfl_rank_in(b, 0) != AXES + 2) {
         md_emit_fail(&b->e, MD_CORRUPT, "its input is no tensor of rank 5");
         return;
     }
@@ -70,7 +65,7 @@ void md_tf_emit_depthwise_kernel(md_tfl_build *b)
     const md_tfl_value *v = md_tfl_in(b, 0);
     int64_t dim[4] = { 1, md_tfl_size(b, v, 0), md_tfl_size(b, v, 1), -1 };
 
-    if (rank_of(b, 0) != 4 || dim[1] < 1 || dim[2] < 1) {
+    if (md_tfl_rank_in(b, 0) != 4 || dim[1] < 1 || dim[2] < 1) {
         md_emit_fail(&b->e, MD_UNSUPPORTED, "its kernel has no fixed size");
         return;
     }
@@ -133,7 +128,8 @@ void md_tf_emit_patches(md_tfl_build *b)
     md_tensor w = MD_TENSOR_INIT;
     md_value_id in[2];
 
-    if (rank_of(b, 0) != 4 || k.n != 4 || s.n != 4 || r.n != 4 || c < 1) {
+    if (md_tfl_rank_in(b, 0) != 4 || k.n != 4 || s.n != 4 || r.n != 4 ||
+        c < 1) {
         md_emit_fail(&b->e, MD_UNSUPPORTED, "sizes that are free");
         return;
     }
@@ -250,7 +246,7 @@ void md_tf_emit_fft(md_tfl_build *b)
 {
     const char *how = md_tfl_row_now(b)->onnx;
     bool real = how[0] == 'r';
-    int rank = rank_of(b, 0);
+    int rank = md_tfl_rank_in(b, 0);
     int64_t size = 0;
     uint32_t n = 0;
     md_value_id x = md_tfl_x(b, 0);
@@ -287,9 +283,9 @@ static bool read_combined(md_tfl_build *b, combined *c)
     int64_t per_class = 0;
     uint32_t n = 0;
 
-    if (rank_of(b, 0) != 4 || rank_of(b, 1) != 3) {
+    if (md_tfl_rank_in(b, 0) != 4 || md_tfl_rank_in(b, 1) != 3) {
         md_emit_fail(&b->e, MD_CORRUPT, "boxes of rank %d, scores of rank %d",
-                     rank_of(b, 0), rank_of(b, 1));
+                     md_tfl_rank_in(b, 0), md_tfl_rank_in(b, 1));
         return false;
     }
     c->n = md_tfl_size(b, md_tfl_in(b, 1), 1);

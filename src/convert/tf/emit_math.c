@@ -4,11 +4,6 @@
 #include "base/size.h"
 #include "convert/tf/emit.h"
 
-static int rank_of(md_tfl_build *b, uint32_t i)
-{
-    return md_tfl_in(b, i) ? md_tfl_rank(b, md_tfl_in(b, i)) : 0;
-}
-
 /* Input 0 as it lies. */
 static md_value_id given(md_tfl_build *b, md_tfl_layout *l)
 {
@@ -20,7 +15,9 @@ static md_value_id given(md_tfl_build *b, md_tfl_layout *l)
 static md_tfl_layout pair(md_tfl_build *b, md_value_id x[2])
 {
     md_tfl_layout l = md_tfl_pick(b, 0, 2);
-    int rank = rank_of(b, 0) > rank_of(b, 1) ? rank_of(b, 0) : rank_of(b, 1);
+    int rank = md_tfl_rank_in(b, 0) > md_tfl_rank_in(b, 1)
+                   ? md_tfl_rank_in(b, 0)
+                   : md_tfl_rank_in(b, 1);
 
     for (uint32_t i = 0; i < 2; i++)
         x[i] = md_tfl_spread(b, md_tfl_in(b, i), l, rank);
@@ -154,7 +151,7 @@ void md_tf_emit_truncate_mod(md_tfl_build *b)
 void md_tf_emit_clip(md_tfl_build *b)
 {
     md_tfl_layout l = md_tfl_pick(b, 0, 1);
-    bool scalar = rank_of(b, 1) == 0 && rank_of(b, 2) == 0;
+    bool scalar = md_tfl_rank_in(b, 1) == 0 && md_tfl_rank_in(b, 2) == 0;
     md_value_id x;
 
     if (!scalar)
@@ -249,9 +246,9 @@ void md_tf_emit_matmul(md_tfl_build *b)
     const md_tfl_value *w = md_tfl_in(b, 1);
     md_value_id in[3];
 
-    if (rank_of(b, 0) != 2 || rank_of(b, 1) != 2) {
+    if (md_tfl_rank_in(b, 0) != 2 || md_tfl_rank_in(b, 1) != 2) {
         md_emit_fail(&b->e, MD_CORRUPT, "matrices of rank %d and %d",
-                     rank_of(b, 0), rank_of(b, 1));
+                     md_tfl_rank_in(b, 0), md_tfl_rank_in(b, 1));
         return;
     }
     if (flat && !turned[0] && !turned[1] && w && w->c && !w->c->stored &&
@@ -278,7 +275,7 @@ void md_tf_emit_matmul(md_tfl_build *b)
 void md_tf_emit_bias_add(md_tfl_build *b)
 {
     bool first = md_fb_i32(&b->op->options, 0, 0) == 1;
-    int rank = rank_of(b, 0);
+    int rank = md_tfl_rank_in(b, 0);
     int64_t dim[MD_RANK_MAX];
     md_value_id x[2];
     md_tfl_layout l;
@@ -317,7 +314,7 @@ void md_tf_emit_batch_norm(md_tfl_build *b)
 {
     const md_fb_table *o = &b->op->options;
     bool first = md_fb_i32(o, 1, 0) % 2 == 1;
-    int rank = rank_of(b, 0);
+    int rank = md_tfl_rank_in(b, 0);
     md_value_id in[5];
 
     if (md_fb_bool(o, 2, true)) {

@@ -154,6 +154,16 @@ md_value_id md_tfl_code(md_tfl_build *b, md_tfl_value *v, md_tfl_layout l);
 /* Input i as real numbers, channels last. */
 md_value_id md_tfl_x(md_tfl_build *b, uint32_t i);
 
+/* As a list of int64. */
+md_value_id md_tfl_list(md_tfl_build *b, uint32_t i);
+
+/* Its rank; 0 when it is absent. */
+int md_tfl_rank_in(const md_tfl_build *b, uint32_t i);
+
+/* Its elements to be moved: codes where output 0 means the same by them. */
+md_value_id md_tfl_moved(md_tfl_build *b, uint32_t i, md_tfl_layout l,
+                         bool *codes);
+
 /* A value for a result of rank `rank` in layout l that v is broadcast to. */
 md_value_id md_tfl_spread(md_tfl_build *b, md_tfl_value *v, md_tfl_layout l,
                           int rank);
@@ -191,6 +201,9 @@ void md_tfl_set(md_tfl_build *b, uint32_t o, md_value_id id, md_tfl_layout l);
 /* These bits. */
 void md_tfl_set_code(md_tfl_build *b, uint32_t o, md_value_id id,
                      md_tfl_layout l);
+/* What came of elements that were moved. */
+void md_tfl_set_moved(md_tfl_build *b, uint32_t o, md_value_id id,
+                      md_tfl_layout l, bool codes);
 /* A value and its tensor. */
 void md_tfl_put(md_tfl_build *b, md_tfl_value *v, md_value_id id, bool code,
                 md_tfl_layout l);
@@ -228,6 +241,11 @@ bool md_tfl_dilated_begin(md_tfl_build *b);
 
 /* Output 0 is input 0 under another name. */
 void md_tfl_share(md_tfl_build *b);
+
+/* Slice of x: starts, ends and steps of n axes. */
+md_value_id md_tfl_slice(md_tfl_build *b, md_value_id x, const int64_t *from,
+                         const int64_t *to, const int64_t *step,
+                         const int64_t *axes, int n);
 
 /* SOFTMAX of 16-bit codes by the interpreter's table. */
 void md_tfl_softmax16(md_tfl_build *b, double beta);

@@ -4,11 +4,6 @@
 #include "base/size.h"
 #include "convert/tflite/build.h"
 
-static int rank_of(md_tfl_build *b, uint32_t i)
-{
-    return md_tfl_in(b, i) ? md_tfl_rank(b, md_tfl_in(b, i)) : 0;
-}
-
 /* keep_dims 0.  Booleans are reduced as integers. */
 void md_tfl_emit_reduce(md_tfl_build *b)
 {
@@ -16,7 +11,7 @@ void md_tfl_emit_reduce(md_tfl_build *b)
     bool keep = md_fb_bool(&b->op->options, 0, false);
     md_tfl_layout l = md_tfl_pick(b, 0, 1);
     md_tfl_layout to = MD_TFL_LAST;
-    int rank = rank_of(b, 0);
+    int rank = md_tfl_rank_in(b, 0);
     int64_t axes[MD_RANK_MAX];
     bool gone[MD_RANK_MAX] = { false };
     uint32_t n = 0;
@@ -61,7 +56,7 @@ void md_tfl_emit_reduce(md_tfl_build *b)
 void md_tfl_emit_arg(md_tfl_build *b)
 {
     md_tfl_layout l = md_tfl_pick(b, 0, 1);
-    int rank = rank_of(b, 0);
+    int rank = md_tfl_rank_in(b, 0);
     int64_t axis = 0;
     uint32_t n = 0;
     md_tfl_layout to = MD_TFL_LAST;
@@ -86,7 +81,7 @@ void md_tfl_emit_softmax(md_tfl_build *b)
     const char *op = md_tfl_row_now(b)->onnx;
     float beta = op[0] == 'S' ? md_fb_f32(&b->op->options, 0, 1) : 1;
     md_tfl_layout l = md_tfl_pick(b, 0, 1);
-    int rank = rank_of(b, 0);
+    int rank = md_tfl_rank_in(b, 0);
     md_value_id x;
 
     if (op[0] == 'S' && md_tfl_in(b, 0) &&
@@ -107,7 +102,7 @@ void md_tfl_emit_softmax(md_tfl_build *b)
 void md_tfl_emit_l2_norm(md_tfl_build *b)
 {
     md_tfl_layout l = md_tfl_pick(b, 0, 1);
-    int rank = rank_of(b, 0);
+    int rank = md_tfl_rank_in(b, 0);
     int64_t axis = md_tfl_axis(l, rank, rank - 1);
     md_value_id x = md_tfl_real(b, md_tfl_in(b, 0), l);
     md_value_id norm =
@@ -180,7 +175,7 @@ void md_tfl_emit_bucketize(md_tfl_build *b)
 /* The last two axes, of the lengths in input 1: real ones, then complex. */
 void md_tfl_emit_rfft2d(md_tfl_build *b)
 {
-    int rank = rank_of(b, 0);
+    int rank = md_tfl_rank_in(b, 0);
     int64_t size[2];
     uint32_t n = 0;
     md_value_id x = md_emit_unsqueeze(&b->e, md_tfl_x(b, 0), -1);
@@ -248,7 +243,7 @@ void md_tfl_emit_batch_matmul(md_tfl_build *b)
     md_value_id x[2];
 
     for (uint32_t i = 0; i < 2; i++) {
-        int rank = rank_of(b, i);
+        int rank = md_tfl_rank_in(b, i);
 
         x[i] = md_tfl_x(b, i);
         if (rank < 2) {
@@ -308,7 +303,7 @@ void md_tfl_emit_fully_connected(md_tfl_build *b)
     md_tfl_value *x = md_tfl_in(b, 0);
     md_tfl_value *w = md_tfl_in(b, 1);
     md_value_id in[3];
-    int rank = rank_of(b, 0);
+    int rank = md_tfl_rank_in(b, 0);
     int64_t n = 0;
     md_value_id y;
 
@@ -316,7 +311,7 @@ void md_tfl_emit_fully_connected(md_tfl_build *b)
         x = x->same;
     while (w && w->same)
         w = w->same;
-    if (!x || !w || rank_of(b, 1) != 2 || rank < 1) {
+    if (!x || !w || md_tfl_rank_in(b, 1) != 2 || rank < 1) {
         md_emit_fail(&b->e, MD_CORRUPT, "its weights are no matrix");
         return;
     }

@@ -1,5 +1,4 @@
 /* Tensors of the file as values of the ONNX model, in both layouts. */
-#include <math.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -10,16 +9,6 @@
 enum {
     READ_MAX = 64,            /* elements of a list of numbers */
     FORGET_SIZE_MIN = 1 << 16 /* bytes of the file that are worth it */
-};
-
-/* ActivationFunctionType of the schema. */
-enum {
-    ACT_NONE,
-    ACT_RELU,
-    ACT_RELU_N1_TO_1,
-    ACT_RELU6,
-    ACT_TANH,
-    ACT_SIGN_BIT
 };
 
 md_tfl_value *md_tfl_in(const md_tfl_build *b, uint32_t i)
@@ -661,8 +650,6 @@ bool md_tfl_read_float(md_tfl_build *b, uint32_t i, double *v)
     return b->e.status == MD_OK;
 }
 
-/* --- results --- */
-
 void md_tfl_put(md_tfl_build *b, md_tfl_value *v, md_value_id id, bool code,
                 md_tfl_layout l)
 {
@@ -692,89 +679,7 @@ void md_tfl_put(md_tfl_build *b, md_tfl_value *v, md_value_id id, bool code,
     md_emit_stem(&b->e, id, v->t->name);
 }
 
-void md_tfl_set(md_tfl_build *b, uint32_t o, md_value_id id, md_tfl_layout l)
-{
-    md_tfl_put(b, md_tfl_out(b, o), id, false, l);
-}
-
-void md_tfl_set_code(md_tfl_build *b, uint32_t o, md_value_id id,
-                     md_tfl_layout l)
-{
-    md_tfl_put(b, md_tfl_out(b, o), id, true, l);
-}
-
-void md_tfl_share(md_tfl_build *b)
-{
-    md_tfl_value *x = md_tfl_in(b, 0);
-    md_tfl_value *y = md_tfl_out(b, 0);
-    const md_tflite_tensor *t;
-
-    if (!x || !y || b->e.status != MD_OK)
-        return;
-    t = y->t;
-    *y = *x;
-    y->t = t;
-    y->made = MD_VALUE_NONE;
-}
-
-bool md_tfl_same_codes(const md_tfl_build *b, uint32_t i)
-{
-    const md_tfl_value *x = md_tfl_in(b, i);
-    const md_tfl_value *y = md_tfl_out(b, 0);
-
-    if (!x || !y || x->t->dtype != y->t->dtype ||
-        md_tfl_is_quantized(x) != md_tfl_is_quantized(y))
-        return false;
-    if (!md_tfl_is_quantized(x))
-        return true;
-    return x->t->scale.n == 1 && y->t->scale.n == 1 &&
-           md_tfl_scale_of(x) == md_tfl_scale_of(y) &&
-           md_tfl_zero_of(x) == md_tfl_zero_of(y);
-}
-
-static md_value_id clip(md_tfl_build *b, md_value_id x, double lo, double hi)
-{
-    return md_emit_op(&b->e, "Clip",
-                      (md_value_id[]){ x, md_emit_float(&b->e, lo),
-                                       md_emit_float(&b->e, hi) },
-                      3, NULL);
-}
-
-/* Do the codes of the result end at lo and hi anyway? */
-static bool is_clamped(const md_tfl_build *b, double lo, double hi)
-{
-    const md_tfl_value *v = md_tfl_out(b, 0);
-    double scale;
-    double zero;
-
-    if (!v || !md_tfl_is_quantized(v) || v->t->scale.n != 1)
-        return false;
-    scale = md_tfl_scale_of(v);
-    zero = (double)md_tfl_zero_of(v);
-    return ((double)md_dtype_int_min(v->t->dtype) - zero) * scale >=
-               lo - scale / 2 &&
-           ((double)md_dtype_int_max(v->t->dtype) - zero) * scale <=
-               hi + scale / 2;
-}
-
-md_value_id md_tfl_activate(md_tfl_build *b, md_value_id x, int activation)
-{
-    switch (activation) {
-    case ACT_NONE:
-        return x;
-    case ACT_RELU:
-        return is_clamped(b, 0, INFINITY) ? x : md_emit_op1(&b->e, "Relu", x);
-    case ACT_RELU_N1_TO_1:
-        return is_clamped(b, -1, 1) ? x : clip(b, x, -1, 1);
-    case ACT_RELU6:
-        return is_clamped(b, 0, 6) ? x : clip(b, x, 0, 6);
-    case ACT_TANH:
-        return md_emit_op1(&b->e, "Tanh", x);
-    default:
-        md_emit_fail(&b->e, MD_UNSUPPORTED, "fused activation %d", activation);
-        return MD_VALUE_NONE;
-    }
-}
+/* --- inputs --- */
 
 int md_tfl_norm_axis(md_tfl_build *b, int64_t axis, int rank)
 {
@@ -804,4 +709,14 @@ md_tfl_layout md_tfl_pick(const md_tfl_build *b, uint32_t from, uint32_t to)
         first = first || (md_tfl_is_first(v) && md_tfl_rank(b, v) >= 3);
     }
     return first ? MD_TFL_FIRST : MD_TFL_LAST;
+}
+
+md_value_id md_tfl_list(md_tfl_build *b, uint32_t i)
+{
+    return md_emit_cast(&b->e, md_tfl_x(b, i), MD_DTYPE_I64);
+}
+
+int md_tfl_rank_in(const md_tfl_build *b, uint32_t i)
+{
+    return md_tfl_in(b, i) ? md_tfl_rank(b, md_tfl_in(b, i)) : 0;
 }
