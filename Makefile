@@ -58,7 +58,7 @@ conformance: ## the standard's own cases, and why some do not pass
 
 conversion: all ## each test model of another framework, and why some fail
 	@tools/deps.sh test
-	@build/venv/bin/python tools/conversion
+	@build/venv/bin/python tools/conversion --write docs/reference/conversion.md
 
 reference: ## write docs/reference anew from the lists
 	@tools/build.sh dev --target mkref

@@ -1,5 +1,6 @@
 """The archives of models of other frameworks in ../shared/data, with their
-recorded inputs and outputs: what is in them, and whether answers meet them.
+recorded inputs and outputs: what is in them, how a user names their inputs,
+and whether answers meet them.
 """
 import json
 import pathlib
@@ -40,10 +41,36 @@ def file_of(name):
     return re.sub(r"[^A-Za-z0-9._-]", "_", name) + ".npy"
 
 
-def allowed(limits, want):
+def spec_of(entry, case, root):
+    """What a user says (--inputs) of the inputs of TorchScript, which has no
+    types of them; None where the file says it itself."""
+    if entry["format"] != "torchscript":
+        return None
+    if "inputs" in entry and "torch" in entry:
+        return ";".join(
+            f"{i['name']}={i['dtype']}"
+            f"[{','.join('?' if d < 0 else str(d) for d in i['shape'])}]"
+            for i in entry["inputs"])
+    arrays = {k: np.load(root / p) for k, p in case["inputs"].items()}
+    return ";".join(f"{k}={x.dtype}[{','.join(map(str, x.shape))}]"
+                    for k, x in arrays.items() if x.ndim > 0)
+
+
+def pairs(recorded, names):
+    """Recorded paths by the model's own names: where PyTorch calls an input or
+    output something else than the record, order decides."""
+    if all(k in names for k in recorded):
+        return dict(recorded)
+    return dict(zip(names, recorded.values()))
+
+
+def allowed(entry, want):
     """How far an answer may be from `want`, by an entry's tolerance."""
+    limits = entry["tolerance"]
     if "steps" not in limits:
         a = limits.get("abs", limits.get("atol"))
+        if "torch" in entry: # of the largest output, where that is above 1
+            a *= max(1, np.abs(want).max(initial=0))
         return a + limits.get("rel", limits.get("rtol")) * np.abs(want)
     if want.dtype.kind != "f":
         return limits["steps"]
@@ -55,10 +82,13 @@ def allowed(limits, want):
 
 def differs(entry, name, want, got):
     """Why `got` is not the output `name` of an entry, or None."""
+    if want.dtype.kind == "S" and got.dtype.kind == "U":
+        same = got.shape == want.shape and (got == want.astype(str)).all()
+        return None if same else f"{name}: another text"
     if got.shape != want.shape or got.dtype != want.dtype:
         return (f"{name}: {got.dtype} {list(got.shape)}, expected "
                 f"{want.dtype} {list(want.shape)}")
     error = np.abs(got.astype(float) - want.astype(float))
-    if not (error <= allowed(entry["tolerance"], want)).all():
+    if not (error <= allowed(entry, want.astype(float))).all():
         return f"{name}: off by {error.max():.3g}"
     return None

@@ -7,7 +7,6 @@ A clone without the archives skips theirs.
 import json
 import os
 import pathlib
-import re
 import subprocess
 import tarfile
 import zipfile
@@ -15,6 +14,8 @@ import zipfile
 import pytest
 
 np = pytest.importorskip("numpy")
+import archives  # noqa: E402
+from archives import file_of  # noqa: E402
 
 MODELD = os.environ.get("MODELD", "build/modeld")
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "torch"
@@ -27,10 +28,6 @@ ARCHIVES = {"models": DATA / "torch-models.tar.xz",
 # product of floats: a code may be the next one, and what follows moves with
 # it.  Measured 0.0009 of outputs up to 0.5.
 INT8_TOLERANCE = 0.01
-
-
-def file_of(name):
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name) + ".npy"
 
 
 def convert(source, to, inputs=None):
@@ -272,19 +269,6 @@ def unpacked(tmp_path_factory):
     return get
 
 
-def spec_of(entry, case, root):
-    """What a user says of the inputs of TorchScript."""
-    if entry["format"] != "torchscript":
-        return None
-    if "inputs" in entry:
-        return ";".join(f"{i['name']}={i['dtype']}"
-                        f"[{','.join('?' if d < 0 else str(d) for d in i['shape'])}]"
-                        for i in entry["inputs"])
-    arrays = {k: np.load(root / p) for k, p in case["inputs"].items()}
-    return ";".join(f"{k}={x.dtype}[{','.join(map(str, x.shape))}]"
-                    for k, x in arrays.items() if x.ndim > 0)
-
-
 def meets_by_definition(model, given, wanted, tolerance):
     """The file itself, run by another engine that fuses nothing."""
     ort = pytest.importorskip("onnxruntime")
@@ -305,7 +289,8 @@ def test_archive(which, entry, unpacked, tmp_path):
     tolerance = entry["tolerance"]
     for v in entry["vectors"]:
         model = tmp_path / f"{v['case']}.onnx"
-        done = convert(root / entry["file"], model, spec_of(entry, v, root))
+        done = convert(root / entry["file"], model,
+                       archives.spec_of(entry, v, root))
         assert done.returncode == 0, done.stderr
         given = [root / p for p in v["inputs"].values()]
         wanted = [np.load(root / p) for p in v["outputs"].values()]

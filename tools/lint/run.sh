@@ -46,9 +46,10 @@ tidy() {
     done < <(sources | grep -E '^(src|include|fuzz|tests)/.*\.c$')
 }
 
+# conversion.md is what `make conversion` found.
 reference() {
     local out=build/dev/reference
-    build/dev/tools/gen/mkref "$out" && diff -ru docs/reference "$out"
+    build/dev/tools/gen/mkref "$out" && diff -ru -x conversion.md docs/reference "$out"
 }
 
 check layers python3 tools/lint/layers.py
