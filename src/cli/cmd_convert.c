@@ -24,6 +24,7 @@ static md_status convert(result *r, const md_args *a, const char *dst,
     opts.labels = md_args_text(a, "labels", NULL);
     opts.signature = md_args_text(a, "signature", NULL);
     opts.arch = md_args_text(a, "arch", NULL);
+    opts.architecture = md_args_text(a, "architecture", NULL);
     opts.inputs = md_args_text(a, "inputs", NULL);
     opts.no_self_check = md_args_has(a, "no-self-check");
     md_progress_begin(&p, a->cli->err, "converting");
@@ -133,6 +134,10 @@ static const md_flag flags[] = {
       .type = MD_OPT_TEXT,
       .arg = "NAME",
       .help = "what a file of weights alone is of: bert, resnet" },
+    { .name = "architecture",
+      .type = MD_OPT_TEXT,
+      .arg = "FILE",
+      .help = "the JSON of a Keras model whose weights SRC holds alone" },
     { .name = "inputs",
       .type = MD_OPT_TEXT,
       .arg = "TYPES",

@@ -187,6 +187,7 @@ static md_status convert(md_model **out, md_convert_source *src, md_map *map,
     src->signature = opts->signature;
     src->inputs = opts->inputs;
     src->arch = opts->arch;
+    src->architecture = opts->architecture;
     src->path = map ? name : NULL;
     src->stays = map != NULL;
     MD_TRY(md_model_new(&model, alloc, 0, err));

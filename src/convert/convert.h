@@ -39,7 +39,7 @@ typedef struct md_convert_source {
     bool plain; /* as the file has it, with no layout but its own: what the
                  * result is compared with */
     const char *signature;     /* of several; NULL: the usual one */
-    const char *inputs, *arch; /* as in md_convert_opts */
+    const char *inputs, *arch, *architecture; /* as in md_convert_opts */
     const char *path; /* of the file, for what lies beside it; NULL: bytes */
 } md_convert_source;
 
@@ -80,13 +80,16 @@ typedef struct md_convert_opts {
     /* What a file of weights alone is of ("bert", "resnet50"); NULL: the
      * tensors' names tell. */
     const char *arch;
+    /* The JSON that tells the model of a Keras file of weights alone; NULL:
+     * NAME.json beside NAME.weights.h5. */
+    const char *architecture;
     bool no_self_check;
 } md_convert_opts;
 
 #define MD_CONVERT_OPTS_INIT                                                   \
     {                                                                          \
         .labels = NULL, .signature = NULL, .inputs = NULL, .arch = NULL,       \
-        .no_self_check = false                                                 \
+        .architecture = NULL, .no_self_check = false                           \
     }
 
 /*

@@ -14,7 +14,8 @@ import archives  # noqa: E402
 
 MODELD = os.environ.get("MODELD", "build/modeld")
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "keras"
-MODELS = sorted(p for p in GOLDEN.iterdir() if p.suffix in (".keras", ".h5"))
+MODELS = sorted(p for p in GOLDEN.iterdir() if p.suffix in (".keras", ".h5")
+                and p.with_suffix(".npz").exists())
 
 # Sums of at most 400 products in another order, of numbers about 1; measured
 # 7e-7 of the largest result.
@@ -44,6 +45,30 @@ def test_answers_of_keras(tmp_path, path):
     assert not missed
 
 
+def test_weights_alone(tmp_path):
+    """As Keras 2 saves them; the JSON beside the file, or named."""
+    expected = dict(np.load(GOLDEN / "alone.npz"))
+    np.save(tmp_path / "x.npy", expected.pop("x"))
+    away = tmp_path / "away.h5"
+    away.write_bytes((GOLDEN / "alone.weights.h5").read_bytes())
+    p = subprocess.run([MODELD, "convert", away, "-o", tmp_path / "x.onnx"],
+                       text=True, timeout=60, capture_output=True)
+    assert p.returncode == 1 and "--architecture FILE" in p.stderr
+    p = subprocess.run([MODELD, "convert", away, "-o", tmp_path / "x.onnx",
+                        "--architecture", tmp_path / "none.json"],
+                       text=True, timeout=60, capture_output=True)
+    assert p.returncode == 1 and "none.json" in p.stderr
+    modeld("convert", away, "-o", tmp_path / "x.onnx", "--architecture",
+           GOLDEN / "alone.json")
+    for model in (tmp_path / "x.onnx", GOLDEN / "alone.weights.h5"):
+        modeld("predict", model, "--input", tmp_path / "x.npy", "--output",
+               tmp_path / "out")
+        for name, y in expected.items():
+            got = np.load(tmp_path / "out" / f"{name}.npy")
+            error = np.abs(got - y).max() / max(1, np.abs(y).max())
+            assert error <= TOLERANCE, name
+
+
 # What has no conversion yet: file, and what the message has to name.
 MISSING = {"gru_net.keras": "ConvLSTM2D", "gru_net.h5": "ConvLSTM2D",
            "string_lookup.keras": "StringLookup",
@@ -52,7 +77,7 @@ MISSING = {"gru_net.keras": "ConvLSTM2D", "gru_net.h5": "ConvLSTM2D",
 
 def cases():
     return [e for e in archives.entries("tf-models") or []
-            if e["format"] in ("keras-v3-zip", "keras-h5-legacy")]
+            if e["format"].startswith("keras-")]
 
 
 @pytest.fixture(scope="module")

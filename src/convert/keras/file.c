@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "formats/zip.h"
 
 enum {
@@ -149,20 +150,67 @@ static const md_str *root_text(const md_hdf5 *h, const char *name)
     return a && a->n == 1 ? &a->text[0] : NULL;
 }
 
+/* The model of a JSON file; only Keras 1 and 2 write their version there, and
+ * only Keras 3 where a class is from. */
+static md_status read_model(md_keras_file *f, const char *path,
+                            const md_keras_limits *limits, md_error *err)
+{
+    const char *version;
+    md_buf text;
+    md_status s;
+
+    md_buf_init(&text, f->alloc, limits->json_size);
+    s = md_file_read(&text, path, err);
+    if (s == MD_OK)
+        s = parse_json(&f->model, text.data, text.size, path, err);
+    md_buf_release(&text);
+    if (s != MD_OK)
+        return s;
+    version = json_string_value(json_object_get(f->model, "keras_version"));
+    if (!version)
+        version = json_object_get(f->model, "module") ? "3" : "2";
+    set_version(f, version, strlen(version));
+    return MD_OK;
+}
+
+/* Weights alone: as in `.keras`, or (Keras 1 and 2) as in `.h5`. */
+static md_status read_alone(md_keras_file *f, const md_keras_beside *beside,
+                            const md_keras_limits *limits, md_error *err)
+{
+    const char *path = beside ? beside->given : NULL;
+    md_error why = MD_ERROR_INIT;
+    md_status s;
+
+    f->root = "";
+    f->h5 = md_hdf5_attr_find(f->weights, "", "layer_names") ||
+            md_hdf5_attr_find(f->weights, "", "layer_names0");
+    if (path)
+        return read_model(f, path, limits, err);
+    s = beside && beside->maybe ? read_model(f, beside->maybe, limits, &why)
+                                : MD_NOT_FOUND;
+    if (s == MD_NOT_FOUND)
+        return md_fail(err, MD_UNSUPPORTED,
+                       "keras: HDF5 file without 'model_config': weights "
+                       "alone do not tell the model; save it whole, or put its "
+                       "JSON (to_json) beside it, as NAME.json beside "
+                       "NAME.weights.h5 or by --architecture FILE");
+    return s == MD_OK ? s : md_fail(err, s, "%s", why.msg);
+}
+
 static md_status read_h5(md_keras_file *f, const void *bytes, size_t size,
+                         const md_keras_beside *beside,
                          const md_keras_limits *limits, md_error *err)
 {
     const md_str *config;
     const md_str *version;
 
     f->h5 = true;
+    f->root = "model_weights/";
     MD_TRY(read_weights(f, bytes, size, limits, err));
     config = root_text(f->weights, "model_config");
     version = root_text(f->weights, "keras_version");
     if (!config)
-        return md_fail(err, MD_UNSUPPORTED,
-                       "keras: HDF5 file without 'model_config': weights "
-                       "alone do not tell the model; save it whole");
+        return read_alone(f, beside, limits, err);
     if (version)
         set_version(f, version->p, version->n);
     else
@@ -175,6 +223,7 @@ static md_status read_h5(md_keras_file *f, const void *bytes, size_t size,
 }
 
 md_status md_keras_file_open(md_keras_file *out, const void *bytes, size_t size,
+                             const md_keras_beside *beside,
                              const md_keras_limits *limits,
                              const md_alloc *alloc, md_error *err)
 {
@@ -193,7 +242,7 @@ md_status md_keras_file_open(md_keras_file *out, const void *bytes, size_t size,
         s = read_zip(&f, &z, limits, err);
         md_zip_release(&z);
     } else {
-        s = read_h5(&f, bytes, size, limits, err);
+        s = read_h5(&f, bytes, size, beside, limits, err);
     }
     if (s != MD_OK) {
         md_keras_file_release(&f);

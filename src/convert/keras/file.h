@@ -1,6 +1,7 @@
 /*
  * Keras files: `.keras` (zip of config.json, metadata.json and
- * model.weights.h5, Keras 2.12 and later) and `.h5` (Keras 1 to 3).
+ * model.weights.h5, Keras 2.12 and later), `.h5` (Keras 1 to 3), and weights
+ * alone (save_weights) with the model's JSON (to_json) in a file of its own.
  */
 #ifndef MD_CONVERT_KERAS_FILE_H
 #define MD_CONVERT_KERAS_FILE_H
@@ -17,7 +18,8 @@ typedef struct md_keras_file {
     const md_alloc *alloc;
     json_t *model; /* {"class_name":…, "config":…} */
     md_hdf5 *weights;
-    bool h5;   /* weights under model_weights/<layer>, else layers/… */
+    bool h5;   /* weights under <root><layer>, else layers/… */
+    const char *root; /* "model_weights/"; "" in a file of weights alone */
     int major; /* of the Keras that wrote it */
     char version[MD_KERAS_VERSION_SIZE];
 } md_keras_file;
@@ -37,9 +39,17 @@ typedef struct md_keras_limits {
 /* True for a zip that has a config.json, or an HDF5 file. */
 bool md_keras_probe(const void *bytes, size_t size);
 
-/* Read the file in bytes, which need not outlive the call; limits may be NULL.
- * MD_CORRUPT, MD_UNSUPPORTED (weights without a model), MD_TOO_LARGE. */
+/* Where the JSON is of weights alone. */
+typedef struct md_keras_beside {
+    const char *given; /* a file that must be there; or NULL */
+    const char *maybe; /* one that may be; or NULL */
+} md_keras_beside;
+
+/* Read the file in bytes, which need not outlive the call; limits and beside
+ * may be NULL.  MD_CORRUPT, MD_UNSUPPORTED (weights without a model),
+ * MD_TOO_LARGE, what reading the JSON gives. */
 md_status md_keras_file_open(md_keras_file *out, const void *bytes, size_t size,
+                             const md_keras_beside *beside,
                              const md_keras_limits *limits,
                              const md_alloc *alloc, md_error *err);
 

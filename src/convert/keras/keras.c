@@ -442,19 +442,40 @@ static md_status build(md_keras_build *b, md_keras_net *net,
     return md_graph_verify(b->g, err);
 }
 
+/* "NAME.json" for a path "NAME.weights.h5" or "NAME.h5". */
+static md_status name_beside(const char **out, md_arena *ar, const char *path,
+                             md_error *err)
+{
+    static const char *const endings[] = { ".weights.h5", ".h5", ".hdf5" };
+    size_t n = strlen(path);
+
+    for (size_t i = 0; i < MD_COUNT(endings); i++) {
+        size_t k = strlen(endings[i]);
+
+        if (n < k || strcmp(path + n - k, endings[i]) != 0)
+            continue;
+        *out = md_arena_printf(ar, "%.*s.json", (int)(n - k), path);
+        return *out ? MD_OK : md_fail_nomem(err, n);
+    }
+    return MD_OK;
+}
+
 static md_status convert(md_model *model, md_convert_report *report,
                          const md_convert_source *src, md_error *err)
 {
     md_keras_build b = { .model = model, .g = model->graph, .opset = OPSET };
+    md_keras_beside beside = { .given = src->architecture };
     md_keras_net *net = NULL;
-    md_keras_file f;
+    md_keras_file f = { .alloc = NULL };
     md_arena arena;
     md_status s;
 
-    MD_TRY(
-        md_keras_file_open(&f, src->bytes, src->size, NULL, model->alloc, err));
     md_arena_init(&arena, model->alloc, ARENA_SIZE);
     b.arena = &arena;
+    if (src->path)
+        MD_GOTO(name_beside(&beside.maybe, &arena, src->path, err));
+    MD_GOTO(md_keras_file_open(&f, src->bytes, src->size, &beside, NULL,
+                               model->alloc, err));
     b.major = f.major;
     MD_GOTO(md_keras_net_read(&net, &f, &arena, err));
     MD_GOTO(md_keras_net_bind(net, &f, &arena, err));

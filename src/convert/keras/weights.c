@@ -327,7 +327,7 @@ static md_status bind_names(md_keras_layer *l, binder *b, const char *top,
     for (uint32_t i = 0; i < names->n; i++) {
         const md_hdf5_data *d;
 
-        if (!make_path(b, "model_weights/%s/%.*s", top, (int)names->text[i].n,
+        if (!make_path(b, "%s%s/%.*s", b->file->root, top, (int)names->text[i].n,
                        names->text[i].p))
             return too_long(b, l);
         if (inner && !belongs(b->path, l))
@@ -349,14 +349,14 @@ static md_status bind_layer_h5(md_keras_layer *l, binder *b, const char *top,
     const md_hdf5_attr *a;
     char key[32];
 
-    if (!make_path(b, "model_weights/%s", top))
+    if (!make_path(b, "%s%s", b->file->root, top))
         return too_long(b, l);
     a = md_hdf5_attr_find(b->h, b->path, "weight_names");
     if (a)
         return bind_names(l, b, top, a, inner);
     for (unsigned i = 0; i < CHUNKS_MAX; i++) {
         snprintf(key, sizeof(key), "weight_names%u", i);
-        if (!make_path(b, "model_weights/%s", top))
+        if (!make_path(b, "%s%s", b->file->root, top))
             return too_long(b, l);
         a = md_hdf5_attr_find(b->h, b->path, key);
         if (!a)

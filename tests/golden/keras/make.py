@@ -6,14 +6,18 @@ Keras 3.15.1:
     tf/bin/python tests/golden/keras/make.py tests/golden/keras
 
 X.keras or X.h5 is the model, X.npz holds its input `x` and, by output, what
-Keras answers.  Outputs are called after their layers."""
+Keras answers.  Outputs are called after their layers.  X.weights.h5 and X.json
+are a model in two files."""
+import json
 import os
+import shutil
 import sys
 import zipfile
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
+import h5py  # noqa: E402
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 from keras import layers as L  # noqa: E402
@@ -362,3 +366,21 @@ make(transposed, ".keras", (2, 4, 5, 3))
 make(attention, ".keras", (2, 5, 6))
 make(masked, ".keras", (4, 7))
 make(recurrent, ".keras", (2, 5, 3))
+
+
+def alone(whole, name):
+    """Weights as Keras 2 saves them alone, of a file of the whole model; the
+    answers are the same."""
+    with h5py.File(f"{FOLDER}/{whole}.h5") as f, \
+            h5py.File(f"{FOLDER}/{name}.weights.h5", "w") as to:
+        for layer in f["model_weights"]:
+            f.copy(f"model_weights/{layer}", to)
+        for key, v in f["model_weights"].attrs.items():
+            to.attrs[key] = v
+        config = json.loads(f.attrs["model_config"])
+    with open(f"{FOLDER}/{name}.json", "w") as f:
+        json.dump({**config, "keras_version": keras.__version__}, f)
+    shutil.copy(f"{FOLDER}/{whole}.npz", f"{FOLDER}/{name}.npz")
+
+
+alone("activation", "alone")

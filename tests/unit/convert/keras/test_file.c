@@ -105,7 +105,7 @@ static md_status open_bytes(const md_buf *b, const md_keras_limits *limits,
                             md_error *err)
 {
     md_keras_file f;
-    md_status s = md_keras_file_open(&f, b->data, b->size, limits,
+    md_status s = md_keras_file_open(&f, b->data, b->size, NULL, limits,
                                      md_alloc_default(), err);
 
     if (s == MD_OK)
@@ -144,7 +144,7 @@ static void test_file__reads_zip_and_h5(void **state)
 
         make_zip(&zip, m, 3, deflate);
         assert_true(md_keras_probe(zip.data, zip.size));
-        assert_md_ok(md_keras_file_open(&f, zip.data, zip.size, NULL,
+        assert_md_ok(md_keras_file_open(&f, zip.data, zip.size, NULL, NULL,
                                         md_alloc_default(), &err),
                      &err);
         assert_int_equal(f.major, 2);
@@ -158,7 +158,7 @@ static void test_file__reads_zip_and_h5(void **state)
     md_buf_reset(&weights);
     keras_h5_finish(&k, &weights);
     assert_true(md_keras_probe(weights.data, weights.size));
-    assert_md_ok(md_keras_file_open(&f, weights.data, weights.size, NULL,
+    assert_md_ok(md_keras_file_open(&f, weights.data, weights.size, NULL, NULL,
                                     md_alloc_default(), &err),
                  &err);
     assert_true(f.h5);
