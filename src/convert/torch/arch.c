@@ -25,12 +25,27 @@ static bool is_marked(const md_torch_weights *w, const md_arch_row *r)
     return md_torch_weights_find(w, r->mark) || md_torch_weights_find(w, name);
 }
 
+/* "resnet50" is a resnet: its tensors tell the rest. */
+static bool is_called(const md_arch_row *r, const char *name)
+{
+    const char *p = r->also;
+
+    if (strncmp(name, r->name, strlen(r->name)) == 0)
+        return true;
+    while (p && *p) {
+        size_t n = strcspn(p, " ");
+
+        if (strncmp(name, p, n) == 0)
+            return true;
+        p += n + strspn(p + n, " ");
+    }
+    return false;
+}
+
 const md_arch_row *md_arch_find(const md_torch_weights *w, const char *name)
 {
     for (size_t i = 0; rows[i]; i++) {
-        /* "resnet50" is a resnet: its tensors tell the rest. */
-        if (name ? strncmp(name, rows[i]->name, strlen(rows[i]->name)) == 0
-                 : is_marked(w, rows[i]))
+        if (name ? is_called(rows[i], name) : is_marked(w, rows[i]))
             return rows[i];
     }
     return NULL;
@@ -128,30 +143,6 @@ md_tv md_arch_ints(md_arch *a, const int64_t *v, uint32_t n)
     for (uint32_t i = 0; i < n && out.kind == MD_TV_LIST; i++)
         md_tv_append(a->b, out.v.list, md_tv_int(v[i]));
     return out;
-}
-
-md_tv md_arch_linear(md_arch *a, md_tv x, const char *name)
-{
-    a->b->where = md_arena_strdup(a->b->e.arena, name);
-    a->b->e.stem = a->b->where;
-    return MD_ARCH_OP(a, "linear", x, md_arch_weight(a, "%s.weight", name),
-                      md_arch_has(a, "%s.bias", name)
-                          ? md_arch_weight(a, "%s.bias", name)
-                          : md_tv_none());
-}
-
-md_tv md_arch_layer_norm(md_arch *a, md_tv x, const char *name, double eps)
-{
-    /* Files of TensorFlow's days say gamma and beta. */
-    bool old = !md_arch_has(a, "%s.weight", name);
-    md_tv w = md_arch_weight(a, old ? "%s.gamma" : "%s.weight", name);
-    int64_t n = md_arch_size(a, 0, old ? "%s.gamma" : "%s.weight", name);
-
-    a->b->where = md_arena_strdup(a->b->e.arena, name);
-    a->b->e.stem = a->b->where;
-    return MD_ARCH_OP(a, "layer_norm", x, md_arch_ints(a, &n, 1), w,
-                      md_arch_weight(a, old ? "%s.beta" : "%s.bias", name),
-                      md_tv_float(eps));
 }
 
 md_tv md_arch_input(md_arch *a, const char *name, md_dtype dtype, int rank,

@@ -18,6 +18,7 @@ typedef struct md_arch md_arch;
 /* One row of arch.def. */
 typedef struct md_arch_row {
     const char *name;  /* of --arch */
+    const char *also;  /* other names, separated by spaces; or NULL */
     const char *title; /* "BERT" */
     /* Is this one's, with or without `prefix` in front of its names? */
     const char *mark; /* a tensor that every such file has */
@@ -69,15 +70,69 @@ md_tv md_arch_op(md_arch *a, const char *op, const md_tv *args, uint32_t n);
 /* A list of ints. */
 md_tv md_arch_ints(md_arch *a, const int64_t *v, uint32_t n);
 
-/* x * name.weight + name.bias; its normalization. */
-md_tv md_arch_linear(md_arch *a, md_tv x, const char *name);
-md_tv md_arch_layer_norm(md_arch *a, md_tv x, const char *name, double eps);
-
 /* An input of the model: the sizes' names, NULL for a known one. */
 md_tv md_arch_input(md_arch *a, const char *name, md_dtype dtype, int rank,
                     const char *const *symbols, const int64_t *sizes);
 
 /* An output. */
 void md_arch_output(md_arch *a, md_tv v, const char *name);
+
+/* --- parts that architectures share (arch_parts.c) ------------------------- */
+
+/* A name that lives as long as the build. */
+const char *md_arch_name(md_arch *a, const char *fmt, ...) MD_PRINTF(2, 3);
+
+/* What follows is called after `name`, in messages and in the model. */
+void md_arch_at(md_arch *a, const char *name);
+
+/* x * name.weight + name.bias, where there is one; its normalization. */
+md_tv md_arch_linear(md_arch *a, md_tv x, const char *name);
+md_tv md_arch_layer_norm(md_arch *a, md_tv x, const char *name, double eps);
+
+/* A convolution of a picture with name.weight, and name.bias where there is
+ * one; groups and padding to keep the size by the tensor's shape. */
+md_tv md_arch_conv(md_arch *a, md_tv x, const char *name, int64_t stride,
+                   int64_t padding);
+md_tv md_arch_batch_norm(md_arch *a, md_tv x, const char *name, double eps);
+
+/* [batch, c, height, width] to [batch, c]: means. */
+md_tv md_arch_pool(md_arch *a, md_tv x);
+
+/* By its name in config.json: "gelu", "quick_gelu", "silu"... */
+md_tv md_arch_activate(md_arch *a, md_tv x, const char *act);
+
+/* Number of heads: `key` of config.json, or 64 wide; 0 and a failure when they
+ * do not divide `width`. */
+int64_t md_arch_heads(md_arch *a, const char *key, int64_t width);
+
+/* Attention of q, k and v [batch, rows, width], that of the result. */
+md_tv md_arch_attend(md_arch *a, md_tv q, md_tv k, md_tv v, md_tv mask,
+                     int64_t heads);
+
+/* What is added to scores, [batch, 1, 1, keys]: so little that nothing is left
+ * where the mask [batch, keys] is 0. */
+md_tv md_arch_key_mask(md_arch *a, md_tv mask);
+
+/* Row `at` of axis 1. */
+md_tv md_arch_row_at(md_arch *a, md_tv x, int64_t at);
+
+/* The tensor v [1, rows, width] once for each of x's batch. */
+md_tv md_arch_for_each(md_arch *a, md_tv v, md_tv x);
+
+/* A layer of a transformer's encoder: names of its tensors behind `at`. */
+typedef struct md_arch_layer {
+    const char *at; /* "encoder.layer.0." */
+    const char *norm1, *norm2;
+    const char *qkv_weight, *qkv_bias; /* all three in one; or NULL */
+    const char *q, *k, *v, *out;
+    const char *up, *down;
+    const char *act;
+    int64_t heads;
+    double eps;
+    bool post; /* normalizations behind the additions, else before attention and
+                * before the products */
+} md_arch_layer;
+
+md_tv md_arch_encode(md_arch *a, md_tv x, md_tv mask, const md_arch_layer *l);
 
 #endif

@@ -2,13 +2,11 @@
  * BERT (J. Devlin et al., 2018) and RoBERTa as Hugging Face stores them, and
  * sentence encoders made of them (1_Pooling beside the file).
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "convert/torch/arch.h"
 
 enum {
-    NAME_SIZE = 128,
     LAYERS_MAX = 1024
 };
 
@@ -47,66 +45,25 @@ static md_tv embed(md_arch *a, const char *name, md_tv ids)
         md_arch_weight(a, "embeddings.%s_embeddings.weight", name), ids);
 }
 
-/* [batch, rows, width] to [batch, heads, rows, width / heads] */
-static md_tv heads_of(md_arch *a, md_tv x, int64_t heads)
+static md_tv layer(md_arch *a, md_tv x, md_tv mask, int64_t i, int64_t heads)
 {
-    md_tv y = MD_ARCH_OP(a, "unflatten", x, md_tv_int(-1),
-                         md_arch_ints(a, (int64_t[]){ heads, -1 }, 2));
+    md_arch_layer l = {
+        .at = md_arch_name(a, "encoder.layer.%lld.", (long long)i),
+        .q = "attention.self.query",
+        .k = "attention.self.key",
+        .v = "attention.self.value",
+        .out = "attention.output.dense",
+        .norm1 = "attention.output.LayerNorm",
+        .up = "intermediate.dense",
+        .down = "output.dense",
+        .norm2 = "output.LayerNorm",
+        .act = md_arch_text(a, "hidden_act", "gelu"),
+        .heads = heads,
+        .eps = md_arch_float(a, "layer_norm_eps", 1e-12),
+        .post = true,
+    };
 
-    return MD_ARCH_OP(a, "transpose", y, md_tv_int(1), md_tv_int(2));
-}
-
-static md_tv part(md_arch *a, int64_t layer, const char *name, md_tv x)
-{
-    char full[NAME_SIZE];
-
-    snprintf(full, sizeof(full), "encoder.layer.%lld.%s", (long long)layer,
-             name);
-    return md_arch_linear(a, x, full);
-}
-
-static md_tv normalize(md_arch *a, int64_t layer, const char *name, md_tv x,
-                       double eps)
-{
-    char full[NAME_SIZE];
-
-    snprintf(full, sizeof(full), "encoder.layer.%lld.%s", (long long)layer,
-             name);
-    return md_arch_layer_norm(a, x, full, eps);
-}
-
-static md_tv activate(md_arch *a, md_tv x)
-{
-    const char *act = md_arch_text(a, "hidden_act", "gelu");
-
-    if (strcmp(act, "gelu") == 0)
-        return MD_ARCH_OP(a, "gelu", x);
-    if (strcmp(act, "gelu_new") == 0 || strcmp(act, "gelu_pytorch_tanh") == 0)
-        return MD_ARCH_OP(a, "gelu", x, md_tv_text("tanh"));
-    return MD_ARCH_OP(a, act, x);
-}
-
-static md_tv attend(md_arch *a, int64_t i, md_tv x, md_tv mask, int64_t heads)
-{
-    md_tv q = heads_of(a, part(a, i, "attention.self.query", x), heads);
-    md_tv k = heads_of(a, part(a, i, "attention.self.key", x), heads);
-    md_tv v = heads_of(a, part(a, i, "attention.self.value", x), heads);
-    md_tv y = MD_ARCH_OP(a, "scaled_dot_product_attention", q, k, v, mask);
-
-    y = MD_ARCH_OP(a, "transpose", y, md_tv_int(1), md_tv_int(2));
-    y = MD_ARCH_OP(a, "flatten", y, md_tv_int(2));
-    return part(a, i, "attention.output.dense", y);
-}
-
-static md_tv layer(md_arch *a, int64_t i, md_tv x, md_tv mask, int64_t heads)
-{
-    double eps = md_arch_float(a, "layer_norm_eps", 1e-12);
-    md_tv y = MD_ARCH_OP(a, "add", attend(a, i, x, mask, heads), x);
-
-    x = normalize(a, i, "attention.output.LayerNorm", y, eps);
-    y = activate(a, part(a, i, "intermediate.dense", x));
-    y = MD_ARCH_OP(a, "add", part(a, i, "output.dense", y), x);
-    return normalize(a, i, "output.LayerNorm", y, eps);
+    return md_arch_encode(a, x, mask, &l);
 }
 
 /* Mean over the rows that count, or the first one; of length 1 where the
@@ -118,7 +75,7 @@ static md_tv pool(md_arch *a, md_tv x, md_tv mask)
     md_tv y, n;
 
     if (first) {
-        y = MD_ARCH_OP(a, "select", x, md_tv_int(1), md_tv_int(0));
+        y = md_arch_row_at(a, x, 0);
     } else {
         md_tv m = at(a, MD_ARCH_OP(a, "to", mask, md_tv_int(6)), 2);
         int64_t axis = 1;
@@ -156,38 +113,22 @@ static void add_heads(md_arch *a, md_tv x, md_tv mask)
             md_arch_output(a, md_arch_linear(a, x, "classifier"), "logits");
         return;
     }
-    y = MD_ARCH_OP(a, "select", x, md_tv_int(1), md_tv_int(0));
+    y = md_arch_row_at(a, x, 0);
     y = MD_ARCH_OP(a, "tanh", md_arch_linear(a, y, "pooler.dense"));
     md_arch_output(a, y, "pooler_output");
     if (md_arch_has(a, "classifier.weight"))
         md_arch_output(a, md_arch_linear(a, y, "classifier"), "logits");
 }
 
-/* 0 where the mask is 1, else so little that nothing is left. */
-static md_tv additive(md_arch *a, md_tv mask)
-{
-    md_tv m = MD_ARCH_OP(a, "eq", mask, md_tv_int(0));
-
-    m = MD_ARCH_OP(a, "to", m, md_tv_int(6));
-    m = MD_ARCH_OP(a, "mul", m, md_tv_float(-3.4028234663852886e38));
-    return at(a, at(a, m, 1), 1);
-}
-
 static void emit(md_arch *a)
 {
     static const char *const symbols[] = { "batch", "sequence" };
     int64_t width = md_arch_size(a, 1, "embeddings.word_embeddings.weight");
-    int64_t heads =
-        md_arch_int(a, "num_attention_heads", width % 64 == 0 ? width / 64 : 0);
+    int64_t heads = md_arch_heads(a, "num_attention_heads", width);
     md_tv ids, mask, added, types, x;
 
-    if (heads < 1 || width % heads != 0) {
-        md_emit_fail(&a->b->e, MD_UNSUPPORTED,
-                     "%lld heads of %lld: num_attention_heads of config.json, "
-                     "beside the file, expected",
-                     (long long)heads, (long long)width);
+    if (heads < 1)
         return;
-    }
     ids = md_arch_input(a, "input_ids", MD_DTYPE_I64, 2, symbols, NULL);
     mask = md_arch_input(a, "attention_mask", MD_DTYPE_I64, 2, symbols, NULL);
     x = MD_ARCH_OP(a, "add", embed(a, "word", ids),
@@ -203,7 +144,7 @@ static void emit(md_arch *a)
                                                     "embeddings.weight"),
                                   md_tv_int(0), md_tv_int(0)));
     }
-    added = additive(a, mask);
+    added = md_arch_key_mask(a, mask);
     x = md_arch_layer_norm(a, x, "embeddings.LayerNorm",
                            md_arch_float(a, "layer_norm_eps", 1e-12));
     for (int64_t i = 0;
@@ -211,13 +152,14 @@ static void emit(md_arch *a)
          md_arch_has(a, "encoder.layer.%lld.attention.self.query.weight",
                      (long long)i);
          i++)
-        x = layer(a, i, x, added, heads);
+        x = layer(a, x, added, i, heads);
     md_arch_output(a, x, "last_hidden_state");
     add_heads(a, x, mask);
 }
 
 const md_arch_row md_arch_bert = {
     .name = "bert",
+    .also = "roberta",
     .title = "BERT",
     .mark = "encoder.layer.0.attention.self.query.weight",
     .prefix = "bert.",

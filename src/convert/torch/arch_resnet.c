@@ -17,20 +17,9 @@ static md_tv conv_norm(md_arch *a, md_tv x, const char *conv, const char *norm,
                        int64_t stride)
 {
     int64_t kernel = md_arch_size(a, 2, "%s.weight", conv);
-    int64_t in = md_arch_size(a, 1, "%s.weight", conv);
-    md_tv shape = MD_ARCH_OP(a, "size", x, md_tv_int(1));
-    int64_t groups = in > 0 && !shape.computed ? shape.v.i / in : 1;
 
-    a->b->where = md_arena_strdup(a->b->e.arena, conv);
-    a->b->e.stem = a->b->where;
-    x = MD_ARCH_OP(a, "conv2d", x, md_arch_weight(a, "%s.weight", conv),
-                   md_tv_none(), md_tv_int(stride), md_tv_int(kernel / 2),
-                   md_tv_int(1), md_tv_int(groups));
-    return MD_ARCH_OP(a, "batch_norm", x, md_arch_weight(a, "%s.weight", norm),
-                      md_arch_weight(a, "%s.bias", norm),
-                      md_arch_weight(a, "%s.running_mean", norm),
-                      md_arch_weight(a, "%s.running_var", norm),
-                      md_tv_bool(false), md_tv_float(0.1), md_tv_float(1e-5));
+    x = md_arch_conv(a, x, conv, stride, kernel / 2);
+    return md_arch_batch_norm(a, x, norm, 1e-5);
 }
 
 static md_tv relu(md_arch *a, md_tv x)
@@ -79,9 +68,7 @@ static void emit(md_arch *a)
             x = block(a, x, name, s > 1 && i == 0 ? 2 : 1);
         }
     }
-    x = MD_ARCH_OP(a, "adaptive_avg_pool2d", x,
-                   md_arch_ints(a, (int64_t[]){ 1, 1 }, 2));
-    x = MD_ARCH_OP(a, "flatten", x, md_tv_int(1));
+    x = md_arch_pool(a, x);
     md_arch_output(a, md_arch_linear(a, x, "fc"), "output");
 }
 
