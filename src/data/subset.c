@@ -1,6 +1,7 @@
 #include "data/subset.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/rng.h"
 
@@ -18,6 +19,14 @@ md_status md_subset_all(md_subset *out, const md_dataset *d, md_error *err)
     MD_TRY(make(out, d->n, d->alloc, err));
     for (; out->n < d->n; out->n++)
         out->at[out->n] = out->n;
+    return MD_OK;
+}
+
+md_status md_subset_copy(md_subset *out, const md_subset *s, md_error *err)
+{
+    MD_TRY(make(out, s->n, s->alloc, err));
+    memcpy(out->at, s->at, (size_t)s->n * sizeof(*s->at));
+    out->n = s->n;
     return MD_OK;
 }
 

@@ -13,6 +13,9 @@ typedef struct md_subset {
 /* All samples, in their order. */
 md_status md_subset_all(md_subset *out, const md_dataset *d, md_error *err);
 
+/* The same samples in the same order. */
+md_status md_subset_copy(md_subset *out, const md_subset *s, md_error *err);
+
 /*
  * Hold back about `share` of the samples, in [0, 1]: those whose hash under
  * the seed is low, so that equal samples are on one side and a sample stays on

@@ -1,5 +1,9 @@
 #include "train/runner.h"
 
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hash.h"
 #include "base/size.h"
 #include "formats/onnx.h"
 
@@ -13,6 +17,67 @@ md_status md_model_copy(md_model **out, const md_model *model, md_error *err)
     if (s == MD_OK)
         s = md_onnx_parse(out, bytes.data, bytes.size, NULL, model->alloc, err);
     md_buf_release(&bytes);
+    return s;
+}
+
+md_status md_model_hash(uint64_t *out, const md_model *model, md_error *err)
+{
+    const uint64_t zero[2] = { 0, 1 };
+    md_buf bytes;
+    md_status s;
+
+    md_buf_init(&bytes, model->alloc, (size_t)INT64_MAX);
+    s = md_onnx_write(model, &bytes, err);
+    *out = s == MD_OK ? md_hash_keyed(zero, bytes.data, bytes.size) : 0;
+    md_buf_release(&bytes);
+    return s;
+}
+
+md_status md_model_set_lineage(md_model *m, const md_model *parent,
+                               const char *recipe, md_error *err)
+{
+    const char *before = md_model_meta(m, "modeld.recipe");
+    char text[24];
+    char *both;
+    uint64_t hash;
+
+    if (parent) {
+        MD_TRY(md_model_hash(&hash, parent, err));
+        snprintf(text, sizeof(text), "%016llx", (unsigned long long)hash);
+        MD_TRY(md_model_set_meta(m, "modeld.parent", text, err));
+        return md_model_set_meta(m, "modeld.recipe", recipe, err);
+    }
+    both = md_arena_printf(&m->arena, "%s; %s", before ? before : "", recipe);
+    if (!both)
+        return md_fail_nomem(err, strlen(recipe));
+    return md_model_set_meta(m, "modeld.recipe", before ? both : recipe, err);
+}
+
+md_status md_taps_open(md_session **out, const md_model *model,
+                       const char *const *names, uint32_t n, md_pool *pool,
+                       md_error *err)
+{
+    md_model *copy;
+    md_session_opts opts = MD_SESSION_OPTS_INIT;
+    md_status s;
+
+    MD_TRY(md_model_copy(&copy, model, err));
+    copy->graph->n_outputs = 0;
+    for (uint32_t i = 0; i < copy->graph->n_values; i++)
+        copy->graph->values[i].is_output = false;
+    s = MD_OK;
+    for (uint32_t i = 0; i < n && s == MD_OK; i++) {
+        md_value_id id = md_graph_find(copy->graph, names[i]);
+
+        s = id == MD_VALUE_NONE
+                ? md_fail(err, MD_INTERNAL, "no value '%s'", names[i])
+                : md_graph_add_output(copy->graph, id, err);
+    }
+    opts.pool = pool;
+    if (s == MD_OK)
+        s = md_session_new(out, copy, &opts, err);
+    if (s != MD_OK)
+        md_model_free(copy);
     return s;
 }
 

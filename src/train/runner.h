@@ -8,6 +8,21 @@
 /* An independent copy, through its ONNX form. */
 md_status md_model_copy(md_model **out, const md_model *model, md_error *err);
 
+/* A hash of its ONNX form, which names it as a parent. */
+md_status md_model_hash(uint64_t *out, const md_model *model, md_error *err);
+
+/* Write into the metadata that m was made of `parent` by `recipe`.  A parent
+ * that was made itself, and is no file of its own, is passed over: NULL goes on
+ * from what m has, with this recipe behind the other. */
+md_status md_model_set_lineage(md_model *m, const md_model *parent,
+                               const char *recipe, md_error *err);
+
+/* A session over a copy of the model whose outputs are the values called
+ * names[0], ..., names[n - 1]. */
+md_status md_taps_open(md_session **out, const md_model *model,
+                       const char *const *names, uint32_t n, md_pool *pool,
+                       md_error *err);
+
 /* What a model is run on. */
 typedef struct md_sweep {
     const md_dataset *data;

@@ -526,6 +526,39 @@ md_status md_step_model_make(md_step_model *out, const md_model *model,
     return s;
 }
 
+static md_status keep_scores(md_model *m, const md_step_output *y,
+                             md_error *err)
+{
+    md_graph *g = m->graph;
+    md_value_id id;
+
+    MD_TRY(md_model_inline(m, err));
+    id = g->outputs[y->index];
+    id = before_the_end(g, id, &y->type,
+                        y->width > 1 ? MD_LOSS_CROSS_ENTROPY : MD_LOSS_BINARY);
+    clear_outputs(g);
+    return md_graph_add_output(g, id, err);
+}
+
+md_status md_step_scores(md_model **out, int64_t *width, const md_model *model,
+                         md_error *err)
+{
+    md_step_output y;
+    md_model *m;
+    md_status s;
+
+    MD_TRY(md_step_find_output(&y, model, err));
+    MD_TRY(md_model_copy(&m, model, err));
+    s = keep_scores(m, &y, err);
+    if (s != MD_OK) {
+        md_model_free(m);
+        return s;
+    }
+    *out = m;
+    *width = y.width;
+    return MD_OK;
+}
+
 void md_step_model_release(md_step_model *s)
 {
     md_model_free(s->model);

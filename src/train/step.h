@@ -71,6 +71,12 @@ typedef struct md_step_output {
 md_status md_step_find_output(md_step_output *out, const md_model *model,
                               md_error *err);
 
+/* A copy of `model` whose only output are the scores that a loss reads: its
+ * first output of float32, before a Softmax or Sigmoid at the end; *width of
+ * them for each sample. */
+md_status md_step_scores(md_model **out, int64_t *width, const md_model *model,
+                         md_error *err);
+
 /* The session has taken `model` over, if it has been made. */
 void md_step_model_release(md_step_model *s);
 

@@ -7,8 +7,8 @@
 #include "base/hash.h"
 #include "base/size.h"
 #include "data/subset.h"
-#include "formats/onnx.h"
 #include "train/checkpoint.h"
+#include "train/runner.h"
 
 enum {
     LANES = MD_CACHE_LINE / sizeof(float),
@@ -54,11 +54,28 @@ static bool are_two_classes(const md_dataset *d)
     return true;
 }
 
+static md_status check_teacher(md_loss *loss, const md_teacher *t,
+                               const md_dataset *d, int64_t width,
+                               md_error *err)
+{
+    if (*loss == MD_LOSS_AUTO)
+        *loss = MD_LOSS_CROSS_ENTROPY;
+    if (*loss != MD_LOSS_CROSS_ENTROPY || t->width != width || t->n != d->n)
+        return md_fail(err, MD_INVALID,
+                       "the teacher gives %lld scores for %lld samples, loss "
+                       "cross-entropy and %lld for %lld expected",
+                       (long long)t->width, (long long)t->n, (long long)width,
+                       (long long)d->n);
+    return MD_OK;
+}
+
 static md_status choose_loss(md_loss *loss, const md_dataset *d, int64_t width,
-                             md_error *err)
+                             const md_teacher *teacher, md_error *err)
 {
     const int64_t targets = md_dataset_n_targets(d);
 
+    if (!d->labels.data && teacher)
+        return check_teacher(loss, teacher, d, width, err);
     if (!d->labels.data)
         return md_fail(err, MD_INVALID, "the data has no labels 'y'");
     if (*loss == MD_LOSS_AUTO)
@@ -138,12 +155,17 @@ static void set_values(trainer *t)
 
 /* ---- what makes trainings the same ---- */
 
-static md_status hash_data(uint64_t *out, const md_dataset *d, md_error *err)
+static md_status hash_data(uint64_t *out, const trainer *t, md_error *err)
 {
+    const md_dataset *d = t->data;
     const uint64_t zero[2] = { 0, (uint64_t)d->n };
-    uint64_t k[2] = { 0, md_hash_keyed(zero, d->labels.data,
-                                       md_tensor_size(&d->labels)) };
+    const size_t size = d->labels.data ? md_tensor_size(&d->labels) : 0;
+    uint64_t k[2] = { 0, md_hash_keyed(zero, d->labels.data, size) };
 
+    if (t->opts.which)
+        k[1] = md_hash_keyed(k, t->opts.which->at,
+                             (size_t)t->opts.which->n *
+                                 sizeof(*t->opts.which->at));
     for (int64_t i = 0; i < PROBED && i < d->n; i++) {
         uint64_t h;
 
@@ -153,19 +175,6 @@ static md_status hash_data(uint64_t *out, const md_dataset *d, md_error *err)
     }
     *out = k[1];
     return MD_OK;
-}
-
-static md_status hash_model(uint64_t *out, const md_model *m, md_error *err)
-{
-    const uint64_t zero[2] = { 0, 1 };
-    md_buf bytes;
-    md_status s;
-
-    md_buf_init(&bytes, m->alloc, (size_t)INT64_MAX);
-    s = md_onnx_write(m, &bytes, err);
-    *out = s == MD_OK ? md_hash_keyed(zero, bytes.data, bytes.size) : 0;
-    md_buf_release(&bytes);
-    return s;
 }
 
 /* The options that count, as text: it is the recipe too. */
@@ -185,19 +194,34 @@ static char *recipe(trainer *t)
         o->from_random, (unsigned long long)o->seed);
 }
 
+/* The same of a teacher; "" without one. */
+static char *teacher_recipe(trainer *t)
+{
+    const md_teacher *of = t->opts.teacher;
+    const uint64_t zero[2] = { 0, 2 };
+
+    if (!of)
+        return md_arena_strdup(&t->arena, "");
+    return md_arena_printf(
+        &t->arena, " teacher=%016llx temperature=%.9g alpha=%.9g",
+        (unsigned long long)md_hash_keyed(
+            zero, of->scores, (size_t)(of->n * of->width) * sizeof(float)),
+        t->opts.temperature, t->opts.alpha);
+}
+
 /* The key of checkpoints, and the lineage of the result. */
 static md_status identify(trainer *t, md_model *m, const char **parent,
                           const char **made, md_error *err)
 {
     uint64_t model = 0, data = 0;
-    char *text = recipe(t);
+    char *text = recipe(t), *of = teacher_recipe(t);
 
-    MD_TRY(hash_model(&model, m, err));
-    MD_TRY(hash_data(&data, t->data, err));
+    MD_TRY(md_model_hash(&model, m, err));
+    MD_TRY(hash_data(&data, t, err));
     *parent = md_arena_printf(&t->arena, "%016llx", (unsigned long long)model);
-    *made = text ? md_arena_printf(&t->arena, "%s data=%016llx", text,
-                                   (unsigned long long)data)
-                 : NULL;
+    *made = text && of ? md_arena_printf(&t->arena, "%s%s data=%016llx", text,
+                                         of, (unsigned long long)data)
+                       : NULL;
     if (!*parent || !*made)
         return md_fail_nomem(err, 16);
     t->key[0] = model;
@@ -230,6 +254,8 @@ static md_status open_run(trainer *t, md_error *err)
     for (uint32_t i = 0; i < s->n_data; i++)
         shapes[i] = md_dataset_shape(t->data, i, t->batch);
     shapes[s->target] = (md_shape){ 2, { t->batch, s->width } };
+    if (s->teacher != UINT32_MAX)
+        shapes[s->teacher] = shapes[s->target];
     if (s->seed != UINT32_MAX)
         shapes[s->seed] = (md_shape){ 1, { 1 } };
     for (uint32_t i = 0; i < s->params.n; i++)
@@ -242,7 +268,7 @@ static md_status open_run(trainer *t, md_error *err)
 
 static md_status cut_batches(trainer *t, md_error *err)
 {
-    const int64_t n = t->data->n, fixed = t->step.fixed_batch;
+    const int64_t n = t->order.n, fixed = t->step.fixed_batch;
 
     t->batch = fixed ? fixed : md_min_i64(t->opts.batch, n);
     if (t->batch > n || t->batch < 1)
@@ -264,15 +290,22 @@ static md_status prepare(trainer *t, const md_model *m, md_error *err)
     md_step_output y;
 
     MD_TRY(md_step_find_output(&y, m, err));
-    MD_TRY(choose_loss(&t->opts.loss, t->data, y.width, err));
+    MD_TRY(choose_loss(&t->opts.loss, t->data, y.width, t->opts.teacher, err));
     how.loss = t->opts.loss;
+    if (t->opts.teacher) {
+        MD_TRY(check_teacher(&t->opts.loss, t->opts.teacher, t->data, y.width,
+                             err));
+        how.temperature = (float)t->opts.temperature;
+        how.alpha = t->data->labels.data ? (float)t->opts.alpha : 0.0f;
+    }
     MD_TRY(md_step_model_make(&t->step, m, &how, err));
+    MD_TRY(t->opts.which ? md_subset_copy(&t->order, t->opts.which, err)
+                         : md_subset_all(&t->order, t->data, err));
     MD_TRY(cut_batches(t, err));
     MD_TRY(make_slots(t, err));
     set_values(t); /* reads the model's, which the session takes over */
     MD_TRY(open_session(t, err));
-    MD_TRY(open_run(t, err));
-    return md_subset_all(&t->order, t->data, err);
+    return open_run(t, err);
 }
 
 /* ---- one step ---- */
@@ -288,7 +321,9 @@ static void put_target(const trainer *t, float *row, int64_t sample)
     const int64_t width = t->step.width;
     const md_dataset *d = t->data;
 
-    if (md_dataset_n_targets(d) > 0) {
+    if (!d->labels.data) {
+        memset(row, 0, (size_t)width * sizeof(*row));
+    } else if (md_dataset_n_targets(d) > 0) {
         memcpy(row, (const float *)d->labels.data + sample * width,
                (size_t)width * sizeof(*row));
     } else if (t->opts.loss == MD_LOSS_CROSS_ENTROPY) {
@@ -314,11 +349,20 @@ static md_status fill(trainer *t, md_error *err)
                                md_run_input(t->run, i), t->opts.pool, err));
     for (int64_t i = 0; i < t->batch; i++)
         put_target(t, target + i * s->width, at[i]);
+    for (int64_t i = 0; s->teacher != UINT32_MAX && i < t->batch; i++)
+        md_teacher_row(t->opts.teacher, at[i], t->opts.temperature,
+                       (float *)md_run_input(t->run, s->teacher)->data +
+                           i * s->width);
     if (s->seed != UINT32_MAX)
         *(int64_t *)md_run_input(t->run, s->seed)->data =
             (int64_t)(t->opts.seed * UINT64_C(0x9e3779b97f4a7c15) +
                       (uint64_t)t->at);
     return MD_OK;
+}
+
+static bool counts_right(const trainer *t)
+{
+    return t->opts.loss != MD_LOSS_MSE && t->data->labels.data;
 }
 
 static int64_t count_right(const trainer *t)
@@ -365,7 +409,7 @@ static md_status take_step(trainer *t, md_error *err)
     if (!isfinite(norm))
         return fail_diverged(t, "the gradient's norm", norm, err);
     t->loss += loss;
-    if (t->opts.loss != MD_LOSS_MSE)
+    if (counts_right(t))
         t->right += count_right(t);
     md_optimizer_step(&t->opts.optimizer, &s->params, t->slots, t->gradient,
                       norm, t->at, t->opts.pool);
@@ -422,9 +466,9 @@ static md_train_state state_of(const trainer *t)
         .steps = total,
         .epoch_ends = in_epoch == t->n_batches,
         .loss = t->loss / (double)in_epoch,
-        .accuracy = t->opts.loss == MD_LOSS_MSE
-                        ? NAN
-                        : (double)t->right / (double)(in_epoch * t->batch),
+        .accuracy = counts_right(t)
+                        ? (double)t->right / (double)(in_epoch * t->batch)
+                        : NAN,
         .rate = md_optimizer_rate(&t->opts.optimizer, t->at - 1),
         .samples_per_s = steps_per_s * (double)t->batch,
         .left_s = (double)(total - t->at) / steps_per_s
@@ -538,7 +582,7 @@ static md_status train(trainer *t, md_model *m, md_train_report *r,
     MD_TRY(identify(t, m, &parent, &made, err));
     MD_TRY(resume(t, err));
     r->loss = t->opts.loss;
-    r->n_samples = t->data->n;
+    r->n_samples = t->order.n;
     r->steps = t->opts.optimizer.total;
     r->resumed_at = t->at;
     for (uint32_t i = 0; i < t->step.params.n; i++)
@@ -548,6 +592,8 @@ static md_status train(trainer *t, md_model *m, md_train_report *r,
     t->start_ns = md_clock_ns();
     MD_TRY(loop(t, r, err));
     MD_TRY(put_values(t, m, err));
+    if (t->opts.continues)
+        return md_model_set_lineage(m, NULL, made, err);
     MD_TRY(md_model_set_meta(m, "modeld.parent", parent, err));
     return md_model_set_meta(m, "modeld.recipe", made, err);
 }

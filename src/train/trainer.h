@@ -9,9 +9,10 @@
 #ifndef MD_TRAIN_TRAINER_H
 #define MD_TRAIN_TRAINER_H
 
-#include "data/dataset.h"
+#include "data/subset.h"
 #include "train/optimizer.h"
 #include "train/step.h"
+#include "train/teacher.h"
 
 /* What is told after each step. */
 typedef struct md_train_state {
@@ -34,10 +35,17 @@ typedef struct md_train_opts {
     md_loss loss;
     int64_t epochs;
     int64_t batch;
+    const md_subset *which; /* of the samples; NULL: all */
+    /* What a teacher says of the samples, of rows of scores: the loss is then
+     * md_step_opts'.  Without labels there is only this.  NULL: none. */
+    const md_teacher *teacher;
+    double temperature, alpha;
     double smoothing; /* of labels: this share goes to all classes alike */
     md_optimizer_opts optimizer; /* `total` and `warmup` are set from: */
     double warmup;               /* epochs */
     bool from_random;            /* else from the model's weights */
+    bool continues; /* the model was just made and is no file: what is written
+                     * of its lineage goes on */
     uint64_t seed;
     const char *checkpoint;   /* file to resume from, and to keep the state in;
                                * NULL: none */
@@ -50,7 +58,7 @@ typedef struct md_train_opts {
 #define MD_TRAIN_OPTS_INIT                                                     \
     {                                                                          \
         .epochs = 1, .batch = 64, .optimizer = MD_OPTIMIZER_OPTS_INIT,         \
-        .warmup = 0.5, .seed = 1                                               \
+        .warmup = 0.5, .seed = 1, .temperature = 4.0, .alpha = 0.5             \
     }
 
 typedef struct md_train_report {
