@@ -10,35 +10,6 @@ enum {
     BATCH = 16 /* samples in one execution */
 };
 
-/* A session over a copy of the model whose outputs are the named values. */
-static md_status open_taps(md_session **out, const md_model *model,
-                           const char *const *names, uint32_t n, md_pool *pool,
-                           md_error *err)
-{
-    md_model *copy;
-    md_session_opts opts = MD_SESSION_OPTS_INIT;
-    md_status s;
-
-    MD_TRY(md_model_copy(&copy, model, err));
-    copy->graph->n_outputs = 0;
-    for (uint32_t i = 0; i < copy->graph->n_values; i++)
-        copy->graph->values[i].is_output = false;
-    s = MD_OK;
-    for (uint32_t i = 0; i < n && s == MD_OK; i++) {
-        md_value_id id = md_graph_find(copy->graph, names[i]);
-
-        s = id == MD_VALUE_NONE
-                ? md_fail(err, MD_INTERNAL, "no value '%s'", names[i])
-                : md_graph_add_output(copy->graph, id, err);
-    }
-    opts.pool = pool;
-    if (s == MD_OK)
-        s = md_session_new(out, copy, &opts, err);
-    if (s != MD_OK)
-        md_model_free(copy);
-    return s;
-}
-
 static md_status widen(md_range *r, const md_tensor *t, const char *name,
                        md_error *err)
 {
@@ -108,7 +79,7 @@ md_status md_calibrate(md_range *ranges, const md_model *model,
     md_session *s;
     md_status st;
 
-    MD_TRY(open_taps(&s, model, names, n, pool, err));
+    MD_TRY(md_taps_open(&s, model, names, n, pool, err));
     for (uint32_t i = 0; i < n; i++)
         ranges[i] = (md_range){ 0 };
     st = md_run_over(s, &sweep, visit, &p, err);

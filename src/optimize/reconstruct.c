@@ -1,0 +1,569 @@
+#include "optimize/reconstruct.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/size.h"
+
+enum {
+    INPUTS_MAX = 2048, /* of a product: H takes 32 MB then */
+    PLACES_MAX = 2048  /* looked at in one execution */
+};
+
+/* E[x x'] of what a value holds along an axis, a constant 1 behind it. */
+typedef struct moments {
+    md_value_id id;
+    int axis;
+    int64_t n; /* of x, without the constant */
+    double *h; /* [n + 1, n + 1], the lower half while it is gathered */
+    double count;
+} moments;
+
+typedef struct product {
+    const md_node *node;
+    md_value_id weights, bias; /* constants; bias NONE */
+    md_axes_product p;
+    int64_t n, rows;   /* inputs; outputs times places of the kernel */
+    uint32_t *unit;    /* by input; MD_UNIT_NONE */
+    const moments *of; /* NULL: H is not known */
+    bool constant;     /* something behind takes up a constant */
+    double *w;         /* [rows, n + 1] */
+    double *inverse;   /* [n + 1, n + 1]; NULL without H */
+    double energy;
+} product;
+
+struct md_reconstruct {
+    md_cut *c;
+    const md_alloc *alloc;
+    moments *m;
+    product *p;
+    uint32_t n_m, n_p;
+    float *column; /* [PLACES_MAX, INPUTS_MAX] while H is gathered */
+    md_arena ar;
+};
+
+/* ---- which products ---- */
+
+static uint32_t count_readers(const md_graph *g, md_value_id id)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        for (uint32_t k = 0; k < g->nodes[i]->n_in; k++)
+            n += g->nodes[i]->in[k] == id;
+    }
+    return n;
+}
+
+static bool feeds_norm(const md_graph *g, const md_node *n)
+{
+    for (uint32_t i = 0; i < g->n_nodes; i++) {
+        if (md_axes_is(g->nodes[i], "BatchNormalization") &&
+            g->nodes[i]->in[0] == n->out[0])
+            return true;
+    }
+    return false;
+}
+
+/* A row of numbers that belongs to this product alone. */
+static md_value_id own_bias(const md_graph *g, const md_node *n, int64_t width)
+{
+    const md_tensor *b;
+
+    if (n->n_in < 3 || n->in[2] == MD_VALUE_NONE ||
+        count_readers(g, n->in[2]) != 1 ||
+        md_node_attr_f(n, "beta", 1.0f) != 1.0f)
+        return MD_VALUE_NONE;
+    b = g->values[n->in[2]].cdata;
+    return b && b->dtype == MD_DTYPE_F32 && b->shape.rank == 1 &&
+                   md_tensor_n(b) == width
+               ? n->in[2]
+               : MD_VALUE_NONE;
+}
+
+static void find_moments(md_reconstruct *r, product *p)
+{
+    for (uint32_t i = 0; i < r->n_m; i++) {
+        if (r->m[i].id == p->node->in[0] && r->m[i].axis == p->p.axis)
+            p->of = &r->m[i];
+    }
+    if (p->of)
+        return;
+    r->m[r->n_m] =
+        (moments){ .id = p->node->in[0], .axis = p->p.axis, .n = p->n };
+    p->of = &r->m[r->n_m++];
+}
+
+/* Node n as a product that reads units, if it does. */
+static md_status add_product(md_reconstruct *r, const md_node *n, md_error *err)
+{
+    const md_graph *g = r->c->model->graph;
+    product *p = &r->p[r->n_p];
+    const md_tensor *w;
+    uint32_t first;
+    bool any = false;
+
+    *p = (product){ .node = n, .bias = MD_VALUE_NONE };
+    if (!md_axes_is_product(&p->p, &r->c->axes, n))
+        return MD_OK;
+    p->weights = n->in[1];
+    w = g->values[p->weights].cdata;
+    p->n = w->shape.dim[p->p.w_axis];
+    p->rows = md_tensor_n(w) / p->n;
+    p->unit = md_arena_calloc(&r->ar, (size_t)p->n, sizeof(*p->unit));
+    if (!p->unit)
+        return md_fail_nomem(err, (size_t)p->n * sizeof(*p->unit));
+    first = md_axes_first(&r->c->axes, p->weights, p->p.w_axis);
+    for (int64_t q = 0; q < p->n; q++) {
+        p->unit[q] = md_cut_unit_at(r->c, first + (uint32_t)q);
+        any = any || p->unit[q] != MD_UNIT_NONE;
+    }
+    if (!any)
+        return MD_OK;
+    p->bias = own_bias(g, n, w->shape.dim[p->p.w_out]);
+    p->constant = p->bias != MD_VALUE_NONE || feeds_norm(g, n);
+    if (p->p.groups == 1 && p->n <= INPUTS_MAX &&
+        count_readers(g, p->weights) == 1)
+        find_moments(r, p);
+    r->n_p++;
+    return MD_OK;
+}
+
+static md_status find_products(md_reconstruct *r, md_error *err)
+{
+    const md_graph *g = r->c->model->graph;
+
+    r->p = md_arena_calloc(&r->ar, g->n_nodes + 1u, sizeof(*r->p));
+    r->m = md_arena_calloc(&r->ar, g->n_nodes + 1u, sizeof(*r->m));
+    if (!r->p || !r->m)
+        return md_fail_nomem(err, g->n_nodes * sizeof(*r->p));
+    for (uint32_t i = 0; i < g->n_nodes; i++)
+        MD_TRY(add_product(r, g->nodes[i], err));
+    return MD_OK;
+}
+
+/* ---- moments ---- */
+
+/* Columns of x at `places` places become rows of r->column: [n, places]. */
+static int64_t gather(const md_reconstruct *r, const moments *m,
+                      const md_tensor *t)
+{
+    const int64_t inner = md_shape_span(&t->shape, m->axis + 1, t->shape.rank);
+    const int64_t outer = md_shape_span(&t->shape, 0, m->axis);
+    const int64_t all = inner * outer;
+    const int64_t step = md_div_up(all, PLACES_MAX);
+    const float *x = t->data;
+    int64_t count = 0;
+
+    for (int64_t i = 0; i < all; i += step, count++) {
+        const float *at = x + i / inner * m->n * inner + i % inner;
+
+        for (int64_t q = 0; q < m->n; q++)
+            r->column[q * PLACES_MAX + count] = at[q * inner];
+    }
+    return count;
+}
+
+static double dot(const float *a, const float *b, int64_t n)
+{
+    double sum[4] = { 0.0 };
+    int64_t i = 0;
+
+    for (; i + 4 <= n; i += 4) {
+        for (int k = 0; k < 4; k++)
+            sum[k] += (double)a[i + k] * (double)b[i + k];
+    }
+    for (; i < n; i++)
+        sum[0] += (double)a[i] * (double)b[i];
+    return sum[0] + sum[1] + (sum[2] + sum[3]);
+}
+
+static void add_moments(const md_reconstruct *r, moments *m, const md_tensor *t)
+{
+    const int64_t count = gather(r, m, t), width = m->n + 1;
+
+    for (int64_t i = 0; i < m->n; i++) {
+        const float *a = r->column + i * PLACES_MAX;
+        double sum = 0.0;
+
+        for (int64_t k = 0; k <= i; k++)
+            m->h[i * width + k] += dot(a, r->column + k * PLACES_MAX, count);
+        for (int64_t k = 0; k < count; k++)
+            sum += (double)a[k];
+        m->h[m->n * width + i] += sum;
+    }
+    m->h[m->n * width + m->n] += (double)count;
+    m->count += (double)count;
+}
+
+static md_status visit(void *ctx, const md_run *run, int64_t from, int64_t n,
+                       md_error *err)
+{
+    md_reconstruct *r = ctx;
+
+    (void)from;
+    (void)n;
+    for (uint32_t i = 0; i < r->n_m; i++) {
+        const md_tensor *t = md_run_output(run, i);
+
+        if (t->dtype != MD_DTYPE_F32)
+            return md_fail(err, MD_UNSUPPORTED,
+                           "value '%s' holds %s, float32 expected",
+                           r->c->model->graph->values[r->m[i].id].name,
+                           md_dtype_name(t->dtype));
+        add_moments(r, &r->m[i], t);
+    }
+    return MD_OK;
+}
+
+static md_status gather_moments(md_reconstruct *r, const md_sweep *sweep,
+                                md_error *err)
+{
+    const char **names = md_arena_calloc(&r->ar, r->n_m + 1u, sizeof(*names));
+    md_session *session;
+    int64_t widest = 1;
+    md_status s;
+
+    if (!names)
+        return md_fail_nomem(err, r->n_m * sizeof(*names));
+    for (uint32_t i = 0; i < r->n_m; i++) {
+        const size_t width = (size_t)r->m[i].n + 1;
+
+        names[i] = r->c->model->graph->values[r->m[i].id].name;
+        r->m[i].h = md_arena_calloc(&r->ar, width * width, sizeof(double));
+        if (!r->m[i].h)
+            return md_fail_nomem(err, width * width * sizeof(double));
+        widest = md_max_i64(widest, r->m[i].n);
+    }
+    if (r->n_m == 0)
+        return MD_OK;
+    r->column =
+        md_malloc(r->alloc, (size_t)widest * PLACES_MAX * sizeof(float));
+    if (!r->column)
+        return md_fail_nomem(err, (size_t)widest * PLACES_MAX * sizeof(float));
+    MD_TRY(
+        md_taps_open(&session, r->c->model, names, r->n_m, sweep->pool, err));
+    s = md_run_over(session, sweep, visit, r, err);
+    md_session_free(session);
+    return s;
+}
+
+/* ---- weights ---- */
+
+/* Element of the weights for row i of W and input q. */
+static int64_t weight_at(const product *p, const md_shape *s, int64_t i,
+                         int64_t q)
+{
+    const int64_t inner = md_shape_span(s, p->p.w_axis + 1, s->rank);
+
+    return (i / inner * p->n + q) * inner + i % inner;
+}
+
+/* The output that row i belongs to. */
+static int64_t output_of(const product *p, const md_shape *s, int64_t i)
+{
+    const int64_t inner = md_shape_span(s, p->p.w_out + 1, s->rank);
+
+    return weight_at(p, s, i, 0) / inner % s->dim[p->p.w_out];
+}
+
+/* L of A = L L', in the lower half of a; false when there is none. */
+static bool factor(double *a, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j <= i; j++) {
+            double sum = a[i * n + j];
+
+            for (int64_t k = 0; k < j; k++)
+                sum -= a[i * n + k] * a[j * n + k];
+            if (i == j && !(sum > 0.0))
+                return false;
+            a[i * n + j] = i == j ? sqrt(sum) : sum / a[j * n + j];
+        }
+    }
+    return true;
+}
+
+/* L := L^-1, row by row. */
+static void invert_factor(double *a, double *row, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const double d = 1.0 / a[i * n + i];
+
+        memset(row, 0, (size_t)n * sizeof(*row));
+        for (int64_t k = 0; k < i; k++) {
+            for (int64_t j = 0; j <= k; j++)
+                row[j] -= a[i * n + k] * a[k * n + j];
+        }
+        for (int64_t j = 0; j < i; j++)
+            a[i * n + j] = row[j] * d;
+        a[i * n + i] = d;
+    }
+}
+
+/* out := A^-1 = L^-1' L^-1 of a positive definite a of width n, whose lower
+ * half counts and is used up; false when it is not.  out is zeros before. */
+static bool invert(double *out, double *a, int64_t n)
+{
+    if (!factor(a, n))
+        return false;
+    invert_factor(a, out, n);
+    memset(out, 0, (size_t)n * sizeof(*out));
+    for (int64_t k = 0; k < n; k++) {
+        for (int64_t i = 0; i <= k; i++) {
+            for (int64_t j = 0; j <= i; j++)
+                out[i * n + j] += a[k * n + i] * a[k * n + j];
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < i; j++)
+            out[j * n + i] = out[i * n + j];
+    }
+    return true;
+}
+
+/* The inverse of H, of which a thousandth of its mean diagonal is added to that
+ * so that channels that are never on do not count as free. */
+static md_status set_inverse(md_reconstruct *r, product *p, md_error *err)
+{
+    const moments *m = p->of;
+    const int64_t n = m->n, width = n + 1;
+    const size_t count = (size_t)width * (size_t)width;
+    double *out = md_arena_calloc(&r->ar, count, sizeof(*out));
+    double *a = md_calloc(r->alloc, count, sizeof(*a));
+    double trace = 0.0, damp;
+
+    if (!a || !out) {
+        md_free(r->alloc, a);
+        return md_fail_nomem(err, count * sizeof(*a));
+    }
+    for (int64_t i = 0; i < n; i++)
+        trace += m->h[i * width + i] / m->count;
+    damp = 1e-3 * trace / (double)n + 1e-12;
+    for (int64_t i = 0; i < width; i++) {
+        for (int64_t k = 0; k <= i; k++)
+            a[i * width + k] = m->h[i * width + k] / m->count;
+        a[i * width + i] += i < n ? damp : 1e-6;
+    }
+    if (!p->constant) {
+        for (int64_t k = 0; k < n; k++)
+            a[n * width + k] = 0.0;
+    }
+    if (invert(out, a, width))
+        p->inverse = out;
+    md_free(r->alloc, a);
+    return MD_OK;
+}
+
+static void set_energy(product *p)
+{
+    const int64_t width = p->n + 1;
+
+    p->energy = 1e-30;
+    for (int64_t i = 0; i < p->rows; i++) {
+        const double *w = p->w + i * width;
+
+        for (int64_t q = 0; q < p->n; q++) {
+            double x = p->of ? p->of->h[q * width + q] / p->of->count : 1.0;
+
+            p->energy += w[q] * w[q] * x;
+        }
+    }
+}
+
+static md_status set_weights(md_reconstruct *r, product *p, md_error *err)
+{
+    const md_tensor *t = r->c->model->graph->values[p->weights].cdata;
+    const float *from = t->data;
+    const int64_t width = p->n + 1;
+
+    p->w = md_arena_calloc(&r->ar, (size_t)(p->rows * width), sizeof(double));
+    if (!p->w)
+        return md_fail_nomem(err, (size_t)(p->rows * width) * sizeof(double));
+    for (int64_t i = 0; i < p->rows; i++) {
+        for (int64_t q = 0; q < p->n; q++)
+            p->w[i * width + q] = from[weight_at(p, &t->shape, i, q)];
+    }
+    if (p->of)
+        MD_TRY(set_inverse(r, p, err));
+    set_energy(p);
+    return MD_OK;
+}
+
+md_status md_reconstruct_open(md_reconstruct **out, md_cut *c,
+                              const md_sweep *sweep, md_error *err)
+{
+    const md_alloc *alloc = c->model->alloc;
+    md_reconstruct *r = md_calloc(alloc, 1, sizeof(*r));
+    md_status s;
+
+    if (!r)
+        return md_fail_nomem(err, sizeof(*r));
+    r->c = c;
+    r->alloc = alloc;
+    md_arena_init(&r->ar, alloc, 0);
+    s = find_products(r, err);
+    if (s == MD_OK)
+        s = gather_moments(r, sweep, err);
+    for (uint32_t i = 0; i < r->n_p && s == MD_OK; i++)
+        s = set_weights(r, &r->p[i], err);
+    if (s != MD_OK) {
+        md_reconstruct_free(r);
+        return s;
+    }
+    *out = r;
+    return MD_OK;
+}
+
+void md_reconstruct_free(md_reconstruct *r)
+{
+    if (!r)
+        return;
+    md_free(r->alloc, r->column);
+    md_arena_release(&r->ar);
+    md_free(r->alloc, r);
+}
+
+/* ---- choosing ---- */
+
+static double column_square(const product *p, int64_t q)
+{
+    double sum = 0.0;
+
+    for (int64_t i = 0; i < p->rows; i++)
+        sum += p->w[i * (p->n + 1) + q] * p->w[i * (p->n + 1) + q];
+    return sum;
+}
+
+/* Add what each unit of the group costs product p. */
+static void add_costs(const product *p, const md_cut_group *g,
+                      md_cut_unit *unit)
+{
+    for (int64_t q = 0; q < p->n; q++) {
+        const uint32_t u = p->unit[q];
+        double d;
+
+        if (u == MD_UNIT_NONE || u < g->first || u >= g->first + g->n)
+            continue;
+        d = p->inverse ? p->inverse[q * (p->n + 1) + q] : 1.0;
+        if (d > 0.0)
+            unit[u].score += column_square(p, q) / d / p->energy;
+    }
+}
+
+/* Take input q out of p: the others make up for it. */
+static void eliminate(product *p, int64_t q)
+{
+    const int64_t width = p->n + 1;
+    const double *row = p->inverse ? p->inverse + q * width : NULL;
+    const double d = row ? row[q] : 0.0;
+
+    for (int64_t i = 0; i < p->rows; i++) {
+        double *w = p->w + i * width;
+        const double by = d > 0.0 ? w[q] / d : 0.0;
+
+        for (int64_t k = 0; k < width && by != 0.0; k++)
+            w[k] -= by * row[k];
+        w[q] = 0.0;
+    }
+    for (int64_t i = 0; i < width && d > 0.0; i++) {
+        double *a = p->inverse + i * width;
+        const double by = i == q ? 0.0 : a[q] / d;
+
+        for (int64_t k = 0; k < width && by != 0.0; k++)
+            a[k] -= by * row[k];
+    }
+    for (int64_t i = 0; i < width && d > 0.0; i++)
+        p->inverse[i * width + q] = p->inverse[q * width + i] = 0.0;
+}
+
+void md_reconstruct_take(md_reconstruct *r, uint32_t unit)
+{
+    r->c->unit[unit].out = true;
+    for (uint32_t i = 0; i < r->n_p; i++) {
+        for (int64_t q = 0; q < r->p[i].n; q++) {
+            if (r->p[i].unit[q] == unit)
+                eliminate(&r->p[i], q);
+        }
+    }
+}
+
+static bool reads_group(const product *p, const md_cut_group *g)
+{
+    for (int64_t q = 0; q < p->n; q++) {
+        if (p->unit[q] >= g->first && p->unit[q] < g->first + g->n)
+            return true;
+    }
+    return false;
+}
+
+void md_reconstruct_choose(md_reconstruct *r, uint32_t group, uint32_t n)
+{
+    const md_cut_group *g = &r->c->group[group];
+    md_cut_unit *unit = r->c->unit + g->first;
+
+    for (; n > 0; n--) {
+        uint32_t best = MD_UNIT_NONE;
+
+        for (uint32_t u = 0; u < g->n; u++)
+            unit[u].score = 0.0;
+        for (uint32_t i = 0; i < r->n_p; i++) {
+            if (reads_group(&r->p[i], g))
+                add_costs(&r->p[i], g, r->c->unit);
+        }
+        for (uint32_t u = 0; u < g->n; u++) {
+            if (!unit[u].out &&
+                (best == MD_UNIT_NONE || unit[u].score < unit[best].score))
+                best = u;
+        }
+        if (best == MD_UNIT_NONE)
+            return;
+        md_reconstruct_take(r, g->first + best);
+    }
+}
+
+/* ---- the result ---- */
+
+static md_status put(const md_reconstruct *r, md_value_id id, md_tensor t,
+                     md_error *err)
+{
+    md_status s = md_graph_set_const(r->c->model->graph, id, t, err);
+
+    if (s != MD_OK)
+        md_tensor_release(&t);
+    return s;
+}
+
+static md_status put_weights(const md_reconstruct *r, const product *p,
+                             md_error *err)
+{
+    const md_graph *g = r->c->model->graph;
+    const int64_t width = p->n + 1;
+    md_tensor w, b;
+    md_shape shape;
+
+    MD_TRY(md_tensor_copy(&w, g->values[p->weights].cdata, r->alloc, err));
+    shape = w.shape;
+    for (int64_t i = 0; i < p->rows; i++) {
+        for (int64_t q = 0; q < p->n; q++)
+            ((float *)w.data)[weight_at(p, &shape, i, q)] =
+                (float)p->w[i * width + q];
+    }
+    MD_TRY(put(r, p->weights, w, err));
+    if (p->bias == MD_VALUE_NONE)
+        return MD_OK;
+    MD_TRY(md_tensor_copy(&b, g->values[p->bias].cdata, r->alloc, err));
+    for (int64_t i = 0; i < p->rows; i++)
+        ((float *)b.data)[output_of(p, &shape, i)] +=
+            (float)p->w[i * width + p->n];
+    return put(r, p->bias, b, err);
+}
+
+md_status md_reconstruct_finish(md_reconstruct *r, md_error *err)
+{
+    for (uint32_t i = 0; i < r->n_p; i++) {
+        if (r->p[i].inverse)
+            MD_TRY(put_weights(r, &r->p[i], err));
+    }
+    return MD_OK;
+}
