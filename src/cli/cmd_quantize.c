@@ -1,11 +1,9 @@
-#include <sys/stat.h>
-
 #include "cli/model.h"
 #include "cli/print.h"
 #include "cli/progress.h"
+#include "cli/training.h"
 #include "formats/onnx.h"
 #include "optimize/quantize.h"
-#include "train/evaluate.h"
 
 /* What quantizing did, and what it cost. */
 typedef struct result {
@@ -16,13 +14,6 @@ typedef struct result {
     double accuracy_float, accuracy_int8;
 } result;
 
-static long long file_size(const char *path)
-{
-    struct stat st;
-
-    return stat(path, &st) == 0 ? (long long)st.st_size : 0;
-}
-
 static md_calib_method method_of(const md_args *a)
 {
     const char *name = md_args_text(a, "method", "percentile");
@@ -32,46 +23,27 @@ static md_calib_method method_of(const md_args *a)
                             : MD_CALIB_MINMAX;
 }
 
-/* Accuracy of the model on the data of --test. */
-static md_status measure(double *out, int64_t *n, const md_model *m,
-                         const md_args *a, md_pool *pool, md_error *err)
-{
-    const char *path = md_args_text(a, "test", NULL);
-    md_dataset data;
-    md_progress p;
-    md_status s;
-
-    if (!path)
-        return MD_OK;
-    MD_TRY(md_dataset_open(&data, path, m, NULL, err));
-    md_progress_begin(&p, a->cli->err, "measuring accuracy");
-    s = md_accuracy(out, m, &data, pool, err);
-    md_progress_end(&p);
-    *n = data.n;
-    md_dataset_release(&data);
-    return s;
-}
-
 static md_status quantize(result *r, md_model *m, const md_args *a,
                           md_pool *pool, md_error *err)
 {
     const md_quantize_opts opts = { method_of(a), pool };
+    const md_data_opts how = { NULL, md_args_text(a, "label", NULL) };
     md_dataset data;
     md_progress p;
     md_status s;
 
-    MD_TRY(measure(&r->accuracy_float, &r->n_tested, m, a, pool, err));
-    MD_TRY(md_dataset_open(&data, md_args_text(a, "data", ""), m, NULL, err));
+    MD_TRY(md_cli_accuracy(&r->accuracy_float, &r->n_tested, m, a, pool, err));
+    MD_TRY(md_dataset_open(&data, md_args_text(a, "data", ""), m, &how, err));
     md_progress_begin(&p, a->cli->err, "calibrating");
     s = md_quantize(m, &data, &opts, &r->report, err);
     md_progress_end(&p);
     md_dataset_release(&data);
     MD_TRY(s);
-    MD_TRY(measure(&r->accuracy_int8, &r->n_tested, m, a, pool, err));
+    MD_TRY(md_cli_accuracy(&r->accuracy_int8, &r->n_tested, m, a, pool, err));
     r->tested = md_args_has(a, "test");
     MD_TRY(md_onnx_save(m, md_args_text(a, "output", ""), NULL, err));
-    r->size_before = file_size(a->pos[0]);
-    r->size_after = file_size(md_args_text(a, "output", ""));
+    r->size_before = md_cli_file_size(a->pos[0]);
+    r->size_after = md_cli_file_size(md_args_text(a, "output", ""));
     return MD_OK;
 }
 
@@ -137,12 +109,7 @@ static md_status run(const md_args *a, md_error *err)
 }
 
 static const md_flag flags[] = {
-    { .name = "output",
-      .letter = 'o',
-      .type = MD_OPT_TEXT,
-      .arg = "FILE",
-      .required = true,
-      .help = "the ONNX file to write" },
+    MD_FLAG_OUTPUT,
     { .name = "data",
       .type = MD_OPT_TEXT,
       .arg = "DATA",
@@ -153,6 +120,7 @@ static const md_flag flags[] = {
       .type = MD_OPT_TEXT,
       .arg = "DATA",
       .help = "measure accuracy before and after on this, with labels y" },
+    MD_FLAG_LABEL,
     { .name = "method",
       .type = MD_OPT_CHOICE,
       .arg = "M",

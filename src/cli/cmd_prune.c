@@ -1,0 +1,318 @@
+#include <string.h>
+
+#include "cli/model.h"
+#include "cli/print.h"
+#include "cli/progress.h"
+#include "cli/training.h"
+#include "formats/onnx.h"
+#include "optimize/prune.h"
+
+/* What pruning did, and what it cost. */
+typedef struct result {
+    md_prune_report report;
+    bool trained;
+    md_train_report training;
+    long long size_before, size_after; /* bytes of the files */
+    int64_t n_tested;
+    double accuracy_before, accuracy_pruned, accuracy_after;
+} result;
+
+static const struct {
+    const char *flag;
+    md_prune_goal goal;
+} goals[] = {
+    { "channels", MD_PRUNE_CHANNELS },
+    { "macs", MD_PRUNE_MACS },
+    { "latency", MD_PRUNE_LATENCY },
+};
+
+static md_status check(const md_args *a, md_error *err)
+{
+    int n = 0;
+
+    for (size_t i = 0; i < MD_COUNT(goals); i++)
+        n += md_args_has(a, goals[i].flag);
+    if (n != 1)
+        return md_fail(err, MD_INVALID,
+                       "%d goals given, one of --channels, --macs and "
+                       "--latency expected",
+                       n);
+    if ((md_args_has(a, "epochs") || md_args_has(a, "teacher")) &&
+        !md_args_has(a, "data"))
+        return md_fail(err, MD_INVALID, "--epochs and --teacher need --data");
+    if (md_args_has(a, "teacher") && !md_args_has(a, "epochs"))
+        return md_fail(err, MD_INVALID, "--teacher needs --epochs");
+    return MD_OK;
+}
+
+static md_importance importance_of(const md_args *a)
+{
+    const char *name = md_args_text(a, "importance", "auto");
+    int i = MD_IMPORTANCE_AUTO;
+
+    while (i < MD_IMPORTANCE_RECONSTRUCT &&
+           strcmp(name, md_importance_name((md_importance)i)) != 0)
+        i++;
+    return (md_importance)i;
+}
+
+static md_prune_opts options(const md_args *a, const md_dataset *data,
+                             md_pool *pool)
+{
+    md_prune_opts o = MD_PRUNE_OPTS_INIT;
+
+    for (size_t i = 0; i < MD_COUNT(goals); i++) {
+        if (!md_args_has(a, goals[i].flag))
+            continue;
+        o.goal = goals[i].goal;
+        o.amount = md_args_real(a, goals[i].flag, 0.0);
+    }
+    o.importance = importance_of(a);
+    o.data = data;
+    o.n_samples = md_args_int(a, "samples", o.n_samples);
+    o.seed = (uint64_t)md_args_int(a, "seed", (int64_t)o.seed);
+    o.pool = pool;
+    return o;
+}
+
+static md_status fine_tune(result *r, md_model *m, const md_dataset *data,
+                           const md_args *a, md_pool *pool, md_error *err)
+{
+    const char *path = md_args_text(a, "teacher", NULL);
+    md_cli_watcher w;
+    md_train_opts o = md_cli_train_opts(a, pool, &w);
+    md_teacher teacher = { .scores = NULL };
+    md_status s = MD_OK;
+
+    o.continues = true;
+    o.temperature = md_args_real(a, "temperature", o.temperature);
+    o.alpha = md_args_real(a, "alpha", o.alpha);
+    if (path) {
+        MD_TRY(md_cli_teacher(&teacher, path, a, pool, err));
+        o.teacher = &teacher;
+    }
+    s = md_train(m, data, &o, &r->training, err);
+    r->trained = s == MD_OK;
+    md_teacher_release(&teacher);
+    return s;
+}
+
+static md_status prune(result *r, md_model **out, const md_model *m,
+                       const md_dataset *data, const md_args *a, md_pool *pool,
+                       md_error *err)
+{
+    const md_prune_opts o = options(a, data, pool);
+    md_progress p;
+    md_status s;
+
+    md_progress_begin(&p, a->cli->err, "pruning");
+    s = md_prune(out, m, &o, &r->report, err);
+    md_progress_end(&p);
+    MD_TRY(s);
+    MD_TRY(
+        md_cli_accuracy(&r->accuracy_pruned, &r->n_tested, *out, a, pool, err));
+    r->accuracy_after = r->accuracy_pruned;
+    if (!md_args_has(a, "epochs"))
+        return MD_OK;
+    MD_TRY(fine_tune(r, *out, data, a, pool, err));
+    return md_cli_accuracy(&r->accuracy_after, &r->n_tested, *out, a, pool,
+                           err);
+}
+
+static md_status make(result *r, const md_model *m, const md_args *a,
+                      md_pool *pool, md_error *err)
+{
+    const char *path = md_args_text(a, "data", NULL);
+    const md_data_opts how = { NULL, md_args_text(a, "label", NULL) };
+    md_model *small = NULL;
+    md_dataset data;
+    md_status s;
+
+    MD_TRY(md_cli_accuracy(&r->accuracy_before, &r->n_tested, m, a, pool, err));
+    if (path)
+        MD_TRY(md_dataset_open(&data, path, m, &how, err));
+    s = prune(r, &small, m, path ? &data : NULL, a, pool, err);
+    if (path)
+        md_dataset_release(&data);
+    if (s == MD_OK)
+        s = md_onnx_save(small, md_args_text(a, "output", ""), NULL, err);
+    md_model_free(small);
+    MD_TRY(s);
+    r->size_before = md_cli_file_size(a->pos[0]);
+    r->size_after = md_cli_file_size(md_args_text(a, "output", ""));
+    return MD_OK;
+}
+
+/* ---- what is told ---- */
+
+static void put_text(const result *r, const char *dst, FILE *f)
+{
+    const md_prune_report *p = &r->report;
+    char before[24], after[24];
+
+    md_cli_format_count(before, sizeof(before), (double)p->macs_before);
+    md_cli_format_count(after, sizeof(after), (double)p->macs_after);
+    md_cli_printf(f, "%s: multiply-accumulates %s to %s, %.2f times less\n",
+                  dst, before, after,
+                  (double)p->macs_before / (double)p->macs_after);
+    md_cli_printf(f, "parameters: %lld to %lld; file: %lld to %lld bytes\n",
+                  (long long)p->params_before, (long long)p->params_after,
+                  r->size_before, r->size_after);
+    if (p->time_before > 0.0)
+        md_cli_printf(f, "one sample: %.3f to %.3f ms, %.2f times faster\n",
+                      1e3 * p->time_before, 1e3 * p->time_after,
+                      p->time_before / p->time_after);
+    md_cli_printf(f, "chosen by %s, a share of %.3f of:\n",
+                  md_importance_name(p->importance), p->share);
+    for (uint32_t i = 0; i < p->n_rows; i++)
+        md_cli_printf(f, "  %-40s %6u to %u\n", p->row[i].name,
+                      p->row[i].before, p->row[i].after);
+    if (r->n_tested) {
+        md_cli_printf(f, "accuracy on %lld samples: %.4f, pruned %.4f",
+                      (long long)r->n_tested, r->accuracy_before,
+                      r->accuracy_pruned);
+        if (r->trained)
+            md_cli_printf(f, ", trained %.4f", r->accuracy_after);
+        md_cli_printf(f, "\n");
+    }
+}
+
+static void put_rows(const md_prune_report *p, md_json_writer *w)
+{
+    md_json_put_name(w, "groups");
+    md_json_put_array(w);
+    for (uint32_t i = 0; i < p->n_rows; i++) {
+        md_json_put_object(w);
+        md_cli_json_str(w, "weights", p->row[i].name);
+        md_cli_json_int(w, "before", p->row[i].before);
+        md_cli_json_int(w, "after", p->row[i].after);
+        md_json_put_end(w);
+    }
+    md_json_put_end(w);
+}
+
+static md_status put_json(const result *r, const char *dst, const md_args *a,
+                          md_error *err)
+{
+    const md_prune_report *p = &r->report;
+    md_json_writer w;
+    md_buf b;
+
+    md_cli_json_begin(&w, &b);
+    md_cli_json_str(&w, "model", dst);
+    md_cli_json_str(&w, "importance", md_importance_name(p->importance));
+    md_cli_json_int(&w, "macs_before", p->macs_before);
+    md_cli_json_int(&w, "macs_after", p->macs_after);
+    md_cli_json_int(&w, "parameters_before", p->params_before);
+    md_cli_json_int(&w, "parameters_after", p->params_after);
+    md_cli_json_int(&w, "size_before", r->size_before);
+    md_cli_json_int(&w, "size_after", r->size_after);
+    if (p->time_before > 0.0) {
+        md_cli_json_measured(&w, "ms_before", 1e3 * p->time_before);
+        md_cli_json_measured(&w, "ms_after", 1e3 * p->time_after);
+    }
+    md_cli_json_real(&w, "share", p->share);
+    md_cli_json_int(&w, "normalizations", p->n_norms);
+    put_rows(p, &w);
+    if (r->n_tested) {
+        md_cli_json_int(&w, "tested", r->n_tested);
+        md_cli_json_real(&w, "accuracy_before", r->accuracy_before);
+        md_cli_json_real(&w, "accuracy_pruned", r->accuracy_pruned);
+        md_cli_json_real(&w, "accuracy_after", r->accuracy_after);
+    }
+    if (r->trained) {
+        md_cli_json_int(&w, "steps", r->training.steps);
+        md_cli_json_real(&w, "last_loss", r->training.last_loss);
+    }
+    return md_cli_json_end(&w, &b, a->cli->out, err);
+}
+
+static md_status run(const md_args *a, md_error *err)
+{
+    const char *dst = md_args_text(a, "output", "");
+    result r = { .n_tested = 0 };
+    md_model *m = NULL;
+    md_pool *pool = NULL;
+    md_status s;
+
+    MD_TRY(md_cli_model_load(&m, a->pos[0], MD_LOAD_TO_READ, a, err));
+    s = md_pool_new(&pool, (int)md_args_option_int(a, "threads"),
+                    md_alloc_default(), err);
+    if (s == MD_OK)
+        s = make(&r, m, a, pool, err);
+    md_pool_free(pool);
+    md_model_free(m);
+    if (s == MD_OK && md_args_has(a, "json"))
+        s = put_json(&r, dst, a, err);
+    else if (s == MD_OK)
+        put_text(&r, dst, a->cli->out);
+    if (r.report.arena.alloc)
+        md_prune_report_release(&r.report);
+    return s;
+}
+
+static const md_flag flags[] = {
+    MD_FLAG_OUTPUT,
+    { .name = "channels",
+      .type = MD_OPT_REAL,
+      .arg = "S",
+      .max = 1,
+      .help = "cut this share of the channels, hidden numbers and heads" },
+    { .name = "macs",
+      .type = MD_OPT_REAL,
+      .arg = "S",
+      .max = 1,
+      .help = "leave this share of the multiply-accumulates" },
+    { .name = "latency",
+      .type = MD_OPT_REAL,
+      .arg = "S",
+      .max = 1,
+      .help = "leave this share of the time of one sample, measured here" },
+    { .name = "data",
+      .type = MD_OPT_TEXT,
+      .arg = "DATA",
+      .help = "samples to choose by and to make up with: .npz, .npy, .csv, "
+              "IDX, a folder" },
+    MD_FLAG_LABEL,
+    { .name = "importance",
+      .type = MD_OPT_CHOICE,
+      .arg = "I",
+      .choices = "auto|weights|taylor|reconstruction",
+      .help = "auto (default: reconstruction with --data, else weights), "
+              "weights, taylor (gradients), reconstruction" },
+    { .name = "samples",
+      .type = MD_OPT_INT,
+      .arg = "N",
+      .min = 1,
+      .max = INT64_MAX,
+      .help = "samples of --data to choose by (2000)" },
+    MD_FLAG_TEST,
+    { .name = "teacher",
+      .type = MD_OPT_TEXT,
+      .arg = "MODEL",
+      .help = "with --epochs: learn from what this model says, too" },
+    MD_FLAG_TEMPERATURE,
+    MD_FLAG_ALPHA,
+    MD_FLAGS_TRAINING,
+    MD_FLAG_SEED,
+    MD_FLAG_THREADS,
+    MD_FLAG_SIGNATURE,
+    MD_FLAG_JSON,
+};
+
+const md_cmd md_cmd_prune = {
+    .usage = "MODEL -o DST.onnx --channels S | --macs S | --latency S "
+             "[--data DATA] [--epochs N]",
+    .text = "Cuts channels, hidden numbers and heads out of a float model, "
+            "wherever they go: through sums,\nConcat, Split, depthwise and "
+            "grouped convolutions. With data what is left makes up for what "
+            "is\ncut, and with --epochs it is trained again.",
+    .example = "modeld prune net.onnx -o small.onnx --macs 0.5 --data "
+               "train.npz --epochs 4",
+    .flags = flags,
+    .n_flags = MD_COUNT(flags),
+    .n_min = 1,
+    .n_max = 1,
+    .check = check,
+    .run = run,
+};
