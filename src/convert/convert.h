@@ -38,7 +38,7 @@ typedef struct md_convert_source {
                  * constants may point into it */
     bool plain; /* as the file has it, with no layout but its own: what the
                  * result is compared with */
-    const char *signature;     /* of several; NULL: the usual one */
+    const char *signature; /* of several; NULL: the usual one */
     const char *inputs, *arch, *architecture; /* as in md_convert_opts */
     const char *path; /* of the file, for what lies beside it; NULL: bytes */
 } md_convert_source;

@@ -9,7 +9,7 @@
  * told by their weights, by gradients or by what the layers behind them lose;
  * the last also gives these layers weights that make up for it.  Running
  * statistics of normalizations are then taken anew over the data.
- * (docs/adr/0033-pruning.md)
+ * (docs/adr/0031-pruning.md)
  */
 #ifndef MD_OPTIMIZE_PRUNE_H
 #define MD_OPTIMIZE_PRUNE_H

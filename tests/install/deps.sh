@@ -70,7 +70,7 @@ stand_in apt-get <<<'exit 100'
 says "no reason given" "apt-get failed (no network?); when it works again run: \
 $want" tools/deps.sh build
 
-says "a set that is none" "deps.sh: unknown set 'docs': build, test or lint" \
+says "a set that is none" "deps.sh: unknown set 'docs': build, test, lint or bench" \
     tools/deps.sh docs
 
 # Lists that cannot be fetched have to end it, and only what is missing is

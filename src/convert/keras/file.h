@@ -18,9 +18,9 @@ typedef struct md_keras_file {
     const md_alloc *alloc;
     json_t *model; /* {"class_name":…, "config":…} */
     md_hdf5 *weights;
-    bool h5;   /* weights under <root><layer>, else layers/… */
+    bool h5;          /* weights under <root><layer>, else layers/… */
     const char *root; /* "model_weights/"; "" in a file of weights alone */
-    int major; /* of the Keras that wrote it */
+    int major;        /* of the Keras that wrote it */
     char version[MD_KERAS_VERSION_SIZE];
 } md_keras_file;
 

@@ -327,8 +327,8 @@ static md_status bind_names(md_keras_layer *l, binder *b, const char *top,
     for (uint32_t i = 0; i < names->n; i++) {
         const md_hdf5_data *d;
 
-        if (!make_path(b, "%s%s/%.*s", b->file->root, top, (int)names->text[i].n,
-                       names->text[i].p))
+        if (!make_path(b, "%s%s/%.*s", b->file->root, top,
+                       (int)names->text[i].n, names->text[i].p))
             return too_long(b, l);
         if (inner && !belongs(b->path, l))
             continue;

@@ -63,7 +63,8 @@ static md_graph *enter(md_tfl_build *b, int32_t graph)
     if (!s)
         return NULL;
     b->e.s = &s->e;
-    md_tfl_at(b, NULL);
+    b->op = NULL; /* e.op stays, for what is wrong before the first one */
+    b->e.stem = NULL;
     return g;
 }
 
