@@ -82,12 +82,18 @@ void md_gemm_bf16_pack(uint16_t *out, const md_gemm_bf16_kernel *kernel,
     }
 }
 
+/* Bytes of a row of A, rounded. */
+static int64_t row_size(const md_gemm_bf16_args *g)
+{
+    return md_gemm_dot__k_size(g->kernel, g->k * SIZE);
+}
+
 /* Rows m0 .. m1 of A, rounded; zeros, which meet zero weights, to the end. */
 static void copy_a(const void *ctx, int64_t m0, int64_t m1, uint8_t *to)
 {
     const md_gemm_bf16_args *g = ctx;
     const size_t size = (size_t)g->k * SIZE;
-    const size_t width = (size_t)md_gemm_dot__k_size(g->kernel, g->k * SIZE);
+    const size_t width = (size_t)row_size(g);
 
     for (int64_t i = m0; i < m1; i++, to += width) {
         g->cast->run((uint16_t *)(void *)to, LANES, g->a + i * g->lda, g->k);
@@ -120,13 +126,38 @@ static md_gemm_dot driver(const md_gemm_bf16_args *g)
     return (md_gemm_dot){ .kernel = g->kernel,
                           .m = g->m,
                           .n = g->n,
-                          .k_size = md_gemm_dot__k_size(g->kernel, g->k * SIZE),
+                          .k_size = row_size(g),
                           .n_step = CHUNK_N,
-                          .copy = copy_a,
+                          .a = (const uint8_t *)g->rounded,
+                          .a_stride = row_size(g),
+                          .copy = g->rounded ? NULL : copy_a,
                           .b = (const int8_t *)g->b,
                           .start = g->ep.bias,
                           .finish = finish,
                           .ctx = g };
+}
+
+int64_t md_gemm_bf16_n_roundings(const md_gemm_bf16_args *g)
+{
+    const md_gemm_dot d = driver(g);
+
+    return md_gemm_dot__n_copies(&d);
+}
+
+size_t md_gemm_bf16_rounded_size(const md_gemm_bf16_args *g)
+{
+    size_t size;
+
+    if (!md_mul_size(&size, (size_t)row_size(g),
+                     md_round_up((size_t)g->m, (size_t)g->kernel->row_unit)))
+        return SIZE_MAX;
+    return size;
+}
+
+void md_gemm_bf16_round(const md_gemm_bf16_args *g, int64_t m0, int64_t m1,
+                        uint16_t *rounded)
+{
+    copy_a(g, m0, m1, (uint8_t *)rounded + m0 * row_size(g));
 }
 
 int64_t md_gemm_bf16_n_chunks(const md_gemm_bf16_args *g)

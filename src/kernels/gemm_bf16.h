@@ -63,11 +63,23 @@ typedef struct md_gemm_bf16_args {
     int64_t m, n, k;
     const float *a; /* [m][lda] */
     int64_t lda;
-    const uint16_t *b; /* packed */
-    float *c;          /* [m][ldc] */
+    const uint16_t *rounded; /* A by md_gemm_bf16_round; NULL: each chunk rounds
+                              * the rows that it needs */
+    const uint16_t *b;       /* packed */
+    float *c;                /* [m][ldc] */
     int64_t ldc;
     md_epilogue ep; /* bias per column; residual has stride ldc */
 } md_gemm_bf16_args;
+
+/* How many chunks would round the same row. */
+int64_t md_gemm_bf16_n_roundings(const md_gemm_bf16_args *g);
+
+/* Bytes of `rounded`, on a cache line; SIZE_MAX: nobody has that. */
+size_t md_gemm_bf16_rounded_size(const md_gemm_bf16_args *g);
+
+/* Rows m0 .. m1 of A to their places in `rounded`. */
+void md_gemm_bf16_round(const md_gemm_bf16_args *g, int64_t m0, int64_t m1,
+                        uint16_t *rounded);
 
 /* Independent pieces of work; any order, any thread. */
 int64_t md_gemm_bf16_n_chunks(const md_gemm_bf16_args *g);

@@ -48,6 +48,11 @@ int64_t md_gemm_dot__n_chunks(const md_gemm_dot *g)
     return s.m_chunks * s.n_chunks;
 }
 
+int64_t md_gemm_dot__n_copies(const md_gemm_dot *g)
+{
+    return cut(g).n_chunks;
+}
+
 size_t md_gemm_dot__scratch_size(const md_gemm_dot *g)
 {
     const int64_t unit = g->kernel->row_unit;

@@ -36,6 +36,10 @@ typedef struct md_gemm_dot {
 int64_t md_gemm_dot__k_size(const md_dot_kernel *kernel, int64_t size);
 
 int64_t md_gemm_dot__n_chunks(const md_gemm_dot *g);
+
+/* How many chunks copy the same row of A, if they do. */
+int64_t md_gemm_dot__n_copies(const md_gemm_dot *g);
+
 size_t md_gemm_dot__scratch_size(const md_gemm_dot *g);
 void md_gemm_dot__run(const md_gemm_dot *g, int64_t chunk, void *scratch);
 

@@ -267,6 +267,30 @@ static md_gemm_bf16_args bf16_args(const state *s, const args *a)
                                 .ldc = a->n };
 }
 
+enum {
+    ROUND_ROWS = 16, /* of a chunk that rounds */
+    ROUND_AGAIN = 3  /* roundings of a row that are worth a phase */
+};
+
+/* Where several chunks would round the same rows, a phase before does. */
+static md_status plan_bf16(md_step *st, const state *s, const args *a,
+                           md_error *err)
+{
+    const md_gemm_bf16_args g = bf16_args(s, a);
+
+    st->n_chunks = md_gemm_bf16_n_chunks(&g);
+    st->scratch_size = md_gemm_bf16_scratch_size(&g);
+    if (a->m < ROUND_ROWS || md_gemm_bf16_n_roundings(&g) < ROUND_AGAIN)
+        return MD_OK;
+    st->shared_size = md_gemm_bf16_rounded_size(&g);
+    if (st->shared_size == SIZE_MAX)
+        return md_fail_nomem(err, SIZE_MAX);
+    st->scratch_size = 0;
+    st->n_more[0] = st->n_chunks;
+    st->n_chunks = md_div_up(a->m, ROUND_ROWS);
+    return MD_OK;
+}
+
 /* One matrix: all leading dims of A are rows. */
 static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
 {
@@ -279,13 +303,8 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     a->n = s->n;
     a->m = md_shape_span(x, 0, x->rank - 1);
     a->batch = 1;
-    if (s->is_bf16) {
-        const md_gemm_bf16_args g = bf16_args(s, a);
-
-        st->n_chunks = md_gemm_bf16_n_chunks(&g);
-        st->scratch_size = md_gemm_bf16_scratch_size(&g);
-        return MD_OK;
-    }
+    if (s->is_bf16)
+        return plan_bf16(st, s, a, err);
     md_gemm_f32_split(&a->grid, s->kernel, a->m, a->n, a->k, width);
     st->n_chunks = a->grid.m_chunks * a->grid.n_chunks;
     return MD_OK;
@@ -297,6 +316,14 @@ static void run_bf16(const md_step *st, int64_t chunk, void *scratch)
     md_gemm_bf16_args g = bf16_args(s, st->args);
 
     g.a = st->in[0];
+    if (st->n_more[0] > 0 && st->phase == 0) {
+        const int64_t m0 = chunk * ROUND_ROWS;
+
+        md_gemm_bf16_round(&g, m0, md_min_i64(m0 + ROUND_ROWS, g.m),
+                           st->shared);
+        return;
+    }
+    g.rounded = st->n_more[0] > 0 ? st->shared : NULL;
     g.b = s->packed;
     g.c = st->out[0];
     g.ep = md_step__epilogue(st, s->bias);
