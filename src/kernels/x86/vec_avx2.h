@@ -299,6 +299,12 @@ static inline vd vd_widen(const float *p)
     return _mm256_cvtps_pd(_mm_loadu_ps(p));
 }
 
+/* The same the other way: x rounded to floats. */
+static inline void vd_narrow(float *p, vd x)
+{
+    _mm_storeu_ps(p, _mm256_cvtpd_ps(x));
+}
+
 /* The lower and the upper half of the lanes. */
 static inline vd vd_low(vf x)
 {
