@@ -80,7 +80,7 @@ static void run_vbinary(void *ctx)
 {
     const job *j = ctx;
 
-    j->vbinary(j->y, j->x, j->y, N / 2); /* at most 8 bytes an element */
+    j->vbinary(j->y, j->x, j->y, N / 2, 1); /* at most 8 bytes an element */
 }
 
 static void run_vcast(void *ctx)

@@ -1,8 +1,10 @@
 /*
- * y[i] = a[i] op b[i] on vectors of one element type: what elementwise
- * operators do in that type itself.
+ * y[i] = a[i] op b[i * b_step] on vectors of one element type: what elementwise
+ * operators do in that type itself.  b_step is 1 or, where b is one element
+ * for all, 0.
  *
- * y may be a or b; otherwise they do not overlap.  Any alignment.  Integers
+ * y may be a or, of n elements, b; otherwise they do not overlap.  Any
+ * alignment.  Integers
  * wrap; a division by 0 gives 0.  Comparisons give bytes 0 and 1.  Every level
  * gives the same bits: one text (vbinary_loops.h) is compiled for each.
  */
@@ -46,7 +48,8 @@ typedef enum md_vbinary {
     MD_VBINARY_COUNT,
 } md_vbinary;
 
-typedef void md_vbinary_fn(void *y, const void *a, const void *b, size_t n);
+typedef void md_vbinary_fn(void *y, const void *a, const void *b, size_t n,
+                           int b_step);
 
 /* The loop for a type, or NULL: types of whole bytes but float16, bfloat16
  * and float8. */

@@ -16,11 +16,23 @@
 
 /* y = value of x and z, elements of type T. */
 #define LOOP(op, id, T, R, value)                                              \
-    static void op##_##id(void *y, const void *a, const void *b, size_t n)     \
+    static void op##_##id(void *y, const void *a, const void *b, size_t n,     \
+                          int b_step)                                          \
     {                                                                          \
         R(T) *o = y;                                                           \
         const T *p = a, *q = b;                                                \
                                                                                \
+        if (b_step == 0 && n > 0) {                                            \
+            const T z = *q;                                                    \
+                                                                               \
+            MD_SIMD                                                            \
+            for (size_t i = 0; i < n; i++) {                                   \
+                const T x = p[i];                                              \
+                                                                               \
+                o[i] = (R(T))(value);                                          \
+            }                                                                  \
+            return;                                                            \
+        }                                                                      \
         MD_SIMD                                                                \
         for (size_t i = 0; i < n; i++) {                                       \
             const T x = p[i], z = q[i];                                        \

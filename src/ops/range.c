@@ -104,7 +104,7 @@ typedef struct job {
     md_vbinary_fn *add;
     double from_f64, by_f64;
     uint64_t from_u64, by_u64; /* integers wrap */
-    uint64_t hop[HOP];         /* HOP * delta each, in the type of out */
+    uint64_t hop;              /* HOP * delta, in the type of out */
 } job;
 
 static void fill_floats(void *ctx, int64_t from, int64_t to)
@@ -134,7 +134,7 @@ static void fill_integers(void *ctx, int64_t from, int64_t to)
     for (from += n; from < to; from += n) {
         y += HOP * size;
         n = md_min_i64(to - from, HOP);
-        j->add(y, y - HOP * size, j->hop, (size_t)n);
+        j->add(y, y - HOP * size, &j->hop, (size_t)n, 0);
     }
 }
 
@@ -155,9 +155,8 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     j.from_u64 = (uint64_t)md_tensor_get_i64(x->in[0], 0);
     j.by_u64 = (uint64_t)md_tensor_get_i64(x->in[2], 0);
     j.add = md_vbinary_select(x->cpu)->find(MD_VBINARY_ADD, out->dtype);
-    hop.data = j.hop;
-    for (int64_t i = 0; i < HOP; i++)
-        md_tensor_set_i64(&hop, i, (int64_t)(HOP * j.by_u64));
+    hop.data = &j.hop;
+    md_tensor_set_i64(&hop, 0, (int64_t)(HOP * j.by_u64));
     md_exec__share(x, md_tensor_n(out), 0.2, fill_integers, &j);
     return MD_OK;
 }

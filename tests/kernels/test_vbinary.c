@@ -174,17 +174,18 @@ static void fill(void *p, md_dtype t, size_t n, uint32_t *seed)
 }
 
 static bool is_right(md_vbinary op, md_dtype t, const void *y, const void *a,
-                     const void *b, size_t i)
+                     const void *b, size_t i, int step)
 {
+    const size_t i_b = step ? i : 0;
     const md_dtype to = md_vbinary_result(op, t);
     double want;
 
     if (!md_dtype_is_float(t)) {
-        uint64_t v = whole(op, t, get(a, t, i), get(b, t, i));
+        uint64_t v = whole(op, t, get(a, t, i), get(b, t, i_b));
 
         return memcmp((const char *)y + i * size_of(to), &v, size_of(to)) == 0;
     }
-    want = floating(op, get_float(a, t, i), get_float(b, t, i));
+    want = floating(op, get_float(a, t, i), get_float(b, t, i_b));
     if (to == MD_DTYPE_BOOL)
         return ((const uint8_t *)y)[i] == (want != 0);
     if (t == MD_DTYPE_F32)
@@ -193,34 +194,49 @@ static bool is_right(md_vbinary op, md_dtype t, const void *y, const void *a,
                        : memcmp((const double *)y + i, &want, 8) == 0;
 }
 
+static void compute(const md_vbinary_kernel *k, md_vbinary op, md_dtype t,
+                    void *y, const void *a, const void *b, size_t n, int step)
+{
+    k->find(op, t)(y, a, b, n, step);
+    for (size_t i = 0; i < n; i++)
+        if (!is_right(op, t, y, a, b, i, step))
+            fail_msg("%s: op %d of %s: [%zu] of %zu is wrong", k->name, (int)op,
+                     md_dtype_name(t), i, n);
+}
+
+/* As many as there are in a, and one for all. */
 static void check(const md_vbinary_kernel *k, md_vbinary op, md_dtype t,
                   size_t n)
 {
     const size_t size = n * size_of(t);
     const size_t size_y = n * size_of(md_vbinary_result(op, t));
     void *a = md_guard_alloc(size), *b = md_guard_alloc(size);
-    void *y = md_guard_alloc(size_y);
+    void *one = md_guard_alloc(size_of(t)), *y = md_guard_alloc(size_y);
     uint32_t seed = (uint32_t)(n * 64 + op);
 
     fill(a, t, n, &seed);
     fill(b, t, n, &seed);
-    k->find(op, t)(y, a, b, n);
-    for (size_t i = 0; i < n; i++)
-        if (!is_right(op, t, y, a, b, i))
-            fail_msg("%s: op %d of %s: [%zu] of %zu is wrong", k->name, (int)op,
-                     md_dtype_name(t), i, n);
+    fill(one, t, 1, &seed);
+    compute(k, op, t, y, a, b, n, 1);
     if (size == size_y) { /* in place of either */
         void *was = md_guard_alloc(size);
 
         memcpy(was, a, size);
-        k->find(op, t)(a, a, b, n);
+        k->find(op, t)(a, a, b, n, 1);
         assert_memory_equal(a, y, size);
-        k->find(op, t)(b, was, b, n);
+        k->find(op, t)(b, was, b, n, 1);
         assert_memory_equal(b, y, size);
+        memcpy(a, was, size);
+        compute(k, op, t, y, a, one, n, 0);
+        k->find(op, t)(a, a, one, n, 0);
+        assert_memory_equal(a, y, size);
         md_guard_free(was, size);
+    } else {
+        compute(k, op, t, y, a, one, n, 0);
     }
     md_guard_free(a, size);
     md_guard_free(b, size);
+    md_guard_free(one, size_of(t));
     md_guard_free(y, size_y);
 }
 
@@ -261,9 +277,9 @@ static void test_vbinary__quotients_of_narrow_types_are_exact(void **state)
         uint8_t u;
         int8_t v;
 
-        k->find(MD_VBINARY_DIV, MD_DTYPE_U8)(&u, &x, &z, 1);
+        k->find(MD_VBINARY_DIV, MD_DTYPE_U8)(&u, &x, &z, 1, 1);
         assert_int_equal(u, z ? x / z : 0);
-        k->find(MD_VBINARY_DIV, MD_DTYPE_I8)(&v, &s, &d, 1);
+        k->find(MD_VBINARY_DIV, MD_DTYPE_I8)(&v, &s, &d, 1, 1);
         assert_int_equal(v, d ? (int8_t)(s / d) : 0);
     }
     for (uint32_t z = 1; z < 1 << 16; z += 7) {
@@ -271,7 +287,7 @@ static void test_vbinary__quotients_of_narrow_types_are_exact(void **state)
             a[i] = (uint16_t)(65535 / z * z - 1 + (uint32_t)i);
             b[i] = (uint16_t)z;
         }
-        k->find(MD_VBINARY_DIV, MD_DTYPE_U16)(y, a, b, 3);
+        k->find(MD_VBINARY_DIV, MD_DTYPE_U16)(y, a, b, 3, 1);
         for (int i = 0; i < 3; i++)
             assert_int_equal(y[i], a[i] / b[i]);
     }

@@ -130,7 +130,9 @@ void md_rows__seek(md_rows *r, int64_t row)
 }
 
 enum {
-    BLOCK = 1024, /* elements of an operand that is spread or converted */
+    BLOCK = 1024, /* elements that are converted at once */
+    SPREAD = 256, /* copies of the first operand, which leave the first cache
+                   * to the others */
     STEP = 8192   /* elements that go through all links before the next do */
 };
 
@@ -150,18 +152,17 @@ typedef struct step {
 } step;
 
 /* n copies of the element at p. */
-static const void *spread(void *to, const void *p, int64_t size, int64_t n)
+static void spread(void *to, const void *p, int64_t size, int64_t n)
 {
     int64_t done = size;
 
-    memcpy(to, p, (size_t)size);
+    memmove(to, p, (size_t)size); /* it may be there already */
     while (done < n * size) {
         int64_t more = md_min_i64(done, n * size - done);
 
         memcpy((char *)to + done, to, (size_t)more);
         done += more;
     }
-    return to;
 }
 
 static const char *operand(const step *s, const md_broadcast_row *r, int k)
@@ -175,22 +176,17 @@ static void typed_row(void *ctx, const md_broadcast_row *r)
     const int64_t n = (int64_t)r->n, size = s->in_size[0];
     const char *a = operand(s, r, 0), *b = operand(s, r, 1);
     char *y = (char *)s->out->data + r->y * s->out_size;
-    uint64_t same[2][BLOCK];
+    uint64_t same[SPREAD];
 
-    if (r->a_step && r->b_step) {
-        s->fn(y, a, b, r->n);
+    if (r->a_step) {
+        s->fn(y, a, b, r->n, r->b_step);
         return;
     }
-    if (!r->a_step)
-        a = spread(same[0], a, size, md_min_i64(n, BLOCK));
-    if (!r->b_step)
-        b = spread(same[1], b, size, md_min_i64(n, BLOCK));
-    for (int64_t at = 0; at < n; at += BLOCK) {
-        const size_t m = (size_t)md_min_i64(n - at, BLOCK);
-
-        s->fn(y + at * s->out_size, r->a_step ? a + at * size : a,
-              r->b_step ? b + at * size : b, m);
-    }
+    spread(same, a, size, md_min_i64(n, SPREAD));
+    for (int64_t at = 0; at < n; at += SPREAD)
+        s->fn(y + at * s->out_size, same,
+              r->b_step ? b + at * s->in_size[1] : b,
+              (size_t)md_min_i64(n - at, SPREAD), r->b_step);
 }
 
 /* m elements of operand k from element `at` of the row on, as float32. */
@@ -198,32 +194,35 @@ static const float *as_floats(float *to, const step *s,
                               const md_broadcast_row *r, int k, int64_t at,
                               int64_t m)
 {
-    const int stays = !(k ? r->b_step : r->a_step);
-    const char *p = operand(s, r, k);
+    const char *p = operand(s, r, k) + at * s->in_size[k];
 
-    if (!stays)
-        p += at * s->in_size[k];
-    if (s->widen[k])
-        s->widen[k](to, p, stays ? 1 : (size_t)m);
-    else if (stays)
-        memcpy(to, p, sizeof(*to));
-    else
+    if (!s->widen[k])
         return (const float *)(const void *)p;
-    return stays ? spread(to, to, sizeof(*to), m) : to;
+    s->widen[k](to, p, (size_t)m);
+    return to;
 }
 
 static void half_row(void *ctx, const md_broadcast_row *r)
 {
     const step *s = ctx;
     const int64_t n = (int64_t)r->n;
-    float a[BLOCK], b[BLOCK], v[BLOCK];
+    float first[BLOCK], second[BLOCK], v[BLOCK];
+    const float *a = first, *b = second;
 
+    if (!r->a_step)
+        spread(first, as_floats(first, s, r, 0, 0, 1), sizeof(*first),
+               md_min_i64(n, BLOCK));
+    if (!r->b_step)
+        b = as_floats(second, s, r, 1, 0, 1);
     for (int64_t at = 0; at < n; at += BLOCK) {
         const int64_t m = md_min_i64(n - at, BLOCK);
         char *y = (char *)s->out->data + (r->y + at) * s->out_size;
 
-        s->fn(s->narrow ? (void *)v : y, as_floats(a, s, r, 0, at, m),
-              as_floats(b, s, r, 1, at, m), (size_t)m);
+        if (r->a_step)
+            a = as_floats(first, s, r, 0, at, m);
+        if (r->b_step)
+            b = as_floats(second, s, r, 1, at, m);
+        s->fn(s->narrow ? (void *)v : y, a, b, (size_t)m, r->b_step);
         if (s->narrow)
             s->narrow(y, v, (size_t)m);
     }

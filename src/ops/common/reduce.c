@@ -373,11 +373,9 @@ static void finish_f64(const job *j, double *y, int64_t n)
     const int64_t count = md_shape_n(&j->gone.shape);
 
     if (j->op == MD_REDUCE_MEAN) {
-        double by[FOLDED];
+        const double by = (double)count;
 
-        for (int64_t i = 0; i < n; i++)
-            by[i] = (double)count;
-        j->divide(y, y, by, (size_t)n);
+        j->divide(y, y, &by, (size_t)n, 0);
     } else if (j->op == MD_REDUCE_L2 || j->op == MD_REDUCE_LOG_SUM) {
         for (int64_t i = 0; i < n; i++)
             y[i] = md_reduce_finish(j->op, y[i], 0, count);
