@@ -130,8 +130,9 @@ static MD_ALWAYS_INLINE float from_bf16(uint16_t h)
 
 #define AS_IS(v) (v)
 
-/* float32 to the low bits of int64, a block at a time: where all of it fits
- * into int32, which is the rule, there is one instruction. */
+/* float32 to the low bits of int64, a block at a time: as if all of it fitted
+ * into int32, for which there is one instruction, and once more where it does
+ * not. */
 #define NARROWING(to, R)                                                       \
     static void F32_near_##to(void *y, const void *x, size_t n)                \
     {                                                                          \
@@ -148,13 +149,13 @@ static MD_ALWAYS_INLINE float from_bf16(uint16_t h)
             MD_SIMD_MAX(top)                                                   \
             for (size_t i = 0; i < m; i++) {                                   \
                 const uint32_t mag = bits_of(p[i]) & 0x7fffffff;               \
+                const bool fits = mag < 0x4f000000; /* 2^31; NaN is above */   \
                                                                                \
                 top = mag > top ? mag : top;                                   \
+                o[i] = (R)(int32_t)(fits ? p[i] : 0.0f);                       \
             }                                                                  \
-            if (top >= 0x4f000000) /* 2^31; NaN is above */                    \
+            if (top >= 0x4f000000)                                             \
                 F32_to_##to(o, p, m);                                          \
-            else                                                               \
-                F32_to_inside_##to(o, p, m);                                   \
             n -= m;                                                            \
         }                                                                      \
     }
@@ -168,9 +169,6 @@ INTEGER(I32, int32_t)
 INTEGER(U64, uint64_t)
 INTEGER(I64, int64_t)
 FLOATING(F32, float, AS_IS)
-LOOP(inside_U8, F32, uint8_t, float, (int32_t)v)
-LOOP(inside_U16, F32, uint16_t, float, (int32_t)v)
-LOOP(inside_U32, F32, uint32_t, float, (int32_t)v)
 NARROWING(U8, uint8_t)
 NARROWING(U16, uint16_t)
 NARROWING(U32, uint32_t)
