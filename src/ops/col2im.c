@@ -1,5 +1,5 @@
 /* Columns of blocks added into the image that they overlap in. */
-#include "kernels/binary_f32.h"
+#include "kernels/vbinary.h"
 #include "ops/common/util.h"
 
 typedef struct blocks {
@@ -113,38 +113,30 @@ typedef struct job {
     const blocks *b;
     md_tensor *out;
     const md_tensor *in;
-    const md_binary_f32_kernel *kernel;
-    int64_t plane; /* elements of an image */
-    int64_t taps;  /* elements of a block */
+    md_vbinary_fn *add; /* NULL: one element at a time */
+    int64_t size;       /* bytes of an element, of a whole number of them */
+    int64_t plane;      /* elements of an image */
+    int64_t taps;       /* elements of a block */
     int64_t columns;
 } job;
-
-enum {
-    LONG = 256 /* elements from which on a call of a kernel is little */
-};
 
 /* out[at + i * step] += in[from + i] for i in [0, n). */
 static void add_elements(const job *j, int64_t at, int64_t step, int64_t from,
                          int64_t n)
 {
-    static const md_binary_op add = { .op = MD_BINARY_ADD };
     const md_tensor *in = j->in;
     md_tensor *out = j->out;
 
+    if (step == 1 && j->add) {
+        char *to = (char *)out->data + at * j->size;
+
+        j->add(to, to, (const char *)in->data + from * j->size, (size_t)n, 1);
+        return;
+    }
     if (out->dtype == MD_DTYPE_F32) {
         float *to = (float *)out->data + at;
         const float *v = (const float *)in->data + from;
 
-        if (step == 1 && n >= LONG) {
-            j->kernel->run(to, to, v, (size_t)n, 1, 1, &add);
-            return;
-        }
-        if (step == 1) {
-            MD_SIMD
-            for (int64_t i = 0; i < n; i++)
-                to[i] += v[i];
-            return;
-        }
         for (int64_t i = 0; i < n; i++)
             to[i * step] += v[i];
         return;
@@ -176,33 +168,46 @@ static void find_range(const blocks *b, int i, int64_t tap, int64_t *lo,
     *lo = md_min_i64(*lo, *hi);
 }
 
-/* Add row `row` (a place in the block) of all columns to one plane. */
-static void add_row(const job *j, int64_t plane, int64_t from,
+/* Add what lies under one tap of all blocks to a plane: row after row, which are
+ * one where rows of blocks and of the image are the same. */
+static void add_tap(const job *j, int64_t plane, int64_t from,
                     const int64_t *tap)
 {
     const blocks *b = j->b;
-    int64_t index[MD_RANK_MAX] = { 0 }, lo, hi, first;
-    int last = b->n - 1;
+    const int last = b->n - 1, near = last - 1;
+    const int64_t width = b->image.v[last], count = b->count[last];
+    int64_t index[MD_RANK_MAX] = { 0 };
+    int64_t lo, hi, first, top = 0, end = 1, down = 0;
 
     find_range(b, last, tap[last], &lo, &hi, &first);
+    if (near >= 0)
+        find_range(b, near, tap[near], &top, &end, &down);
     do {
-        int64_t at = 0;
-        bool inside = lo < hi;
+        int64_t at = 0, n = hi - lo;
+        bool inside = n > 0 && end > top;
 
-        for (int i = 0; i < last; i++) {
+        for (int i = 0; i < near; i++) {
             int64_t p = index[i] * b->stride.v[i] + tap[i] * b->dilation.v[i] -
                         b->pad.v[i];
 
             inside = inside && p >= 0 && p < b->image.v[i];
             at = at * b->image.v[i] + p;
         }
-        if (inside)
+        if (near >= 0)
+            at = at * b->image.v[near] + down;
+        at = plane + at * width + first + lo * b->stride.v[last];
+        if (inside && n == width && n == count && near >= 0 &&
+            b->stride.v[near] == 1) {
+            add_elements(j, at + top * width, 1, from + top * count,
+                         (end - top) * n);
+            inside = false;
+        }
+        for (int64_t r = top; r < end && inside; r++)
             add_elements(j,
-                         plane + at * b->image.v[last] + first +
-                             lo * b->stride.v[last],
-                         b->stride.v[last], from + lo, hi - lo);
-        from += b->count[last];
-    } while (md_step_index(index, b->count, last));
+                         at + r * (near >= 0 ? b->stride.v[near] : 0) * width,
+                         b->stride.v[last], from + r * count + lo, n);
+        from += (near >= 0 ? b->count[near] : 1) * count;
+    } while (near > 0 && md_step_index(index, b->count, near));
 }
 
 /* Images [first, end). */
@@ -213,7 +218,7 @@ static void add_images(void *ctx, int64_t first, int64_t end)
         int64_t tap[MD_RANK_MAX] = { 0 }, from = i * j->taps * j->columns;
 
         do {
-            add_row(j, i * j->plane, from, tap);
+            add_tap(j, i * j->plane, from, tap);
             from += j->columns;
         } while (md_step_index(tap, j->b->block.v, j->b->n));
     }
@@ -229,7 +234,9 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     job j = { .b = &b,
               .out = out,
               .in = x->in[0],
-              .kernel = md_binary_f32_select(x->cpu),
+              .add =
+                  md_vbinary_select(x->cpu)->find(MD_VBINARY_ADD, out->dtype),
+              .size = md_dtype_bits(out->dtype) / 8,
               .plane = md_shape_span(&out->shape, 2, out->shape.rank),
               .taps = x->in[0]->shape.dim[1] / out->shape.dim[1],
               .columns = x->in[0]->shape.dim[2] };
@@ -243,7 +250,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
         add_images(&j, 0, n);
     else
         md_exec__share(x, n,
-                       10.0 + 0.4 * (double)md_tensor_n(x->in[0]) / (double)n,
+                       10.0 + 0.2 * (double)md_tensor_n(x->in[0]) / (double)n,
                        add_images, &j);
     return MD_OK;
 }
