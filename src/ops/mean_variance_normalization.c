@@ -1,6 +1,8 @@
 /* (x - mean) / (deviation + 1e-9), both over the axes given. */
 #include <math.h>
 
+#include "kernels/array_f64.h"
+#include "kernels/vcast.h"
 #include "ops/common/util.h"
 #include "ops/grad.h"
 
@@ -25,16 +27,6 @@ static md_status infer(const md_infer *c, md_error *err)
     md_infer__give(c, 0, c->in[0]);
     return MD_OK;
 }
-
-enum {
-    LANES = 8 /* elements summed together: a constant, for vectors */
-};
-
-enum step_kind {
-    STEP_SUM,
-    STEP_SQUARES,
-    STEP_SCALE
-};
 
 /* Rows of the last axis, and which group of elements each belongs to. */
 typedef struct groups {
@@ -66,102 +58,14 @@ static void each_row(const groups *g, row_fn *fn, void *ctx)
     } while (md_step_index(index, g->shape.dim, last));
 }
 
-/* Sums of v and of the squares of its distance to `mean`; four at a time, for
- * one addition waits for the one before. */
-static double sum_of(const double *v, int64_t n)
-{
-    double sum[4] = { 0 };
-    int64_t i = 0;
-
-    for (; i + 4 <= n; i += 4) {
-        for (int k = 0; k < 4; k++)
-            sum[k] += v[i + k];
-    }
-    for (; i < n; i++)
-        sum[0] += v[i];
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
-static double sum_of_squares(double *v, int64_t n, double mean)
-{
-    for (int64_t i = 0; i < n; i++) {
-        double d = v[i] - mean;
-
-        v[i] = d * d;
-    }
-    return sum_of(v, n);
-}
-
-/* The same of float32, and the result. */
-static double sum_f32(const float *v, int64_t n, double mean, bool squares)
-{
-    double sum[LANES] = { 0 };
-    int64_t i = 0;
-
-    for (; squares && i + LANES <= n; i += LANES) {
-        for (int k = 0; k < LANES; k++) {
-            double d = (double)v[i + k] - mean;
-
-            sum[k] += d * d;
-        }
-    }
-    for (; !squares && i + LANES <= n; i += LANES) {
-        for (int k = 0; k < LANES; k++)
-            sum[k] += (double)v[i + k];
-    }
-    for (; i < n; i++) {
-        double d = (double)v[i] - mean;
-
-        sum[0] += squares ? d * d : (double)v[i];
-    }
-    for (int k = 1; k < LANES; k++)
-        sum[0] += sum[k];
-    return sum[0];
-}
-
-static void scale_f32(float *restrict to, const float *v, int64_t n,
-                      double mean, double scale)
-{
-    int64_t i = 0;
-
-    for (; i + LANES <= n; i += LANES) {
-        for (int k = 0; k < LANES; k++)
-            to[i + k] = (float)(((double)v[i + k] - mean) * scale);
-    }
-    for (; i < n; i++)
-        to[i] = (float)(((double)v[i] - mean) * scale);
-}
-
-/* All three steps for the rows of one group each. */
-static bool run_f32(const groups *g, int64_t at, int64_t n, int64_t group,
-                    int64_t step, enum step_kind what, md_tensor *out)
-{
-    const float *v = (const float *)g->in->data + at;
-
-    if (g->in->dtype != MD_DTYPE_F32 || step != 0)
-        return false;
-    if (what == STEP_SUM)
-        g->mean[group] += sum_f32(v, n, 0.0, false);
-    else if (what == STEP_SQUARES)
-        g->scale[group] += sum_f32(v, n, g->mean[group], true);
-    else
-        scale_f32((float *)out->data + at, v, n, g->mean[group],
-                  g->scale[group]);
-    return true;
-}
-
 static void add_row(const groups *g, int64_t at, int64_t n, int64_t group,
                     int64_t step, void *ctx)
 {
     double v[MD_CHUNK];
 
     (void)ctx;
-    if (run_f32(g, at, n, group, step, STEP_SUM, NULL))
-        return;
     md_load_f64(v, g->in, at, n);
-    if (step == 0)
-        g->mean[group] += sum_of(v, n);
-    for (int64_t i = 0; step != 0 && i < n; i++)
+    for (int64_t i = 0; i < n; i++)
         g->mean[group + i * step] += v[i];
 }
 
@@ -171,12 +75,8 @@ static void add_squares(const groups *g, int64_t at, int64_t n, int64_t group,
     double v[MD_CHUNK];
 
     (void)ctx;
-    if (run_f32(g, at, n, group, step, STEP_SQUARES, NULL))
-        return;
     md_load_f64(v, g->in, at, n);
-    if (step == 0)
-        g->scale[group] += sum_of_squares(v, n, g->mean[group]);
-    for (int64_t i = 0; step != 0 && i < n; i++) {
+    for (int64_t i = 0; i < n; i++) {
         double d = v[i] - g->mean[group + i * step];
 
         g->scale[group + i * step] += d * d;
@@ -186,19 +86,137 @@ static void add_squares(const groups *g, int64_t at, int64_t n, int64_t group,
 static void write_row(const groups *g, int64_t at, int64_t n, int64_t group,
                       int64_t step, void *ctx)
 {
-    double v[MD_CHUNK], mean = g->mean[group], scale = g->scale[group];
+    double v[MD_CHUNK];
 
-    if (run_f32(g, at, n, group, step, STEP_SCALE, ctx))
-        return;
     md_load_f64(v, g->in, at, n);
-    for (int64_t i = 0; step == 0 && i < n; i++)
-        v[i] = (v[i] - mean) * scale;
-    for (int64_t i = 0; step != 0 && i < n; i++) {
+    for (int64_t i = 0; i < n; i++) {
         int64_t k = group + i * step;
 
         v[i] = (v[i] - g->mean[k]) * g->scale[k];
     }
     md_store_f64(ctx, at, v, n);
+}
+
+/* 1 / (deviation + 1e-9) of the sum of n squares. */
+static double scale_of(double squares, int64_t n)
+{
+    return 1.0 / (sqrt(squares / (double)n) + 1e-9);
+}
+
+/* --- groups of whole rows, one after the other ------------------------- */
+
+enum {
+    PIECE = 512 /* elements as doubles at once, which stay in the first cache */
+};
+
+typedef struct rows_job {
+    const md_tensor *in;
+    md_tensor *out;
+    md_shape kept, gone; /* axes before the last one, which is gone */
+    int64_t kept_stride[MD_RANK_MAX], gone_stride[MD_RANK_MAX];
+    int64_t row, size; /* elements of a row and of a group */
+    int64_t element;   /* bytes */
+    const md_array_f64_kernel *kernel;
+    md_vcast_fn *widen, *narrow; /* NULL: they are doubles */
+    double ones[PIECE];
+} rows_job;
+
+/* m elements from `at` on; to is used where they are no doubles. */
+static const double *as_doubles(double *to, const rows_job *j, int64_t at,
+                                int64_t m)
+{
+    const char *p = (const char *)j->in->data + at * j->element;
+
+    if (!j->widen)
+        return (const double *)(const void *)p;
+    j->widen(to, p, (size_t)m);
+    return to;
+}
+
+static void write_piece(const rows_job *j, int64_t at, int64_t m, double mean,
+                        double scale)
+{
+    char *to = (char *)j->out->data + at * j->element;
+    double v[PIECE], *y = j->narrow ? v : (double *)(void *)to;
+
+    j->kernel->norm(y, as_doubles(v, j, at, m), (size_t)m, mean, scale, j->ones,
+                    NULL);
+    if (j->narrow)
+        j->narrow(to, v, (size_t)m);
+}
+
+/* All of a group whose first element is at `base`: with `op`, what is added up
+ * of the distances to `mean`; without one the result is written. */
+static double walk_group(const rows_job *j, int64_t base, const md_fold_f64 *op,
+                         double mean, double scale)
+{
+    int64_t index[MD_RANK_MAX] = { 0 };
+    double v[PIECE], sum = 0.0;
+
+    do {
+        int64_t at = base;
+
+        for (int i = 0; i < j->gone.rank; i++)
+            at += index[i] * j->gone_stride[i];
+        for (int64_t i = 0; i < j->row; i += PIECE) {
+            const int64_t m = md_min_i64(j->row - i, PIECE);
+
+            if (op)
+                j->kernel->fold_rows(*op, &sum, as_doubles(v, j, at + i, m), 1,
+                                     (size_t)m, (size_t)m, mean);
+            else
+                write_piece(j, at + i, m, mean, scale);
+        }
+    } while (md_step_index(index, j->gone.dim, j->gone.rank));
+    return sum;
+}
+
+/* Groups [from, to): each stays in the caches over its three steps. */
+static void normalize_groups(void *ctx, int64_t from, int64_t to)
+{
+    static const md_fold_f64 add = MD_FOLD_F64_SUM;
+    static const md_fold_f64 squares = MD_FOLD_F64_SUM_SQUARE;
+    const rows_job *j = ctx;
+
+    for (int64_t g = from; g < to; g++) {
+        int64_t base = 0, rest = g;
+        double mean, scale;
+
+        for (int i = j->kept.rank; i-- > 0; rest /= j->kept.dim[i])
+            base += rest % j->kept.dim[i] * j->kept_stride[i];
+        mean = walk_group(j, base, &add, 0.0, 0.0) / (double)j->size;
+        scale = scale_of(walk_group(j, base, &squares, mean, 0.0), j->size);
+        walk_group(j, base, NULL, mean, scale);
+    }
+}
+
+/* The last axis is reduced. */
+static void run_rows(md_exec *x, md_tensor *out, const groups *g)
+{
+    const md_vcast_kernel *cast = md_vcast_select(x->cpu);
+    const md_dtype type = out->dtype;
+    const int last = g->shape.rank - 1;
+    rows_job j = { .in = g->in,
+                   .out = out,
+                   .row = g->shape.dim[last],
+                   .size = g->size,
+                   .element = md_dtype_bits(type) / 8,
+                   .kernel = md_array_f64_select(x->cpu) };
+
+    if (type != MD_DTYPE_F64) {
+        j.widen = cast->find(MD_DTYPE_F64, type);
+        j.narrow = cast->find(type, MD_DTYPE_F64);
+    }
+    for (int i = 0; i < PIECE; i++)
+        j.ones[i] = 1.0;
+    for (int d = 0; d < last; d++) {
+        md_shape *s = g->stride[d] ? &j.kept : &j.gone;
+        int64_t *strides = g->stride[d] ? j.kept_stride : j.gone_stride;
+
+        strides[s->rank] = md_shape_span(&g->shape, d + 1, g->shape.rank);
+        s->dim[s->rank++] = g->shape.dim[d];
+    }
+    md_exec__share(x, g->n, 20.0 + 0.5 * (double)g->size, normalize_groups, &j);
 }
 
 static bool is_reduced(const md_ints *axes, int d)
@@ -249,12 +267,16 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     groups g;
 
     MD_TRY(prepare(&g, x, ar, err));
+    if (g.stride[g.shape.rank - 1] == 0) {
+        run_rows(x, out, &g);
+        return MD_OK;
+    }
     each_row(&g, add_row, NULL);
     for (int64_t i = 0; i < g.n; i++)
         g.mean[i] /= (double)g.size;
     each_row(&g, add_squares, NULL);
     for (int64_t i = 0; i < g.n; i++)
-        g.scale[i] = 1.0 / (sqrt(g.scale[i] / (double)g.size) + 1e-9);
+        g.scale[i] = scale_of(g.scale[i], g.size);
     each_row(&g, write_row, out);
     return MD_OK;
 }

@@ -7,7 +7,8 @@
 #include "kernels/vbinary.h"
 
 enum {
-    FOLDED = 512 /* float64 outputs at once, which stay in the first cache */
+    FOLDED = 512,  /* float64 outputs at once, which stay in the first cache */
+    NEAR = 1 << 20 /* bytes that the second cache holds */
 };
 
 /* The reduced axes as bits.  *known is false when they are not known. */
@@ -417,6 +418,20 @@ static bool folds(const job *j)
             (gone->shape.rank == 1 && gone->stride[0] == 1));
 }
 
+/* Short rows from beyond the second cache come a seventh faster by half cache
+ * lines, of which fewer lie in two: tensors seldom begin with a line. */
+static uint32_t cpu_for(const job *j, uint32_t cpu)
+{
+    const axes *gone = &j->gone;
+    const bool rows =
+        gone->shape.rank > 0 && gone->stride[gone->shape.rank - 1] == 1;
+
+    return rows && j->in->dtype == MD_DTYPE_F64 &&
+                   md_tensor_n(j->in) > NEAR / (int64_t)sizeof(double)
+               ? cpu & ~(uint32_t)MD_CPU_AVX512
+               : cpu;
+}
+
 md_status md_reduce__compute(md_exec *x, const md_reduction *r, md_tensor *out,
                              md_arena *ar, md_error *err)
 {
@@ -432,7 +447,7 @@ md_status md_reduce__compute(md_exec *x, const md_reduction *r, md_tensor *out,
     MD_TRY(md_exec__infer_view(x, &c, ar, err));
     MD_TRY(find_axes(&bits, &known, &c, r, err));
     split_axes(&j.kept, &j.gone, &x->in[0]->shape, bits);
-    j.kernel = md_array_f64_select(x->cpu);
+    j.kernel = md_array_f64_select(cpu_for(&j, x->cpu));
     j.divide = md_vbinary_select(x->cpu)->find(MD_VBINARY_DIV, MD_DTYPE_F64);
     if (folds(&j)) {
         md_exec__share(x, md_tensor_n(out),
