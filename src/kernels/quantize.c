@@ -4,10 +4,11 @@
 
 const md_quantize_kernel md_quantize_kernels[] = {
 #define K(isa, need)                                                           \
-    { "quantize__" #isa, need, md_quantize__##isa, md_dequantize__##isa },
+    { "quantize__" #isa, need, md_quantize__##isa, md_dequantize__##isa,       \
+      md_quantize_limits__##isa },
 #include "kernels/quantize.def"
 #undef K
-    { NULL, 0, NULL, NULL },
+    { NULL, 0, NULL, NULL, NULL },
 };
 
 const md_quantize_kernel *md_quantize_select(uint32_t cpu_flags)

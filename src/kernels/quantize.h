@@ -4,6 +4,7 @@
  * quantize:    q = clamp(round_half_even(x / scale) + zero, q_min, q_max),
  *              a true division, as ONNX QuantizeLinear; NaN gives q_min.
  * dequantize:  x = (float)(q - zero) * scale; q - zero modulo 2^32.
+ * limits:      the smallest and the largest of x and 0; NaN takes no part.
  * table:       y[i] = lut[x[i]], for any function of one 8-bit tensor.
  * Every level gives the same bits.
  */
@@ -33,15 +34,20 @@ typedef void md_quantize_fn(uint8_t *q, const float *x, size_t n,
 typedef void md_dequantize_fn(float *x, const void *q, size_t n, md_qtype type,
                               const md_qparam *p);
 
+typedef void md_quantize_limits_fn(float *lo, float *hi, const float *x,
+                                   size_t n);
+
 typedef struct md_quantize_kernel {
     const char *name;
     uint32_t required; /* enum md_cpu_flags */
     md_quantize_fn *quantize;
     md_dequantize_fn *dequantize;
+    md_quantize_limits_fn *limits;
 } md_quantize_kernel;
 
 #define K(isa, need)                                                           \
     md_quantize_fn md_quantize__##isa;                                         \
+    md_quantize_limits_fn md_quantize_limits__##isa;                           \
     md_dequantize_fn md_dequantize__##isa;
 #include "kernels/quantize.def"
 #undef K

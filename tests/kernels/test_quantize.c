@@ -76,6 +76,53 @@ static void test_quantize__rows_equal_ref(void **state)
     }
 }
 
+static void limits_case(const md_quantize_kernel *k, size_t n, size_t nan_at,
+                        float move)
+{
+    float *x = md_guard_alloc(n * 4), lo, hi, low = 0, high = 0;
+    uint32_t seed = (uint32_t)n + 1;
+
+    md_guard_fill_f32(x, n, 30, &seed);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = i == nan_at ? NAN : i == nan_at / 2 ? -0.0f : x[i] + move;
+        low = fminf(low, x[i]);
+        high = fmaxf(high, x[i]);
+    }
+    k->limits(&lo, &hi, x, n);
+    if (lo != low || hi != high || signbit(hi))
+        fail_msg("%s: limits of %zu: %g %g, expected %g %g", k->name, n,
+                 (double)lo, (double)hi, (double)low, (double)high);
+    md_guard_free(x, n * 4);
+}
+
+/* Both signs, only numbers above and only numbers below 0. */
+static void test_quantize__limits(void **state)
+{
+    (void)state;
+    for (const md_quantize_kernel *k = md_quantize_kernels; k->quantize; k++) {
+        if (k->required & ~md_cpu_flags())
+            continue;
+        for (size_t n = 0; n < 200; n++) {
+            for (int move = -100; move <= 100; move += 100)
+                limits_case(k, n, n * 2 / 3, (float)move);
+        }
+    }
+}
+
+/* Every place of a tile, with numbers of which some are beyond all codes. */
+static void test_quantize__long(void **state)
+{
+    (void)state;
+    for (const md_quantize_kernel *k = md_quantize_kernels; k->quantize; k++) {
+        if (k->required & ~md_cpu_flags())
+            continue;
+        for (size_t p = 0; p < MD_COUNT(params); p++) {
+            for (size_t n = 100; n < 300; n += 23)
+                quantize_case(k, n, &params[p]);
+        }
+    }
+}
+
 static void test_quantize__definition(void **state)
 {
     static const float x[] = { 0.5f, 1.5f, -0.5f, 1000, -1000, NAN, 2.4f };
@@ -121,13 +168,13 @@ static float float_of(uint32_t bits)
 static void test_quantize__halves(void **state)
 {
     enum {
-        N = 16
+        N = 80 /* a tile and a vector */
     };
     static const uint32_t ends[] = { 0, 1, 0x7fffff, 0x7ffffe, 0x400000 };
     uint32_t seed = 1;
 
     (void)state;
-    for (uint32_t i = 0; i < 20000; i++) {
+    for (uint32_t i = 0; i < 5000; i++) {
         const uint32_t exponent = i % 3 ? 100 + i % 50 : 1 + i % 250;
         const uint32_t part = i % 4 ? md_guard_random(&seed) & 0x7fffff
                                     : ends[i / 4 % MD_COUNT(ends)];
@@ -207,6 +254,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_quantize__rows_equal_ref),
+        cmocka_unit_test(test_quantize__limits),
+        cmocka_unit_test(test_quantize__long),
         cmocka_unit_test(test_quantize__definition),
         cmocka_unit_test(test_quantize__divides),
         cmocka_unit_test(test_quantize__halves),

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "base/attr.h"
+
 void md_quantize__ref(uint8_t *q, const float *x, size_t n, const md_qparam *p)
 {
     /* Clamped first: both limits are integers, so rounding cannot pass them,
@@ -34,4 +36,32 @@ void md_dequantize__ref(float *x, const void *q, size_t n, md_qtype type,
         x[i] = (float)(int32_t)((uint32_t)value_at(q, i, type) -
                                 (uint32_t)p->zero) *
                p->scale;
+}
+
+/* The smaller and the larger ones of 16 numbers each, so that they are
+ * vectors. */
+void md_quantize_limits__ref(float *lo, float *hi, const float *x, size_t n)
+{
+    enum {
+        LANES = 16
+    };
+    float low[LANES] = { 0 }, high[LANES] = { 0 };
+    const size_t whole = n / LANES * LANES;
+
+    for (size_t i = 0; i < whole; i += LANES) {
+        MD_SIMD
+        for (int k = 0; k < LANES; k++) {
+            low[k] = x[i + (size_t)k] < low[k] ? x[i + (size_t)k] : low[k];
+            high[k] = x[i + (size_t)k] > high[k] ? x[i + (size_t)k] : high[k];
+        }
+    }
+    for (size_t i = whole; i < n; i++) {
+        low[0] = x[i] < low[0] ? x[i] : low[0];
+        high[0] = x[i] > high[0] ? x[i] : high[0];
+    }
+    *lo = *hi = 0.0f;
+    for (int k = 0; k < LANES; k++) {
+        *lo = fminf(*lo, low[k]);
+        *hi = fmaxf(*hi, high[k]);
+    }
 }

@@ -1,6 +1,6 @@
-#include "kernels/quantize.h"
+#include "kernels/x86/vec_avx2.h"
 
-#include <immintrin.h>
+#include "kernels/x86/quantize_vec.h"
 
 void md_quantize__avx2(uint8_t *q, const float *x, size_t n, const md_qparam *p)
 {

@@ -1,10 +1,8 @@
-#include "kernels/quantize.h"
+#include "kernels/x86/vec_avx512.h"
 
-#include <immintrin.h>
-#include <stdbool.h>
 #include <string.h>
 
-#include "base/attr.h"
+#include "kernels/x86/quantize_vec.h"
 
 static __mmask16 lanes(size_t left)
 {
@@ -44,8 +42,36 @@ static MD_ALWAYS_INLINE __m512 clamp(__m512 v, __m512 lo, __m512 hi)
 
 typedef struct factors {
     __m512 lo, hi, scale, r;
-    __m512i zero;
+    __m512i zero, zero_16, q_min; /* in 32, 16 and 8 bits */
+    __m512i order;
 } factors;
+
+/* Four vectors at once: what is below all codes, or NaN, is the smallest
+ * integer, and stays at the lower end when made narrower, so only the upper
+ * one is clamped before (minps gives its second operand for NaN). */
+static MD_ALWAYS_INLINE void codes_64(uint8_t *q, const float *x,
+                                      const factors *k, const bool by_r,
+                                      const bool is_signed)
+{
+    __m512i v[4], w[2], y;
+
+    MD_UNROLL(4)
+    for (int i = 0; i < 4; i++) {
+        const __m512 t = _mm512_loadu_ps(x + 16 * i);
+
+        v[i] = _mm512_cvtps_epi32(
+            by_r ? quotient(_mm512_min_ps(k->hi, t), k->scale, k->r)
+                 : _mm512_min_ps(k->hi, _mm512_div_ps(t, k->scale)));
+    }
+    MD_UNROLL(2)
+    for (int i = 0; i < 2; i++)
+        w[i] = _mm512_adds_epi16(_mm512_packs_epi32(v[2 * i], v[2 * i + 1]),
+                                 k->zero_16);
+    y = is_signed ? _mm512_max_epi8(_mm512_packs_epi16(w[0], w[1]), k->q_min)
+                  : _mm512_max_epu8(_mm512_packus_epi16(w[0], w[1]), k->q_min);
+    /* packs took from its operands 128 bits in turn */
+    _mm512_storeu_si512(q, _mm512_permutexvar_epi32(k->order, y));
+}
 
 /* by_r is a constant wherever this is inlined.  With it x is clamped: to
  * lo * scale and hi * scale rounded, whose quotients round to lo and hi. */
@@ -60,7 +86,8 @@ static MD_ALWAYS_INLINE __m128i codes(__m512 x, const factors *k,
 }
 
 static MD_ALWAYS_INLINE void quantize(uint8_t *q, const float *x, size_t n,
-                                      const md_qparam *p, const bool by_r)
+                                      const md_qparam *p, const bool by_r,
+                                      const bool is_signed)
 {
     const float f = by_r ? p->scale : 1.0f;
     const factors k = {
@@ -69,8 +96,15 @@ static MD_ALWAYS_INLINE void quantize(uint8_t *q, const float *x, size_t n,
         .scale = _mm512_set1_ps(p->scale),
         .r = _mm512_set1_ps(1.0f / p->scale),
         .zero = _mm512_set1_epi32(p->zero),
+        .zero_16 = _mm512_set1_epi16((short)p->zero),
+        .q_min = _mm512_set1_epi8((char)p->q_min),
+        .order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12,
+                                  8, 4, 0),
     };
     size_t i = 0;
+
+    for (; i + 64 <= n; i += 64)
+        codes_64(q + i, x + i, &k, by_r, is_signed);
 
     for (; i + 16 <= n; i += 16)
         _mm_storeu_si128((__m128i *)(void *)(q + i),
@@ -86,10 +120,15 @@ static MD_ALWAYS_INLINE void quantize(uint8_t *q, const float *x, size_t n,
 void md_quantize__avx512(uint8_t *q, const float *x, size_t n,
                          const md_qparam *p)
 {
-    if (has_reciprocal(p->scale))
-        quantize(q, x, n, p, true);
+    const bool is_signed = p->q_min < 0;
+
+    if (!has_reciprocal(p->scale))
+        is_signed ? quantize(q, x, n, p, false, true)
+                  : quantize(q, x, n, p, false, false);
+    else if (is_signed)
+        quantize(q, x, n, p, true, true);
     else
-        quantize(q, x, n, p, false);
+        quantize(q, x, n, p, true, false);
 }
 
 static __m512i widen(const void *q, size_t i, __mmask16 m, md_qtype type)

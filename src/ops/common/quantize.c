@@ -5,6 +5,7 @@
 
 #include "base/attr.h"
 #include "base/size.h"
+#include "kernels/quantize.h"
 #include "kernels/requant_s8.h"
 #include "ops/common/elementwise.h"
 #include "tensor/float.h"
@@ -202,36 +203,6 @@ void md_quantize__set(md_tensor *t, int64_t i, float x, float scale,
                                (int32_t)md_dtype_int_max(t->dtype)));
 }
 
-/* The smaller and the larger ones of 16 numbers each, so that they are vectors;
- * NaN counts for nothing. */
-void md_quantize__limits(float *min, float *max, const float *v, int64_t n)
-{
-    enum {
-        LANES = 16
-    };
-    float lo[LANES] = { 0 }, hi[LANES] = { 0 };
-    int64_t whole = n / LANES * LANES;
-
-    for (int64_t i = 0; i < whole; i += LANES) {
-        MD_SIMD
-        for (int k = 0; k < LANES; k++) {
-            float x = v[i + k];
-
-            lo[k] = x < lo[k] ? x : lo[k];
-            hi[k] = x > hi[k] ? x : hi[k];
-        }
-    }
-    for (int64_t i = whole; i < n; i++) {
-        lo[0] = v[i] < lo[0] ? v[i] : lo[0];
-        hi[0] = v[i] > hi[0] ? v[i] : hi[0];
-    }
-    *min = *max = 0.0f;
-    for (int k = 0; k < LANES; k++) {
-        *min = fminf(*min, lo[k]);
-        *max = fmaxf(*max, hi[k]);
-    }
-}
-
 void md_quantize__span(float *scale, uint8_t *zero, float lo, float hi)
 {
     *scale = (hi - lo) / 255.0f;
@@ -244,7 +215,7 @@ void md_quantize__range(float *scale, uint8_t *zero, const float *v, int64_t n)
 {
     float lo, hi;
 
-    md_quantize__limits(&lo, &hi, v, n);
+    md_quantize_limits__ref(&lo, &hi, v, (size_t)n);
     md_quantize__span(scale, zero, lo, hi);
 }
 

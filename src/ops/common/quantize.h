@@ -61,9 +61,6 @@ int32_t md_quantize__round(float t, int32_t zero, int32_t lo, int32_t hi);
 void md_quantize__set(md_tensor *t, int64_t i, float x, float scale,
                       int64_t zero, bool saturate);
 
-/* The smallest and the largest of n values and 0; NaN takes no part. */
-void md_quantize__limits(float *min, float *max, const float *v, int64_t n);
-
 /* Scale and zero point for uint8 that span [lo, hi], in which 0 is. */
 void md_quantize__span(float *scale, uint8_t *zero, float lo, float hi);
 

@@ -168,7 +168,6 @@ md_status md_codes__make(md_codes *out, const md_lower *lo, uint32_t matrix,
     out->kernel = md_gemm_s8_select(lo->cpu & ~(uint32_t)MD_CPU_AMX_INT8);
     out->requant = md_requant_s8_select(lo->cpu);
     out->quantize = md_quantize_select(lo->cpu);
-    out->reduce = md_reduce_f32_select(lo->cpu);
     out->k = w->shape.dim[1];
     out->n = w->shape.dim[2];
     out->k_padded = md_gemm_s8_packed_k(out->kernel, out->k);
@@ -218,7 +217,7 @@ static void quantize_row(const md_codes *c, const md_codes_product *p,
         md_range range;
         uint8_t zero;
 
-        md_range__find(c->reduce, &range, a, c->k, 1, 0);
+        md_range__find(c->quantize, &range, a, c->k, 1, 0);
         md_range__params(&param.scale, &zero, &range, 1);
         param.zero = zero;
     }

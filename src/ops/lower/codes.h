@@ -12,7 +12,6 @@
 
 #include "kernels/gemm_s8.h"
 #include "kernels/quantize.h"
-#include "kernels/reduce_f32.h"
 #include "ops/lower/common.h"
 
 /* n codes as int8. */
@@ -38,7 +37,6 @@ typedef struct md_codes {
     const md_gemm_s8_kernel *kernel;
     const md_requant_s8_kernel *requant;
     const md_quantize_kernel *quantize;
-    const md_reduce_f32_kernel *reduce;
     int64_t k, n;
     int64_t k_padded, width; /* as packed */
     int64_t size;            /* bytes of one packed */

@@ -5,7 +5,6 @@
 
 typedef struct state {
     const md_quantize_kernel *quantize;
-    const md_reduce_f32_kernel *reduce;
 } state;
 
 static md_status lower(md_lower *lo, md_error *err)
@@ -16,7 +15,6 @@ static md_status lower(md_lower *lo, md_error *err)
         return md_fail(err, MD_UNSUPPORTED, "the rank is not known");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->quantize = md_quantize_select(lo->cpu);
-    s->reduce = md_reduce_f32_select(lo->cpu);
     lo->kernel = s->quantize->name;
     return MD_OK;
 }
@@ -43,7 +41,7 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
 
     (void)scratch;
     if (st->phase == 0) {
-        md_range__find(s->reduce, st->shared, st->in[0], n, n_parts, chunk);
+        md_range__find(s->quantize, st->shared, st->in[0], n, n_parts, chunk);
         return;
     }
     if (st->out[0])

@@ -34,7 +34,6 @@ typedef struct state {
     const md_gemm_s8_kernel *kernel;
     const md_requant_s8_kernel *requant;
     const md_quantize_kernel *quantize;
-    const md_reduce_f32_kernel *reduce;
     const md_finish_f32_kernel *finish;
     const places *at;
     bool scales; /* to float32 */
@@ -196,7 +195,6 @@ static md_status lower(md_lower *lo, md_error *err)
     s->kernel = md_gemm_s8_select(lo->cpu);
     s->requant = md_requant_s8_select(lo->cpu);
     s->quantize = md_quantize_select(lo->cpu);
-    s->reduce = md_reduce_f32_select(lo->cpu);
     s->a_signed = lo->in[0]->dtype == MD_DTYPE_I8;
     s->b_signed = lo->in[1]->dtype == MD_DTYPE_I8;
     s->finish = md_finish_f32_select(lo->cpu);
@@ -592,7 +590,7 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
 
     switch (stage_of(st)) {
     case RANGE:
-        md_range__find(s->reduce, part_of(st, a->at.ranges), st->in[0],
+        md_range__find(s->quantize, part_of(st, a->at.ranges), st->in[0],
                        md_shape_n(&st->in_shape[0]), a->n_parts, chunk);
         break;
     case PREPARE:

@@ -7,7 +7,6 @@
 #define MD_OPS_LOWER_RANGE_H
 
 #include "kernels/quantize.h"
-#include "kernels/reduce_f32.h"
 
 typedef struct md_range {
     float lo, hi; /* 0 is always between them; NaN takes no part */
@@ -17,7 +16,7 @@ typedef struct md_range {
 int64_t md_range__n_parts(int64_t n, int width);
 
 /* Set ranges[part] for that part of x. */
-void md_range__find(const md_reduce_f32_kernel *kernel, md_range *ranges,
+void md_range__find(const md_quantize_kernel *kernel, md_range *ranges,
                     const float *x, int64_t n, int64_t n_parts, int64_t part);
 
 /* Scale and zero point for uint8 that span all parts. */

@@ -506,7 +506,7 @@ static void prepare(const md_step *st, int64_t chunk)
                 a->n_parts);
     }
     if (s->quantized)
-        md_range__find(s->w.reduce, st->shared, st->in[MD_RECURRENT_X],
+        md_range__find(s->w.quantize, st->shared, st->in[MD_RECURRENT_X],
                        md_shape_n(&st->in_shape[MD_RECURRENT_X]), a->n_range,
                        chunk);
     if (s->weights)
