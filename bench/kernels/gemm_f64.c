@@ -48,7 +48,8 @@ static void bench(md_arena *arena, const md_gemm_f64_kernel *kernel, int64_t m,
                               .b = m > kernel->mr ? packed : b.b,
                               .ldb = m > kernel->mr ? 0 : n,
                               .c = doubles(arena, m * n),
-                              .ldc = n };
+                              .ldc = n,
+                              .scale = 1.0 };
     (void)snprintf(shape, sizeof(shape), "%dx%dx%d", (int)m, (int)n, (int)k);
     md_bench_time(&(md_bench_case){ kernel->name, shape,
                                     2.0 * (double)m * (double)n * (double)k,

@@ -1,9 +1,11 @@
 #include "kernels/gemm_f64.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/size.h"
+#include "kernels/turn.h"
 
 const md_gemm_f64_kernel md_gemm_f64_kernels[] = {
 #define K(isa, need, mr, nr)                                                   \
@@ -37,25 +39,26 @@ bool md_gemm_f64_packed_size(size_t *out, const md_gemm_f64_kernel *kernel,
 static void pack_panel(double *dst, int64_t nr, const md_gemm_f64_b *b,
                        int64_t j, int64_t cols)
 {
-    enum {
-        TILE = 8 /* rows whose lines of a transposed B are in use at a time */
-    };
     const double *src = b->b + j * b->cs;
+    const bool turned = b->cs != 1 && b->rs == 1;
 
-    for (int64_t k0 = 0; k0 < b->k; k0 += TILE) {
-        const int64_t k1 = md_min_i64(k0 + TILE, b->k);
+    if (turned)
+        md_turn_select(md_cpu_flags())
+            ->run(&(md_turn_args){ .y = dst,
+                                   .x = src,
+                                   .y_stride = nr,
+                                   .x_stride = b->cs,
+                                   .rows = b->k,
+                                   .columns = cols,
+                                   .size = sizeof(*dst) });
+    for (int64_t k = 0; k < b->k; k++) {
+        double *row = dst + k * nr;
 
-        for (int64_t c = 0; c < cols && b->cs != 1; c++) {
-            for (int64_t k = k0; k < k1; k++)
-                dst[k * nr + c] = src[k * b->rs + c * b->cs];
-        }
-        for (int64_t k = k0; k < k1; k++) {
-            double *row = dst + k * nr;
-
-            if (b->cs == 1)
-                memcpy(row, src + k * b->rs, (size_t)cols * sizeof(*row));
-            memset(row + cols, 0, (size_t)(nr - cols) * sizeof(*row));
-        }
+        if (b->cs == 1)
+            memcpy(row, src + k * b->rs, (size_t)cols * sizeof(*row));
+        for (int64_t c = 0; c < cols && b->cs != 1 && !turned; c++)
+            row[c] = src[k * b->rs + c * b->cs];
+        memset(row + cols, 0, (size_t)(nr - cols) * sizeof(*row));
     }
 }
 

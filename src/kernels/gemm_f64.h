@@ -1,5 +1,5 @@
 /*
- * C = A B, double.
+ * C = scale * (A B), double.
  *
  *   A [m, k] row-major, row stride lda >= k.
  *   B [k, n], packed into panels of nr columns: [n / nr][k][nr], the last one
@@ -12,7 +12,7 @@
  *
  * Each element is summed in the order of k, whatever m and the cut are: with
  * fused multiply-adds but in ref, whose sums are rounded after each product
- * and each addition.  error <= (k + 1) * 2^-53 * sum |a b|.
+ * and each addition.  error <= (k + 2) * 2^-53 * scale * sum |a b|.
  */
 #ifndef MD_KERNELS_GEMM_F64_H
 #define MD_KERNELS_GEMM_F64_H
@@ -31,6 +31,7 @@ typedef struct md_gemm_f64_args {
     int64_t ldb; /* of a row-major B; 0: B is packed */
     double *c;
     int64_t ldc;
+    double scale; /* of the finished sum, rounded once more; 1: none */
 } md_gemm_f64_args;
 
 /* Compute C[m0 .. m1, n0 .. n1]; n0 is a multiple of nr, n1 too or n. */

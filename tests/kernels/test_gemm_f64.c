@@ -8,6 +8,7 @@ typedef struct problem {
     int64_t m, n, k, lda, ldc, rs, cs;
     double *a, *b, *c;
     size_t a_n, b_n, c_n;
+    double scale;
 } problem;
 
 static const double untouched = 12345;
@@ -35,6 +36,7 @@ static void problem_init(problem *p, int64_t m, int64_t n, int64_t k,
                          uint32_t *seed)
 {
     *p = (problem){ .m = m, .n = n, .k = k };
+    p->scale = f32_pick(seed, 0, 1) ? 1.0 : 0.3;
     p->lda = k + f32_pick(seed, 0, 1) * f32_pick(seed, 0, 9);
     p->ldc = n + f32_pick(seed, 0, 1) * f32_pick(seed, 0, 9);
     p->rs = n + f32_pick(seed, 0, 3), p->cs = 1;
@@ -71,8 +73,10 @@ static void check_element(const problem *p, const char *who, int64_t i,
 
         sum += term, mag += fabsl(term);
     }
-    /* one rounding for each product and each addition, as the header says */
-    if (fabsl(got - sum) > (long double)(p->k + 1) * 0x1p-53L * mag)
+    sum *= p->scale, mag *= p->scale;
+    /* one rounding for each product, each addition and the factor, as the
+     * header says */
+    if (fabsl(got - sum) > (long double)(p->k + 2) * 0x1p-53L * mag)
         fail_msg("%s: %lldx%lldx%lld: c[%lld,%lld] is %.17g, %.17Lg expected",
                  who, (long long)p->m, (long long)p->n, (long long)p->k,
                  (long long)i, (long long)j, got, sum);
@@ -105,8 +109,8 @@ static void run_parts(const md_gemm_f64_kernel *k, const md_gemm_f64_args *x,
 
 static void run(const problem *p, const md_gemm_f64_kernel *k, uint32_t *seed)
 {
-    md_gemm_f64_args x = { p->m, p->n,  p->k, p->a,  p->lda,
-                           p->b, p->rs, p->c, p->ldc };
+    md_gemm_f64_args x = { p->m, p->n,  p->k, p->a,   p->lda,
+                           p->b, p->rs, p->c, p->ldc, p->scale };
     const md_gemm_f64_b b = { p->b, p->rs, p->cs, p->k, p->n };
     const int64_t half = p->n / 2 / k->nr * k->nr;
     double *packed;
@@ -184,9 +188,9 @@ static void test_gemm_f64__rows_alone(void **state)
         } while (p.cs != 1);
         run(&p, k, &seed);
         for (int64_t i = 0; i < M; i++) {
-            const md_gemm_f64_args x = { 1,     N,   DEPTH, p.a + i * p.lda,
-                                         p.lda, p.b, p.rs,  row,
-                                         N };
+            const md_gemm_f64_args x = { 1,     N,      DEPTH, p.a + i * p.lda,
+                                         p.lda, p.b,    p.rs,  row,
+                                         N,     p.scale };
 
             k->run(&x, 0, 1, 0, N);
             assert_memory_equal(row, p.c + i * p.ldc, sizeof(row));
@@ -202,7 +206,7 @@ static void test_gemm_f64__infinities(void **state)
     for (const md_gemm_f64_kernel *k = md_gemm_f64_kernels; k->run; k++) {
         const double a[] = { INFINITY, 1 }, b[] = { 2, 0, 1, 1 };
         double c[2];
-        const md_gemm_f64_args x = { 1, 2, 2, a, 2, b, 2, c, 2 };
+        const md_gemm_f64_args x = { 1, 2, 2, a, 2, b, 2, c, 2, 1 };
 
         if (!f32_usable(k->name, k->required))
             continue;

@@ -15,7 +15,7 @@ static double dot(const md_gemm_f64_args *x, int64_t i, int64_t j)
 
     for (int64_t k = 0; k < x->k; k++)
         sum += a[k] * b[k * step];
-    return sum;
+    return sum * x->scale;
 }
 
 void md_gemm_f64_run__ref(const md_gemm_f64_args *x, int64_t m0, int64_t m1,

@@ -17,6 +17,7 @@ static inline vd_mask vd_first(int64_t n)
 
 #define vd_zero() _mm256_setzero_pd()
 #define vd_set(x) _mm256_set1_pd(x)
+#define vd_mul(a, b) _mm256_mul_pd(a, b)
 #define vd_madd(a, b, c) _mm256_fmadd_pd(a, b, c)
 #define vd_load(p) _mm256_loadu_pd(p)
 #define vd_store(p, x) _mm256_storeu_pd(p, x)

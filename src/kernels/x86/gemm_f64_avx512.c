@@ -16,6 +16,7 @@ static inline vd_mask vd_first(int64_t n)
 
 #define vd_zero() _mm512_setzero_pd()
 #define vd_set(x) _mm512_set1_pd(x)
+#define vd_mul(a, b) _mm512_mul_pd(a, b)
 #define vd_madd(a, b, c) _mm512_fmadd_pd(a, b, c)
 #define vd_load(p) _mm512_loadu_pd(p)
 #define vd_store(p, x) _mm512_storeu_pd(p, x)

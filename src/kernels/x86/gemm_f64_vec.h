@@ -2,7 +2,7 @@
  * gemm_f64 for one instruction set, included by its file, which defines
  *   D_LANES, D_ROWS, D_VECTORS, D_RUN   lanes, tile, the function's name
  *   vd, vd_mask                 a vector of doubles, which lanes of one
- *   vd_zero, vd_set, vd_madd, vd_load, vd_store, vd_first
+ *   vd_zero, vd_set, vd_mul, vd_madd, vd_load, vd_store, vd_first
  *   vd_load_some, vd_store_some         only lanes of the mask are touched
  * D_ROWS x (D_VECTORS * D_LANES) accumulators, one vector of B and one
  * broadcast of A for each step of k.
@@ -26,6 +26,7 @@ typedef struct tile {
     double *c;
     int64_t ldc;
     bool adds;    /* to what C holds */
+    double scale; /* of what it is to hold; 1: none */
     vd_mask last; /* lanes of the last vector of columns */
 } tile;
 
@@ -67,6 +68,14 @@ static MD_ALWAYS_INLINE void compute(const tile *t, int64_t mr, int64_t nv,
             MD_UNROLL(3)
             for (int64_t v = 0; v < nv; v++)
                 acc[r][v] = vd_madd(s, w[v], acc[r][v]);
+        }
+    }
+    if (t->scale != 1.0) {
+        MD_UNROLL(8)
+        for (int64_t r = 0; r < mr; r++) {
+            MD_UNROLL(3)
+            for (int64_t v = 0; v < nv; v++)
+                acc[r][v] = vd_mul(acc[r][v], vd_set(t->scale));
         }
     }
     MD_UNROLL(8)
@@ -145,6 +154,7 @@ static void run_block(const md_gemm_f64_args *x, int64_t m0, int64_t m1,
                .depth = md_min_i64(KC, x->k - k),
                .ldc = x->ldc,
                .adds = k > 0,
+               .scale = k + KC >= x->k ? x->scale : 1.0,
                .last = vd_first(rest) };
 
     for (int64_t i = m0; i < m1; i += D_ROWS) {

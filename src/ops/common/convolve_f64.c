@@ -87,7 +87,8 @@ static void multiply(void *ctx, int64_t from, int64_t to)
                                  .lda = j->k,
                                  .b = j->windows,
                                  .c = j->y + j->at,
-                                 .ldc = j->plane };
+                                 .ldc = j->plane,
+                                 .scale = 1.0 };
 
     j->kernel->run(&g, 0, j->m, from * nr, md_min_i64(to * nr, j->n));
 }

@@ -51,30 +51,6 @@ md_status md_matmul_fused__recipe(md_compose *m, md_error *err)
     return MD_OK;
 }
 
-/* No kernel of doubles takes a factor. */
-static md_status factor_out(md_compose *m, md_error *err)
-{
-    md_part y, factor;
-
-    MD_TRY(md_compose_emit(
-        m,
-        &(md_compose_step){
-            .op = "FusedMatMul",
-            .domain = "com.microsoft",
-            .in = { md_compose_in(m, 0), md_compose_in(m, 1) },
-            .n_in = 2,
-            .attr = { MD_GIVE_I("transB",
-                                md_node_attr_i(m->node, "transB", 0)) },
-            .n_attr = 1 },
-        &y, err));
-    MD_TRY(md_compose_scalar(m, m->part[y].type.dtype,
-                             md_node_attr_f(m->node, "alpha", 1.0f), &factor,
-                             err));
-    MD_TRY(md_compose_binary(m, "Mul", y, factor, &y, err));
-    md_compose_give(m, 0, y);
-    return MD_OK;
-}
-
 md_status md_matmul_fused__expand(md_compose *m, md_error *err)
 {
     const md_node *n = m->node;
@@ -82,9 +58,6 @@ md_status md_matmul_fused__expand(md_compose *m, md_error *err)
     if (md_node_attr_i(n, "transA", 0) || md_node_attr_i(n, "transBatchA", 0) ||
         md_node_attr_i(n, "transBatchB", 0))
         return md_matmul_fused__recipe(m, err);
-    if (m->part[md_compose_in(m, 0)].type.dtype == MD_DTYPE_F64 &&
-        md_node_attr_f(n, "alpha", 1.0f) != 1.0f)
-        return factor_out(m, err);
     return md_fail(err, MD_UNSUPPORTED, "one product is better");
 }
 

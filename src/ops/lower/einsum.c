@@ -214,6 +214,7 @@ static md_status set_products(md_step *st, args *a, md_error *err)
 
     *p = (md_products){ .kernel = s->kernel,
                         .f64 = s->f64,
+                        .scale = 1.0,
                         .strict = s->strict,
                         .m = count(&a->rows),
                         .n = count(&a->cols),

@@ -224,8 +224,6 @@ static md_status lower_matmul(md_lower *lo, md_error *err)
                   md_node_attr_i(n, "transBatchA", 0) ||
                   md_node_attr_i(n, "transBatchB", 0)))
         return md_fail(err, MD_UNSUPPORTED, "transposed axes of A or a batch");
-    if (type == MD_DTYPE_F64 && alpha != 1.0f)
-        return md_fail(err, MD_UNSUPPORTED, "a factor of float64");
     if (!is_float(type) || !md_lower__is(lo, 0, type, -1) ||
         !md_lower__is(lo, 1, type, -1) || lo->in[0]->rank < 2 ||
         lo->in[1]->rank < 2)
@@ -412,6 +410,7 @@ static md_status plan_products(md_step *st, int width, md_arena *arena,
     p = &a->products;
     *p = (md_products){ .kernel = s->kernel,
                         .f64 = s->f64,
+                        .scale = (double)s->alpha,
                         .constant = s->constant,
                         .strict = s->strict,
                         .m = x->dim[x->rank - 2],

@@ -101,6 +101,7 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     p = &a->p;
     *p = (md_products){ .kernel = s->kernel,
                         .f64 = s->f64,
+                        .scale = 1.0,
                         .constant = s->constant,
                         .strict = s->strict,
                         .m = x->dim[s->trans_a],

@@ -273,7 +273,8 @@ static void multiply_f64(const md_products *p, const part *t)
                            .lda = p->a_row,
                            .b = t->b,
                            .ldb = p->direct && !p->constant ? p->b_row : 0,
-                           .ldc = p->c_row };
+                           .ldc = p->c_row,
+                           .scale = p->scale };
 
     for (int64_t i = t->m0; i < t->m1; i += ROWS) {
         g.m = md_min_i64(ROWS, t->m1 - i);

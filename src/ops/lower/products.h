@@ -19,6 +19,7 @@ typedef struct md_products {
     const md_gemm_f32_kernel *kernel;
     const md_gemm_f64_kernel *f64; /* not NULL: doubles, by this one */
     bool strict;
+    double scale;           /* of doubles: of their products; 1: none */
     const double *constant; /* B of all products, packed already; or NULL */
     int64_t m, n, k;
     int64_t a_row, a_col; /* strides in elements */

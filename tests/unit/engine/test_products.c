@@ -352,6 +352,10 @@ static const char *const doubles[] = {
     "e = Relu(x); f = Tanh(x); -> d, e, f",
     "x f64[N,3,70]; y = Pow(x, f64[]{2}); z = Pow(x, f64[1,1,1,1]{2}); "
     "a = Abs(x); w = Pow(a, f64[]{0.5}); -> y, z, w",
+    "x f64[N,3,300]; y f64[N,29,300]; z = com.microsoft.FusedMatMul(x, y) "
+    "transB=1 alpha=0.3; -> z",
+    "x f64[N,300]; z = com.microsoft.FusedMatMul(x, f64[300,29]~1) alpha=0.3; "
+    "-> z",
     "x f64[N,70]; v, i = TopK(x, i64[1]{9}); -> v, i",
     "x f64[N,70]; v, i = TopK(x, i64[1]{9}) largest=0; -> v, i",
 #define REDUCTIONS(op)                                                         \
