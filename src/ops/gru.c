@@ -9,18 +9,16 @@ static void step(const md_recurrent_cell *s)
     int64_t n = s->n_hidden;
     double *z = s->x, *r = s->x + n, *hidden = s->x + 2 * n;
 
+    md_recurrent__multiply(s, 0, 2, s->h);
     for (int64_t i = 0; i < 2 * n; i++)
-        s->x[i] =
-            md_recurrent__act(s, 0, s->x[i] + md_recurrent__dot(s, i, s->h));
+        s->x[i] += s->sums[i];
+    md_recurrent__act(s, 0, s->x, 2 * n);
     for (int64_t i = 0; i < n; i++)
         s->scratch[i] = s->variant ? s->h[i] : r[i] * s->h[i];
-    for (int64_t i = 0; i < n; i++) {
-        double v = md_recurrent__dot(s, 2 * n + i, s->scratch);
-
-        if (s->variant)
-            v *= r[i];
-        hidden[i] = md_recurrent__act(s, 1, hidden[i] + v);
-    }
+    md_recurrent__multiply(s, 2, 3, s->scratch);
+    for (int64_t i = 0; i < n; i++)
+        hidden[i] += (s->variant ? r[i] : 1.0) * s->sums[2 * n + i];
+    md_recurrent__act(s, 1, hidden, n);
     for (int64_t i = 0; i < n; i++)
         s->h[i] = (1.0 - z[i]) * hidden[i] + z[i] * s->h[i];
 }

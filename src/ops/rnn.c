@@ -4,11 +4,10 @@
 
 static void step(const md_recurrent_cell *s)
 {
+    md_recurrent__multiply(s, 0, 1, s->h);
     for (int64_t i = 0; i < s->n_hidden; i++)
-        s->x[i] =
-            md_recurrent__act(s, 0, s->x[i] + md_recurrent__dot(s, i, s->h));
-    for (int64_t i = 0; i < s->n_hidden; i++)
-        s->h[i] = s->x[i];
+        s->h[i] = s->x[i] + s->sums[i];
+    md_recurrent__act(s, 0, s->h, s->n_hidden);
 }
 
 const md_recurrent md_recurrent_rnn = {

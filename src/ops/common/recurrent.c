@@ -138,23 +138,48 @@ void md_recurrent__acts(md_recurrent_act out[MD_RECURRENT_ACTS],
     }
 }
 
-double md_recurrent__act(const md_recurrent_cell *s, int i, double v)
+/* n values in place; those that every net has by vectors. */
+static void apply(const md_recurrent_cell *s, int i, double *v, int64_t n)
 {
-    if (s->clip > 0.0) {
-        v = v < -s->clip ? -s->clip : v;
-        v = v > s->clip ? s->clip : v;
+    const md_recurrent_act *a = &s->act[i];
+
+    if (a->f == tangent) {
+        s->array->map(MD_MAP_F64_TANH, v, v, (size_t)n, 0, 0);
+        return;
     }
-    return s->act[i].f(v, s->act[i].alpha, s->act[i].beta);
+    if (a->f == sigmoid) {
+        s->array->map(MD_MAP_F64_NEG, v, v, (size_t)n, 0, 0);
+        s->array->map(MD_MAP_F64_EXP, v, v, (size_t)n, 0, 0);
+        for (int64_t k = 0; k < n; k++)
+            v[k] = 1.0 / (1.0 + v[k]);
+        return;
+    }
+    for (int64_t k = 0; k < n; k++)
+        v[k] = a->f(v[k], a->alpha, a->beta);
 }
 
-double md_recurrent__dot(const md_recurrent_cell *s, int64_t k, const double *h)
+void md_recurrent__act(const md_recurrent_cell *s, int i, double *v, int64_t n)
 {
-    const double *row = s->r + k * s->n_hidden;
-    double sum = s->r_bias[k];
+    if (s->clip > 0.0)
+        s->array->map(MD_MAP_F64_CLIP, v, v, (size_t)n, -s->clip, s->clip);
+    apply(s, i, v, n);
+}
 
-    for (int64_t i = 0; i < s->n_hidden; i++)
-        sum += row[i] * h[i];
-    return sum;
+void md_recurrent__multiply(const md_recurrent_cell *s, int g0, int g1,
+                            const double *h)
+{
+    const int64_t n = s->n_hidden;
+    md_gemm_f64_args g = {
+        .m = 1, .n = n, .k = n, .a = h, .lda = n, .ldc = n, .scale = 1.0
+    };
+
+    for (int i = g0; i < g1; i++) {
+        g.b = s->r + (size_t)i * s->r_step;
+        g.c = s->sums + i * n;
+        s->gemm->run(&g, 0, 1, 0, n);
+    }
+    for (int64_t k = g0 * n; k < g1 * n; k++)
+        s->sums[k] += s->r_bias[k];
 }
 
 /* Gates i (input), o (output), f (forget) and c (cell), in this order;
@@ -166,18 +191,27 @@ void md_recurrent__lstm(const md_recurrent_cell *s, const double *h)
     double *cell = s->x + 3 * n;
     const double *pi = s->peephole, *po = pi + n, *pf = po + n;
 
+    md_recurrent__multiply(s, 0, 4, h);
     for (int64_t i = 0; i < 4 * n; i++)
-        s->x[i] += md_recurrent__dot(s, i, h);
+        s->x[i] += s->sums[i];
     for (int64_t i = 0; i < n; i++) {
-        double vi = md_recurrent__act(s, 0, in[i] + pi[i] * s->c[i]);
-        double vf = 1.0 - vi; /* with input_forget */
-
-        if (!s->variant)
-            vf = md_recurrent__act(s, 0, forget[i] + pf[i] * s->c[i]);
-        s->c[i] = vf * s->c[i] + vi * md_recurrent__act(s, 1, cell[i]);
-        s->h[i] = md_recurrent__act(s, 0, out[i] + po[i] * s->c[i]) *
-                  s->act[2].f(s->c[i], s->act[2].alpha, s->act[2].beta);
+        in[i] += pi[i] * s->c[i];
+        forget[i] += pf[i] * s->c[i];
     }
+    md_recurrent__act(s, 0, in, n);
+    md_recurrent__act(s, 0, forget, n);
+    md_recurrent__act(s, 1, cell, n);
+    for (int64_t i = 0; i < n; i++) {
+        double vf = s->variant ? 1.0 - in[i] : forget[i]; /* input_forget */
+
+        s->c[i] = vf * s->c[i] + in[i] * cell[i];
+        out[i] += po[i] * s->c[i];
+        s->h[i] = s->c[i];
+    }
+    md_recurrent__act(s, 0, out, n);
+    apply(s, 2, s->h, n); /* what is not clipped */
+    for (int64_t i = 0; i < n; i++)
+        s->h[i] *= out[i];
 }
 
 /* --- inference --------------------------------------------------------- */
@@ -372,6 +406,10 @@ md_status md_recurrent__infer(const md_infer *c, const md_recurrent *r,
 
 /* --- execution --------------------------------------------------------- */
 
+enum {
+    TIMES = 64 /* of one product with the input */
+};
+
 typedef struct layer {
     md_exec *x;
     md_tensor *out[OUT_N];
@@ -379,33 +417,65 @@ typedef struct layer {
     int n_dirs;
     bool batch_first;
     double *w, *w_bias, *r, *r_bias, *peephole; /* of one direction */
-    double *in;                                 /* [n_in] */
+    double *raw;                                /* W or R before it is packed */
+    double *in, *g; /* [TIMES, n_in], [TIMES, n_rows]: W x with its bias */
     md_recurrent_cell cell;
 } layer;
+
+/* Memory for a packed [k, n]. */
+static md_status new_packed(double **out, const layer *l, int64_t k, int64_t n,
+                            int64_t count, md_arena *ar, md_error *err)
+{
+    size_t size;
+
+    if (!md_gemm_f64_packed_size(&size, l->cell.gemm, k, n))
+        return md_fail_nomem(err, SIZE_MAX);
+    return md_exec__scratch(out, ar, count, size, err);
+}
 
 static md_status prepare(layer *l, const md_recurrent *r, md_arena *ar,
                          md_error *err)
 {
     int64_t n = l->n_rows, h = l->n_hidden;
+    int64_t times = md_min_i64(l->n_time, TIMES), d = sizeof(double);
     md_recurrent_cell *s = &l->cell;
+    size_t size;
 
-    MD_TRY(md_exec__scratch(&l->w, ar, n * l->n_in, sizeof(double), err));
-    MD_TRY(md_exec__scratch(&l->r, ar, n * h, sizeof(double), err));
+    s->gemm = md_gemm_f64_select(l->x->cpu);
+    s->array = md_array_f64_select(l->x->cpu);
+    MD_TRY(new_packed(&l->w, l, l->n_in, n, 1, ar, err));
+    MD_TRY(new_packed(&l->r, l, h, h, r->n_gates, ar, err));
+    MD_TRY(md_exec__scratch(&l->raw, ar, md_max_i64(l->n_in, h),
+                            (size_t)(n * d), err));
     MD_TRY(md_exec__scratch(&l->w_bias, ar, n, sizeof(double), err));
     MD_TRY(md_exec__scratch(&l->r_bias, ar, n, sizeof(double), err));
     MD_TRY(md_exec__scratch(&l->peephole, ar, 3 * h, sizeof(double), err));
-    MD_TRY(md_exec__scratch(&l->in, ar, l->n_in, sizeof(double), err));
-    MD_TRY(md_exec__scratch(&s->x, ar, n, sizeof(double), err));
+    MD_TRY(md_exec__scratch(&l->in, ar, times, (size_t)(l->n_in * d), err));
+    MD_TRY(md_exec__scratch(&l->g, ar, times, (size_t)(n * d), err));
+    MD_TRY(md_exec__scratch(&s->sums, ar, n, sizeof(double), err));
     MD_TRY(md_exec__scratch(&s->h, ar, h, sizeof(double), err));
     MD_TRY(md_exec__scratch(&s->c, ar, h, sizeof(double), err));
     MD_TRY(md_exec__scratch(&s->scratch, ar, h, sizeof(double), err));
+    (void)md_gemm_f64_packed_size(&size, s->gemm, h, h);
     s->n_hidden = h;
     s->r = l->r;
+    s->r_step = size / sizeof(double);
     s->r_bias = l->r_bias;
     s->peephole = l->peephole;
     s->clip = md_node_attr_f(l->x->node, "clip", 0.0f);
     s->variant = r->variant && md_node_attr_i(l->x->node, r->variant, 0) != 0;
     return MD_OK;
+}
+
+/* n rows of l->raw as the columns of a right side. */
+static void pack_rows(const layer *l, double *to, int64_t row, int64_t n,
+                      int64_t k)
+{
+    md_gemm_f64_pack(
+        to, l->cell.gemm,
+        &(md_gemm_f64_b){
+            .b = l->raw + row * k, .rs = 1, .cs = k, .k = k, .n = n },
+        0, n);
 }
 
 /* The parameters of direction d; what is absent stays 0. */
@@ -414,8 +484,11 @@ static void load_direction(layer *l, const md_recurrent *r, int d)
     const md_exec *x = l->x;
     int64_t n = l->n_rows, h = l->n_hidden, dir = d;
 
-    md_load_f64(l->w, x->in[MD_RECURRENT_W], dir * n * l->n_in, n * l->n_in);
-    md_load_f64(l->r, x->in[MD_RECURRENT_R], dir * n * h, n * h);
+    md_load_f64(l->raw, x->in[MD_RECURRENT_W], dir * n * l->n_in, n * l->n_in);
+    pack_rows(l, l->w, 0, n, l->n_in);
+    md_load_f64(l->raw, x->in[MD_RECURRENT_R], dir * n * h, n * h);
+    for (int64_t i = 0; i < r->n_gates; i++)
+        pack_rows(l, l->r + (size_t)i * l->cell.r_step, i * h, h, h);
     if (md_exec_has(x, MD_RECURRENT_B)) {
         md_load_f64(l->w_bias, x->in[MD_RECURRENT_B], 2 * dir * n, n);
         md_load_f64(l->r_bias, x->in[MD_RECURRENT_B], (2 * dir + 1) * n, n);
@@ -426,18 +499,28 @@ static void load_direction(layer *l, const md_recurrent *r, int d)
     md_recurrent__acts(l->cell.act, x->node, r, d);
 }
 
-/* W x and its bias at time t of element b. */
-static void load_input(layer *l, int64_t t, int64_t b)
+/* Gates from the input at m times of element b, from t on in steps of +-1. */
+static void load_inputs(layer *l, int64_t t, int64_t step, int64_t m, int64_t b)
 {
-    int64_t row = l->batch_first ? b * l->n_time + t : t * l->n_batch + b;
+    for (int64_t i = 0; i < m; i++, t += step) {
+        int64_t row = l->batch_first ? b * l->n_time + t : t * l->n_batch + b;
 
-    md_load_f64(l->in, l->x->in[MD_RECURRENT_X], row * l->n_in, l->n_in);
-    for (int64_t k = 0; k < l->n_rows; k++) {
-        double sum = l->w_bias[k];
-
-        for (int64_t i = 0; i < l->n_in; i++)
-            sum += l->w[k * l->n_in + i] * l->in[i];
-        l->cell.x[k] = sum;
+        md_load_f64(l->in + i * l->n_in, l->x->in[MD_RECURRENT_X],
+                    row * l->n_in, l->n_in);
+    }
+    l->cell.gemm->run(&(md_gemm_f64_args){ .m = m,
+                                           .n = l->n_rows,
+                                           .k = l->n_in,
+                                           .a = l->in,
+                                           .lda = l->n_in,
+                                           .b = l->w,
+                                           .c = l->g,
+                                           .ldc = l->n_rows,
+                                           .scale = 1.0 },
+                      0, m, 0, l->n_rows);
+    for (int64_t i = 0; i < m; i++) {
+        for (int64_t k = 0; k < l->n_rows; k++)
+            l->g[i * l->n_rows + k] += l->w_bias[k];
     }
 }
 
@@ -463,7 +546,9 @@ static void run_sequence(layer *l, const md_recurrent *r, int d, int64_t b,
         int64_t y = l->batch_first ? (b * l->n_time + t) * l->n_dirs + d
                                    : (t * l->n_dirs + d) * l->n_batch + b;
 
-        load_input(l, t, b);
+        if (i % TIMES == 0)
+            load_inputs(l, t, backward ? -1 : 1, md_min_i64(TIMES, n - i), b);
+        l->cell.x = l->g + i % TIMES * l->n_rows;
         r->step(&l->cell);
         if (l->out[OUT_Y])
             md_store_f64(l->out[OUT_Y], y * l->n_hidden, l->cell.h,

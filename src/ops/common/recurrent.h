@@ -7,6 +7,8 @@
 #ifndef MD_OPS_COMMON_RECURRENT_H
 #define MD_OPS_COMMON_RECURRENT_H
 
+#include "kernels/array_f64.h"
+#include "kernels/gemm_f64.h"
 #include "ops/common/util.h"
 
 enum {
@@ -37,13 +39,17 @@ typedef struct md_recurrent_act {
 typedef struct md_recurrent_cell {
     int64_t n_hidden;
     md_recurrent_act act[MD_RECURRENT_ACTS];
-    double clip;            /* of what goes into an activation; 0: none */
-    const double *r;        /* [n_gates, n_hidden, n_hidden] */
+    double clip; /* of what goes into an activation; 0: none */
+    const md_gemm_f64_kernel *gemm;
+    const md_array_f64_kernel *array;
+    const double *r; /* of each gate [n_hidden, n_hidden], packed for gemm */
+    size_t r_step;   /* from one to the next */
     const double *r_bias;   /* [n_gates, n_hidden] */
     const double *peephole; /* [3, n_hidden], zeros where absent */
     double *x;       /* [n_gates, n_hidden]: W x and its bias; may be changed */
     double *h;       /* [n_hidden]: the state, to be replaced */
     double *c;       /* [n_hidden]: LSTM's cell */
+    double *sums;    /* [n_gates, n_hidden]: of products with R */
     double *scratch; /* [n_hidden] */
     bool variant;    /* the attribute of md_recurrent.variant is not 0 */
 } md_recurrent_cell;
@@ -81,12 +87,12 @@ bool md_recurrent__is_batch_first(const md_node *n, int64_t opset);
 md_status md_recurrent__length(int64_t *out, const int32_t *lengths, int64_t b,
                                int64_t n_time, md_error *err);
 
-/* Row k (of n_gates * n_hidden) of R times h, with its bias. */
-double md_recurrent__dot(const md_recurrent_cell *s, int64_t k,
-                         const double *h);
+/* s->sums of gates g0 .. g1: R times h, with its bias. */
+void md_recurrent__multiply(const md_recurrent_cell *s, int g0, int g1,
+                            const double *h);
 
-/* Activation i of v, clipped. */
-double md_recurrent__act(const md_recurrent_cell *s, int i, double v);
+/* Activation i of n values, in place, clipped. */
+void md_recurrent__act(const md_recurrent_cell *s, int i, double *v, int64_t n);
 
 /* The step of an LSTM; `h`: the state as the weights see it. */
 void md_recurrent__lstm(const md_recurrent_cell *s, const double *h);
