@@ -8,6 +8,7 @@
 #include "base/notify.h"
 #include "cli/model.h"
 #include "cli/reload.h"
+#include "registry/repository.h"
 #include "serve/server.h"
 
 #define MD_LOG_TAG "serve"
@@ -20,8 +21,9 @@ enum {
 typedef struct serving {
     const md_args *args;
     md_server *server;
-    md_pool *pool; /* NULL: requests run on one thread each */
-    int n_models;
+    md_pool *pool;          /* NULL: requests run on one thread each */
+    const char *repository; /* NULL: none */
+    int n_models;           /* named on the command line, folders too */
     bool has_tls;
     md_notify notify; /* the service manager */
 } serving;
@@ -65,23 +67,32 @@ static md_server_opts options(const md_args *a)
     return o;
 }
 
-/* The name of a file without folders and ending: "net" of "a/net.onnx". */
+/* The name of a file or folder without folders and ending: "net" of
+ * "a/net.onnx". */
 static md_status stem(char name[NAME_SIZE], const char *path, md_error *err)
 {
-    const char *slash = strrchr(path, '/');
-    const char *base = slash ? slash + 1 : path;
-    const char *dot = strchr(base, '.');
-    size_t n = dot && dot > base ? (size_t)(dot - base) : strlen(base);
+    size_t end = strlen(path);
+    size_t from;
+    const char *dot;
+    size_t n;
 
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    from = end;
+    while (from > 0 && path[from - 1] != '/')
+        from--;
+    dot = memchr(path + from, '.', end - from);
+    n = dot && dot > path + from ? (size_t)(dot - path) - from : end - from;
     if (n == 0 || n >= NAME_SIZE)
         return md_fail(err, MD_INVALID,
                        "model '%.200s' needs a name, expected NAME=FILE", path);
-    memcpy(name, base, n);
+    memcpy(name, path + from, n);
     name[n] = '\0';
     return MD_OK;
 }
 
-/* "NAME=FILE" or "FILE"; a '=' behind a '/' belongs to the file's name. */
+/* "NAME=FILE" or "FILE", which leaves name empty; a '=' behind a '/' belongs
+ * to the file's name. */
 static md_status split(char name[NAME_SIZE], const char **path,
                        const char *text, md_error *err)
 {
@@ -90,8 +101,9 @@ static md_status split(char name[NAME_SIZE], const char **path,
     size_t n;
 
     *path = text;
+    name[0] = '\0';
     if (!equals || (slash && slash < equals))
-        return stem(name, text, err);
+        return MD_OK;
     n = (size_t)(equals - text);
     if (n == 0 || n >= NAME_SIZE)
         return md_fail(err, MD_INVALID,
@@ -103,83 +115,63 @@ static md_status split(char name[NAME_SIZE], const char **path,
     return MD_OK;
 }
 
-/* Hand the session on to the server, or free it. */
-static md_status add_session(serving *v, const char *name,
-                             const md_serve_classes *classes,
-                             md_session *session, md_error *err)
-{
-    md_serve_model *m = NULL;
-    md_status s = md_serve_model_from_session(&m, name, NULL, classes, session,
-                                              md_alloc_default(), err);
+typedef md_status model_fn(serving *v, const char *name, const char *path,
+                           md_error *err);
 
-    if (s != MD_OK) {
-        md_session_free(session);
-        return s;
-    }
-    s = md_server_add_model(v->server, m, err);
-    if (s != MD_OK)
-        md_serve_model_free(m);
-    return s;
-}
-
-static md_status add_model(serving *v, const char *text, md_error *err)
-{
-    const md_precision_choice *choice;
-    md_session *session = NULL;
-    md_serve_classes classes;
-    char name[NAME_SIZE];
-    md_model *model = NULL;
-    const char *path;
-    md_status s;
-
-    MD_TRY(split(name, &path, text, err));
-    MD_TRY(md_cli_model_load(&model, path, MD_LOAD_TO_RUN, v->args, err));
-    s = md_serve_classes_take(&classes, model, err);
-    if (s == MD_OK)
-        s = md_cli_session_new(&session, model, v->pool, v->args, err);
-    if (s != MD_OK) {
-        md_model_free(model);
-        return md_wrap(err, s, "model '%s': ", path);
-    }
-    choice = md_session_precision(session); /* lives as long as the server */
-    MD_TRY(add_session(v, name, &classes, session, err));
-    v->n_models++;
-    MD_LOG(MD_LOG_INFO, "model loaded", md_log_str("model", name),
-           md_log_str("file", path),
-           md_log_str("precision", choice->why
-                                       ? choice->why
-                                       : md_precision_name(choice->used)));
-    return MD_OK;
-}
-
-/* Those of the option, separated by commas. */
-static md_status add_listed(serving *v, md_error *err)
+/* Call fn with each model of the command line, then of the option, where
+ * commas separate them. */
+static md_status each_model(serving *v, model_fn *fn, md_error *err)
 {
     const char *p = md_opts_text(v->args->opts, "models");
+    char name[NAME_SIZE];
+    const char *path;
 
+    for (int i = 0; i < v->args->n_pos; i++) {
+        MD_TRY(split(name, &path, v->args->pos[i], err));
+        MD_TRY(fn(v, name, path, err));
+    }
     while (*p) {
         size_t n = strcspn(p, ",");
         const char *text = md_arena_strndup(v->args->arena, p, n);
 
         if (!text)
             return md_fail_nomem(err, n + 1);
-        if (n)
-            MD_TRY(add_model(v, text, err));
+        if (n) {
+            MD_TRY(split(name, &path, text, err));
+            MD_TRY(fn(v, name, path, err));
+        }
         p += n + (p[n] == ',');
     }
     return MD_OK;
 }
 
-static md_status add_models(serving *v, md_error *err)
+/* A folder of models without a name of its own is the repository. */
+static md_status find_repository(serving *v, const char *name, const char *path,
+                                 md_error *err)
 {
-    for (int i = 0; i < v->args->n_pos; i++)
-        MD_TRY(add_model(v, v->args->pos[i], err));
-    MD_TRY(add_listed(v, err));
-    if (v->n_models == 0)
+    v->n_models++;
+    if (*name || !md_repo_is_repository(path))
+        return MD_OK;
+    if (v->repository)
         return md_fail(err, MD_INVALID,
-                       "no model given, expected [NAME=]FILE or the option "
-                       "'models'");
+                       "folders of models '%.200s' and '%.200s' given, one "
+                       "expected",
+                       v->repository, path);
+    v->repository = path;
     return MD_OK;
+}
+
+static md_status add_model(serving *v, const char *name, const char *path,
+                           md_error *err)
+{
+    char own[NAME_SIZE];
+
+    if (v->repository && !*name && strcmp(path, v->repository) == 0)
+        return MD_OK;
+    if (*name)
+        return md_server_add_path(v->server, name, path, err);
+    MD_TRY(stem(own, path, err));
+    return md_server_add_path(v->server, own, path, err);
 }
 
 /* From a signal handler. */
@@ -204,7 +196,7 @@ static void tell_addresses(const serving *v)
         fprintf(v->args->cli->out, "serving %son %s%s\n",
                 p.grpc_only ? "gRPC " : "", scheme, p.address);
         MD_LOG(MD_LOG_INFO, "listening", md_log_str("address", p.address),
-               md_log_int("models", v->n_models));
+               md_log_uint("models", md_server_n_models(v->server)));
     }
     fflush(v->args->cli->out);
 }
@@ -249,7 +241,8 @@ static md_status serve(serving *v, md_error *err)
     md_reload *reloads = NULL;
     md_status s;
 
-    MD_TRY(add_models(v, err));
+    MD_TRY(each_model(v, add_model, err));
+    MD_TRY(md_server_load(v->server, err));
     MD_TRY(md_reload_start(&reloads, cli, reload, v, err));
     if (cli->on_stop)
         cli->on_stop(stop, v);
@@ -279,6 +272,27 @@ static void raise_open_files(uint32_t n_conns_max)
                md_log_uint("connections_max", n_conns_max));
 }
 
+/* Which models, and who changes them. */
+static md_loader_opts model_options(const serving *v)
+{
+    static const char *const controls[] = { "none", "poll", "explicit" };
+    const md_args *a = v->args;
+    const char *control = md_opts_text(a->opts, "model_control");
+    md_loader_opts o = MD_LOADER_OPTS_INIT;
+    int i = 0;
+
+    while (strcmp(controls[i], control) != 0)
+        i++;
+    o.control = (md_model_control)i;
+    o.repository = v->repository;
+    o.poll_ms = (uint32_t)md_opts_int(a->opts, "poll_seconds") * 1000;
+    o.at_start = md_opts_text(a->opts, "load_model");
+    o.load.pool = v->pool;
+    o.load.precision = md_cli_precision(a);
+    o.load.signature = md_args_text(a, "signature", NULL);
+    return o;
+}
+
 static md_status run(const md_args *a, md_error *err)
 {
     md_server_opts o = options(a);
@@ -291,26 +305,32 @@ static md_status run(const md_args *a, md_error *err)
     /* A client, or a reader of the log, that has gone does not end it. */
     signal(SIGPIPE, SIG_IGN);
     raise_open_files(o.http.n_conns_max);
+    MD_TRY(each_model(&v, find_repository, err));
+    if (v.n_models == 0)
+        return md_fail(err, MD_INVALID,
+                       "no model given, expected [NAME=]FILE or the option "
+                       "'models'");
     MD_TRY(md_inherited_take(&inherited, err));
     o.http.inherited = &inherited;
     s = md_trust_parse(&o.http.proxies, md_opts_text(a->opts, "proxy_from"),
                        err);
     if (s != MD_OK)
         return md_wrap(err, s, "proxy_from: ");
-    MD_TRY(load_tls(&o.http.tls, a, err));
+    if (o.run_width > 1)
+        MD_TRY(md_pool_new(&v.pool, o.run_width, md_alloc_default(), err));
+    o.models = model_options(&v);
+    s = load_tls(&o.http.tls, a, err);
     v.has_tls = o.http.tls != NULL;
     /* The socket first: a port that is taken shows before models load. */
-    s = md_server_new(&v.server, &o, md_alloc_default(), err);
-    if (s != MD_OK) {
-        md_tls_context_unref(o.http.tls);
-        return s;
-    }
-    md_notify_open(&v.notify);
-    if (o.run_width > 1)
-        s = md_pool_new(&v.pool, o.run_width, md_alloc_default(), err);
     if (s == MD_OK)
+        s = md_server_new(&v.server, &o, md_alloc_default(), err);
+    if (s == MD_OK) {
+        md_notify_open(&v.notify);
         s = serve(&v, err);
-    md_notify_close(&v.notify);
+        md_notify_close(&v.notify);
+    } else {
+        md_tls_context_unref(o.http.tls);
+    }
     md_server_free(v.server);
     md_pool_free(v.pool);
     return s;
@@ -325,13 +345,15 @@ static const md_flag flags[] = {
 };
 
 const md_cmd md_cmd_serve = {
-    .usage = "[NAME=]MODEL... [--listen ADDR:PORT] [--config FILE] [--OPTION "
-             "VALUE]...",
+    .usage = "[NAME=]MODEL... [--models DIR] [--listen ADDR:PORT] [--config "
+             "FILE] [--OPTION VALUE]...",
     .text = "Serves models over HTTP: POST /predict for the first one, the "
             "Open Inference\nProtocol under /v2 for all, /metrics, "
-            "/openapi.json, and a page to try them at /.\nSIGTERM ends it "
-            "once open requests are answered, SIGHUP reads the files of TLS "
-            "again.",
+            "/openapi.json, and a page to try them at /.\nDIR is a folder of "
+            "models as Triton and TensorFlow Serving have it,\n"
+            "NAME/VERSION/model.onnx with an optional NAME/config.pbtxt, or "
+            "NAME.onnx.\nSIGTERM ends it once open requests are answered, "
+            "SIGHUP reads the files of TLS again.",
     .example = "modeld serve fashion=net.onnx --listen 127.0.0.1:8080",
     .flags = flags,
     .n_flags = MD_COUNT(flags),

@@ -20,8 +20,9 @@ md_status md_cli_model_load(md_model **out, const char *path, md_load use,
     return s;
 }
 
-static md_precision parse_precision(const char *name)
+md_precision md_cli_precision(const md_args *a)
 {
+    const char *name = md_args_option_text(a, "precision");
     int p = MD_PRECISION_FP32;
 
     while (p < MD_PRECISION_AUTO &&
@@ -37,7 +38,7 @@ md_status md_cli_session_new(md_session **out, md_model *model, md_pool *pool,
     md_progress p;
     md_status s;
 
-    opts.precision = parse_precision(md_args_option_text(a, "precision"));
+    opts.precision = md_cli_precision(a);
     opts.pool = pool;
     md_progress_begin(&p, a->cli->err, "preparing");
     s = md_session_new(out, model, &opts, err);

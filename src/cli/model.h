@@ -6,6 +6,9 @@
 #include "engine/session.h"
 #include "serve/model.h"
 
+/* What --precision says. */
+md_precision md_cli_precision(const md_args *a);
+
 /* A session for `model`, which it takes over on success, on `pool` (NULL: one
  * thread) and with --precision. */
 md_status md_cli_session_new(md_session **out, md_model *model, md_pool *pool,

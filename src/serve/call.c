@@ -42,27 +42,20 @@ const char *md_call_kind(const md_call *c)
     return c->route ? md_route_id(c->route_index) : "none";
 }
 
+void md_call_drop_model(md_call *c)
+{
+    if (c->served)
+        md_served_unref(c->served);
+    c->served = NULL;
+    c->model = NULL;
+}
+
 md_status md_call_find_model(md_call *c, const char *name, const char *version,
                              md_error *err)
 {
-    const md_server *s = c->server;
-    const md_serve_model *m = NULL;
-
-    for (uint32_t i = 0; !m && i < s->n_models; i++)
-        if (!name || strcmp(s->models[i]->name, name) == 0)
-            m = s->models[i];
-    if (!m && !name)
-        return md_fail(err, MD_NOT_FOUND, "no model is loaded");
-    if (!m)
-        return md_fail(err, MD_NOT_FOUND,
-                       "request for unknown model: '%.128s' is not found",
-                       name);
-    if (version && *version && strcmp(version, m->version) != 0)
-        return md_fail(err, MD_NOT_FOUND,
-                       "request for unknown model: '%s' version %.32s is not "
-                       "found",
-                       m->name, version);
-    c->model = m;
+    md_call_drop_model(c);
+    MD_TRY(md_models_find(c->server->models, &c->served, name, version, err));
+    c->model = c->served->model;
     return MD_OK;
 }
 
@@ -78,6 +71,16 @@ md_status md_call_json(md_call *c, md_json_writer *w, md_error *err)
     w->nonfinite = MD_JSON_NONFINITE_STRING;
     return md_http_reply_field(c->http, "Content-Type", "application/json",
                                err);
+}
+
+md_status md_call_json_nothing(md_call *c, md_error *err)
+{
+    md_json_writer w;
+
+    MD_TRY(md_call_json(c, &w, err));
+    md_json_put_object(&w);
+    md_json_put_end(&w);
+    return md_json_finish(&w, err);
 }
 
 bool md_call_is_inner(md_status s)

@@ -38,7 +38,8 @@ struct md_call {
     bool sent;        /* gRPC: the reply's message */
     md_status status; /* gRPC: how it ended */
     md_url_params params;
-    const md_serve_model *model; /* set once it is known, for the metrics */
+    struct md_served *served; /* a reference to the model's version, or NULL */
+    const md_serve_model *model; /* the same; set once it is known */
     md_buf *scratch;             /* the worker's, for tensors; else NULL */
     int64_t start_ns;
     int64_t deadline_ns; /* 0: none */
@@ -56,12 +57,15 @@ bool md_call_has_type(const md_call *c, const char *type);
 /* The part has ended now. */
 void md_call_mark(md_call *c, md_call_part part);
 
-/* Set the call's model, the first one when name is NULL; version NULL or ""
- * is any.  MD_NOT_FOUND tells which part is unknown. */
+/* Set the call's model, as md_models_find does; it stays until the call is
+ * answered, whatever is loaded meanwhile. */
 md_status md_call_find_model(md_call *c, const char *name, const char *version,
                              md_error *err);
 
-/* Does it run a model, behind the queue? */
+/* Let the call's model go. */
+void md_call_drop_model(md_call *c);
+
+/* Does it run on a worker, behind the queue? */
 bool md_call_computes(const md_call *c);
 
 /* "v2_infer", "grpc_model_infer", "none": for metrics. */
@@ -74,6 +78,9 @@ md_status md_call_model(md_call *c, md_error *err);
 /* A writer on the reply's body, which becomes application/json.  Numbers
  * that are not finite are written as strings. */
 md_status md_call_json(md_call *c, md_json_writer *w, md_error *err);
+
+/* Answer {}: it is done, and there is nothing to tell. */
+md_status md_call_json_nothing(md_call *c, md_error *err);
 
 /* Is this a failure of the server's own?  Its text is for the log, clients
  * hear no more than the status. */

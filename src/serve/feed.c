@@ -319,6 +319,28 @@ static md_status list_missing(const md_feed *f, md_error *err)
     return MD_OK;
 }
 
+/* With max_batch the first axis of every input is the same batch. */
+static md_status check_batch(const md_serve_model *m, const md_shape *shapes,
+                             uint32_t i, md_error *err)
+{
+    if (m->max_batch == 0)
+        return MD_OK;
+    if (shapes[i].dim[0] > m->max_batch)
+        return md_fail(err, MD_INVALID,
+                       "inference request batch-size must be <= %lld for '%s', "
+                       "%lld given",
+                       (long long)m->max_batch, m->name,
+                       (long long)shapes[i].dim[0]);
+    if (shapes[i].dim[0] != shapes[0].dim[0])
+        return md_fail(err, MD_INVALID,
+                       "inputs '%s' and '%s' for model '%s': batches of %lld "
+                       "and %lld given, the same expected",
+                       m->inputs[0].name, m->inputs[i].name, m->name,
+                       (long long)shapes[0].dim[0],
+                       (long long)shapes[i].dim[0]);
+    return MD_OK;
+}
+
 md_status md_feed_run(md_feed *f, md_error *err)
 {
     const md_serve_engine *e = f->model->engine;
@@ -333,6 +355,7 @@ md_status md_feed_run(md_feed *f, md_error *err)
         shapes[i] = f->inputs[i].shape;
         MD_TRY(
             md_serve_io_check(f->model, &f->model->inputs[i], &shapes[i], err));
+        MD_TRY(check_batch(f->model, shapes, i, err));
     }
     /* Also an empty tensor's data must point somewhere. */
     MD_TRY(md_buf_reserve(f->call->scratch, 1, err));

@@ -23,6 +23,7 @@ struct md_grpc_method {
     const char *summary;
     bool streams;  /* the client's messages, or the server's */
     bool computes; /* messages run on a worker, behind the queue */
+    bool loads;    /* they run on the loader's thread, one by one */
     md_grpc_fn *handle;
 };
 

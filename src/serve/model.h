@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "data/picture.h"
 #include "engine/session.h"
+#include "formats/model_config.h"
 #include "serve/classes.h"
 #include "tensor/tensor.h"
 
@@ -44,17 +45,17 @@ typedef struct md_serve_model {
     const int64_t *label_numbers; /* the labels, where they are integers */
     uint32_t n_labels;
     uint32_t labelled;
-    md_picture image; /* how a picture becomes the only input */
+    md_picture image;              /* how a picture becomes the only input */
+    const md_model_config *config; /* NULL: none was written for it */
+    int64_t max_batch; /* rows of the first axis of every input; 0: not told */
     const md_serve_engine *engine;
     void *ctx; /* the engine's */
     md_arena arena;
-    uint32_t index; /* in its server */
 } md_serve_model;
 
 /*
  * A model that runs on a session, which it takes over on success.  The name
- * must be 1 to 128 letters, digits, '.', '_' or '-'.  The model's metadata
- * may say more:
+ * must be one of md_model_name_check.  The model's metadata may say more:
  *   modeld.labels       class names, one per line
  *   modeld.image.*      see data/picture.h
  * `labels` (may be NULL), one per line, goes before modeld.labels; both are
@@ -66,6 +67,15 @@ md_status md_serve_model_from_session(md_serve_model **out, const char *name,
                                       const md_serve_classes *classes,
                                       md_session *session,
                                       const md_alloc *alloc, md_error *err);
+
+/*
+ * Let a new model be what its configuration, whose memory is m->arena's, says:
+ * names and types are compared with the model's, sizes that the model leaves
+ * open become the configuration's.  MD_INVALID names the difference.
+ */
+md_status md_serve_model_configure(md_serve_model *m,
+                                   const md_model_config *config,
+                                   md_error *err);
 
 void md_serve_model_free(md_serve_model *m);
 

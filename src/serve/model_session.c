@@ -1,10 +1,10 @@
 /* A served model made from an engine session and the model's metadata. */
 #include <string.h>
 
+#include "registry/repository.h"
 #include "serve/model.h"
 
 enum {
-    NAME_MAX_SIZE = 128,
     LABELS_MAX = 1 << 20
 };
 
@@ -49,19 +49,6 @@ static const md_serve_engine SESSION = { acquire, bind,    execute,
                                          output,  release, free_session };
 
 /* ---- what the model says of itself ---- */
-
-static md_status check_name(const char *name, md_error *err)
-{
-    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV"
-                            "WXYZ0123456789._-");
-
-    if (n == 0 || n > NAME_MAX_SIZE || name[n])
-        return md_fail(err, MD_INVALID,
-                       "model name '%.140s': 1 to %d letters, digits, '.', "
-                       "'_' or '-' expected",
-                       name, NAME_MAX_SIZE);
-    return MD_OK;
-}
 
 static void copy_io(md_serve_io *out, const md_io *io)
 {
@@ -170,7 +157,7 @@ md_status md_serve_model_from_session(md_serve_model **out, const char *name,
     md_serve_model *m;
     md_status s;
 
-    MD_TRY(check_name(name, err));
+    MD_TRY(md_model_name_check(name, err));
     md_arena_init(&arena, alloc, 0);
     m = md_arena_calloc(&arena, 1, sizeof(*m));
     if (!m)

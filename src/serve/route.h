@@ -24,6 +24,7 @@ typedef struct md_route {
     const char *reply_type;
     const char *reply_schema; /* NULL: not JSON */
     bool computes;            /* runs on a worker, behind the queue */
+    bool loads;               /* runs on the loader's thread, one by one */
     md_route_fn *handle;
 } md_route;
 

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -84,9 +85,9 @@ static void finish(md_call *c)
     }
     md_call_mark(c, MD_CALL_OUTPUT);
     md_stats_answered(&c->server->stats, c, status);
-    if (c->model && md_call_computes(c))
-        md_model_stats_add(&c->server->model_stats[c->model->index], c,
-                           status == 200);
+    if (c->served && md_call_computes(c))
+        md_model_stats_add(&c->served->stats, c, status == 200);
+    md_call_drop_model(c);
     log_call(c, grpc ? md_status_grpc(c->status) : status,
              md_http_reply_size(c->http));
     md_http_request_finish(c->http);
@@ -230,6 +231,18 @@ static void enqueue(md_call *c)
     fail_call(c, &err);
 }
 
+static void push_load(md_call *c)
+{
+    md_error err = MD_ERROR_INIT;
+    md_status s = md_loader_push(c->server->loader, c, &err);
+
+    if (s == MD_OK)
+        return;
+    md_stats_rejected(&c->server->stats,
+                      s == MD_BUSY ? "queue_full" : "draining");
+    fail_call(c, &err);
+}
+
 /* Refuse, and say in a field what would have been taken. */
 static void refuse(md_call *c, const md_error *err, const char *field,
                    const char *value)
@@ -250,8 +263,10 @@ static void dispatch_grpc(md_call *c)
         return;
     }
     c->method = md_grpc_methods[c->method_index];
-    if (c->method->computes &&
-        md_http_request_event(c->http) == MD_HTTP_MESSAGE)
+    if (c->method->loads)
+        push_load(c);
+    else if (c->method->computes &&
+             md_http_request_event(c->http) == MD_HTTP_MESSAGE)
         enqueue(c);
     else
         run_call(c);
@@ -275,6 +290,8 @@ static void dispatch(md_call *c)
         refuse(c, &err, "Accept-Encoding", "gzip, deflate"); /* RFC 7694 */
     else if (c->route->computes)
         enqueue(c);
+    else if (c->route->loads)
+        push_load(c);
     else
         run_call(c);
 }
@@ -310,6 +327,14 @@ static bool is_stream(void *ctx, md_slice path)
 
 /* ---- life ---- */
 
+static void wake_loader(void *ctx)
+{
+    const md_server *srv = ctx;
+
+    if (srv->loader)
+        md_loader_wake(srv->loader);
+}
+
 md_status md_server_new(md_server **out, const md_server_opts *opts,
                         const md_alloc *alloc, md_error *err)
 {
@@ -322,6 +347,7 @@ md_status md_server_new(md_server **out, const md_server_opts *opts,
     srv->alloc = alloc;
     srv->request_alloc = apart ? md_alloc_tagged(MD_MEM_request) : alloc;
     srv->opts = *opts;
+    srv->opts.models.load.run_width = opts->run_width;
     srv->opts.http.handle = handle;
     srv->opts.http.is_stream = is_stream;
     srv->opts.http.ctx = srv;
@@ -338,6 +364,9 @@ md_status md_server_new(md_server **out, const md_server_opts *opts,
     }
     MD_GOTO(
         md_queue_new(&srv->queue, opts->queue_max, srv->n_workers, alloc, err));
+    MD_GOTO(md_models_new(&srv->models, wake_loader, srv, alloc, err));
+    MD_GOTO(md_loader_new(&srv->loader, &srv->opts.models, srv->models,
+                          run_call, alloc, err));
     MD_GOTO(md_stats_init(&srv->stats, srv, alloc, err));
     MD_GOTO(md_http_server_new(&srv->http, &srv->opts.http,
                                apart ? md_alloc_tagged(MD_MEM_net) : alloc,
@@ -354,10 +383,8 @@ void md_server_free(md_server *s)
     if (!s)
         return;
     md_http_server_free(s->http);
-    for (uint32_t i = 0; i < s->n_models; i++)
-        md_serve_model_free(s->models[i]);
-    md_free(s->alloc, s->models);
-    md_free(s->alloc, s->model_stats);
+    md_models_free(s->models);
+    md_loader_free(s->loader);
     md_stats_release(&s->stats);
     md_queue_free(s->queue);
     md_free(s->alloc, s->workers);
@@ -366,20 +393,34 @@ void md_server_free(md_server *s)
 
 md_status md_server_add_model(md_server *s, md_serve_model *m, md_error *err)
 {
-    for (uint32_t i = 0; i < s->n_models; i++)
-        if (strcmp(s->models[i]->name, m->name) == 0)
-            return md_fail(err, MD_EXISTS,
-                           "model name '%s' is given twice; name one of them "
-                           "with NAME=FILE",
-                           m->name);
-    MD_TRY(md_grow(s->alloc, &s->models, &s->cap_models, s->n_models,
-                   sizeof(*s->models), err));
-    MD_TRY(md_grow(s->alloc, &s->model_stats, &s->cap_model_stats, s->n_models,
-                   sizeof(*s->model_stats), err));
-    memset(&s->model_stats[s->n_models], 0, sizeof(*s->model_stats));
-    m->index = s->n_models;
-    s->models[s->n_models++] = m;
+    md_models_new_one one = { .number = strtoll(m->version, NULL, 10) };
+    md_served *there;
+
+    if (md_models_find(s->models, &there, m->name, NULL, NULL) == MD_OK) {
+        md_served_unref(there);
+        return md_fail(err, MD_EXISTS, "model name '%s' is given twice",
+                       m->name);
+    }
+    MD_TRY(md_models_begin(s->models, m->name, one.number, err));
+    MD_TRY(md_served_new(&one.served, s->models, m, err));
+    md_models_install(s->models, m->name, &one, 1, false);
     return MD_OK;
+}
+
+md_status md_server_add_path(md_server *s, const char *name, const char *path,
+                             md_error *err)
+{
+    return md_loader_add(s->loader, name, path, err);
+}
+
+md_status md_server_load(md_server *s, md_error *err)
+{
+    return md_loader_begin(s->loader, err);
+}
+
+uint32_t md_server_n_models(md_server *s)
+{
+    return md_models_n_ready(s->models);
 }
 
 md_status md_server_run(md_server *s, md_error *err)
@@ -387,7 +428,10 @@ md_status md_server_run(md_server *s, md_error *err)
     md_status status;
 
     MD_TRY(start_workers(s, err));
-    status = md_http_server_run(s->http, err);
+    status = md_loader_start(s->loader, err);
+    if (status == MD_OK)
+        status = md_http_server_run(s->http, err);
+    md_loader_stop(s->loader);
     stop_workers(s, s->n_workers);
     return status;
 }

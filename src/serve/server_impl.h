@@ -5,7 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "serve/model_stats.h"
+#include "serve/loader.h"
+#include "serve/models.h"
 #include "serve/queue.h"
 #include "serve/server.h"
 #include "serve/stats.h"
@@ -16,11 +17,8 @@ struct md_server {
     md_server_opts opts;
     md_http_server *http;
     md_queue *queue;
-    md_serve_model **models;     /* in the order they were added */
-    md_model_stats *model_stats; /* one for each */
-    uint32_t n_models;
-    uint32_t cap_models;
-    uint32_t cap_model_stats;
+    md_models *models;
+    md_loader *loader;
     pthread_t *workers;
     uint32_t n_workers; /* as configured; started by the run */
     md_stats stats;

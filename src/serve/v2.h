@@ -62,8 +62,8 @@ md_status md_v2_stats_reply(md_call *call, md_error *err);
 /* Names of the protocol's extensions that are there; ends with NULL. */
 extern const char *const md_v2_extensions[];
 
-/* Model metadata: {"name":...,"inputs":[...],...}. */
-void md_v2_model_write(md_json_writer *w, const md_serve_model *m);
+/* Metadata of the call's model: {"name":...,"inputs":[...],...}. */
+void md_v2_model_write(md_json_writer *w, const md_call *c);
 
 /* ---- what the forms share ---- */
 

@@ -10,10 +10,13 @@ enum {
     CLASSES_MAX = 100 /* each is one pass over the row */
 };
 
-const char *const md_v2_extensions[] = {
-    "classification",     "model_repository", "model_configuration",
-    "binary_tensor_data", "statistics",       NULL
-};
+const char *const md_v2_extensions[] = { "classification",
+                                         "model_repository",
+                                         "model_repository(unload_dependents)",
+                                         "model_configuration",
+                                         "binary_tensor_data",
+                                         "statistics",
+                                         NULL };
 
 md_status md_v2_infer(md_call *call, const md_v2_form *form, void *ctx,
                       md_error *err)

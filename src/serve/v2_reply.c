@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "serve/server_impl.h"
 
 /* ---- plain data ---- */
 
@@ -210,14 +211,22 @@ static void write_ios(md_json_writer *w, const char *name,
     md_json_put_end(w);
 }
 
-void md_v2_model_write(md_json_writer *w, const md_serve_model *m)
+static void put_version(void *ctx, const md_model_row *row)
 {
+    if (row->served)
+        md_json_put_str(ctx, row->version);
+}
+
+void md_v2_model_write(md_json_writer *w, const md_call *c)
+{
+    const md_serve_model *m = c->model;
+
     md_json_put_object(w);
     md_json_put_name(w, "name");
     md_json_put_str(w, m->name);
     md_json_put_name(w, "versions");
     md_json_put_array(w);
-    md_json_put_str(w, m->version);
+    md_models_each(c->server->models, m->name, put_version, w);
     md_json_put_end(w);
     md_json_put_name(w, "platform");
     md_json_put_str(w, m->platform);

@@ -67,18 +67,24 @@ static void put_model(md_json_writer *w, const md_serve_model *m,
     md_json_put_end(w);
 }
 
+static void put_row(void *ctx, const md_model_row *row)
+{
+    if (row->served)
+        put_model(ctx, row->served->model, &row->served->stats);
+}
+
 md_status md_v2_stats_reply(md_call *call, md_error *err)
 {
-    const md_server *s = call->server;
     md_json_writer w;
 
     MD_TRY(md_call_json(call, &w, err));
     md_json_put_object(&w);
     md_json_put_name(&w, "model_stats");
     md_json_put_array(&w);
-    for (uint32_t i = 0; i < s->n_models; i++)
-        if (!call->model || s->models[i] == call->model)
-            put_model(&w, s->models[i], &s->model_stats[i]);
+    if (call->served)
+        put_model(&w, call->model, &call->served->stats);
+    else
+        md_models_each(call->server->models, NULL, put_row, &w);
     md_json_put_end(&w);
     md_json_put_end(&w);
     return md_json_finish(&w, err);

@@ -4,7 +4,7 @@
 
 static md_status collect(void *ctx, md_metrics_out *out, md_error *err)
 {
-    const md_server *s = ctx;
+    md_server *s = ctx;
     const struct {
         const char *name;
         const char *help;
@@ -15,7 +15,8 @@ static md_status collect(void *ctx, md_metrics_out *out, md_error *err)
         { "modeld_serve_queue_limit", "Calls that may wait.",
           md_queue_limit(s->queue) },
         { "modeld_serve_workers", "Threads that compute.", s->n_workers },
-        { "modeld_serve_models", "Models that are served.", s->n_models },
+        { "modeld_serve_models", "Versions of models that are served.",
+          md_models_n_ready(s->models) },
     };
 
     for (size_t i = 0; i < MD_COUNT(rows); i++) {

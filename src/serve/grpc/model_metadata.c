@@ -1,6 +1,7 @@
 /* Open Inference Protocol: what goes into a model, and what comes out? */
 #include "serve/grpc.h"
 #include "serve/proto.h"
+#include "serve/server_impl.h"
 
 static void put_ios(md_pb_writer *w, uint32_t number, const md_serve_io *ios,
                     uint32_t n)
@@ -18,6 +19,12 @@ static void put_ios(md_pb_writer *w, uint32_t number, const md_serve_io *ios,
     }
 }
 
+static void put_version(void *ctx, const md_model_row *row)
+{
+    if (row->served)
+        md_pb_put_text(ctx, MD_PB_ModelMetadataResponse_versions, row->version);
+}
+
 static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
                         md_error *err)
 {
@@ -26,7 +33,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
     MD_TRY(md_grpc_model(c, request, err));
     m = c->model;
     md_pb_put_text(w, MD_PB_ModelMetadataResponse_name, m->name);
-    md_pb_put_text(w, MD_PB_ModelMetadataResponse_versions, m->version);
+    md_models_each(c->server->models, m->name, put_version, w);
     md_pb_put_text(w, MD_PB_ModelMetadataResponse_platform, m->platform);
     put_ios(w, MD_PB_ModelMetadataResponse_inputs, m->inputs, m->n_inputs);
     put_ios(w, MD_PB_ModelMetadataResponse_outputs, m->outputs, m->n_outputs);

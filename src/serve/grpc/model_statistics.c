@@ -65,19 +65,25 @@ static void put_model(md_pb_writer *w, const md_serve_model *model,
     md_pb_end(w, m);
 }
 
+static void put_row(void *ctx, const md_model_row *row)
+{
+    if (row->served)
+        put_model(ctx, row->served->model, &row->served->stats);
+}
+
 static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
                         md_error *err)
 {
-    const md_server *s = c->server;
     const char *name;
     const char *version;
 
     MD_TRY(md_grpc_texts(c, request, &name, &version, err));
-    if (*name)
+    if (*name) {
         MD_TRY(md_call_find_model(c, name, version, err));
-    for (uint32_t i = 0; i < s->n_models; i++)
-        if (!*name || s->models[i] == c->model)
-            put_model(w, s->models[i], &s->model_stats[i]);
+        put_model(w, c->model, &c->served->stats);
+    } else {
+        md_models_each(c->server->models, NULL, put_row, w);
+    }
     return MD_OK;
 }
 

@@ -1,6 +1,7 @@
-/* Triton's model repository: models do not change while the server runs. */
+/* Triton's model repository: unload a model. */
 #include "serve/grpc.h"
 #include "serve/proto.h"
+#include "serve/server_impl.h"
 
 static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
                         md_error *err)
@@ -10,15 +11,14 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 
     (void)w;
     MD_TRY(md_grpc_texts(c, request, &repository, &name, err));
-    return md_fail(err, MD_UNSUPPORTED,
-                   "cannot unload '%.128s': models are those that the server "
-                   "was started with",
-                   name);
+    return md_loader_unload(c->server->loader, name, err);
 }
 
 const md_grpc_method md_grpc_method_repository_unload = {
     .service = "inference.GRPCInferenceService",
     .name = "RepositoryModelUnload",
-    .summary = "Refused, for the same reason.",
+    .summary = "Unload all versions of a model; requests that it has are "
+               "answered.",
+    .loads = true,
     .handle = handle,
 };

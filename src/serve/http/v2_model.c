@@ -8,7 +8,7 @@ static md_status handle(md_call *c, md_error *err)
 
     MD_TRY(md_call_model(c, err));
     MD_TRY(md_call_json(c, &w, err));
-    md_v2_model_write(&w, c->model);
+    md_v2_model_write(&w, c);
     return md_json_finish(&w, err);
 }
 

@@ -2,19 +2,32 @@
 #include "serve/route.h"
 #include "serve/server_impl.h"
 
+typedef struct names {
+    md_json_writer w;
+    const char *last; /* whose versions come now */
+} names;
+
+static void put_name(void *ctx, const md_model_row *row)
+{
+    names *l = ctx;
+
+    if (row->served && row->name != l->last)
+        md_json_put_str(&l->w, row->name);
+    l->last = row->served ? row->name : l->last;
+}
+
 static md_status handle(md_call *c, md_error *err)
 {
-    md_json_writer w;
+    names l = { .last = NULL };
 
-    MD_TRY(md_call_json(c, &w, err));
-    md_json_put_object(&w);
-    md_json_put_name(&w, "models");
-    md_json_put_array(&w);
-    for (uint32_t i = 0; i < c->server->n_models; i++)
-        md_json_put_str(&w, c->server->models[i]->name);
-    md_json_put_end(&w);
-    md_json_put_end(&w);
-    return md_json_finish(&w, err);
+    MD_TRY(md_call_json(c, &l.w, err));
+    md_json_put_object(&l.w);
+    md_json_put_name(&l.w, "models");
+    md_json_put_array(&l.w);
+    md_models_each(c->server->models, NULL, put_name, &l);
+    md_json_put_end(&l.w);
+    md_json_put_end(&l.w);
+    return md_json_finish(&l.w, err);
 }
 
 const md_route md_route_v2_models = {

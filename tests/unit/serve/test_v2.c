@@ -85,7 +85,9 @@ static void test_v2__metadata(void **state)
     fake_server_start(&f, NULL, fake_identity(), NULL);
     fake_expect_part(&f, "GET", "/v2", NULL, 200,
                      "\"extensions\":[\"classification\","
-                     "\"model_repository\",\"model_configuration\","
+                     "\"model_repository\","
+                     "\"model_repository(unload_dependents)\","
+                     "\"model_configuration\","
                      "\"binary_tensor_data\",\"statistics\"]}");
     fake_expect(&f, "GET", "/v2/health/live", NULL, 200, "{\"live\":true}");
     fake_expect(&f, "GET", "/v2/health/ready", NULL, 200, "{\"ready\":true}");

@@ -1,0 +1,31 @@
+/* A version of a model from its files to what serves it. */
+#ifndef MD_SERVE_LOAD_H
+#define MD_SERVE_LOAD_H
+
+#include "registry/repository.h"
+#include "serve/model.h"
+
+typedef struct md_serve_load_opts {
+    md_pool *pool; /* borrowed; NULL: runs use one thread */
+    md_precision precision;
+    const char *signature; /* of a file with several; NULL: the usual one */
+    int run_width;
+} md_serve_load_opts;
+
+#define MD_SERVE_LOAD_OPTS_INIT                                                \
+    {                                                                          \
+        .precision = MD_PRECISION_FP32, .run_width = 1                         \
+    }
+
+/*
+ * Read the files, make a session, compare it with its configuration, and run
+ * it once with made-up inputs, so that the first request finds memory and
+ * plan.  A model that cannot digest those is served all the same.
+ *
+ * Takes long, so not on the event loop.  The caller frees the model.
+ */
+md_status md_serve_load(md_serve_model **out, const md_repo_model *model,
+                        const md_repo_version *version,
+                        const md_serve_load_opts *opts, md_error *err);
+
+#endif
