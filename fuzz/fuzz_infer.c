@@ -172,6 +172,7 @@ static void fuzz_message(uint8_t choice, const uint8_t *data, size_t size)
     md_v2_messages messages = { md_pb_init(data, size), &w, false };
 
     make_model(&m, ios, &r, choice);
+    md_shm_init(&srv.shm, "/", md_alloc_default()); /* no region is there */
     md_http__request_init(&req, &http, "fuzz");
     md_buf_init(&scratch, md_alloc_default(), SCRATCH_MAX);
     md_pb_writer_init(&w, md_alloc_default(), SCRATCH_MAX);
@@ -179,6 +180,7 @@ static void fuzz_message(uint8_t choice, const uint8_t *data, size_t size)
     if (md_v2_infer(&call, &md_v2_grpc, &messages, NULL) == MD_OK)
         check_reply(&req.body);
     md_pb_writer_release(&w);
+    md_shm_release(&srv.shm);
     md_buf_release(&scratch);
     md_http__request_release(&req);
 }

@@ -15,7 +15,8 @@
 
 enum {
     NAME_SIZE = 129,
-    OTHER_FILES = 32 /* standard streams, loop, listener, what libraries open */
+    OTHER_FILES = 32 + 256 /* standard streams, loop, what libraries open;
+                            * segments of shared memory */
 };
 
 typedef struct serving {
@@ -59,6 +60,7 @@ static md_server_opts options(const md_args *a)
     o.http.limits.body_size_max = (size_t)md_opts_int(a->opts, "body_max");
     o.http.reply_size_max = (size_t)md_opts_int(a->opts, "reply_max");
     o.http.buffers_size_max = (size_t)md_opts_int(a->opts, "buffers_max");
+    o.shm_prefix = text_of(a, "shm_prefix");
     o.compress_size_min = (size_t)md_opts_int(a->opts, "compress_min");
     o.n_workers = (uint32_t)md_opts_int(a->opts, "threads");
     o.queue_max = (uint32_t)md_opts_int(a->opts, "queue_max");

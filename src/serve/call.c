@@ -73,7 +73,7 @@ md_status md_call_json(md_call *c, md_json_writer *w, md_error *err)
                                err);
 }
 
-md_status md_call_json_nothing(md_call *c, md_error *err)
+md_status md_call_done(md_call *c, md_error *err)
 {
     md_json_writer w;
 

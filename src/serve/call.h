@@ -79,8 +79,8 @@ md_status md_call_model(md_call *c, md_error *err);
  * that are not finite are written as strings. */
 md_status md_call_json(md_call *c, md_json_writer *w, md_error *err);
 
-/* Answer {}: it is done, and there is nothing to tell. */
-md_status md_call_json_nothing(md_call *c, md_error *err);
+/* Reply {}: it is done, and there is nothing to say. */
+md_status md_call_done(md_call *c, md_error *err);
 
 /* Is this a failure of the server's own?  Its text is for the log, clients
  * hear no more than the status. */

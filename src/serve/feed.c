@@ -279,32 +279,73 @@ md_status md_feed_read_text(md_feed *f, uint32_t i, const md_shape *shape,
     return md_buf_append(f->call->scratch, &s, sizeof(s), err);
 }
 
-md_status md_feed_read_raw(md_feed *f, uint32_t i, const md_shape *shape,
-                           const void *data, size_t size, md_error *err)
+/* Numbers: a body is not aligned; a copy is cheaper than kernels that care. */
+static md_status read_raw_numbers(md_feed *f, uint32_t i, int64_t n,
+                                  md_feed_source *source, void *ctx,
+                                  size_t size, md_error *err)
 {
     const md_serve_io *io = &f->model->inputs[i];
     unsigned char *to = NULL;
-    int64_t n;
     size_t want;
 
-    MD_TRY(md_shape_count(&n, shape, err));
-    f->inputs[i].shape = *shape;
-    f->inputs[i].given = true;
-    if (io->dtype == MD_DTYPE_STRING)
-        return read_raw_strings(f, i, n, data, size, err);
     if (!md_dtype_size(&want, io->dtype, n) || want != size)
         return md_fail(err, MD_INVALID,
                        "input '%s': %zu bytes given, %zu expected for its "
                        "shape and %s",
                        io->name, size, want, md_dtype_name(io->dtype));
-    /* A body is not aligned; a copy is cheaper than kernels that care. */
     MD_TRY(md_feed_reserve(f, i, n, (void **)&to, err));
     if (size)
-        memcpy(to, data, size);
+        MD_TRY(source(ctx, to, err));
     if (io->dtype == MD_DTYPE_BOOL)
         for (size_t k = 0; k < size; k++)
             to[k] = to[k] != 0;
     return MD_OK;
+}
+
+static md_status give_raw(md_feed *f, uint32_t i, const md_shape *shape,
+                          int64_t *n, md_error *err)
+{
+    MD_TRY(md_shape_count(n, shape, err));
+    f->inputs[i].shape = *shape;
+    f->inputs[i].given = true;
+    return MD_OK;
+}
+
+static md_status copy_bytes(void *ctx, void *to, md_error *err)
+{
+    const md_str *from = ctx;
+
+    (void)err;
+    memcpy(to, from->p, from->n);
+    return MD_OK;
+}
+
+md_status md_feed_read_raw(md_feed *f, uint32_t i, const md_shape *shape,
+                           const void *data, size_t size, md_error *err)
+{
+    md_str from = { data, size };
+    int64_t n;
+
+    MD_TRY(give_raw(f, i, shape, &n, err));
+    if (f->model->inputs[i].dtype == MD_DTYPE_STRING)
+        return read_raw_strings(f, i, n, data, size, err);
+    return read_raw_numbers(f, i, n, copy_bytes, &from, size, err);
+}
+
+md_status md_feed_read_from(md_feed *f, uint32_t i, const md_shape *shape,
+                            md_feed_source *source, void *ctx, size_t size,
+                            md_error *err)
+{
+    void *bytes = NULL;
+    int64_t n;
+
+    MD_TRY(give_raw(f, i, shape, &n, err));
+    if (f->model->inputs[i].dtype != MD_DTYPE_STRING)
+        return read_raw_numbers(f, i, n, source, ctx, size, err);
+    MD_TRY(md_call_alloc(f->call, &bytes, size, 1, err));
+    if (size)
+        MD_TRY(source(ctx, bytes, err));
+    return read_raw_strings(f, i, n, bytes, size, err);
 }
 
 /* ---- running ---- */

@@ -44,6 +44,12 @@ md_status md_feed_read_json(md_feed *f, uint32_t i, md_json *r,
 md_status md_feed_read_raw(md_feed *f, uint32_t i, const md_shape *shape,
                            const void *data, size_t size, md_error *err);
 
+/* The same from a source that fills memory with all of `size` bytes. */
+typedef md_status md_feed_source(void *ctx, void *to, md_error *err);
+md_status md_feed_read_from(md_feed *f, uint32_t i, const md_shape *shape,
+                            md_feed_source *source, void *ctx, size_t size,
+                            md_error *err);
+
 /* Take all of `size` bytes, which the request keeps, as the one string of
  * input i. */
 md_status md_feed_read_text(md_feed *f, uint32_t i, const md_shape *shape,

@@ -352,6 +352,7 @@ md_status md_server_new(md_server **out, const md_server_opts *opts,
     srv->opts.http.is_stream = is_stream;
     srv->opts.http.ctx = srv;
     srv->start_wall_ns = md_clock_wall_ns();
+    md_shm_init(&srv->shm, opts->shm_prefix, alloc);
     srv->n_workers = opts->n_workers;
     if (srv->n_workers == 0)
         srv->n_workers = (uint32_t)md_cpu_count();
@@ -386,6 +387,7 @@ void md_server_free(md_server *s)
     md_models_free(s->models);
     md_loader_free(s->loader);
     md_stats_release(&s->stats);
+    md_shm_release(&s->shm);
     md_queue_free(s->queue);
     md_free(s->alloc, s->workers);
     md_free(s->alloc, s);

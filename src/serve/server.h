@@ -20,6 +20,7 @@ typedef struct md_server_opts {
     uint32_t n_workers;       /* 0: one for each CPU */
     uint32_t queue_max;       /* calls that wait; 0: none may */
     uint32_t timeout_ms;      /* for a call that computes; 0: none */
+    const char *shm_prefix;   /* of md_shm_init; kept */
     size_t compress_size_min; /* of a reply that is compressed; 0: none is */
     int run_width;            /* threads of the session's pool for one run */
     md_loader_opts models;

@@ -9,6 +9,7 @@
 #include "serve/models.h"
 #include "serve/queue.h"
 #include "serve/server.h"
+#include "serve/shm.h"
 #include "serve/stats.h"
 
 struct md_server {
@@ -22,6 +23,7 @@ struct md_server {
     pthread_t *workers;
     uint32_t n_workers; /* as configured; started by the run */
     md_stats stats;
+    md_shm shm;
     uint64_t n_calls; /* ever; makes request ids.  The loop's alone */
     int64_t start_wall_ns;
     _Atomic bool draining;

@@ -9,12 +9,14 @@
 
 #include "formats/pb.h"
 #include "serve/feed.h"
+#include "serve/shm.h"
 
 typedef struct md_v2_output {
     uint32_t index;
     bool binary;
-    bool told;        /* the request said so of this output */
-    uint32_t classes; /* of the classification extension; 0: plain */
+    bool told;          /* the request said so of this output */
+    uint32_t classes;   /* of the classification extension; 0: plain */
+    md_shm_part shared; /* where it goes, when that has a region */
 } md_v2_output;
 
 typedef struct md_v2_request {
@@ -59,8 +61,9 @@ md_status md_v2_stats_reply(md_call *call, md_error *err);
     "\"properties\":{\"name\":{\"type\":\"string\"},\"inference_count\":{"     \
     "\"type\":\"integer\"},\"inference_stats\":{\"type\":\"object\"}}}}}}"
 
-/* Names of the protocol's extensions that are there; ends with NULL. */
-extern const char *const md_v2_extensions[];
+/* Call fn with the name of each extension of the protocol that is there. */
+void md_v2_each_extension(const md_call *call,
+                          void (*fn)(void *ctx, const char *name), void *ctx);
 
 /* Metadata of the call's model: {"name":...,"inputs":[...],...}. */
 void md_v2_model_write(md_json_writer *w, const md_call *c);
@@ -89,6 +92,7 @@ typedef struct md_v2_wish {
     bool has_binary;
     bool binary;
     size_t classes;
+    md_shm_part shared;
 } md_v2_wish;
 
 md_status md_v2__find_output(const md_v2_request *r, md_str name, int *index,
@@ -106,6 +110,21 @@ md_status md_v2__check_type(const char *name, const md_tensor *t,
 /* Bytes of a tensor in the binary form, and the bytes. */
 size_t md_v2__raw_size(const md_tensor *t);
 md_status md_v2__raw_append(md_buf *out, const md_tensor *t, md_error *err);
+
+/* ---- shared memory (v2_shared.c) ---- */
+
+/* The input's values are the part's bytes. */
+md_status md_v2__read_shared(md_v2_request *r, int index, const md_shape *shape,
+                             const md_shm_part *part, md_error *err);
+
+/* Can it go there?  Before the model runs. */
+md_status md_v2__check_shared(const md_v2_request *r, const md_shm_part *part,
+                              md_error *err);
+
+/* Write the output, in the binary form, into its part; *size is how many bytes
+ * that are. */
+md_status md_v2__write_shared(const md_v2_request *r, const md_v2_output *o,
+                              size_t *size, md_error *err);
 
 /* md_v2_rest.write */
 md_status md_v2__reply_rest(const md_v2_request *r, void *ctx, md_error *err);

@@ -4,19 +4,30 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "serve/server_impl.h"
 #include "serve/v2.h"
 
 enum {
     CLASSES_MAX = 100 /* each is one pass over the row */
 };
 
-const char *const md_v2_extensions[] = { "classification",
+void md_v2_each_extension(const md_call *call,
+                          void (*fn)(void *ctx, const char *name), void *ctx)
+{
+    static const char shared[] = "system_shared_memory";
+    static const char *const names[] = { "classification",
                                          "model_repository",
                                          "model_repository(unload_dependents)",
                                          "model_configuration",
+                                         shared,
                                          "binary_tensor_data",
-                                         "statistics",
-                                         NULL };
+                                         "statistics" };
+
+    for (size_t i = 0; i < MD_COUNT(names); i++)
+        if (names[i] != shared ||
+            md_shm_check(&call->server->shm, NULL) == MD_OK)
+            fn(ctx, names[i]);
+}
 
 md_status md_v2_infer(md_call *call, const md_v2_form *form, void *ctx,
                       md_error *err)
@@ -134,6 +145,12 @@ md_status md_v2__add_output(md_v2_request *r, const md_v2_wish *wish,
                        "classes expected",
                        m->outputs[wish->index].name, wish->classes,
                        CLASSES_MAX);
+    if (wish->shared.region && wish->classes)
+        return md_fail(err, MD_INVALID,
+                       "output '%s': classification given beside shared "
+                       "memory, one of them expected",
+                       m->outputs[wish->index].name);
+    MD_TRY(md_v2__check_shared(r, &wish->shared, err));
     /* No output twice, so there are at most as many as the model has. */
     if (!r->outputs)
         MD_TRY(md_call_alloc(r->feed.call, &r->outputs, m->n_outputs,
@@ -143,6 +160,7 @@ md_status md_v2__add_output(md_v2_request *r, const md_v2_wish *wish,
     o->classes = (uint32_t)wish->classes;
     o->binary = wish->binary;
     o->told = wish->has_binary;
+    o->shared = wish->shared;
     return MD_OK;
 }
 

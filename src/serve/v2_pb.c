@@ -26,6 +26,7 @@ typedef struct input {
     md_shape shape;
     bool has_contents;
     md_pb contents;
+    md_shm_part shared; /* instead of contents, when that has a region */
 } input;
 
 typedef struct reader {
@@ -49,9 +50,10 @@ static md_status take_str(md_str *out, const md_pb_field *f, md_error *err)
 /* An InferParameter; of the types only those that some parameter has. */
 typedef struct parameter {
     md_str key;
-    bool has_bool, has_int;
+    bool has_bool, has_int, has_text;
     bool flag;
     int64_t n;
+    md_pb_field text;
 } parameter;
 
 static md_status take_choice(parameter *out, const md_pb_field *f,
@@ -67,6 +69,10 @@ static md_status take_choice(parameter *out, const md_pb_field *f,
     case MD_PB_InferParameter_uint64_param:
         out->has_int = true;
         return md_pb_int(&out->n, f, err);
+    case MD_PB_InferParameter_string_param:
+        out->has_text = true;
+        out->text = *f;
+        return MD_OK;
     default:
         return MD_OK;
     }
@@ -106,6 +112,35 @@ static bool is_key(const parameter *p, const char *key)
     return p->key.n == strlen(key) && memcmp(p->key.p, key, p->key.n) == 0;
 }
 
+/* Parameters of shared memory; others are left alone. */
+static md_status take_shared(const reader *rd, md_shm_part *to,
+                             const parameter *p, md_error *err)
+{
+    uint64_t *n = NULL;
+
+    if (is_key(p, "shared_memory_region")) {
+        if (!p->has_text)
+            return md_fail(err, MD_INVALID,
+                           "parameter 'shared_memory_region': a string "
+                           "expected");
+        return md_grpc_text(rd->call, &to->region, &p->text, err);
+    }
+    if (is_key(p, "shared_memory_offset")) {
+        n = &to->offset;
+    } else if (is_key(p, "shared_memory_byte_size")) {
+        n = &to->size;
+        to->has_size = true;
+    } else {
+        return MD_OK;
+    }
+    if (!p->has_int || p->n < 0)
+        return md_fail(err, MD_INVALID,
+                       "parameter '%.*s': a number from 0 up expected",
+                       (int)p->key.n, p->key.p);
+    *n = (uint64_t)p->n;
+    return MD_OK;
+}
+
 /* ---- inputs ---- */
 
 static md_status take_shape(input *in, md_pb_field *f, md_error *err)
@@ -138,9 +173,10 @@ static md_status take_datatype(input *in, const md_pb_field *f, md_error *err)
     return md_v2__datatype(&in->datatype, name, err);
 }
 
-static md_status take_input_field(input *in, md_pb_field *f, md_error *err)
+static md_status take_input_field(const reader *rd, input *in, md_pb_field *f,
+                                  md_error *err)
 {
-    parameter ignored;
+    parameter p;
 
     switch (f->number) {
     case MD_PB_InferInputTensor_name:
@@ -150,14 +186,8 @@ static md_status take_input_field(input *in, md_pb_field *f, md_error *err)
     case MD_PB_InferInputTensor_shape:
         return take_shape(in, f, err);
     case MD_PB_InferInputTensor_parameters:
-        MD_TRY(take_parameter(&ignored, f, err));
-        if (is_key(&ignored, "shared_memory_region"))
-            return md_fail(err, MD_UNSUPPORTED,
-                           "shared memory is not supported: send the "
-                           "contents of input '%.*s'",
-                           in->name.n > 100 ? 100 : (int)in->name.n,
-                           in->name.p);
-        return MD_OK;
+        MD_TRY(take_parameter(&p, f, err));
+        return take_shared(rd, &in->shared, &p, err);
     case MD_PB_InferInputTensor_contents:
         in->has_contents = true;
         return md_pb_message(&in->contents, f, err);
@@ -331,7 +361,7 @@ static md_status take_input(reader *rd, const md_pb_field *field, md_error *err)
         MD_TRY(md_pb_next(&f, &pb, err));
         if (f.number == 0)
             break;
-        MD_TRY(take_input_field(&in, &f, err));
+        MD_TRY(take_input_field(rd, &in, &f, err));
     }
     MD_TRY(md_v2__find_input(rd->r, in.name, &in.index, err));
     if (!in.has_datatype)
@@ -339,6 +369,13 @@ static md_status take_input(reader *rd, const md_pb_field *field, md_error *err)
                        m->inputs[in.index].name);
     MD_TRY(md_v2__check_datatype(rd->r, in.index, in.datatype, err));
     MD_TRY(md_serve_io_check(m, &m->inputs[in.index], &in.shape, err));
+    if (in.shared.region && in.has_contents)
+        return md_fail(err, MD_INVALID,
+                       "contents of input '%s' given beside shared memory, one "
+                       "of them expected",
+                       m->inputs[in.index].name);
+    if (in.shared.region)
+        return md_v2__read_shared(rd->r, in.index, &in.shape, &in.shared, err);
     if (in.has_contents && rd->n_raw)
         return md_fail(err, MD_INVALID,
                        "contents of input '%s' given beside "
@@ -350,18 +387,14 @@ static md_status take_input(reader *rd, const md_pb_field *field, md_error *err)
 
 /* ---- outputs ---- */
 
-static md_status take_output_parameter(md_v2_wish *wish, const md_pb_field *f,
-                                       md_error *err)
+static md_status take_output_parameter(const reader *rd, md_v2_wish *wish,
+                                       const md_pb_field *f, md_error *err)
 {
     parameter p;
 
     MD_TRY(take_parameter(&p, f, err));
-    if (is_key(&p, "shared_memory_region"))
-        return md_fail(err, MD_UNSUPPORTED,
-                       "shared memory is not supported: outputs come in the "
-                       "answer");
     if (!is_key(&p, "classification"))
-        return MD_OK;
+        return take_shared(rd, &wish->shared, &p, err);
     if (!p.has_int || p.n < 0)
         return md_fail(err, MD_INVALID,
                        "parameter 'classification': a number from 0 up "
@@ -387,7 +420,7 @@ static md_status take_output(reader *rd, const md_pb_field *field,
             MD_TRY(take_str(&name, &f, err));
             MD_TRY(md_v2__find_output(rd->r, name, &wish.index, err));
         } else if (f.number == MD_PB_InferRequestedOutputTensor_parameters) {
-            MD_TRY(take_output_parameter(&wish, &f, err));
+            MD_TRY(take_output_parameter(rd, &wish, &f, err));
         }
     }
     return md_v2__add_output(rd->r, &wish, err);
@@ -464,8 +497,35 @@ static void put_string(void *ctx, const char *text)
         s->status = md_buf_append(s->out, text, size, s->err);
 }
 
+/* An entry of map<string, InferParameter>; text NULL: a number. */
+static void put_parameter(md_pb_writer *w, const char *key, const char *text,
+                          uint64_t n)
+{
+    md_pb_mark entry = md_pb_begin(w, MD_PB_InferOutputTensor_parameters);
+    md_pb_mark value;
+
+    md_pb_put_text(w, 1, key);
+    value = md_pb_begin(w, 2);
+    if (text)
+        md_pb_put_text(w, MD_PB_InferParameter_string_param, text);
+    else
+        md_pb_put_int(w, MD_PB_InferParameter_int64_param, (int64_t)n);
+    md_pb_end(w, value);
+    md_pb_end(w, entry);
+}
+
+/* Where the values are, and how many bytes. */
+static void put_shared(md_pb_writer *w, const md_shm_part *part, size_t size)
+{
+    put_parameter(w, "shared_memory_region", part->region, 0);
+    if (part->offset)
+        put_parameter(w, "shared_memory_offset", NULL, part->offset);
+    put_parameter(w, "shared_memory_byte_size", NULL, size);
+}
+
 static void put_output(md_pb_writer *w, const char *name, const char *datatype,
-                       const md_shape *shape)
+                       const md_shape *shape, const md_shm_part *shared,
+                       size_t size)
 {
     md_pb_mark m = md_pb_begin(w, MD_PB_ModelInferResponse_outputs);
 
@@ -473,6 +533,8 @@ static void put_output(md_pb_writer *w, const char *name, const char *datatype,
     md_pb_put_text(w, MD_PB_InferOutputTensor_datatype, datatype);
     md_pb_put_ints(w, MD_PB_InferOutputTensor_shape, shape->dim,
                    (size_t)shape->rank);
+    if (shared->region)
+        put_shared(w, shared, size);
     md_pb_end(w, m);
 }
 
@@ -482,14 +544,18 @@ static md_status write_output(md_pb_writer *w, const md_v2_request *r,
     const md_tensor *t = md_feed_output(&r->feed, o->index);
     const char *name = r->feed.model->outputs[o->index].name;
     md_shape shape;
+    size_t size = 0;
 
     if (o->classes) {
         MD_TRY(md_v2__class_shape(t, o->classes, &shape, err));
-        put_output(w, name, "BYTES", &shape);
+        put_output(w, name, "BYTES", &shape, &o->shared, 0);
         return MD_OK;
     }
     MD_TRY(md_v2__check_type(name, t, err));
-    put_output(w, name, md_dtype_v2_name(t->dtype), &t->shape);
+    if (o->shared.region)
+        MD_TRY(md_v2__write_shared(r, o, &size, err));
+    put_output(w, name, md_dtype_v2_name(t->dtype), &t->shape, &o->shared,
+               size);
     return MD_OK;
 }
 
@@ -500,6 +566,10 @@ static md_status write_raw(md_pb_writer *w, const md_v2_request *r,
     md_buf made;
     md_status s;
 
+    if (o->shared.region) { /* one for each output, as clients count them */
+        md_pb_put_bytes(w, MD_PB_ModelInferResponse_raw_output_contents, "", 0);
+        return MD_OK;
+    }
     if (!o->classes && t->dtype != MD_DTYPE_STRING) {
         md_pb_put_slice(w, MD_PB_ModelInferResponse_raw_output_contents,
                         t->data, md_tensor_size(t));

@@ -113,6 +113,32 @@ static md_status write_classes(md_json_writer *w, const md_v2_request *r,
     return MD_OK;
 }
 
+/* The values are where the client wants them; what is told of them is how many
+ * bytes that were. */
+static md_status write_shared(md_json_writer *w, const md_v2_request *r,
+                              const md_v2_output *o, const md_tensor *t,
+                              md_error *err)
+{
+    size_t size;
+
+    MD_TRY(md_v2__write_shared(r, o, &size, err));
+    md_json_put_name(w, "datatype");
+    md_json_put_str(w, md_dtype_v2_name(t->dtype));
+    put_shape(w, &t->shape);
+    md_json_put_name(w, "parameters");
+    md_json_put_object(w);
+    md_json_put_name(w, "shared_memory_region");
+    md_json_put_str(w, o->shared.region);
+    if (o->shared.offset) {
+        md_json_put_name(w, "shared_memory_offset");
+        md_json_put_u64(w, o->shared.offset);
+    }
+    md_json_put_name(w, "shared_memory_byte_size");
+    md_json_put_u64(w, size);
+    md_json_put_end(w);
+    return MD_OK;
+}
+
 static md_status write_output(md_json_writer *w, const md_v2_request *r,
                               const md_v2_output *o, md_error *err)
 {
@@ -125,6 +151,9 @@ static md_status write_output(md_json_writer *w, const md_v2_request *r,
     md_json_put_str(w, name);
     if (o->classes) {
         MD_TRY(write_classes(w, r, o, t, err));
+    } else if (o->shared.region) {
+        MD_TRY(md_v2__check_type(name, t, err));
+        MD_TRY(write_shared(w, r, o, t, err));
     } else {
         MD_TRY(check_output(name, t, o->binary, err));
         write_tensor(w, t, o->binary);
@@ -158,7 +187,7 @@ static md_status write_json(md_json_writer *w, const md_v2_request *r,
 
 static bool is_raw(const md_v2_output *o)
 {
-    return o->binary && !o->classes;
+    return o->binary && !o->classes && !o->shared.region;
 }
 
 md_status md_v2__reply_rest(const md_v2_request *r, void *ctx, md_error *err)

@@ -24,7 +24,8 @@ typedef struct input {
     bool has_data; /* seen */
     bool read;     /* and read */
     size_t data_at;
-    int64_t n; /* values in data */
+    int64_t n;          /* values in data */
+    md_shm_part shared; /* instead of data, when that has a region */
 } input;
 
 typedef struct parser {
@@ -185,10 +186,58 @@ static md_status take_binary_size(parser *p, void *ctx, md_error *err)
     return take_size(p, &in->binary_size, err);
 }
 
+static md_status take_region(parser *p, md_shm_part *to, md_error *err)
+{
+    return take_string(p, &to->region, NULL, err);
+}
+
+static md_status take_shared_size(parser *p, md_shm_part *to, md_error *err)
+{
+    md_json_token t;
+
+    to->has_size = true;
+    MD_TRY(md_json_next(&p->json, &t, err));
+    return md_json_u64(&t, &to->size, err);
+}
+
+static md_status take_shared_offset(parser *p, md_shm_part *to, md_error *err)
+{
+    md_json_token t;
+
+    MD_TRY(md_json_next(&p->json, &t, err));
+    return md_json_u64(&t, &to->offset, err);
+}
+
+static md_status take_input_region(parser *p, void *ctx, md_error *err)
+{
+    input *in = ctx;
+
+    return take_region(p, &in->shared, err);
+}
+
+static md_status take_input_shared_size(parser *p, void *ctx, md_error *err)
+{
+    input *in = ctx;
+
+    return take_shared_size(p, &in->shared, err);
+}
+
+static md_status take_input_shared_offset(parser *p, void *ctx, md_error *err)
+{
+    input *in = ctx;
+
+    return take_shared_offset(p, &in->shared, err);
+}
+
 static md_status take_input_parameters(parser *p, void *ctx, md_error *err)
 {
-    static const member list[] = { { "binary_data_size", take_binary_size },
-                                   { NULL, NULL } };
+    static const member list[] = {
+        { "binary_data_size", take_binary_size },
+        { "shared_memory_region", take_input_region },
+        { "shared_memory_byte_size", take_input_shared_size },
+        { "shared_memory_offset", take_input_shared_offset },
+        { NULL, NULL }
+    };
 
     return take_object(p, list, ctx, err);
 }
@@ -205,7 +254,12 @@ static md_status check_input(parser *p, const input *in, md_error *err)
         return md_fail(err, MD_INVALID, "input '%s' has no %s", io->name,
                        in->has_shape ? "datatype" : "shape");
     MD_TRY(md_v2__check_datatype(p->r, in->index, in->datatype, err));
-    if (in->has_data == in->has_binary)
+    if (in->shared.region && (in->has_data || in->has_binary))
+        return md_fail(err, MD_INVALID,
+                       "input '%s' has data beside shared memory, one of them "
+                       "expected",
+                       io->name);
+    if (!in->shared.region && in->has_data == in->has_binary)
         return md_fail(err, MD_INVALID,
                        "input '%s' has %s data and binary data, one expected",
                        io->name, in->has_data ? "both" : "neither");
@@ -232,6 +286,9 @@ static md_status take_binary(parser *p, const input *in, md_error *err)
 static md_status end_input(parser *p, input *in, md_error *err)
 {
     MD_TRY(check_input(p, in, err));
+    if (in->shared.region)
+        return md_v2__read_shared(p->r, in->index, &in->shape, &in->shared,
+                                  err);
     if (in->has_binary)
         return take_binary(p, in, err);
     if (!in->read) {
@@ -282,11 +339,37 @@ static md_status take_classes(parser *p, void *ctx, md_error *err)
     return take_size(p, &out->classes, err);
 }
 
+static md_status take_output_region(parser *p, void *ctx, md_error *err)
+{
+    md_v2_wish *out = ctx;
+
+    return take_region(p, &out->shared, err);
+}
+
+static md_status take_output_shared_size(parser *p, void *ctx, md_error *err)
+{
+    md_v2_wish *out = ctx;
+
+    return take_shared_size(p, &out->shared, err);
+}
+
+static md_status take_output_shared_offset(parser *p, void *ctx, md_error *err)
+{
+    md_v2_wish *out = ctx;
+
+    return take_shared_offset(p, &out->shared, err);
+}
+
 static md_status take_output_parameters(parser *p, void *ctx, md_error *err)
 {
-    static const member list[] = { { "binary_data", take_binary_flag },
-                                   { "classification", take_classes },
-                                   { NULL, NULL } };
+    static const member list[] = {
+        { "binary_data", take_binary_flag },
+        { "classification", take_classes },
+        { "shared_memory_region", take_output_region },
+        { "shared_memory_byte_size", take_output_shared_size },
+        { "shared_memory_offset", take_output_shared_offset },
+        { NULL, NULL }
+    };
 
     return take_object(p, list, ctx, err);
 }

@@ -211,7 +211,7 @@ def test_what_is_not_there(client):
             (lambda: client.load_model("x"), "cannot load 'x'"),
             (lambda: client.unload_model("x"), "cannot unload 'x'"),
             (client.get_trace_settings, "TraceSetting"),
-            (client.get_system_shared_memory_status, "SystemSharedMemory"),
+            (client.get_system_shared_memory_status, "shared memory is off"),
             (lambda: client.get_log_settings(), "LogSettings")]:
         with pytest.raises(triton.InferenceServerException) as e:
             call()
@@ -495,7 +495,7 @@ def test_typed_contents(channel, client, model, datatype, field, values):
     (lambda r: r.ClearField("model_name"), "unknown model"),
     (lambda r: r.inputs[0].parameters["shared_memory_region"].MergeFrom(
         type(r.inputs[0].parameters["k"])(string_param="r")),
-     "shared memory is not supported")], ids=range(15))
+     "given beside shared memory")], ids=range(15))
 def test_bad_requests(channel, change, text):
     call, pb = infer_call(channel)
     r = typed(pb, "id", "FP32", fp32_contents=[1, 2, 3, 4])

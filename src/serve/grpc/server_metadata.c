@@ -3,17 +3,19 @@
 #include "serve/proto.h"
 #include "serve/v2.h"
 
+static void put_name(void *ctx, const char *name)
+{
+    md_pb_put_text(ctx, MD_PB_ServerMetadataResponse_extensions, name);
+}
+
 static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
                         md_error *err)
 {
-    (void)c;
     (void)request;
     (void)err;
     md_pb_put_text(w, MD_PB_ServerMetadataResponse_name, "modeld");
     md_pb_put_text(w, MD_PB_ServerMetadataResponse_version, MODELD_VERSION);
-    for (size_t i = 0; md_v2_extensions[i]; i++)
-        md_pb_put_text(w, MD_PB_ServerMetadataResponse_extensions,
-                       md_v2_extensions[i]);
+    md_v2_each_extension(c, put_name, w);
     return MD_OK;
 }
 

@@ -55,7 +55,7 @@ static md_status handle(md_call *c, md_error *err)
     MD_TRY(take_body(c, &config, err));
     MD_TRY(md_loader_load(c->server->loader,
                           md_url_param_get(&c->params, "model"), config, err));
-    return md_call_json_nothing(c, err);
+    return md_call_done(c, err);
 }
 
 const md_route md_route_v2_load = {

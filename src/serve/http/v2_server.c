@@ -2,6 +2,11 @@
 #include "serve/route.h"
 #include "serve/v2.h"
 
+static void put_name(void *ctx, const char *name)
+{
+    md_json_put_str(ctx, name);
+}
+
 static md_status handle(md_call *c, md_error *err)
 {
     md_json_writer w;
@@ -14,8 +19,7 @@ static md_status handle(md_call *c, md_error *err)
     md_json_put_str(&w, MODELD_VERSION);
     md_json_put_name(&w, "extensions");
     md_json_put_array(&w);
-    for (size_t i = 0; md_v2_extensions[i]; i++)
-        md_json_put_str(&w, md_v2_extensions[i]);
+    md_v2_each_extension(c, put_name, &w);
     md_json_put_end(&w);
     md_json_put_end(&w);
     return md_json_finish(&w, err);

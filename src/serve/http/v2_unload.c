@@ -21,7 +21,7 @@ static md_status handle(md_call *c, md_error *err)
     MD_TRY(check_body(c, err));
     MD_TRY(md_loader_unload(c->server->loader,
                             md_url_param_get(&c->params, "model"), err));
-    return md_call_json_nothing(c, err);
+    return md_call_done(c, err);
 }
 
 const md_route md_route_v2_unload = {
