@@ -37,7 +37,138 @@ def predict(model, given, tmp_path, *more):
         command += ["--input", f"{name}={tmp_path}/in-{name}.npy"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    return {p.stem: np.load(p) for p in tmp_path.glob("*.npy")}
+    return {p.name[:-4]: np.load(p) for p in tmp_path.glob("*.npy")}
+
+
+# --- what PyTorch answered: tests/golden/torch_arch, whose make.py tells how ---
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "torch_arch"
+
+# Sums in another order, of numbers of about 1: measured 3e-6.
+TOLERANCE = 2e-5
+
+
+def answers(name):
+    known = dict(np.load(GOLDEN / name / "answers.npz"))
+    return [{k[len(what):]: v for k, v in known.items() if k.startswith(what)}
+            for what in ("in:", "out:")]
+
+
+def check(got, wanted):
+    missed = {}
+    for name, want in wanted.items():
+        mine = got[name]
+        assert mine.shape == want.shape, name
+        error = np.abs(mine - want).max() / max(1, np.abs(want).max())
+        if not error <= TOLERANCE:
+            missed[name] = error
+    assert not missed
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in GOLDEN.iterdir()
+                                        if p.is_dir()))
+def test_golden(name, tmp_path):
+    given, wanted = answers(name)
+    check(predict(GOLDEN / name / "model.safetensors", given, tmp_path), wanted)
+
+
+def load(path):
+    """Tensors of a safetensors file of float16 and int64."""
+    data = path.read_bytes()
+    n, = struct.unpack("<Q", data[:8])
+    kinds = {"F16": np.float16, "I64": np.int64}
+    return {k: np.frombuffer(data[8 + n:][slice(*v["data_offsets"])],
+                             kinds[v["dtype"]]).reshape(v["shape"])
+            for k, v in json.loads(data[8:8 + n]).items()
+            if k != "__metadata__"}
+
+
+OLD_VIT = (("vit.layers.", "vit.encoder.layer."),
+           ("attention.q_proj", "attention.attention.query"),
+           ("attention.k_proj", "attention.attention.key"),
+           ("attention.v_proj", "attention.attention.value"),
+           ("attention.o_proj", "attention.output.dense"),
+           ("mlp.fc1", "intermediate.dense"), ("mlp.fc2", "output.dense"))
+
+
+def timm(name, w):
+    """The names of timm for those of torchvision."""
+    for a, b in (("encoder.layers.encoder_layer_", "blocks."), ("ln_", "norm"),
+                 ("self_attention.in_proj_", "attn.qkv."),
+                 ("self_attention.out_proj", "attn.proj"),
+                 ("mlp.0", "mlp.fc1"), ("mlp.3", "mlp.fc2"),
+                 ("conv_proj", "patch_embed.proj"),
+                 ("class_token", "cls_token"), ("heads.head", "head"),
+                 ("encoder.pos_embedding", "pos_embed"),
+                 ("encoder.ln", "norm")):
+        name = name.replace(a, b)
+    return name, w
+
+
+def old_vit(name, w):
+    for a, b in OLD_VIT:
+        name = name.replace(a, b)
+    return name, w
+
+
+@pytest.mark.parametrize("source, to", [("vit", old_vit),
+                                        ("vit_torchvision", timm)])
+def test_other_names(source, to, tmp_path):
+    """The same model as other libraries and versions call its tensors."""
+    given, wanted = answers(source)
+    weights = load(GOLDEN / source / "model.safetensors")
+    save(tmp_path / "net.safetensors", dict(to(*x) for x in weights.items()))
+    (tmp_path / "config.json").write_text(
+        (GOLDEN / source / "config.json").read_text())
+    check(predict(tmp_path / "net.safetensors", given, tmp_path), wanted)
+
+
+@pytest.mark.parametrize("arch, status", [
+    ("vit_b_16", 0), ("deit_tiny", 0), ("nosuch", 1), ("resnet18", 1)])
+def test_arch_is_named(arch, status, tmp_path):
+    done = subprocess.run(
+        [MODELD, "convert", GOLDEN / "vit" / "model.safetensors", "-o",
+         tmp_path / "x.onnx", "--arch", arch], capture_output=True, text=True)
+    assert done.returncode == status, done.stderr
+    if status:
+        assert "nosuch" in done.stderr or "which ResNet has" in done.stderr
+
+
+@pytest.mark.parametrize("change, what", [
+    ({"rope_parameters": {"rope_type": "yarn"}}, "rope_type 'yarn'"),
+    ({"num_attention_heads": 5}, "heads that do not fit"),
+    ({"use_sliding_window": True}, "use_sliding_window"),
+    ({"head_dim": -4}, "heads that do not fit"),
+    ({"hidden_act": "nosuch"}, "nosuch")])
+def test_decoders_settings_are_checked(change, what, tmp_path):
+    source = GOLDEN / "llama"
+    (tmp_path / "model.safetensors").write_bytes(
+        (source / "model.safetensors").read_bytes())
+    config = json.loads((source / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, **change}))
+    done = subprocess.run([MODELD, "convert", tmp_path / "model.safetensors",
+                           "-o", tmp_path / "x.onnx"], capture_output=True,
+                          text=True)
+    assert done.returncode == 1 and what in done.stderr, done.stderr
+
+
+def test_decoder_begins_without_a_past(tmp_path):
+    """All tokens at once give what the steps gave."""
+    given, wanted = answers("llama")
+    first = {k: (v[:, :, :0] if k.startswith("past") else v)
+             for k, v in given.items()}
+    first["attention_mask"] = np.ones_like(given["input_ids"])
+    first["position_ids"] = np.tile(np.arange(3), (2, 1))
+    got = predict(GOLDEN / "llama" / "model.safetensors", first, tmp_path)
+    assert got["present.0.key"].shape == (2, 2, 3, 6)
+    step = {"input_ids": given["input_ids"][:, :1],
+            "attention_mask": np.ones((2, 1), np.int64),
+            "position_ids": np.zeros((2, 1), np.int64),
+            **{k: v for k, v in first.items() if k.startswith("past")}}
+    (tmp_path / "one").mkdir()
+    one = predict(GOLDEN / "llama" / "model.safetensors", step,
+                  tmp_path / "one")
+    assert np.abs(one["logits"] - got["logits"][:, :1]).max() <= TOLERANCE * 4
 
 
 # --- ResNet ---

@@ -17,14 +17,6 @@ static const md_arch_row *const rows[] = {
     NULL
 };
 
-static bool is_marked(const md_torch_weights *w, const md_arch_row *r)
-{
-    char name[NAME_SIZE];
-
-    snprintf(name, sizeof(name), "%s%s", r->prefix, r->mark);
-    return md_torch_weights_find(w, r->mark) || md_torch_weights_find(w, name);
-}
-
 /* "resnet50" is a resnet: its tensors tell the rest. */
 static bool is_called(const md_arch_row *r, const char *name)
 {
@@ -42,13 +34,30 @@ static bool is_called(const md_arch_row *r, const char *name)
     return false;
 }
 
-const md_arch_row *md_arch_find(const md_torch_weights *w, const char *name)
+/* With or without a prefix. */
+static bool is_known(md_arch *a, const md_arch_row *r)
+{
+    a->row = r;
+    for (int i = -1; i < (int)MD_COUNT(r->prefix); i++) {
+        a->prefix = i < 0 ? "" : r->prefix[i];
+        if (a->prefix &&
+            (r->mark ? md_arch_has(a, "%s", r->mark) : r->knows(a)))
+            return true;
+    }
+    a->prefix = "";
+    return false;
+}
+
+bool md_arch_find(md_arch *a, const char *name)
 {
     for (size_t i = 0; rows[i]; i++) {
-        if (name ? is_called(rows[i], name) : is_marked(w, rows[i]))
-            return rows[i];
+        if (name && !is_called(rows[i], name))
+            continue;
+        /* Of one that is asked for, what is missing is told later. */
+        if (is_known(a, rows[i]) || name)
+            return true;
     }
-    return NULL;
+    return false;
 }
 
 static const md_torch_weight *find(const md_arch *a, const char *fmt,
@@ -152,6 +161,7 @@ md_tv md_arch_input(md_arch *a, const char *name, md_dtype dtype, int rank,
 
     for (int i = 0; i < rank; i++) {
         t.dim[i] = symbols[i] ? (md_dim){ .scale = 1 } : MD_DIM(sizes[i]);
+        a->open_sizes = a->open_sizes || (i > 0 && symbols[i]);
         if (symbols[i])
             md_emit_ok(&a->b->e, md_model_symbol(&t.dim[i].sym, a->b->e.model,
                                                  symbols[i], a->b->e.err));

@@ -20,9 +20,10 @@ typedef struct md_arch_row {
     const char *name;  /* of --arch */
     const char *also;  /* other names, separated by spaces; or NULL */
     const char *title; /* "BERT" */
-    /* Is this one's, with or without `prefix` in front of its names? */
-    const char *mark; /* a tensor that every such file has */
-    const char *prefix;
+    /* A tensor that every such file has; or NULL: knows tells. */
+    const char *mark;
+    bool (*knows)(const md_arch *a);
+    const char *prefix[2]; /* that names may have in front of them; or NULL */
     void (*emit)(md_arch *a);
 } md_arch_row;
 
@@ -38,11 +39,12 @@ struct md_arch {
     json_t *config;     /* of config.json; NULL: there is none */
     json_t *pooling;    /* of 1_Pooling/config.json beside it; NULL */
     bool normalizes;    /* modules.json beside it ends with Normalize */
+    bool open_sizes;    /* an input has a free size that not all numbers fit */
 };
 
-/* The row that `name` asks for, or (NULL) whose tensors these are; NULL when
- * there is none. */
-const md_arch_row *md_arch_find(const md_torch_weights *w, const char *name);
+/* Find the row that `name` asks for, or (NULL) whose tensors a->w are, and the
+ * prefix of its names; false when there is none. */
+bool md_arch_find(md_arch *a, const char *name);
 
 /* The tensor of that name, as float32 where it is of floats.  A missing one
  * fails the build. */

@@ -108,6 +108,11 @@ static void add_heads(md_arch *a, md_tv x, md_tv mask)
     }
     if (md_arch_has(a, "qa_outputs.weight"))
         md_arch_output(a, md_arch_linear(a, x, "qa_outputs"), "logits");
+    if (md_arch_has(a, "classifier.dense.weight")) { /* RoBERTa's */
+        y = md_arch_linear(a, md_arch_row_at(a, x, 0), "classifier.dense");
+        y = md_arch_linear(a, MD_ARCH_OP(a, "tanh", y), "classifier.out_proj");
+        md_arch_output(a, y, "logits");
+    }
     if (!md_arch_has(a, "pooler.dense.weight")) {
         if (md_arch_has(a, "classifier.weight")) /* of tokens */
             md_arch_output(a, md_arch_linear(a, x, "classifier"), "logits");
@@ -162,6 +167,6 @@ const md_arch_row md_arch_bert = {
     .also = "roberta",
     .title = "BERT",
     .mark = "encoder.layer.0.attention.self.query.weight",
-    .prefix = "bert.",
+    .prefix = { "bert.", "roberta." },
     .emit = emit,
 };

@@ -76,6 +76,6 @@ const md_arch_row md_arch_resnet = {
     .name = "resnet",
     .title = "ResNet",
     .mark = "layer1.0.conv1.weight",
-    .prefix = "module.",
+    .prefix = { "module." },
     .emit = emit,
 };

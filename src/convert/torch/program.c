@@ -135,7 +135,8 @@ md_status md_torch_end(md_torch *b, const md_torch_task *t, const char *kind,
 {
     md_torch_tell(b);
     md_emit_finish(&b->e);
-    b->e.model->ir_version = IR_VERSION;
+    b->e.model->ir_version =
+        md_model_opset(b->e.model, "") > OPSET ? IR_VERSION + 1 : IR_VERSION;
     b->e.model->producer_name = "modeld";
     b->e.model->producer_version = MODELD_VERSION;
     set_meta(b, "modeld.source", kind);

@@ -86,37 +86,35 @@ static md_status tell(const md_torch_weights *w, md_error *err)
                    w->n, text, strlen(text) >= 220 ? ", ..." : "");
 }
 
-static md_status emit(const md_torch_weights *w, const md_torch_task *t,
-                      const md_arch_row *row, md_error *err)
+static md_status emit(md_arch *a, const md_torch_task *t, md_error *err)
 {
     md_torch b;
-    md_arch a = { .b = &b, .w = w, .row = row, .prefix = "" };
     md_status s = MD_OK;
 
-    if (!md_torch_weights_find(w, row->mark))
-        a.prefix = row->prefix;
-    MD_GOTO(read_config(&a, t, err));
+    a->b = &b;
+    MD_GOTO(read_config(a, t, err));
     MD_GOTO(md_torch_begin(&b, t, t->model, err));
-    row->emit(&a);
-    s = md_torch_end(&b, t, row->name,
-                     md_arch_text(&a, "transformers_version", ""));
+    a->row->emit(a);
+    t->report->open_sizes = a->open_sizes;
+    s = md_torch_end(&b, t, a->row->name,
+                     md_arch_text(a, "transformers_version", ""));
 out:
-    json_decref(a.config);
-    json_decref(a.pooling);
+    a->b = NULL;
+    json_decref(a->config);
+    json_decref(a->pooling);
     return s;
 }
 
 md_status md_torch_state(const md_torch_task *t, md_error *err)
 {
-    const md_arch_row *row;
     md_torch_weights w;
+    md_arch a = { .w = &w };
     md_status s;
 
     MD_TRY(
         md_torch_weights_read(&w, t->src->bytes, t->src->size, t->arena, err));
-    row = md_arch_find(&w, t->src->arch);
-    if (row)
-        s = emit(&w, t, row, err);
+    if (md_arch_find(&a, t->src->arch))
+        s = emit(&a, t, err);
     else if (t->src->arch)
         s = md_fail(err, MD_NOT_FOUND, "torch: no architecture '%.40s'",
                     t->src->arch);
