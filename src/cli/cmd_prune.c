@@ -6,10 +6,13 @@
 #include "cli/training.h"
 #include "formats/onnx.h"
 #include "optimize/prune.h"
+#include "optimize/sparsify.h"
+#include "train/renorm.h"
 
 /* What pruning did, and what it cost. */
 typedef struct result {
     md_prune_report report;
+    md_sparsify_report zeros; /* of --sparsity and --nm; else no layers */
     bool trained;
     md_train_report training;
     long long size_before, size_after; /* bytes of the files */
@@ -26,17 +29,34 @@ static const struct {
     { "latency", MD_PRUNE_LATENCY },
 };
 
+/* "2:4" */
+static bool read_pattern(const char *text, md_sparsify_opts *o)
+{
+    int used = 0, n, m;
+
+    if (sscanf(text, "%3d:%3d%n", &n, &m, &used) != 2 || text[used])
+        return false;
+    o->n = n;
+    o->m = m;
+    return n > 0 && n < m;
+}
+
 static md_status check(const md_args *a, md_error *err)
 {
-    int n = 0;
+    const char *nm = md_args_text(a, "nm", NULL);
+    md_sparsify_opts o;
+    int n = md_args_has(a, "sparsity") + (nm != NULL);
 
     for (size_t i = 0; i < MD_COUNT(goals); i++)
         n += md_args_has(a, goals[i].flag);
     if (n != 1)
         return md_fail(err, MD_INVALID,
-                       "%d goals given, one of --channels, --macs and "
-                       "--latency expected",
+                       "%d goals given, one of --channels, --macs, --latency, "
+                       "--sparsity and --nm expected",
                        n);
+    if (nm && !read_pattern(nm, &o))
+        return md_fail(err, MD_INVALID,
+                       "--nm: '%s' given, N:M with 0 < N < M expected", nm);
     if ((md_args_has(a, "epochs") || md_args_has(a, "teacher")) &&
         !md_args_has(a, "data"))
         return md_fail(err, MD_INVALID, "--epochs and --teacher need --data");
@@ -85,6 +105,7 @@ static md_status fine_tune(result *r, md_model *m, const md_dataset *data,
     md_status s = MD_OK;
 
     o.continues = true;
+    o.keep_zeros = r->zeros.n_layers > 0;
     o.temperature = md_args_real(a, "temperature", o.temperature);
     o.alpha = md_args_real(a, "alpha", o.alpha);
     if (path) {
@@ -97,6 +118,43 @@ static md_status fine_tune(result *r, md_model *m, const md_dataset *data,
     return s;
 }
 
+/* Running statistics of what zeros were put into. */
+static md_status renorm(md_model *m, const md_prune_opts *o, md_error *err)
+{
+    md_sweep sweep = { .data = o->data, .batch = 64, .pool = o->pool };
+    md_subset which;
+    uint32_t n;
+    md_status s;
+
+    MD_TRY(md_subset_all(&which, o->data, err));
+    md_subset_shuffle(&which, o->seed, 0);
+    which.n = which.n < o->n_samples ? which.n : o->n_samples;
+    sweep.which = &which;
+    s = md_renorm(m, &sweep, &n, err);
+    md_subset_release(&which);
+    return s;
+}
+
+static md_status sparsify(result *r, md_model **out, const md_model *m,
+                          const md_prune_opts *how, const md_args *a,
+                          md_error *err)
+{
+    md_sparsify_opts o = { .share = md_args_real(a, "sparsity", 0.0) };
+    md_status s;
+
+    if (md_args_has(a, "nm"))
+        (void)read_pattern(md_args_text(a, "nm", ""), &o);
+    MD_TRY(md_model_copy(out, m, err));
+    s = md_sparsify(*out, &o, &r->zeros, err);
+    if (s == MD_OK && how->data)
+        s = renorm(*out, how, err);
+    if (s != MD_OK) {
+        md_model_free(*out);
+        *out = NULL;
+    }
+    return s;
+}
+
 static md_status prune(result *r, md_model **out, const md_model *m,
                        const md_dataset *data, const md_args *a, md_pool *pool,
                        md_error *err)
@@ -106,7 +164,9 @@ static md_status prune(result *r, md_model **out, const md_model *m,
     md_status s;
 
     md_progress_begin(&p, a->cli->err, "pruning");
-    s = md_prune(out, m, &o, &r->report, err);
+    s = md_args_has(a, "sparsity") || md_args_has(a, "nm")
+            ? sparsify(r, out, m, &o, a, err)
+            : md_prune(out, m, &o, &r->report, err);
     md_progress_end(&p);
     MD_TRY(s);
     MD_TRY(
@@ -124,6 +184,7 @@ static md_status make(result *r, const md_model *m, const md_args *a,
 {
     const char *path = md_args_text(a, "data", NULL);
     const md_data_opts how = { NULL, md_args_text(a, "label", NULL) };
+    md_onnx_save_opts save = MD_ONNX_SAVE_OPTS_INIT;
     md_model *small = NULL;
     md_dataset data;
     md_status s;
@@ -134,8 +195,9 @@ static md_status make(result *r, const md_model *m, const md_args *a,
     s = prune(r, &small, m, path ? &data : NULL, a, pool, err);
     if (path)
         md_dataset_release(&data);
+    save.sparse = r->zeros.n_layers > 0;
     if (s == MD_OK)
-        s = md_onnx_save(small, md_args_text(a, "output", ""), NULL, err);
+        s = md_onnx_save(small, md_args_text(a, "output", ""), &save, err);
     md_model_free(small);
     MD_TRY(s);
     r->size_before = md_cli_file_size(a->pos[0]);
@@ -145,7 +207,7 @@ static md_status make(result *r, const md_model *m, const md_args *a,
 
 /* ---- what is told ---- */
 
-static void put_text(const result *r, const char *dst, FILE *f)
+static void put_cut(const result *r, const char *dst, FILE *f)
 {
     const md_prune_report *p = &r->report;
     char before[24], after[24];
@@ -167,6 +229,21 @@ static void put_text(const result *r, const char *dst, FILE *f)
     for (uint32_t i = 0; i < p->n_rows; i++)
         md_cli_printf(f, "  %-40s %6u to %u\n", p->row[i].name,
                       p->row[i].before, p->row[i].after);
+}
+
+static void put_text(const result *r, const char *dst, FILE *f)
+{
+    const md_sparsify_report *z = &r->zeros;
+
+    if (z->n_layers)
+        md_cli_printf(f,
+                      "%s: %lld of %lld weights in %u layers are 0 (%.3f), the "
+                      "shapes stay; file: %lld to %lld bytes\n",
+                      dst, (long long)z->zeros, (long long)z->weights,
+                      z->n_layers, (double)z->zeros / (double)z->weights,
+                      r->size_before, r->size_after);
+    else
+        put_cut(r, dst, f);
     if (r->n_tested) {
         md_cli_printf(f, "accuracy on %lld samples: %.4f, pruned %.4f",
                       (long long)r->n_tested, r->accuracy_before,
@@ -191,29 +268,38 @@ static void put_rows(const md_prune_report *p, md_json_writer *w)
     md_json_put_end(w);
 }
 
+static void cut_json(const md_prune_report *p, md_json_writer *w)
+{
+    md_cli_json_str(w, "importance", md_importance_name(p->importance));
+    md_cli_json_int(w, "macs_before", p->macs_before);
+    md_cli_json_int(w, "macs_after", p->macs_after);
+    md_cli_json_int(w, "parameters_before", p->params_before);
+    md_cli_json_int(w, "parameters_after", p->params_after);
+    if (p->time_before > 0.0) {
+        md_cli_json_measured(w, "ms_before", 1e3 * p->time_before);
+        md_cli_json_measured(w, "ms_after", 1e3 * p->time_after);
+    }
+    md_cli_json_real(w, "share", p->share);
+    md_cli_json_int(w, "normalizations", p->n_norms);
+    put_rows(p, w);
+}
+
 static md_status put_json(const result *r, const char *dst, const md_args *a,
                           md_error *err)
 {
-    const md_prune_report *p = &r->report;
     md_json_writer w;
     md_buf b;
 
     md_cli_json_begin(&w, &b);
     md_cli_json_str(&w, "model", dst);
-    md_cli_json_str(&w, "importance", md_importance_name(p->importance));
-    md_cli_json_int(&w, "macs_before", p->macs_before);
-    md_cli_json_int(&w, "macs_after", p->macs_after);
-    md_cli_json_int(&w, "parameters_before", p->params_before);
-    md_cli_json_int(&w, "parameters_after", p->params_after);
     md_cli_json_int(&w, "size_before", r->size_before);
     md_cli_json_int(&w, "size_after", r->size_after);
-    if (p->time_before > 0.0) {
-        md_cli_json_measured(&w, "ms_before", 1e3 * p->time_before);
-        md_cli_json_measured(&w, "ms_after", 1e3 * p->time_after);
+    if (r->zeros.n_layers) {
+        md_cli_json_int(&w, "weights", r->zeros.weights);
+        md_cli_json_int(&w, "zeros", r->zeros.zeros);
+    } else {
+        cut_json(&r->report, &w);
     }
-    md_cli_json_real(&w, "share", p->share);
-    md_cli_json_int(&w, "normalizations", p->n_norms);
-    put_rows(p, &w);
     if (r->n_tested) {
         md_cli_json_int(&w, "tested", r->n_tested);
         md_cli_json_real(&w, "accuracy_before", r->accuracy_before);
@@ -268,6 +354,15 @@ static const md_flag flags[] = {
       .arg = "S",
       .max = 1,
       .help = "leave this share of the time of one sample, measured here" },
+    { .name = "sparsity",
+      .type = MD_OPT_REAL,
+      .arg = "S",
+      .max = 1,
+      .help = "let this share of the weights be 0; shapes and time stay" },
+    { .name = "nm",
+      .type = MD_OPT_TEXT,
+      .arg = "N:M",
+      .help = "leave N of each M weights along what is summed over, as 2:4" },
     { .name = "data",
       .type = MD_OPT_TEXT,
       .arg = "DATA",
@@ -301,8 +396,8 @@ static const md_flag flags[] = {
 };
 
 const md_cmd md_cmd_prune = {
-    .usage = "MODEL -o DST.onnx --channels S | --macs S | --latency S "
-             "[--data DATA] [--epochs N]",
+    .usage = "MODEL -o DST.onnx --channels S | --macs S | --latency S | "
+             "--sparsity S | --nm N:M [--data DATA] [--epochs N]",
     .text = "Cuts channels, hidden numbers and heads out of a float model, "
             "wherever they go: through sums,\nConcat, Split, depthwise and "
             "grouped convolutions. With data what is left makes up for what "

@@ -57,6 +57,9 @@ typedef struct md_onnx_save_opts {
     /* Above so many bytes of constants, those of 1 KiB and more go to
      * PATH.data, since protobuf readers stop at 2 GiB. */
     size_t external_above;
+    /* Constants of float32 with so many zeros that this is smaller become
+     * sparse initializers: values and their places, 12 bytes for each. */
+    bool sparse;
 } md_onnx_save_opts;
 
 #define MD_ONNX_SAVE_OPTS_INIT                                                 \

@@ -98,12 +98,18 @@ typedef struct md_onnx_writer {
     md_pb_slice *outside; /* what goes there; at: offset in that file */
     uint32_t n_outside, cap_outside;
     size_t outside_size;
+    bool sparse; /* md_onnx_save_opts.sparse */
 } md_onnx_writer;
 
 /* Write a TensorProto as field `number`; its data must live until the writer
  * is drained.  Large data goes outside when `external` and there is a file. */
 void md_onnx__put_tensor(md_onnx_writer *w, uint32_t number, const char *name,
                          const md_tensor *t, bool external);
+
+/* Write t as a SparseTensorProto when the writer may and that is smaller; else
+ * false. */
+bool md_onnx__put_sparse(md_onnx_writer *w, uint32_t number, const char *name,
+                         const md_tensor *t);
 
 /* The same as the whole message rather than a field of one. */
 void md_onnx__put_tensor_fields(md_onnx_writer *w, const char *name,

@@ -86,6 +86,60 @@ void md_onnx__put_tensor(md_onnx_writer *w, uint32_t number, const char *name,
     md_pb_end(&w->pb, mark);
 }
 
+/* A one-dimensional tensor of n elements, copied. */
+static void put_row(md_onnx_writer *w, uint32_t number, const char *name,
+                    md_dtype dtype, const void *data, int64_t n, size_t width)
+{
+    md_pb_mark mark = md_pb_begin(&w->pb, number);
+
+    md_pb_put_ints(&w->pb, MD_ONNX_TENSOR_DIMS, &n, 1);
+    md_pb_put_int(&w->pb, MD_ONNX_TENSOR_DTYPE, dtype);
+    if (name[0])
+        md_pb_put_text(&w->pb, MD_ONNX_TENSOR_NAME, name);
+    md_pb_put_bytes(&w->pb, MD_ONNX_TENSOR_RAW, data, (size_t)n * width);
+    md_pb_end(&w->pb, mark);
+}
+
+bool md_onnx__put_sparse(md_onnx_writer *w, uint32_t number, const char *name,
+                         const md_tensor *t)
+{
+    const md_alloc *alloc = w->pb.buf.alloc;
+    const int64_t n = t->dtype == MD_DTYPE_F32 ? md_tensor_n(t) : 0;
+    const float *from = t->data;
+    int64_t left = 0, k = 0, *places;
+    float *values;
+
+    for (int64_t i = 0; w->sparse && i < n; i++)
+        left += from[i] != 0.0f;
+    /* 12 bytes for each, and some for the messages around them. */
+    if (!w->sparse || t->shape.rank == 0 || left == 0 || 3 * left + 32 > n)
+        return false;
+    places = md_calloc(alloc, (size_t)left, sizeof(*places));
+    values = md_calloc(alloc, (size_t)left, sizeof(*values));
+    for (int64_t i = 0; places && values && i < n; i++) {
+        if (from[i] == 0.0f)
+            continue;
+        places[k] = i;
+        values[k++] = from[i];
+    }
+    if (places && values) {
+        md_pb_mark mark = md_pb_begin(&w->pb, number);
+
+        put_row(w, MD_ONNX_SPARSE_VALUES, name, MD_DTYPE_F32, values, left,
+                sizeof(*values));
+        put_row(w, MD_ONNX_SPARSE_INDICES, "", MD_DTYPE_I64, places, left,
+                sizeof(*places));
+        md_pb_put_ints(&w->pb, MD_ONNX_SPARSE_DIMS, t->shape.dim,
+                       (size_t)t->shape.rank);
+        md_pb_end(&w->pb, mark);
+    } else if (w->pb.status == MD_OK) {
+        w->pb.status = md_fail_nomem(&w->pb.error, (size_t)left * 12);
+    }
+    md_free(alloc, places);
+    md_free(alloc, values);
+    return true;
+}
+
 void md_onnx__put_opset(md_onnx_writer *w, uint32_t number, const md_opset *o)
 {
     md_pb_mark mark = md_pb_begin(&w->pb, number);
@@ -246,6 +300,7 @@ md_status md_onnx_save(const md_model *model, const char *path,
     if (!opts)
         opts = &usual;
     writer_init(&w, model);
+    w.sparse = opts->sparse;
     md_buf_init(&data_path, model->alloc, 1 << 16);
     MD_GOTO(md_buf_printf(&data_path, err, "%s.data", path));
     if (constant_size(model->graph) > opts->external_above)

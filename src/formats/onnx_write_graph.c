@@ -274,9 +274,12 @@ static void put_constants(md_onnx_writer *w, const md_graph *g,
     char name[NAME_SIZE];
 
     for (uint32_t i = 0; i < g->n_values; i++) {
-        if (used[i] && is_constant(&g->values[i]))
-            md_onnx__put_tensor(w, MD_ONNX_GRAPH_INITIALIZER,
-                                name_of(name, g, i), g->values[i].cdata, true);
+        if (!used[i] || !is_constant(&g->values[i]) ||
+            md_onnx__put_sparse(w, MD_ONNX_GRAPH_SPARSE_INITIALIZER,
+                                name_of(name, g, i), g->values[i].cdata))
+            continue;
+        md_onnx__put_tensor(w, MD_ONNX_GRAPH_INITIALIZER, name_of(name, g, i),
+                            g->values[i].cdata, true);
     }
 }
 

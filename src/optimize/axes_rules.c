@@ -422,46 +422,62 @@ static void tie_block(const rule *r, int i, int i_end, int j, int j_end)
         fix_axis(r, y, j);
 }
 
+/* Axes at either end that are the same in x and y: *front and *back of them. */
+static void tie_ends(const rule *r, int *front, int *back)
+{
+    const md_value_id x = r->n->in[0], y = r->n->out[0];
+    const md_dim *dx = type_of(r, x)->dim, *dy = type_of(r, y)->dim;
+    const int rx = rank_of(r, x), ry = rank_of(r, y);
+    const int least = rx < ry ? rx : ry;
+
+    for (*front = 0; *front < least && md_dim_equal(dx[*front], dy[*front]);
+         ++*front)
+        tie_axes(r, x, *front, y, *front);
+    for (*back = 0; *back < least - *front &&
+                    md_dim_equal(dx[rx - 1 - *back], dy[ry - 1 - *back]);
+         ++*back)
+        tie_axes(r, x, rx - 1 - *back, y, ry - 1 - *back);
+}
+
+/* Ends of the shortest runs of axes, from i and j on and below i_max and j_max,
+ * that hold equally many places; false when there are none. */
+static bool find_block(const rule *r, int i, int i_max, int *i_end, int j,
+                       int j_max, int *j_end)
+{
+    const md_value_id x = r->n->in[0], y = r->n->out[0];
+    int64_t px = size_of(r, x, i), py = size_of(r, y, j);
+
+    *i_end = i + 1;
+    *j_end = j + 1;
+    while (px > 0 && py > 0 && px != py) {
+        if (px < py && *i_end < i_max)
+            px *= size_of(r, x, (*i_end)++);
+        else if (px > py && *j_end < j_max)
+            py *= size_of(r, y, (*j_end)++);
+        else
+            return false;
+    }
+    return px > 0 && px == py;
+}
+
 /* Elements stay in their order: axes are cut where both sides agree. */
 static void reshaped(const rule *r)
 {
     const md_value_id x = r->n->in[0], y = r->n->out[0];
     const int rx = rank_of(r, x), ry = rank_of(r, y);
-    int from = 0, back = 0, i, j;
+    int front, back, i, j, i_end, j_end;
 
     if (rx < 0 || ry < 0) {
         fix_node(r);
         return;
     }
-    while (from < rx && from < ry &&
-           md_dim_equal(type_of(r, x)->dim[from], type_of(r, y)->dim[from])) {
-        tie_axes(r, x, from, y, from);
-        from++;
-    }
-    while (back < rx - from && back < ry - from &&
-           md_dim_equal(type_of(r, x)->dim[rx - 1 - back],
-                        type_of(r, y)->dim[ry - 1 - back])) {
-        tie_axes(r, x, rx - 1 - back, y, ry - 1 - back);
-        back++;
-    }
-    i = j = from;
-    while (i < rx - back && j < ry - back) {
-        int64_t px = size_of(r, x, i), py = size_of(r, y, j);
-        int ie = i + 1, je = j + 1;
-
-        while (px > 0 && py > 0 && px != py) {
-            if (px < py && ie < rx - back)
-                px = size_of(r, x, ie) < 0 ? -1 : px * size_of(r, x, ie), ie++;
-            else if (px > py && je < ry - back)
-                py = size_of(r, y, je) < 0 ? -1 : py * size_of(r, y, je), je++;
-            else
-                break;
-        }
-        if (px != py || px < 0)
-            break;
-        tie_block(r, i, ie, j, je);
-        i = ie;
-        j = je;
+    tie_ends(r, &front, &back);
+    i = j = front;
+    while (i < rx - back && j < ry - back &&
+           find_block(r, i, rx - back, &i_end, j, ry - back, &j_end)) {
+        tie_block(r, i, i_end, j, j_end);
+        i = i_end;
+        j = j_end;
     }
     for (; i < rx - back; i++)
         fix_axis(r, x, i);

@@ -33,19 +33,26 @@ md_status md_model_hash(uint64_t *out, const md_model *model, md_error *err)
     return s;
 }
 
+md_status md_model_set_origin(md_model *m, uint64_t parent, const char *recipe,
+                              md_error *err)
+{
+    char text[24];
+
+    snprintf(text, sizeof(text), "%016llx", (unsigned long long)parent);
+    MD_TRY(md_model_set_meta(m, "modeld.parent", text, err));
+    return md_model_set_meta(m, "modeld.recipe", recipe, err);
+}
+
 md_status md_model_set_lineage(md_model *m, const md_model *parent,
                                const char *recipe, md_error *err)
 {
     const char *before = md_model_meta(m, "modeld.recipe");
-    char text[24];
     char *both;
     uint64_t hash;
 
     if (parent) {
         MD_TRY(md_model_hash(&hash, parent, err));
-        snprintf(text, sizeof(text), "%016llx", (unsigned long long)hash);
-        MD_TRY(md_model_set_meta(m, "modeld.parent", text, err));
-        return md_model_set_meta(m, "modeld.recipe", recipe, err);
+        return md_model_set_origin(m, hash, recipe, err);
     }
     both = md_arena_printf(&m->arena, "%s; %s", before ? before : "", recipe);
     if (!both)

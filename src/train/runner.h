@@ -11,6 +11,10 @@ md_status md_model_copy(md_model **out, const md_model *model, md_error *err);
 /* A hash of its ONNX form, which names it as a parent. */
 md_status md_model_hash(uint64_t *out, const md_model *model, md_error *err);
 
+/* Write into the metadata that m was made of the model of this hash. */
+md_status md_model_set_origin(md_model *m, uint64_t parent, const char *recipe,
+                              md_error *err);
+
 /* Write into the metadata that m was made of `parent` by `recipe`.  A parent
  * that was made itself, and is no file of its own, is passed over: NULL goes on
  * from what m has, with this recipe behind the other. */

@@ -24,8 +24,9 @@ typedef struct trainer {
     md_subset order;
     md_slot *slots;         /* by parameter */
     const float **gradient; /* the same; the run's */
-    float *state;           /* what the slots are in */
-    size_t n_state;         /* floats */
+    bool **zero;    /* of kernels with keep_zeros: elements that stay 0 */
+    float *state;   /* what the slots are in */
+    size_t n_state; /* floats */
     int64_t batch, n_batches;
     int64_t at;    /* steps done */
     double loss;   /* sum over the batches of this epoch */
@@ -153,6 +154,42 @@ static void set_values(trainer *t)
     }
 }
 
+static md_status mark_zeros(trainer *t, md_error *err)
+{
+    const md_params *p = &t->step.params;
+
+    t->zero = md_arena_calloc(&t->arena, p->n, sizeof(*t->zero));
+    if (!t->zero)
+        return md_fail_nomem(err, p->n * sizeof(*t->zero));
+    for (uint32_t i = 0; i < p->n && t->opts.keep_zeros; i++) {
+        const int64_t n = p->p[i].n;
+
+        if (p->p[i].kind != MD_PARAM_KERNEL)
+            continue;
+        t->zero[i] = md_arena_calloc(&t->arena, (size_t)n, sizeof(bool));
+        if (!t->zero[i])
+            return md_fail_nomem(err, (size_t)n);
+        for (int64_t k = 0; k < n; k++)
+            t->zero[i][k] = p->p[i].from[k] == 0.0f;
+    }
+    return MD_OK;
+}
+
+static void clear_zeros(trainer *t)
+{
+    for (uint32_t i = 0; i < t->step.params.n; i++) {
+        md_slot *s = &t->slots[i];
+
+        for (int64_t k = 0; t->zero[i] && k < t->step.params.p[i].n; k++) {
+            if (!t->zero[i][k])
+                continue;
+            s->value[k] = 0.0f;
+            if (s->average)
+                s->average[k] = 0.0f;
+        }
+    }
+}
+
 /* ---- what makes trainings the same ---- */
 
 static md_status hash_data(uint64_t *out, const trainer *t, md_error *err)
@@ -194,16 +231,18 @@ static char *recipe(trainer *t)
         o->from_random, (unsigned long long)o->seed);
 }
 
-/* The same of a teacher; "" without one. */
-static char *teacher_recipe(trainer *t)
+/* The same of what not every training has; "" without. */
+static char *extra_recipe(trainer *t)
 {
     const md_teacher *of = t->opts.teacher;
     const uint64_t zero[2] = { 0, 2 };
 
     if (!of)
-        return md_arena_strdup(&t->arena, "");
+        return md_arena_strdup(&t->arena,
+                               t->opts.keep_zeros ? " keep-zeros=1" : "");
     return md_arena_printf(
-        &t->arena, " teacher=%016llx temperature=%.9g alpha=%.9g",
+        &t->arena, "%s teacher=%016llx temperature=%.9g alpha=%.9g",
+        t->opts.keep_zeros ? " keep-zeros=1" : "",
         (unsigned long long)md_hash_keyed(
             zero, of->scores, (size_t)(of->n * of->width) * sizeof(float)),
         t->opts.temperature, t->opts.alpha);
@@ -214,7 +253,7 @@ static md_status identify(trainer *t, md_model *m, const char **parent,
                           const char **made, md_error *err)
 {
     uint64_t model = 0, data = 0;
-    char *text = recipe(t), *of = teacher_recipe(t);
+    char *text = recipe(t), *of = extra_recipe(t);
 
     MD_TRY(md_model_hash(&model, m, err));
     MD_TRY(hash_data(&data, t, err));
@@ -303,7 +342,8 @@ static md_status prepare(trainer *t, const md_model *m, md_error *err)
                          : md_subset_all(&t->order, t->data, err));
     MD_TRY(cut_batches(t, err));
     MD_TRY(make_slots(t, err));
-    set_values(t); /* reads the model's, which the session takes over */
+    MD_TRY(mark_zeros(t, err));
+    set_values(t); /* both read the model's, which the session takes over */
     MD_TRY(open_session(t, err));
     return open_run(t, err);
 }
@@ -413,6 +453,7 @@ static md_status take_step(trainer *t, md_error *err)
         t->right += count_right(t);
     md_optimizer_step(&t->opts.optimizer, &s->params, t->slots, t->gradient,
                       norm, t->at, t->opts.pool);
+    clear_zeros(t);
     return MD_OK;
 }
 

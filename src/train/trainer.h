@@ -44,6 +44,7 @@ typedef struct md_train_opts {
     md_optimizer_opts optimizer; /* `total` and `warmup` are set from: */
     double warmup;               /* epochs */
     bool from_random;            /* else from the model's weights */
+    bool keep_zeros;             /* elements of kernels that are 0 stay so */
     bool continues; /* the model was just made and is no file: what is written
                      * of its lineage goes on */
     uint64_t seed;

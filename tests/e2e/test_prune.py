@@ -149,6 +149,51 @@ def test_attention_and_feed_forward_shrink(tmp_path):
     assert np.allclose(mine, y, atol=1e-4)
 
 
+def kernels(path):
+    return [numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer
+            if len(t.dims) > 1]
+
+
+def sparse_to_dense(path):
+    """onnx's own helpers do not read sparse initializers."""
+    out = {}
+    for t in onnx.load(path).graph.sparse_initializer:
+        dense = np.zeros(np.prod(t.dims), np.float32)
+        dense[numpy_helper.to_array(t.indices)] = numpy_helper.to_array(
+            t.values)
+        out[t.values.name] = dense.reshape(t.dims)
+    return out
+
+
+def test_zeros_stay_and_are_stored_as_such(net, tmp_path):
+    out = tmp_path / "sparse.onnx"
+    words = ["--sparsity", 0.8, "--data", DATA, "--epochs", 6, "--batch", 25]
+    got = prune(net, out, *words)
+    assert got["zeros"] == int(0.8 * got["weights"])
+    assert got["size_after"] < 0.65 * got["size_before"]
+    assert got["accuracy_after"] > got["accuracy_pruned"] + 0.1
+    dense = sparse_to_dense(out)
+    assert len(dense) >= 2  # the large ones
+    n = sum((w == 0).sum() for w in [*dense.values(), *kernels(out)])
+    assert n == got["zeros"]
+    # Both readers make the same of the file.
+    assert ort_accuracy(out) == pytest.approx(got["accuracy_after"], abs=0.003)
+    again = tmp_path / "again.onnx"
+    prune(net, again, *words, "-t", 1)
+    assert again.read_bytes() == out.read_bytes()
+
+
+def test_two_of_four(net, tmp_path):
+    out = tmp_path / "sparse.onnx"
+    got = prune(net, out, "--nm", "2:4", "--data", DATA, "--epochs", 1)
+    assert 0.49 < got["zeros"] / got["weights"] < 0.5
+    for w in kernels(out):
+        c = w.shape[1] // 4 * 4
+        four = np.moveaxis(w, 1, -1)[..., :c].reshape(-1, 4)
+        assert ((four != 0).sum(1) <= 2).all()
+    assert got["accuracy_after"] > 0.7
+
+
 def test_what_is_wrong_is_said(net, tmp_path):
     out = tmp_path / "out.onnx"
 
@@ -162,6 +207,9 @@ def test_what_is_wrong_is_said(net, tmp_path):
     assert "--epochs and --teacher need --data" in fails(
         "--macs", 0.5, "--epochs", 1, rc=2)
     assert "between 0 and 1 expected" in fails("--channels", 0)
+    assert "between 0 and 1 expected" in fails("--sparsity", 1)
+    for bad in ("4:2", "2", "0:4", "2:4x", "a:b"):
+        assert f"'{bad}' given, N:M" in fails("--nm", bad, rc=2)
     assert "is the least that can be left" in fails("--macs", 0.0001)
     assert "needs data" in fails("--macs", 0.5, "--importance", "taylor")
     bad = tmp_path / "bad.npz"
