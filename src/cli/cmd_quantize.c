@@ -1,30 +1,61 @@
+#include <string.h>
+
 #include "cli/model.h"
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/training.h"
 #include "formats/onnx.h"
-#include "optimize/quantize.h"
+#include "optimize/weight_only.h"
 
 /* What quantizing did, and what it cost. */
 typedef struct result {
     md_quantize_report report;
     long long size_before, size_after; /* bytes of the files */
-    bool tested;
     int64_t n_tested;
-    double accuracy_float, accuracy_int8;
+    double accuracy_float, accuracy_after;
 } result;
+
+/* The modes that need no data. */
+static const struct {
+    const char *name;
+    md_weight_mode mode;
+} modes[] = {
+    { "int8w", MD_WEIGHTS_INT8 },
+    { "int4w", MD_WEIGHTS_INT4 },
+    { "fp16", MD_WEIGHTS_FP16 },
+    { "bf16", MD_WEIGHTS_BF16 },
+};
+
+static const char *mode_of(const md_args *a)
+{
+    return md_args_text(a, "mode", "static");
+}
+
+static bool is_static(const md_args *a)
+{
+    return strcmp(mode_of(a), "static") == 0;
+}
+
+static md_status check(const md_args *a, md_error *err)
+{
+    if (is_static(a) && !md_args_has(a, "data"))
+        return md_fail(err, MD_INVALID, "--mode static needs --data");
+    return MD_OK;
+}
 
 static md_calib_method method_of(const md_args *a)
 {
     const char *name = md_args_text(a, "method", "percentile");
+    int i = MD_CALIB_MINMAX;
 
-    return name[0] == 'p'   ? MD_CALIB_PERCENTILE
-           : name[1] == 's' ? MD_CALIB_MSE
-                            : MD_CALIB_MINMAX;
+    while (i < MD_CALIB_ENTROPY &&
+           strcmp(name, md_calib_method_name((md_calib_method)i)) != 0)
+        i++;
+    return (md_calib_method)i;
 }
 
-static md_status quantize(result *r, md_model *m, const md_args *a,
-                          md_pool *pool, md_error *err)
+static md_status calibrate(result *r, md_model *m, const md_args *a,
+                           md_pool *pool, md_error *err)
 {
     const md_quantize_opts opts = { method_of(a), pool };
     const md_data_opts how = { NULL, md_args_text(a, "label", NULL) };
@@ -32,40 +63,66 @@ static md_status quantize(result *r, md_model *m, const md_args *a,
     md_progress p;
     md_status s;
 
-    MD_TRY(md_cli_accuracy(&r->accuracy_float, &r->n_tested, m, a, pool, err));
     MD_TRY(md_dataset_open(&data, md_args_text(a, "data", ""), m, &how, err));
     md_progress_begin(&p, a->cli->err, "calibrating");
     s = md_quantize(m, &data, &opts, &r->report, err);
     md_progress_end(&p);
     md_dataset_release(&data);
-    MD_TRY(s);
-    MD_TRY(md_cli_accuracy(&r->accuracy_int8, &r->n_tested, m, a, pool, err));
-    r->tested = md_args_has(a, "test");
-    MD_TRY(md_onnx_save(m, md_args_text(a, "output", ""), NULL, err));
+    return s;
+}
+
+static md_status quantize(result *r, md_model *m, const md_args *a,
+                          md_pool *pool, md_error *err)
+{
+    const int64_t block = md_args_int(a, "block", MD_WEIGHTS_BLOCK);
+
+    if (is_static(a))
+        return calibrate(r, m, a, pool, err);
+    for (size_t i = 0; i < MD_COUNT(modes); i++) {
+        if (strcmp(mode_of(a), modes[i].name) == 0)
+            return md_quantize_weights(m, modes[i].mode, block, &r->report,
+                                       err);
+    }
+    return md_quantize_dynamic(m, &r->report, err);
+}
+
+static md_status make(result *r, md_model *m, const md_args *a, md_pool *pool,
+                      md_error *err)
+{
+    const char *dst = md_args_text(a, "output", "");
+
+    MD_TRY(md_cli_accuracy(&r->accuracy_float, &r->n_tested, m, a, pool, err));
+    MD_TRY(quantize(r, m, a, pool, err));
+    MD_TRY(md_cli_accuracy(&r->accuracy_after, &r->n_tested, m, a, pool, err));
+    MD_TRY(md_onnx_save(m, dst, NULL, err));
     r->size_before = md_cli_file_size(a->pos[0]);
-    r->size_after = md_cli_file_size(md_args_text(a, "output", ""));
+    r->size_after = md_cli_file_size(dst);
     return MD_OK;
 }
 
-static void put_text(const result *r, const char *dst, FILE *f)
+static void put_text(const result *r, const char *dst, const md_args *a)
 {
     const md_quantize_report *p = &r->report;
+    const bool is_half = mode_of(a)[1] == 'p' || mode_of(a)[1] == 'f';
+    FILE *f = a->cli->out;
 
-    md_cli_printf(f, "%s: %u operators in int8, %u left in float\n", dst,
-                  p->n_nodes, p->n_left);
-    md_cli_printf(f, "calibrated on %lld samples, %u ranges\n",
-                  (long long)p->n_samples, p->n_activations);
+    md_cli_printf(f, "%s: %u %s in %s, %u left in float\n", dst, p->n_nodes,
+                  is_half ? "constants" : "operators",
+                  is_static(a) ? "int8" : mode_of(a), p->n_left);
+    if (is_static(a))
+        md_cli_printf(f, "calibrated on %lld samples, %u ranges\n",
+                      (long long)p->n_samples, p->n_activations);
     md_cli_printf(f, "weights: %llu to %llu bytes; file: %lld to %lld bytes\n",
                   (unsigned long long)p->weights_float,
                   (unsigned long long)p->weights_int, r->size_before,
                   r->size_after);
-    if (r->tested)
-        md_cli_printf(f, "accuracy on %lld samples: float %.4f, int8 %.4f\n",
+    if (r->n_tested)
+        md_cli_printf(f, "accuracy on %lld samples: float %.4f, %s %.4f\n",
                       (long long)r->n_tested, r->accuracy_float,
-                      r->accuracy_int8);
+                      is_static(a) ? "int8" : mode_of(a), r->accuracy_after);
 }
 
-static md_status put_json(const result *r, const char *dst, FILE *f,
+static md_status put_json(const result *r, const char *dst, const md_args *a,
                           md_error *err)
 {
     const md_quantize_report *p = &r->report;
@@ -74,22 +131,26 @@ static md_status put_json(const result *r, const char *dst, FILE *f,
 
     md_cli_json_begin(&w, &b);
     md_cli_json_str(&w, "model", dst);
-    md_cli_json_int(&w, "operators_int8", p->n_nodes);
-    md_cli_json_int(&w, "operators_float", p->n_left);
+    md_cli_json_str(&w, "mode", mode_of(a));
+    /* Operators; of the floats of 16 bits constants. */
+    md_cli_json_int(&w, is_static(a) ? "operators_int8" : "changed",
+                    p->n_nodes);
+    md_cli_json_int(&w, is_static(a) ? "operators_float" : "left", p->n_left);
     md_cli_json_int(&w, "samples", p->n_samples);
     md_cli_json_int(&w, "size_before", r->size_before);
     md_cli_json_int(&w, "size_after", r->size_after);
-    if (r->tested) {
+    if (r->n_tested) {
         md_cli_json_real(&w, "accuracy_float", r->accuracy_float);
-        md_cli_json_real(&w, "accuracy_int8", r->accuracy_int8);
+        md_cli_json_real(&w, is_static(a) ? "accuracy_int8" : "accuracy_after",
+                         r->accuracy_after);
     }
-    return md_cli_json_end(&w, &b, f, err);
+    return md_cli_json_end(&w, &b, a->cli->out, err);
 }
 
 static md_status run(const md_args *a, md_error *err)
 {
     const char *dst = md_args_text(a, "output", "");
-    result r = { .tested = false };
+    result r = { .n_tested = 0 };
     md_model *m = NULL;
     md_pool *pool = NULL;
     md_status s;
@@ -98,22 +159,34 @@ static md_status run(const md_args *a, md_error *err)
     s = md_pool_new(&pool, (int)md_args_int(a, "threads", 0),
                     md_alloc_default(), err);
     if (s == MD_OK)
-        s = quantize(&r, m, a, pool, err);
+        s = make(&r, m, a, pool, err);
     md_pool_free(pool);
     md_model_free(m);
     MD_TRY(s);
     if (md_args_has(a, "json"))
-        return put_json(&r, dst, a->cli->out, err);
-    put_text(&r, dst, a->cli->out);
+        return put_json(&r, dst, a, err);
+    put_text(&r, dst, a);
     return MD_OK;
 }
 
 static const md_flag flags[] = {
     MD_FLAG_OUTPUT,
+    { .name = "mode",
+      .type = MD_OPT_CHOICE,
+      .arg = "M",
+      .choices = "static|dynamic|int8w|int4w|fp16|bf16",
+      .help = "static (default): int8 by --data; without data: dynamic "
+              "(int8, inputs while running), int8w and int4w (weights alone), "
+              "fp16 and bf16 (constants)" },
+    { .name = "block",
+      .type = MD_OPT_INT,
+      .arg = "N",
+      .min = 16,
+      .max = 256,
+      .help = "weights that share a scale in int8w and int4w (32)" },
     { .name = "data",
       .type = MD_OPT_TEXT,
       .arg = "DATA",
-      .required = true,
       .help = "calibration data: a .npz or a folder of .npy, arrays named "
               "after the inputs or x" },
     { .name = "test",
@@ -124,22 +197,24 @@ static const md_flag flags[] = {
     { .name = "method",
       .type = MD_OPT_CHOICE,
       .arg = "M",
-      .choices = "percentile|minmax|mse",
-      .help = "how ranges are taken: percentile (default), minmax, mse" },
+      .choices = "percentile|minmax|mse|entropy",
+      .help = "how ranges are taken: percentile (default), minmax, mse, "
+              "entropy" },
     MD_FLAG_THREADS,
     MD_FLAG_SIGNATURE,
     MD_FLAG_JSON,
 };
 
 const md_cmd md_cmd_quantize = {
-    .usage = "MODEL -o DST.onnx --data DATA [--test DATA] [--json]",
+    .usage = "MODEL -o DST.onnx --data DATA | --mode M [--test DATA] [--json]",
     .text = "Makes an int8 model (ONNX QDQ form): weights per channel, "
             "activations by the ranges\nthat they take on the calibration "
-            "data.",
+            "data. Other modes need none: --mode.",
     .example = "modeld quantize net.onnx -o net.int8.onnx --data calib.npz",
     .flags = flags,
     .n_flags = MD_COUNT(flags),
     .n_min = 1,
     .n_max = 1,
+    .check = check,
     .run = run,
 };

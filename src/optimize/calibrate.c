@@ -161,11 +161,93 @@ static md_qparams without_tails(const md_range *r)
                       fmaxf(bin_centre(r, to), 0.0f));
 }
 
+/* KL(p || q): p are the bins [from, to) with what lies outside put into the
+ * ends, q the same bins as 256 codes see them, each code's share spread over
+ * its bins that hold something.  The bin of 0 is left out: 0 has a code of its
+ * own, and as much of it as Relu makes would outweigh all else. */
+static double divergence(const md_range *r, int zero, int from, int to)
+{
+    enum {
+        CODES = 256
+    };
+    const int n = to - from;
+    double below = 0.0, above = 0.0, total = 0.0, kl = 0.0;
+
+    for (int i = 0; i < MD_CALIB_BINS; i++) {
+        if (i == zero)
+            continue;
+        total += (double)r->bins[i];
+        below += i < from ? (double)r->bins[i] : 0.0;
+        above += i >= to ? (double)r->bins[i] : 0.0;
+    }
+    if (total - below - above <= 0.0)
+        return total > 0.0 ? (double)INFINITY : 0.0;
+    for (int c = 0; c < CODES; c++) {
+        const int first = from + (int)((int64_t)c * n / CODES);
+        const int last = from + (int)((int64_t)(c + 1) * n / CODES);
+        double sum = 0.0;
+        int filled = 0;
+
+        for (int i = first; i < last; i++) {
+            sum += i == zero ? 0.0 : (double)r->bins[i];
+            filled += i != zero && r->bins[i] > 0;
+        }
+        for (int i = first; i < last; i++) {
+            double p = (i == zero ? 0.0 : (double)r->bins[i]) +
+                       (i == from ? below : 0.0) + (i == to - 1 ? above : 0.0);
+            /* What was clipped into an end is not in q: that is its price. */
+            const double q = i != zero && r->bins[i] > 0 ? sum / filled : 1e-4;
+
+            if (p > 0.0)
+                kl +=
+                    p / total * log(p / total / (q / (total - below - above)));
+        }
+    }
+    return kl;
+}
+
+/* The bins that 0 lies in always stay. */
+static md_qparams least_divergence(const md_range *r)
+{
+    const float width = (r->max - r->min) / MD_CALIB_BINS;
+    int zero = width > 0.0f ? (int)(-r->min / width) : 0;
+    double least = INFINITY;
+    int from = 0, to = MD_CALIB_BINS;
+
+    zero = zero < MD_CALIB_BINS ? zero : MD_CALIB_BINS - 1;
+    for (int percent = 100; percent >= 20 && width > 0.0f; percent--) {
+        const int low = zero - zero * percent / 100;
+        const int high = zero + 1 + (MD_CALIB_BINS - zero - 1) * percent / 100;
+        double kl;
+
+        if (high - low < 256)
+            break;
+        kl = divergence(r, zero, low, high);
+        if (kl < least) {
+            least = kl;
+            from = low;
+            to = high;
+        }
+    }
+    return params_for(fminf(r->min + (float)from * width, 0.0f),
+                      fmaxf(r->min + (float)to * width, 0.0f));
+}
+
+const char *md_calib_method_name(md_calib_method m)
+{
+    static const char *const names[] = { "minmax", "percentile", "mse",
+                                         "entropy" };
+
+    return names[m];
+}
+
 md_qparams md_range_params(const md_range *r, md_calib_method method)
 {
     if (method == MD_CALIB_PERCENTILE)
         return without_tails(r);
     if (method == MD_CALIB_MSE)
         return least_error(r);
+    if (method == MD_CALIB_ENTROPY)
+        return least_divergence(r);
     return params_for(r->min, r->max);
 }

@@ -12,6 +12,10 @@ typedef enum md_calib_method {
     MD_CALIB_MINMAX = 0, /* the whole range */
     MD_CALIB_PERCENTILE, /* all but 0.01 % at either end */
     MD_CALIB_MSE,        /* the range of least squared error */
+    MD_CALIB_ENTROPY,    /* the range whose codes tell most of the
+                          * distribution: least KL divergence of what is kept
+                          * to what 256 codes make of it (S. Migacz, "8-bit
+                          * Inference with TensorRT", 2017) */
 } md_calib_method;
 
 enum {
@@ -38,6 +42,9 @@ typedef struct md_qparams {
 md_status md_calibrate(md_range *ranges, const md_model *model,
                        const char *const *names, uint32_t n,
                        const md_dataset *data, md_pool *pool, md_error *err);
+
+/* "minmax", "percentile", ... */
+const char *md_calib_method_name(md_calib_method m);
 
 /* Parameters for a range by this method. */
 md_qparams md_range_params(const md_range *r, md_calib_method method);

@@ -11,6 +11,7 @@
 
 #include "base/size.h"
 #include "engine/pass.h"
+#include "optimize/rewrite.h"
 
 enum {
     /* The largest code of a bias: as much again is left for the products. */
@@ -172,22 +173,6 @@ static md_status calibrate(quantizer *q, const md_dataset *data,
     return s;
 }
 
-/* A constant whose name tells what it belongs to. */
-static md_status add_const(md_value_id *out, md_graph *g, const char *of,
-                           const char *what, md_tensor t, md_error *err)
-{
-    char stem[120];
-    md_status s;
-
-    snprintf(stem, sizeof(stem), "%.90s_%s", of, what);
-    s = md_graph_add_unique(out, g, stem, err);
-    if (s == MD_OK)
-        s = md_graph_set_const(g, *out, t, err);
-    if (s != MD_OK)
-        md_tensor_release(&t);
-    return s;
-}
-
 static md_status add_scalar(md_value_id *out, md_graph *g, const char *of,
                             const char *what, md_dtype dtype, double v,
                             md_error *err)
@@ -197,7 +182,7 @@ static md_status add_scalar(md_value_id *out, md_graph *g, const char *of,
 
     MD_TRY(md_tensor_alloc(&t, dtype, &scalar, g->model->alloc, err));
     md_tensor_set_f64(&t, 0, v);
-    return add_const(out, g, of, what, t, err);
+    return md_rewrite__const(out, g, of, what, t, err);
 }
 
 /* The constants of a value's parameters, shared by all that take them. */
@@ -278,15 +263,6 @@ static float channel_max(const md_tensor *w, int64_t c, int64_t channels,
     return max > 0.0f ? max : 1.0f;
 }
 
-/* A new constant of this type and shape, to be filled. */
-static md_status new_const(md_value_id *id, md_tensor *t, md_graph *g,
-                           const char *of, const char *what, md_dtype dtype,
-                           const md_shape *shape, md_error *err)
-{
-    MD_TRY(md_tensor_alloc(t, dtype, shape, g->model->alloc, err));
-    return add_const(id, g, of, what, *t, err);
-}
-
 /* ids through DequantizeLinear along `axis`; *real is what it gives. */
 static md_status dequantized(md_value_id *real, md_graph *g,
                              const md_value_id ids[3], int64_t axis,
@@ -333,19 +309,6 @@ static void fill_weights(int8_t *codes, float *scale, const md_tensor *w,
     }
 }
 
-static md_status check_finite(const md_graph *g, md_value_id id, md_error *err)
-{
-    const md_tensor *t = g->values[id].cdata;
-    const float *p = t->data;
-
-    for (int64_t i = 0; i < md_tensor_n(t); i++) {
-        if (!isfinite(p[i]))
-            return md_fail(err, MD_INVALID, "weights '%s' hold %g",
-                           g->values[id].name, (double)p[i]);
-    }
-    return MD_OK;
-}
-
 /* int8 weights with a scale per channel behind a DequantizeLinear; *scales
  * belongs to the graph.  bias may be NULL. */
 static md_status quantize_weights(quantizer *q, md_node *n, bool rows,
@@ -360,12 +323,12 @@ static md_status quantize_weights(quantizer *q, md_node *n, bool rows,
     md_tensor codes, scale, zero;
     md_value_id ids[3];
 
-    MD_TRY(new_const(&ids[0], &codes, g, name, "int8", MD_DTYPE_I8, &w->shape,
-                     err));
-    MD_TRY(new_const(&ids[1], &scale, g, name, "scale", MD_DTYPE_F32,
-                     &per_channel, err));
-    MD_TRY(new_const(&ids[2], &zero, g, name, "zero", MD_DTYPE_I8, &per_channel,
-                     err));
+    MD_TRY(md_rewrite__new_const(&ids[0], &codes, g, name, "int8", MD_DTYPE_I8,
+                                 &w->shape, err));
+    MD_TRY(md_rewrite__new_const(&ids[1], &scale, g, name, "scale",
+                                 MD_DTYPE_F32, &per_channel, err));
+    MD_TRY(md_rewrite__new_const(&ids[2], &zero, g, name, "zero", MD_DTYPE_I8,
+                                 &per_channel, err));
     for (int64_t c = 0; c < channels; c++)
         ((float *)scale.data)[c] = least_scale(bias, c, scale_of(q, n->in[0]));
     fill_weights(codes.data, scale.data, w, channels, rows);
@@ -385,12 +348,12 @@ static md_status quantize_bias(quantizer *q, md_node *n, float scale_x,
     md_tensor codes, scale, zero;
     md_value_id ids[3];
 
-    MD_TRY(new_const(&ids[0], &codes, g, name, "int32", MD_DTYPE_I32, &b->shape,
-                     err));
-    MD_TRY(new_const(&ids[1], &scale, g, name, "scale", MD_DTYPE_F32, &b->shape,
-                     err));
-    MD_TRY(new_const(&ids[2], &zero, g, name, "zero", MD_DTYPE_I32, &b->shape,
-                     err));
+    MD_TRY(md_rewrite__new_const(&ids[0], &codes, g, name, "int32",
+                                 MD_DTYPE_I32, &b->shape, err));
+    MD_TRY(md_rewrite__new_const(&ids[1], &scale, g, name, "scale",
+                                 MD_DTYPE_F32, &b->shape, err));
+    MD_TRY(md_rewrite__new_const(&ids[2], &zero, g, name, "zero", MD_DTYPE_I32,
+                                 &b->shape, err));
     for (int64_t c = 0; c < md_tensor_n(b); c++) {
         float s = scale_x * scales[c];
         double code = nearbyint((double)((const float *)b->data)[c] / s);
@@ -427,9 +390,9 @@ static md_status rewrite_product(quantizer *q, md_node *n, md_error *err)
         q->report->n_left++;
         return MD_OK;
     }
-    MD_TRY(check_finite(g, n->in[1], err));
+    MD_TRY(md_rewrite__check_finite(g, n->in[1], err));
     if (n->n_in > 2 && n->in[2] != MD_VALUE_NONE) {
-        MD_TRY(check_finite(g, n->in[2], err));
+        MD_TRY(md_rewrite__check_finite(g, n->in[2], err));
         bias = g->values[n->in[2]].cdata;
     }
     MD_TRY(quantize_weights(q, n, rows, bias, &scales, err));

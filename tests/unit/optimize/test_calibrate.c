@@ -256,6 +256,33 @@ static void test_calibrate__mse_has_the_least_error(void **state)
     assert_true(p.scale > 0.97f * (float)MD_CALIB_BINS / 255.0f);
 }
 
+/* Relu's zeros, a bell over [0, 2), and one value far out. */
+static void test_calibrate__entropy_clips_what_is_rare(void **state)
+{
+    static md_range r;
+    md_qparams p;
+
+    (void)state;
+    r = (md_range){ .min = 0.0f, .max = 16.0f };
+    r.bins[0] = 1000000;
+    for (int i = 0; i < 256; i++)
+        r.bins[i] += (uint64_t)(10000.0 * exp(-0.0005 * (i - 128) * (i - 128)));
+    r.bins[MD_CALIB_BINS - 1] = 1;
+    p = md_range_params(&r, MD_CALIB_ENTROPY);
+    assert_int_equal(p.zero, 0);
+    assert_true(p.scale * 255.0f < 6.0f);
+    assert_true(p.scale * 255.0f >= 2.0f);
+    /* Even numbers: nothing to clip. */
+    for (int i = 0; i < MD_CALIB_BINS; i++)
+        r.bins[i] = 100;
+    p = md_range_params(&r, MD_CALIB_ENTROPY);
+    assert_near((double)p.scale * 255.0, 16.0, 0.01);
+    r = (md_range){ .min = 0.0f, .max = 0.0f };
+    assert_true(md_range_params(&r, MD_CALIB_ENTROPY).scale == 1.0f);
+    for (int i = 0; i <= MD_CALIB_ENTROPY; i++)
+        assert_true(strlen(md_calib_method_name((md_calib_method)i)) > 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_calibrate__percentile_cuts_the_tails),
         cmocka_unit_test(test_calibrate__percentile_cuts_below_zero_too),
         cmocka_unit_test(test_calibrate__mse_has_the_least_error),
+        cmocka_unit_test(test_calibrate__entropy_clips_what_is_rare),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
