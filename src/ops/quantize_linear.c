@@ -16,8 +16,14 @@ static md_dtype result(const md_infer *c)
 md_status md_quantize_linear__infer(const md_infer *c, md_error *err)
 {
     int64_t given = md_node_attr_i(c->node, "output_dtype", 0);
+    int64_t precision = md_node_attr_i(c->node, "precision", MD_DTYPE_F32);
     md_dtype dtype;
 
+    if (precision < 0 || precision >= MD_DTYPE_N ||
+        (precision > 0 && !(MD_TYPES_FLOAT >> precision & 1)))
+        return md_fail(err, MD_INVALID,
+                       "precision is %lld, the number of a float type expected",
+                       (long long)precision);
     if (given < 0 || given >= MD_DTYPE_N)
         return md_fail(err, MD_INVALID, "output_dtype is %lld",
                        (long long)given);

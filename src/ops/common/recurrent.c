@@ -307,6 +307,7 @@ static md_status check_types(const md_infer *c, md_error *err)
 /* The number of hidden values: from R, else from the attribute. */
 static md_status find_hidden(const md_infer *c, md_dim *out, md_error *err)
 {
+    const bool is_given = md_node_attr(c->node, "hidden_size") != NULL;
     int64_t given = md_node_attr_i(c->node, "hidden_size", 0);
     const md_type *r = c->in[MD_RECURRENT_R];
 
@@ -315,14 +316,14 @@ static md_status find_hidden(const md_infer *c, md_dim *out, md_error *err)
                        (long long)given);
     if (r->has_rank && md_dim_is_const(r->dim[2])) {
         *out = r->dim[2];
-        if (given)
+        if (is_given)
             return md_infer__must_equal(c, *out, MD_DIM(given),
                                         "axis 2 of input 2, the hidden size,",
                                         err);
         return MD_OK;
     }
     *out = MD_DIM(given);
-    return given ? MD_OK : md_infer__fresh(c, out, err);
+    return is_given ? MD_OK : md_infer__fresh(c, out, err);
 }
 
 typedef struct sizes {
