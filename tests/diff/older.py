@@ -173,7 +173,8 @@ def multinomial(c):
     c.attr(sample_size=c.pick(None, 1, 3, 17, 0 if c.bad() else 2),
            dtype=c.pick(None, 6, 7, 1 if c.bad() else 6),
            seed=float(c.rng.randrange(99)))
-    c.feed(x.astype(c.type()))
+    kind = c.type()
+    c.feed((x.astype(str) if kind == object else x).astype(kind))
 
 
 # Training.

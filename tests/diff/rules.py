@@ -259,11 +259,23 @@ RULES = [
      "blocked quantization\"", theirs_refused("quant_block_size == 0 was")),
     (("Attention",), "a scale of 0 or below is a factor like any other; the "
      "reference takes its root", theirs_refused("scale must be greater than 0")),
+    (("Scan",), "of no elements nothing is scanned: no trips",
+     theirs_refused("dim0_offset < dim0_size was false")),
+    (POOLS + ("MaxUnpool",), "pads as wide as the window and wider",
+     theirs_refused("Pad should be smaller than kernel")),
+    (("com.microsoft.DecoderMaskedMultiHeadAttention",), "a length of one "
+     "element, of whatever rank",
+     lambda case, got, no, want, theirs: theirs
+     and case.changed == "input_shape"
+     and "past_sequence_length tensor must be of one" in str(theirs)),
+    (("com.microsoft.GroupQueryAttention",), "rotated heads of any even size",
+     theirs_refused("head_size shall be a multiple of")),
     (("TfIdfVectorizer",), "of no rows there are none",
      theirs_refused("[B,C] dimensions with B > 0")),
-    (GLOBAL_POOLS, "of four axes and "
-     "more all become 1; onnxruntime has code for three, the reference keeps one",
-     theirs_refused("Unsupported pooling size")),
+    (GLOBAL_POOLS, "of four axes and more all become 1; onnxruntime has code "
+     "for three, and other types for none, the reference keeps one",
+     lambda case, got, no, want, theirs: theirs
+     and input_of(case, 0).ndim > 5),
     (QLINEAR, "a scale or zero point of shape [1] is the number that a scalar "
      "is, as the standard's QLinearMatMul and QLinearConv have it; onnxruntime "
      "computes with it too, where its inference sees no shape",
@@ -288,7 +300,8 @@ RULES = [
     (None, "a flag is 0 or 1; the others take what is neither for one or the "
      "other", refused("0 or 1 expected")),
     (None, "a word that the standard has not; the others take it for another",
-     lambda case, got, no, *_: no and case.changed == "attribute" and any(
+     lambda case, got, no, *_: no
+     and case.changed in ("attribute", "attribute_type") and any(
          isinstance(v, str) and f"'{v}'" in str(no)
          for v in case.attrs.values())),
     (("Attention",), "qk_matmul_output_mode is 0 to 3; the others look at it "
@@ -314,6 +327,11 @@ RULES = [
     (("RNN", "GRU", "LSTM"), "clip is above 0, which onnxruntime's GRU and LSTM "
      "want too; its RNN gives zeros or does not clip, the reference never does",
      refused("clip is ")),
+    (("Squeeze",), "an axis is named once; the others take it once",
+     refused("is named twice")),
+    (("Split",), "\"either input 'split' or the attribute 'num_outputs' should "
+     "be specified, but not both\"",
+     refused("both split and num_outputs given")),
     (("MelWeightMatrix",), "the lower edge is below the upper one; the others' "
      "triangles are upside down", refused("the edges are")),
     (("CausalConvWithState",), "the past has k - 1 steps and the channels and "
@@ -388,13 +406,20 @@ RULES = [
      "no power, and near it roundings decide",
      lambda case, *_: any(case.attrs.get(name, 1) <= 0
                           for name in ("alpha", "beta", "bias"))),
+    (("ai.onnx.preview.training.Adam",), "1 minus a power of a beta that is no "
+     "share: 0, or below it and without a root",
+     lambda case, *_: not all(0 < case.attrs.get(name, 0.5) < 1
+                              for name in ("alpha", "beta"))),
+    (("LRN",), "an even size, which onnxruntime refuses; the reference takes "
+     "the batch for the channels",
+     lambda case, *_: case.attrs.get("size", 1) % 2 == 0),
     (("LpPool", "GlobalLpPool"), "powers that float32 has not: they are scaled",
      lambda case, *_: case.attrs.get("p", 2) > 20),
     (("SplitToSequence",), "parts of several elements of one size; onnxruntime "
      "mistakes their number for that of elements",
      theirs_refused("shape_.Size() == new_shape.Size() was false")),
     (("ai.onnx.preview.FlexAttention", "ai.onnx.ml.SVMClassifier",
-      "ai.onnx.ml.SVMRegressor"), "a number beyond what the steps between can "
+      "ai.onnx.ml.SVMRegressor", "Shrink"), "a number beyond what the steps between can "
      "hold in the others", extreme),
     (("ai.onnx.ml.Imputer",), "features are the last axis; onnxruntime takes "
      "the second, the reference wants two",
