@@ -322,7 +322,7 @@ def test_quantize(net, tmp_path):
 def test_quantize_refuses(net, tmp_path):
     out = tmp_path / "out.onnx"
     data = FASHION / "seed_cnn.calib.npz"
-    assert "--data DATA is missing" in modeld("quantize", net, "-o", out,
+    assert "--mode static needs --data" in modeld("quantize", net, "-o", out,
                                               rc=2)[1]
     for words, text in (
             (["--data", tmp_path / "no.npz"], "no.npz"),

@@ -39,7 +39,7 @@ static MD_ALWAYS_INLINE void add_block(const md_cumsum_f32_args *a, int64_t c,
         const float *ahead = i + 8 < a->n ? x + 8 * a->step : x;
         MD_UNROLL(8)
         for (int h = 0; h < PARTS; h++)
-            __builtin_prefetch(ahead + h*VF_LANES);
+            __builtin_prefetch(ahead + h * VF_LANES);
         MD_UNROLL(16)
         for (int h = 0; h < 2 * PARTS; h++)
             add_half(y + (ptrdiff_t)h * HALF, x + (ptrdiff_t)h * HALF, &sum[h],

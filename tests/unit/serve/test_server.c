@@ -507,6 +507,21 @@ static void test_server__models_have_names_of_their_own(void **state)
                     &err, "listen address 'nonsense'");
 }
 
+/* What a route answers to its own method without a body. */
+static int status_of(size_t i)
+{
+    switch (i) {
+    case MD_ROUTE_v2_index:
+    case MD_ROUTE_cuda_shm_unregister:
+        return 200;
+    case MD_ROUTE_shm_status: /* it was not started for that */
+    case MD_ROUTE_shm_unregister:
+        return 501;
+    default:
+        return strcmp(md_routes[i]->method, "GET") == 0 ? 200 : 400;
+    }
+}
+
 /* Every route, asked by every method, answers something with a body that its
  * type announces, and never 500. */
 static void test_server__every_route_by_every_method(void **state)
@@ -532,8 +547,7 @@ static void test_server__every_route_by_every_method(void **state)
             else if (!mine)
                 assert_int_equal(r.status, 405);
             else
-                assert_int_equal(r.status,
-                                 get || i == MD_ROUTE_v2_index ? 200 : 400);
+                assert_int_equal(r.status, status_of(i));
             http_reply_release(&r);
         }
     fake_server_stop(&f);
