@@ -281,11 +281,10 @@ static md_loader_opts model_options(const serving *v)
     const md_args *a = v->args;
     const char *control = md_opts_text(a->opts, "model_control");
     md_loader_opts o = MD_LOADER_OPTS_INIT;
-    int i = 0;
 
-    while (strcmp(controls[i], control) != 0)
-        i++;
-    o.control = (md_model_control)i;
+    for (size_t i = 0; i < MD_COUNT(controls); i++)
+        if (strcmp(controls[i], control) == 0)
+            o.control = (md_model_control)i;
     o.repository = v->repository;
     o.poll_ms = (uint32_t)md_opts_int(a->opts, "poll_seconds") * 1000;
     o.at_start = md_opts_text(a->opts, "load_model");
