@@ -1,6 +1,8 @@
 /* x / norm along an axis; rows of norm 0 stay 0. */
 #include <math.h>
 
+#include "kernels/array_f64.h"
+#include "kernels/vbinary.h"
 #include "ops/common/util.h"
 #include "ops/grad.h"
 #include "ops/lower.h"
@@ -26,7 +28,37 @@ typedef struct job {
     const md_tensor *in;
     int64_t n, inner; /* elements of the axis, and behind it */
     bool l1;
+    const md_array_f64_kernel *kernel; /* of float64 */
+    md_vbinary_fn *divide;             /* the same */
 } job;
+
+/* What to divide by: of norm 0 all becomes 0. */
+static double divisor(const job *j, double norm)
+{
+    if (norm == 0.0)
+        return INFINITY;
+    return j->l1 ? norm : sqrt(norm);
+}
+
+/* m <= MD_CHUNK columns of float64, or rows where the axis is the last. */
+static void normalize_f64(const job *j, int64_t at, int64_t m)
+{
+    const md_fold_f64 op = j->l1 ? MD_FOLD_F64_SUM_ABS : MD_FOLD_F64_SUM_SQUARE;
+    const double *x = (const double *)j->in->data + at;
+    double *y = (double *)j->out->data + at, norm[MD_CHUNK] = { 0 };
+    const size_t n = (size_t)j->n, inner = (size_t)j->inner;
+
+    if (j->inner == 1)
+        j->kernel->fold_rows(op, norm, x, (size_t)m, n, n, 0.0);
+    else
+        j->kernel->fold_columns(op, norm, x, n, inner, (size_t)m);
+    for (int64_t i = 0; i < m; i++)
+        norm[i] = divisor(j, norm[i]);
+    for (int64_t i = 0; i < m && j->inner == 1; i++)
+        j->divide(y + i * j->n, x + i * j->n, norm + i, n, 0);
+    for (int64_t k = 0; k < j->n && j->inner > 1; k++)
+        j->divide(y + k * j->inner, x + k * j->inner, norm, (size_t)m, 1);
+}
 
 /* m <= MD_CHUNK columns, which begin at `at`. */
 static void normalize(const job *j, int64_t at, int64_t m)
@@ -53,10 +85,15 @@ static void normalize_part(void *ctx, int64_t from, int64_t to)
 {
     const job *j = ctx;
 
+    for (int64_t m; from < to && j->kernel && j->inner == 1; from += m) {
+        m = md_min_i64(to - from, MD_CHUNK);
+        normalize_f64(j, from * j->n, m);
+    }
     for (int64_t m; from < to; from += m) {
         m = md_min_i64(to - from, j->inner - from % j->inner);
         m = md_min_i64(m, MD_CHUNK);
-        normalize(j, from / j->inner * j->n * j->inner + from % j->inner, m);
+        (j->kernel ? normalize_f64 : normalize)(
+            j, from / j->inner * j->n * j->inner + from % j->inner, m);
     }
 }
 
@@ -74,8 +111,13 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                              s->rank, err));
     j.n = s->dim[axis];
     j.inner = md_shape_span(s, axis + 1, s->rank);
-    md_exec__share(x, md_shape_n(s) / j.n, 5.0 + 4.0 * (double)j.n,
-                   normalize_part, &j);
+    if (out->dtype == MD_DTYPE_F64) {
+        j.kernel = md_array_f64_select(x->cpu);
+        j.divide = md_vbinary_select(x->cpu)->find(MD_VBINARY_DIV, out->dtype);
+    }
+    md_exec__share(x, md_shape_n(s) / j.n,
+                   5.0 + (j.kernel ? 1.0 : 4.0) * (double)j.n, normalize_part,
+                   &j);
     return MD_OK;
 }
 

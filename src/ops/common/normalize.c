@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "kernels/array_f64.h"
-
+#include "kernels/vbinary.h"
 #include "ops/common/elementwise.h"
 
 md_moments md_normalize__moments(const md_tensor *t, int64_t from, int64_t n,
@@ -171,6 +171,58 @@ void md_normalize__grad(md_grad *g, bool centered)
             md_grad_norm_end(g, &r, md_grad_mul(g, dy, md_grad_in(g, 1))));
 }
 
+enum {
+    PIECE = 512 /* elements of float64 at once, which stay in the first cache */
+};
+
+/* Groups of float64, side by side. */
+typedef struct groups_job {
+    const md_array_f64_kernel *kernel;
+    md_vbinary_fn *subtract;
+    const double *in, *scale, *bias;
+    double *out;
+    int64_t n, plane, groups; /* elements of a group and a plane */
+    double epsilon;
+    bool by_channel;
+} groups_job;
+
+/* A plane: first the distance to the mean, which may be much less than it. */
+static void shift_plane(const groups_job *j, int64_t at, double mean,
+                        double scale, double bias)
+{
+    for (int64_t i = 0; i < j->plane; i += PIECE) {
+        const size_t m = (size_t)md_min_i64(j->plane - i, PIECE);
+        double *y = j->out + at + i;
+
+        j->subtract(y, j->in + at + i, &mean, m, 0);
+        j->kernel->map(MD_MAP_F64_AFFINE, y, y, m, scale, bias);
+    }
+}
+
+static void groups_f64(void *ctx, int64_t from, int64_t to)
+{
+    const groups_job *j = ctx;
+    const size_t n = (size_t)j->n;
+
+    for (int64_t row = from; row < to; row++) {
+        const int64_t group = row % j->groups, per = j->n / j->plane;
+        const double *x = j->in + row * j->n;
+        double mean = 0.0, squares = 0.0, inv;
+
+        j->kernel->fold_rows(MD_FOLD_F64_SUM, &mean, x, 1, n, n, 0.0);
+        mean /= (double)n;
+        j->kernel->fold_rows(MD_FOLD_F64_SUM_SQUARE, &squares, x, 1, n, n,
+                             mean);
+        inv = 1.0 / sqrt(squares / (double)n + j->epsilon);
+        for (int64_t k = 0; k < per; k++) {
+            const int64_t c = j->by_channel ? group * per + k : group;
+
+            shift_plane(j, row * j->n + k * j->plane, mean, inv * j->scale[c],
+                        j->bias[c]);
+        }
+    }
+}
+
 void md_normalize__groups(md_exec *x, md_tensor *out, int64_t groups,
                           bool by_channel)
 {
@@ -179,6 +231,23 @@ void md_normalize__groups(md_exec *x, md_tensor *out, int64_t groups,
     int64_t plane = md_shape_span(s, 2, s->rank);
     int64_t per = s->dim[1] / groups, n = per * plane;
 
+    if (out->dtype == MD_DTYPE_F64 && n > 0) {
+        md_exec__share(
+            x, s->dim[0] * groups, 2.0 * (double)n + 20.0, groups_f64,
+            &(groups_job){ .kernel = md_array_f64_select(x->cpu),
+                           .subtract = md_vbinary_select(x->cpu)->find(
+                               MD_VBINARY_SUB, MD_DTYPE_F64),
+                           .in = x->in[0]->data,
+                           .scale = x->in[1]->data,
+                           .bias = x->in[2]->data,
+                           .out = out->data,
+                           .n = n,
+                           .plane = plane,
+                           .groups = groups,
+                           .epsilon = epsilon,
+                           .by_channel = by_channel });
+        return;
+    }
     for (int64_t row = 0; row < s->dim[0] * groups; row++) {
         md_moments m =
             md_normalize__moments(x->in[0], row * n, n, epsilon, false);
