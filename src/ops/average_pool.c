@@ -13,14 +13,37 @@ static void emit(void *ctx, int64_t i, double mean)
     md_store_f64(ctx, i, &mean, 1);
 }
 
+/* Places in the window of each place of the last axis. */
+static md_status count_places(const double **out, const md_pool_plan *p,
+                              bool count_pad, md_arena *ar, md_error *err)
+{
+    double *counts;
+
+    MD_TRY(md_exec__scratch(&counts, ar, p->out[2], sizeof(*counts), err));
+    for (int64_t o = 0; o < p->out[2]; o++) {
+        md_span s[MD_SPATIAL_MAX];
+
+        md_pool__spans(s, p, o);
+        counts[o] = (double)(count_pad ? s[2].padded
+                                       : md_max_i64(s[2].hi - s[2].lo, 0));
+    }
+    *out = counts;
+    return MD_OK;
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
     bool count_pad = md_node_attr_i(x->node, "count_include_pad", 0) != 0;
+    const double *counts;
     md_pool_plan p;
 
-    (void)ar;
     MD_TRY(md_pool__plan(&p, x->node, &x->in[0]->shape, &out->shape, err));
+    if (out->dtype == MD_DTYPE_F64 && md_pool__has_rows_f64(&p)) {
+        MD_TRY(count_places(&counts, &p, count_pad, ar, err));
+        md_pool__rows_f64(x, &p, out->data, counts, count_pad);
+        return MD_OK;
+    }
     md_pool__average(&p, x->in[0], count_pad, emit, out);
     return MD_OK;
 }

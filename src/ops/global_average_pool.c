@@ -17,6 +17,10 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
 
     (void)ar;
     (void)err;
+    if (out->dtype == MD_DTYPE_F64) {
+        md_pool__planes_f64(x, out, true);
+        return MD_OK;
+    }
     for (int64_t i = 0; i < n; i++) {
         double acc = 0.0;
 

@@ -1,7 +1,6 @@
 /* A window without any input position gives the type's lowest value. */
 #include <math.h>
 
-#include "kernels/array_f64.h"
 #include "ops/common/pool.h"
 #include "ops/grad.h"
 #include "ops/lower.h"
@@ -26,10 +25,6 @@ static int64_t column_major(const md_pool_plan *p, int64_t at)
     }
     return r;
 }
-
-enum {
-    COLUMNS = 1024 /* of a row that are looked at together */
-};
 
 typedef struct job {
     const md_pool_plan *p;
@@ -112,96 +107,6 @@ static void pool_part(void *ctx, int64_t from, int64_t to)
     }
 }
 
-/* Rows of float64, without the places: first down the columns of all windows
- * of a row, which lie side by side, then along it. */
-typedef struct rows {
-    const md_pool_plan *p;
-    const md_array_f64_kernel *kernel;
-    const double *in;
-    double *out;
-} rows;
-
-/* Columns [from, from + n) of the windows between the spans of the axes before
- * the last. */
-static void fold_columns(const rows *r, double *column, const double *x,
-                         const md_span *s, int64_t from, int64_t n)
-{
-    const md_pool_plan *p = r->p;
-    const int64_t *step = p->w.dilation;
-
-    for (int64_t i = 0; i < n; i++)
-        column[i] = -INFINITY;
-    for (int64_t k = s[0].lo; k < s[0].hi && s[1].lo < s[1].hi && n > 0; k++) {
-        const int64_t slice = (s[0].first + k * step[0]) * p->in[1];
-        const int64_t row = slice + s[1].first + s[1].lo * step[1];
-
-        r->kernel->fold_columns(MD_FOLD_F64_MAX, column,
-                                x + row * p->in[2] + from,
-                                (size_t)(s[1].hi - s[1].lo),
-                                (size_t)(step[1] * p->in[2]), (size_t)n);
-    }
-}
-
-/* The largest of n numbers, `step` apart; NaN wins. */
-static double largest(const double *v, int64_t n, int64_t step)
-{
-    double most = -INFINITY;
-
-    for (int64_t i = 0; i < n; i++)
-        most = v[i * step] > most || isnan(v[i * step]) ? v[i * step] : most;
-    return most;
-}
-
-/* Places [from, to) of row y, whose windows are COLUMNS wide together. */
-static void pool_piece(const rows *r, double *y, const double *x,
-                       const md_span *s, int64_t from, int64_t to)
-{
-    const md_window *w = &r->p->w;
-    const int64_t width = r->p->in[2], step = w->dilation[2];
-    const int64_t taps = w->kernel[2], first = from * w->stride[2] - w->lo[2];
-    const int64_t end = (to - 1) * w->stride[2] - w->lo[2] + (taps - 1) * step;
-    const int64_t lo = md_min_i64(md_max_i64(first, 0), width);
-    const int64_t hi = md_max_i64(md_min_i64(end + 1, width), lo);
-    double column[COLUMNS];
-
-    fold_columns(r, column, x, s, lo, hi - lo);
-    for (int64_t o = from, at = first; o < to; o++, at += w->stride[2]) {
-        const int64_t skip = at < lo ? md_div_up(lo - at, step) : 0;
-        const int64_t left = at < hi ? md_div_up(hi - at, step) : 0;
-
-        const int64_t n = md_min_i64(left, taps) - skip;
-
-        y[o] = n > 0 ? largest(column + (at - lo + skip * step), n, step)
-                     : -INFINITY;
-    }
-}
-
-/* Rows [from, to) of the result. */
-static void pool_rows(void *ctx, int64_t from, int64_t to)
-{
-    const rows *r = ctx;
-    const md_pool_plan *p = r->p;
-    const int64_t n_rows = p->out[0] * p->out[1], n = p->out[2];
-    const int64_t window = (p->w.kernel[2] - 1) * p->w.dilation[2] + 1;
-    const int64_t piece = (COLUMNS - window) / p->w.stride[2] + 1;
-
-    for (int64_t row = from; row < to; row++) {
-        const double *x = r->in + row / n_rows * p->in_size;
-        md_span s[MD_SPATIAL_MAX];
-
-        md_pool__spans(s, p, row % n_rows * n);
-        for (int64_t o = 0; o < n; o += piece)
-            pool_piece(r, r->out + row * n, x, s, o, md_min_i64(o + piece, n));
-    }
-}
-
-/* Is it that? */
-static bool are_rows(const md_exec *x, const md_pool_plan *p, md_tensor **out)
-{
-    return x->in[0]->dtype == MD_DTYPE_F64 && !out[1] &&
-           (p->w.kernel[2] - 1) < COLUMNS / 2 / p->w.dilation[2];
-}
-
 static void pool(const md_exec *x, const md_pool_plan *p, md_tensor **out)
 {
     md_dtype type = x->in[0]->dtype;
@@ -209,13 +114,8 @@ static void pool(const md_exec *x, const md_pool_plan *p, md_tensor **out)
 
     for (int i = 0; i < MD_SPATIAL_MAX; i++)
         window *= (double)p->w.kernel[i];
-    if (are_rows(x, p, out)) {
-        md_exec__share(x, p->n_planes * p->out_size / p->out[2],
-                       20.0 + (double)p->out[2] * (2.0 + window / 4), pool_rows,
-                       &(rows){ .p = p,
-                                .kernel = md_array_f64_select(x->cpu),
-                                .in = x->in[0]->data,
-                                .out = out[0]->data });
+    if (type == MD_DTYPE_F64 && !out[1] && md_pool__has_rows_f64(p)) {
+        md_pool__rows_f64(x, p, out[0]->data, NULL, false);
         return;
     }
     md_exec__share(

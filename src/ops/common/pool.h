@@ -48,6 +48,17 @@ typedef void md_pool_emit(void *ctx, int64_t i, double mean);
 void md_pool__average(const md_pool_plan *p, const md_tensor *in,
                       bool count_pad, md_pool_emit *emit, void *ctx);
 
+/* MaxPool or, with the number of places that count in the window of each place
+ * of the last axis, AveragePool of input 0, of float64, for plans that have
+ * rows: whose windows are not too wide.  There is an output. */
+bool md_pool__has_rows_f64(const md_pool_plan *p);
+void md_pool__rows_f64(const md_exec *x, const md_pool_plan *p, double *out,
+                       const double *counts, bool count_pad);
+
+/* The largest of each plane of input 0, of float64, or their mean; of planes
+ * without elements -Inf and 0. */
+void md_pool__planes_f64(const md_exec *x, md_tensor *out, bool average);
+
 /* The adjoint of AveragePool with the node's windows over x; of their sums
  * instead where `sum`. */
 md_part md_pool__spread(md_grad *g, md_part dy, md_part x, bool sum);

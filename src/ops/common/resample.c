@@ -228,11 +228,22 @@ static void combine_f64(const sums *s, int64_t o, double *to,
     const int64_t *at = s->t.at + o * s->t.n, n = s->inner;
     const double *w = s->t.weight + o * s->t.n;
 
+    if (s->t.n == 2) {
+        const double *a = from + at[0] * n, *b = from + at[1] * n;
+
+        MD_SIMD
+        for (int64_t j = 0; j < n; j++)
+            to[j] = w[0] * a[j] + w[1] * b[j];
+        return;
+    }
     for (int64_t j = 0; j < n; j++)
         to[j] = 0.0;
     for (int64_t k = 0; k < s->t.n; k++) {
+        const double *a = from + at[k] * n;
+
+        MD_SIMD
         for (int64_t j = 0; j < n; j++)
-            to[j] += w[k] * from[at[k] * n + j];
+            to[j] += w[k] * a[j];
     }
 }
 
@@ -494,6 +505,7 @@ md_status md_resample__run(const md_resample *r, md_tensor *out,
                .is_f32 = fits_f32(in->dtype),
                .blend = md_blend_f32_select(r->cpu),
                .from = in->data };
+    const bool is_so = in->dtype == (s.is_f32 ? MD_DTYPE_F32 : MD_DTYPE_F64);
     void *memory = NULL;
 
     if (md_tensor_n(in) == 0)
@@ -505,7 +517,7 @@ md_status md_resample__run(const md_resample *r, md_tensor *out,
         md_move_all(out, in);
         return MD_OK;
     }
-    if (in->dtype != MD_DTYPE_F32) {
+    if (!is_so) {
         MD_TRY(find_memory(&memory, s.is_f32, md_tensor_n(in), ar, err));
         if (s.is_f32)
             md_load_f32(memory, in, 0, md_tensor_n(in));
@@ -523,7 +535,7 @@ md_status md_resample__run(const md_resample *r, md_tensor *out,
         now.dim[d] = s.out;
         MD_TRY(md_shape_count(&count, &now, err));
         memory = out->data;
-        if (i + 1 < n_axes || in->dtype != MD_DTYPE_F32)
+        if (i + 1 < n_axes || !is_so)
             MD_TRY(find_memory(&memory, s.is_f32, count, ar, err));
         s.to = memory;
         s.outer = md_shape_span(&now, 0, d);
@@ -532,9 +544,9 @@ md_status md_resample__run(const md_resample *r, md_tensor *out,
         apply(&s, pool);
         s.from = s.to;
     }
-    if (!s.is_f32)
+    if (!is_so && !s.is_f32)
         md_store_f64(out, 0, s.from, md_tensor_n(out));
-    else if (in->dtype != MD_DTYPE_F32)
+    else if (!is_so)
         md_store_f32(out, 0, s.from, md_tensor_n(out));
     return MD_OK;
 }
