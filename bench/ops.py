@@ -574,7 +574,10 @@ Conv 3x3|Conv 1x1|Conv 1-D|Conv grouped|Conv depthwise|ConvTranspose 4x4
 MatMul|MatMul weights|MatMul batched|MatMul vector|Gemm|Einsum attention
 LSTM|GRU|FusedMatMul transB|BiasGelu|FastGelu|QuickGelu|SkipLayerNormalization
 Attention|MultiHeadAttention|GroupQueryAttention prompt
-GroupQueryAttention decode|MatMulNBits vector|MatMulNBits matrix"""
+GroupQueryAttention decode|MatMulNBits vector|MatMulNBits matrix
+ReduceSum middle|ReduceMean middle|CumSum first|LpNormalization|Resize to sizes
+Resize down|AffineGrid|AveragePool 3-D|GlobalMaxPool
+MeanVarianceNormalization"""
 DOUBLES = """Add same|Add middle|Div same|Sub|Sum 3|Pow 2|Where same|Relu|Sigmoid
 Tanh|Exp|Sqrt|Log|Abs|Clip|ReduceSum first|ReduceSum inner two|ReduceSum last
 ReduceMean first|ReduceMean last|ReduceMax inner two|ReduceMax last
@@ -583,7 +586,9 @@ TopK 5 of 1000|Softmax last|Softmax middle|LogSoftmax last|LayerNormalization
 BatchNormalization|Transpose 0231|Transpose 3210|Concat axis 1|Split axis 1
 Slice last|Pad constant|Gather rows|GatherElements last|ScatterND|Expand middle
 MaxPool|MatMul|MatMul weights|MatMul batched|MatMul broadcast|MatMul vector
-Gemm|Einsum bij,bjk|Einsum attention|FusedMatMul transB"""
+Gemm|Einsum bij,bjk|Einsum attention|FusedMatMul transB|ReduceSum middle
+ReduceMean middle|CumSum first|GroupNormalization|LpNormalization|GridSample
+AffineGrid"""  # pools, Resize and the other norms are not in onnxruntime
 FLOAT32 = {"Resize": {2}}
 
 
@@ -607,7 +612,7 @@ def other_types():
     for names, dtype in ((HALVES, np.float16), (DOUBLES, np.float64)):
         names = set(names.replace("\n", "|").split("|"))
         for group in (elementwise, functions, reductions, movements, images,
-                      products, transformers):
+                      signals, products, transformers):
             for case in group():
                 if case.name in names:
                     yield retyped(case, dtype)
