@@ -322,7 +322,6 @@ static void pick_pixels(char *to, const char *row, const int32_t *map,
 #undef PICK
 }
 
-/* Rows that are equal are picked once. */
 /* Is each pixel of a row there twice? */
 static bool is_doubled(const md_resize_args *a)
 {
@@ -334,21 +333,19 @@ static bool is_doubled(const md_resize_args *a)
 }
 
 /* A row joined with itself: a matrix of which both columns are the row. */
-static void double_pixels(char *to, const char *row, int64_t n)
+static void double_pixels(md_turn_fn *turn, char *to, const char *row,
+                          int64_t n)
 {
-    md_turn_select(md_cpu_flags())
-        ->run(&(md_turn_args){ .y = to,
-                               .x = row,
-                               .y_stride = 2,
-                               .rows = n,
-                               .columns = 2,
-                               .size = 4 });
+    turn(&(md_turn_args){
+        .y = to, .x = row, .y_stride = 2, .rows = n, .columns = 2, .size = 4 });
 }
 
+/* Rows that are equal are picked once. */
 void md_resize_nearest(void *y, const void *x, const md_resize_args *a)
 {
     const size_t size = a->pixel_size, row_size = (size_t)a->ow * size;
-    const bool doubled = is_doubled(a);
+    md_turn_fn *turn =
+        is_doubled(a) ? md_turn_select(md_cpu_flags())->run : NULL;
     char *to = y;
 
     for (int64_t p = 0; p < a->planes; p++) {
@@ -359,8 +356,8 @@ void md_resize_nearest(void *y, const void *x, const md_resize_args *a)
 
             if (i > 0 && a->map_h[i] == a->map_h[i - 1])
                 memcpy(to, to - row_size, row_size);
-            else if (doubled)
-                double_pixels(to, row, a->iw);
+            else if (turn)
+                double_pixels(turn, to, row, a->iw);
             else
                 pick_pixels(to, row, a->map_w, a->ow, size);
         }

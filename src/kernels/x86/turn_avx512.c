@@ -75,9 +75,32 @@ static MD_NOINLINE void turn_floats(const md_turn_args *a)
     rest(a, rows, a->rows, 0, a->columns);
 }
 
+/* Two columns, a float of each in turn. */
+static MD_NOINLINE void turn_two(const md_turn_args *a)
+{
+    const __m512i low = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18,
+                                         2, 17, 1, 16, 0);
+    const __m512i high = _mm512_set_epi32(31, 15, 30, 14, 29, 13, 28, 12, 27,
+                                          11, 26, 10, 25, 9, 24, 8);
+    const int64_t rows = a->rows - a->rows % TILE;
+    const float *x = a->x;
+    float *y = a->y;
+
+    for (int64_t i = 0; i < rows; i += TILE) {
+        const __m512 p = _mm512_loadu_ps(x + i);
+        const __m512 q = _mm512_loadu_ps(x + a->x_stride + i);
+
+        _mm512_storeu_ps(y + 2 * i, _mm512_permutex2var_ps(p, low, q));
+        _mm512_storeu_ps(y + 2 * i + TILE, _mm512_permutex2var_ps(p, high, q));
+    }
+    rest(a, rows, a->rows, 0, a->columns);
+}
+
 void md_turn__avx512(const md_turn_args *a)
 {
-    if (a->size == sizeof(float) && a->rows >= TILE && a->columns >= TILE)
+    if (a->size == sizeof(float) && a->columns == 2 && a->y_stride == 2)
+        turn_two(a);
+    else if (a->size == sizeof(float) && a->rows >= TILE && a->columns >= TILE)
         turn_floats(a);
     else
         md_turn__avx2(a);

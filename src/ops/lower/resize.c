@@ -18,6 +18,7 @@ typedef struct state {
 typedef struct args {
     md_resize_args r;
     int64_t plane_in, plane_out; /* bytes */
+    int64_t planes, step;        /* in all, and of a chunk */
 } args;
 
 static bool mode_is(const md_lower *lo)
@@ -99,14 +100,12 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     int64_t channels = x->dim[1];
     args *a;
 
-    (void)width;
     MD_TRY(md_step__args(st, arena, (void *)&a, sizeof(*a), err));
     if (s->blocked) {
         channels = md_div_up(channels, MD_BLOCK);
         size *= MD_BLOCK;
     }
-    a->r = (md_resize_args){ .planes = 1,
-                             .ih = x->dim[2],
+    a->r = (md_resize_args){ .ih = x->dim[2],
                              .iw = x->dim[3],
                              .oh = y->dim[2],
                              .ow = y->dim[3],
@@ -115,17 +114,24 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     MD_TRY(fill_map(&a->r.map_w, y->dim[3], s->factor_w, arena, err));
     a->plane_in = x->dim[2] * x->dim[3] * size;
     a->plane_out = y->dim[2] * y->dim[3] * size;
-    st->n_chunks = x->dim[0] * channels;
+    a->planes = x->dim[0] * channels;
+    st->n_chunks =
+        md_step__chunks(a->planes * a->plane_out / 32, a->planes, width);
+    a->step = md_div_up(a->planes, md_max_i64(st->n_chunks, 1));
     return MD_OK;
 }
 
 static void run(const md_step *st, int64_t chunk, void *scratch)
 {
     const args *a = st->args;
+    const int64_t from = chunk * a->step;
+    md_resize_args r = a->r;
 
     (void)scratch;
-    md_resize_nearest((char *)st->out[0] + chunk * a->plane_out,
-                      (const char *)st->in[0] + chunk * a->plane_in, &a->r);
+    r.planes = md_min_i64(a->step, a->planes - from);
+    if (r.planes > 0)
+        md_resize_nearest((char *)st->out[0] + from * a->plane_out,
+                          (const char *)st->in[0] + from * a->plane_in, &r);
 }
 
 const md_fast md_fast_resize = { lower, plan, run, NULL, NULL };
