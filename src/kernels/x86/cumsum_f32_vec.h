@@ -8,7 +8,8 @@
 
 enum {
     HALF = VF_LANES / 2,
-    PARTS = HALF /* vectors of a block: half of the registers are sums */
+    PARTS = HALF, /* vectors of a block: half of the registers are sums */
+    AHEAD = 8     /* rows that are asked for before they are read */
 };
 
 /* Half a vector at x is added to *sum; y gets what it is after, or before. An
@@ -35,11 +36,12 @@ static MD_ALWAYS_INLINE void add_block(const md_cumsum_f32_args *a, int64_t c,
     for (int64_t i = 0; i < a->n; i++) {
         const float *x = a->x + i * a->step + c;
         float *y = a->y + i * a->step + c;
+        const float *ahead = i + AHEAD < a->n ? x + AHEAD * a->step : x;
 
-        const float *ahead = i + 8 < a->n ? x + 8 * a->step : x;
         MD_UNROLL(8)
         for (int h = 0; h < PARTS; h++)
-            __builtin_prefetch(ahead + h * VF_LANES);
+            _mm_prefetch((const char *)(ahead + (ptrdiff_t)h * VF_LANES),
+                         _MM_HINT_T0);
         MD_UNROLL(16)
         for (int h = 0; h < 2 * PARTS; h++)
             add_half(y + (ptrdiff_t)h * HALF, x + (ptrdiff_t)h * HALF, &sum[h],

@@ -3,6 +3,7 @@
  * time: first down the columns of all its windows, which lie side by side, then
  * along it.
  */
+#include <assert.h>
 #include <math.h>
 
 #include "kernels/array_f64.h"
@@ -76,6 +77,7 @@ static void pool_piece(const job *j, double *y, const double *x,
     const int64_t hi = md_max_i64(md_min_i64(first + size, width), lo);
     double column[COLUMNS];
 
+    assert(size > 0 && size <= COLUMNS);
     for (int64_t i = 0; i < size; i++)
         column[i] = none;
     if (hi > lo)
