@@ -56,6 +56,7 @@ void md_http2_stream_init(md_http2_stream *s, const md_alloc *alloc,
     *s = (md_http2_stream){ 0 };
     md_buf_init(&s->head, alloc, limits->head_size_max);
     md_buf_init(&s->body, alloc, limits->body_size_max + MD_HTTP2_BODY_SLACK);
+    md_buf_init(&s->later, alloc, s->body.limit);
 }
 
 void md_http2_stream_release(md_http2_stream *s)
@@ -64,6 +65,7 @@ void md_http2_stream_release(md_http2_stream *s)
     md_free(s->head.alloc, s->fields);
     md_buf_release(&s->head);
     md_buf_release(&s->body);
+    md_buf_release(&s->later);
     s->fields = NULL;
 }
 
@@ -74,10 +76,23 @@ void md_http2_stream_reset(md_http2_stream *s)
     assert(!s->core);
     *s = (md_http2_stream){ .head = old.head,
                             .body = old.body,
+                            .later = old.later,
                             .fields = old.fields,
                             .cap_fields = old.cap_fields };
     md_buf_reset(&s->head);
     md_buf_reset(&s->body);
+    md_buf_release(&s->later); /* seldom used */
+}
+
+md_status md_http2_let_go(md_http2_stream *s, md_error *err)
+{
+    md_status st = MD_OK;
+
+    s->held = false;
+    if (s->later.size)
+        st = md_buf_append(&s->body, s->later.data, s->later.size, err);
+    md_buf_release(&s->later);
+    return st;
 }
 
 static md_slice part_of(const md_http2_stream *s, md_http1_part p)
@@ -403,7 +418,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
     s->unread += size;
     if (!s->framed && size > h->limits->body_size_max - s->body.size)
         md_http2_refuse(s, 413, "request body is larger than the limit");
-    else if (md_buf_append(&s->body, data, size, NULL) == MD_OK)
+    else if (md_buf_append(s->held ? &s->later : &s->body, data, size, NULL) ==
+             MD_OK)
         h->hooks->data(h->ctx, s);
     else
         md_http2_refuse(s, 503, "out of memory");

@@ -57,6 +57,8 @@ typedef struct md_http2_stream {
     md_http1_part target; /* path and query */
     uint32_t path_size;
     md_buf body;   /* read: what came and is not taken */
+    bool held;     /* set: someone reads the body, which must not move */
+    md_buf later;  /* what came meanwhile; see md_http2_let_go */
     size_t unread; /* bytes of it that the window does not know of yet */
 
     md_slice out;      /* what is left to send of the reply's body */
@@ -158,6 +160,10 @@ void md_http2_continue(md_http2_stream *s);
  * connection.
  */
 void md_http2_consume(md_http2_stream *s);
+
+/* Nobody reads the body any more: what came since it was held joins it.
+ * MD_NOMEM, MD_TOO_LARGE. */
+md_status md_http2_let_go(md_http2_stream *s, md_error *err);
 
 typedef struct md_http2_reply {
     int status;

@@ -84,7 +84,8 @@ static void mark(md_http2_conn *h)
 
 static void count_buffers(md_http2_request *r)
 {
-    md_http__request_count(&r->req, r->stream.head.cap + r->stream.body.cap);
+    md_http__request_count(&r->req, r->stream.head.cap + r->stream.body.cap +
+                                        r->stream.later.cap);
 }
 
 static void free_request(md_http2_request *r)
@@ -228,6 +229,7 @@ static void tell(md_http2_request *r, md_http_event event)
 {
     r->req.grpc.event = event;
     set_waits(r, false);
+    r->stream.held = true; /* of a stream, more may come meanwhile */
     hand_out(r);
 }
 
@@ -314,6 +316,10 @@ static void next_turn(md_http2_request *r)
                        MD_GRPC_PREFIX_SIZE + (size_t)g->message.size);
     md_timer_stop(&r->timer);
     md_http__grpc_next(&r->req);
+    if (md_http2_let_go(&r->stream, NULL) != MD_OK) {
+        fail_grpc(r, MD_NOMEM, "out of memory");
+        return;
+    }
     md_http2_consume(&r->stream);
     count_buffers(r);
     look(r);

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from repository import scale, wait
 from serving import FASHION, VECTORS, convert, server
 
 np = pytest.importorskip("numpy")
@@ -327,6 +328,28 @@ def test_stream_that_wants_statuses(url):
         c.async_stream_infer("nope", [tensor(some())])
         error = answers.get(timeout=30)[1]
         assert error.status() == "StatusCode.NOT_FOUND"
+        c.stop_stream()
+
+
+def test_messages_that_come_meanwhile_do_not_move_the_one_that_runs(tmp_path):
+    """A stream's next messages arrive while the first one is run; its id is
+    read from the request when it is answered."""
+    scale(tmp_path / "scale.onnx", 3, width=256, slow=400)
+    with server(tmp_path / "scale.onnx", "--listen", "127.0.0.1:0",
+                "--log-level", "error") as (url, p):
+        c = triton.InferenceServerClient(url.removeprefix("http://"))
+        got = []
+        c.start_stream(lambda result, error: got.append((result, error)))
+        x = triton.InferInput("x", [1, 256], "FP32")
+        x.set_data_from_numpy(np.ones([1, 256], np.float32))
+        ids = [f"{k:03d}" + "z" * 20000 for k in range(6)]
+        for i in ids:
+            c.async_stream_infer("scale", [x], request_id=i)
+            time.sleep(0.02)
+        wait(lambda: len(got) == len(ids) or p.poll() is not None or
+             any(e for _, e in got))
+        assert [e for _, e in got] == [None] * len(ids)
+        assert [r.get_response().id for r, _ in got] == ids
         c.stop_stream()
 
 
