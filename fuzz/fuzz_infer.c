@@ -177,8 +177,9 @@ static void fuzz_message(uint8_t choice, const uint8_t *data, size_t size)
     md_buf_init(&scratch, md_alloc_default(), SCRATCH_MAX);
     md_pb_writer_init(&w, md_alloc_default(), SCRATCH_MAX);
     call.scratch = &scratch;
-    if (md_v2_infer(&call, &md_v2_grpc, &messages, NULL) == MD_OK)
+    if (md_infer_call(&call, &md_v2_grpc, &messages, NULL) == MD_OK)
         check_reply(&req.body);
+    md_infer_release(&call);
     md_pb_writer_release(&w);
     md_shm_release(&srv.shm);
     md_buf_release(&scratch);

@@ -290,6 +290,8 @@ static md_loader_opts model_options(const serving *v)
     o.at_start = md_opts_text(a->opts, "load_model");
     o.load.pool = v->pool;
     o.load.precision = md_cli_precision(a);
+    o.load.max_batch = md_opts_int(a->opts, "batch_max");
+    o.load.delay_us = md_opts_int(a->opts, "batch_delay_us");
     o.load.signature = md_args_text(a, "signature", NULL);
     return o;
 }

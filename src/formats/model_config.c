@@ -9,6 +9,7 @@
 
 enum {
     BATCH_MAX = 1 << 20,
+    DELAY_MAX = 60 * 1000 * 1000, /* microseconds */
     INSTANCES_MAX = 1024,
     LEVELS_MAX = 256,
     LIST_MAX = 1 << 16
@@ -136,6 +137,11 @@ static md_status take_number(reader *r, const md_textpb *f, int64_t min,
 static md_status take_count(reader *r, const md_textpb *f, void *to)
 {
     return take_number(r, f, 0, INT64_MAX / 1000, to);
+}
+
+static md_status take_delay(reader *r, const md_textpb *f, void *to)
+{
+    return take_number(r, f, 0, DELAY_MAX, to);
 }
 
 static md_status take_batch(reader *r, const md_textpb *f, void *to)
@@ -389,7 +395,7 @@ static md_status take_batching(reader *r, const md_textpb *f, void *to)
     static const field list[] = {
         { "preferred_batch_size", take_positives,
           offsetof(md_config_batching, preferred) },
-        { "max_queue_delay_microseconds", take_count,
+        { "max_queue_delay_microseconds", take_delay,
           offsetof(md_config_batching, delay_us) },
         { "preserve_ordering", take_bool,
           offsetof(md_config_batching, preserve_ordering) },

@@ -26,7 +26,7 @@ void md_call_mark(md_call *c, md_call_part part)
 {
     const int64_t now = md_clock_ns();
 
-    c->part_ns[part] = now - (c->marked_ns ? c->marked_ns : c->start_ns);
+    c->part_ns[part] += now - (c->marked_ns ? c->marked_ns : c->start_ns);
     c->marked_ns = now;
 }
 
@@ -53,6 +53,8 @@ void md_call_drop_model(md_call *c)
 md_status md_call_find_model(md_call *c, const char *name, const char *version,
                              md_error *err)
 {
+    if (c->infer) /* it has been read for the model that it has */
+        return MD_OK;
     md_call_drop_model(c);
     MD_TRY(md_models_find(c->server->models, &c->served, name, version, err));
     c->model = c->served->model;

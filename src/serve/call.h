@@ -39,8 +39,14 @@ struct md_call {
     md_status status; /* gRPC: how it ended */
     md_url_params params;
     struct md_served *served; /* a reference to the model's version, or NULL */
-    const md_serve_model *model; /* the same; set once it is known */
-    md_buf *scratch;             /* the worker's, for tensors; else NULL */
+    const md_serve_model *model;  /* the same; set once it is known */
+    md_buf *scratch;              /* where tensors are read to; else NULL */
+    struct md_infer_state *infer; /* what has been read of it; or NULL */
+    bool parks;         /* it has been read, and is to wait to be run */
+    bool parked;        /* it did, and was run with others */
+    int64_t rows;       /* that it brought to its model's run; 0: none */
+    int64_t priority;   /* of the schedule policy extension; 0: the usual */
+    int64_t timeout_us; /* the same; 0: none */
     int64_t start_ns;
     int64_t deadline_ns; /* 0: none */
     int64_t queued_ns;   /* time spent in the queue */
@@ -54,7 +60,7 @@ struct md_call {
  * "image/" for all of them)?  Parameters are ignored. */
 bool md_call_has_type(const md_call *c, const char *type);
 
-/* The part has ended now. */
+/* The part has ended now; parts may come more than once. */
 void md_call_mark(md_call *c, md_call_part part);
 
 /* Set the call's model, as md_models_find does; it stays until the call is

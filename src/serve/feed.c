@@ -361,50 +361,57 @@ static md_status list_missing(const md_feed *f, md_error *err)
 }
 
 /* With max_batch the first axis of every input is the same batch. */
-static md_status check_batch(const md_serve_model *m, const md_shape *shapes,
-                             uint32_t i, md_error *err)
+static md_status check_batch(const md_feed *f, uint32_t i, md_error *err)
 {
+    const md_serve_model *m = f->model;
+    int64_t rows;
+
     if (m->max_batch == 0)
         return MD_OK;
-    if (shapes[i].dim[0] > m->max_batch)
+    rows = f->inputs[i].shape.dim[0];
+    if (rows > m->max_batch)
         return md_fail(err, MD_INVALID,
                        "inference request batch-size must be <= %lld for '%s', "
                        "%lld given",
-                       (long long)m->max_batch, m->name,
-                       (long long)shapes[i].dim[0]);
-    if (shapes[i].dim[0] != shapes[0].dim[0])
+                       (long long)m->max_batch, m->name, (long long)rows);
+    if (rows != f->inputs[0].shape.dim[0])
         return md_fail(err, MD_INVALID,
                        "inputs '%s' and '%s' for model '%s': batches of %lld "
                        "and %lld given, the same expected",
                        m->inputs[0].name, m->inputs[i].name, m->name,
-                       (long long)shapes[0].dim[0],
-                       (long long)shapes[i].dim[0]);
+                       (long long)f->inputs[0].shape.dim[0], (long long)rows);
     return MD_OK;
 }
 
-md_status md_feed_run(md_feed *f, md_error *err)
+md_status md_feed_check(const md_feed *f, md_error *err)
+{
+    MD_TRY(list_missing(f, err));
+    for (uint32_t i = 0; i < f->model->n_inputs; i++) {
+        MD_TRY(md_serve_io_check(f->model, &f->model->inputs[i],
+                                 &f->inputs[i].shape, err));
+        MD_TRY(check_batch(f, i, err));
+    }
+    return MD_OK;
+}
+
+md_status md_feed_run(md_feed *f, md_buf *inputs, int width, md_error *err)
 {
     const md_serve_engine *e = f->model->engine;
     const unsigned char *base;
     md_shape *shapes = NULL;
     md_status s;
 
-    MD_TRY(list_missing(f, err));
     MD_TRY(md_call_alloc(f->call, &shapes, f->model->n_inputs, sizeof(*shapes),
                          err));
-    for (uint32_t i = 0; i < f->model->n_inputs; i++) {
+    for (uint32_t i = 0; i < f->model->n_inputs; i++)
         shapes[i] = f->inputs[i].shape;
-        MD_TRY(
-            md_serve_io_check(f->model, &f->model->inputs[i], &shapes[i], err));
-        MD_TRY(check_batch(f->model, shapes, i, err));
-    }
     /* Also an empty tensor's data must point somewhere. */
-    MD_TRY(md_buf_reserve(f->call->scratch, 1, err));
-    base = f->call->scratch->data;
+    MD_TRY(md_buf_reserve(inputs, 1, err));
+    base = inputs->data;
     MD_TRY(e->acquire(f->model->ctx, &f->run, shapes, err));
     for (uint32_t i = 0; i < f->model->n_inputs; i++)
         e->bind(f->run, i, base + f->inputs[i].at);
-    s = e->execute(f->run, f->call->server->opts.run_width, err);
+    s = e->execute(f->run, width, err);
     if (s != MD_OK)
         md_feed_release(f);
     return s;
@@ -412,5 +419,7 @@ md_status md_feed_run(md_feed *f, md_error *err)
 
 const md_tensor *md_feed_output(const md_feed *f, uint32_t i)
 {
+    if (f->outputs)
+        return &f->outputs[i];
     return f->model->engine->output(f->run, i);
 }

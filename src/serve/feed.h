@@ -21,13 +21,14 @@ typedef struct md_feed {
     const md_serve_model *model;
     md_feed_input *inputs; /* one for each of the model's */
     bool base64;           /* JSON's strings may be {"b64": "..."} */
-    void *run;
+    void *run;             /* of this call alone; or */
+    md_tensor *outputs;    /* its rows of a run of several; or NULL */
 } md_feed;
 
 /* For the call's model; all memory is the request's. */
 md_status md_feed_init(md_feed *f, md_call *call, md_error *err);
 
-/* After every success of md_feed_run. */
+/* Give the run back; also one that there never was. */
 void md_feed_release(md_feed *f);
 
 /*
@@ -59,8 +60,12 @@ md_status md_feed_read_text(md_feed *f, uint32_t i, const md_shape *shape,
 md_status md_feed_reserve(md_feed *f, uint32_t i, int64_t n, void **out,
                           md_error *err);
 
-/* All inputs are given: run.  Outputs stay until md_feed_release. */
-md_status md_feed_run(md_feed *f, md_error *err);
+/* Are all inputs given, and shapes that the model takes? */
+md_status md_feed_check(const md_feed *f, md_error *err);
+
+/* Run what has been checked, whose values are in `inputs`.  Outputs stay until
+ * md_feed_release. */
+md_status md_feed_run(md_feed *f, md_buf *inputs, int width, md_error *err);
 
 const md_tensor *md_feed_output(const md_feed *f, uint32_t i);
 

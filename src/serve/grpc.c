@@ -88,7 +88,7 @@ static md_status run(md_call *call, md_pb_writer *w, md_error *err)
         MD_TRY(md_http_request_message(call->http, &message, err));
     MD_TRY(call->method->handle(call, md_pb_init(message.data, message.size), w,
                                 err));
-    if (event != MD_HTTP_MESSAGE && w->buf.size == 0)
+    if (call->parks || (event != MD_HTTP_MESSAGE && w->buf.size == 0))
         return MD_OK;
     return md_grpc_send(call, w, err);
 }

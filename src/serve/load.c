@@ -172,6 +172,7 @@ md_status md_serve_load(md_serve_model **out, const md_repo_model *model,
         md_serve_model_free(m);
         return s;
     }
+    md_serve_model_batch(m, opts->max_batch, opts->delay_us);
     (void)warm_up(m, session, opts->run_width, &warm);
     tell(m, session, version->path, &warm);
     *out = m;

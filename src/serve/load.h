@@ -10,6 +10,8 @@ typedef struct md_serve_load_opts {
     md_precision precision;
     const char *signature; /* of a file with several; NULL: the usual one */
     int run_width;
+    int64_t max_batch; /* of models without a configuration; 0: no batches */
+    int64_t delay_us;  /* that their calls may wait for others */
 } md_serve_load_opts;
 
 #define MD_SERVE_LOAD_OPTS_INIT                                                \

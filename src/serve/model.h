@@ -48,6 +48,8 @@ typedef struct md_serve_model {
     md_picture image;              /* how a picture becomes the only input */
     const md_model_config *config; /* NULL: none was written for it */
     int64_t max_batch; /* rows of the first axis of every input; 0: not told */
+    md_config_batching batching; /* how calls are run together */
+    int64_t n_instances;         /* runs at once; 0: any number */
     const md_serve_engine *engine;
     void *ctx; /* the engine's */
     md_arena arena;
@@ -76,6 +78,14 @@ md_status md_serve_model_from_session(md_serve_model **out, const char *name,
 md_status md_serve_model_configure(md_serve_model *m,
                                    const md_model_config *config,
                                    md_error *err);
+
+/* Do its calls wait for each other, in a lane? */
+bool md_serve_model_waits(const md_serve_model *m);
+
+/* Batches for a model that has no configuration, when the first axis of all
+ * its inputs and outputs is free; else nothing changes. */
+void md_serve_model_batch(md_serve_model *m, int64_t max_batch,
+                          int64_t delay_us);
 
 void md_serve_model_free(md_serve_model *m);
 

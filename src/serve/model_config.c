@@ -133,6 +133,8 @@ md_status md_serve_model_configure(md_serve_model *m, const md_model_config *c,
     m->outputs = out;
     m->config = c;
     m->max_batch = c->max_batch_size;
+    m->batching = c->batching;
+    m->n_instances = c->n_instances;
     if (c->platform)
         m->platform = c->platform;
     for (uint32_t i = 0; i < m->n_outputs; i++) {
@@ -142,4 +144,28 @@ md_status md_serve_model_configure(md_serve_model *m, const md_model_config *c,
             m->labelled = i;
     }
     return MD_OK;
+}
+
+bool md_serve_model_waits(const md_serve_model *m)
+{
+    return (m->batching.on && m->max_batch > 0) || m->n_instances > 0;
+}
+
+void md_serve_model_batch(md_serve_model *m, int64_t max_batch,
+                          int64_t delay_us)
+{
+    if (m->config || max_batch == 0 || m->n_inputs == 0)
+        return;
+    for (uint32_t i = 0; i < m->n_inputs; i++)
+        if (!m->inputs[i].has_rank)
+            return;
+    for (uint32_t i = 0; i < m->n_outputs; i++)
+        if (!m->outputs[i].has_rank)
+            return;
+    if (check_batched(m->inputs, m->n_inputs, "", NULL) != MD_OK ||
+        check_batched(m->outputs, m->n_outputs, "", NULL) != MD_OK)
+        return;
+    m->max_batch = max_batch;
+    m->batching.on = true;
+    m->batching.delay_us = delay_us;
 }

@@ -21,7 +21,31 @@ typedef struct md_model_stats {
     md_stat_sum success;     /* from the last byte to the answer */
     md_stat_sum fail;
     md_stat_sum part[MD_CALL_N_PARTS]; /* of the calls that succeeded */
+    _Atomic uint64_t rows;             /* of the batches of those calls */
+    _Atomic uint64_t executions;       /* of the model */
+    /* Batches that were run, by their rows: sizes[rows] up to n_sizes - 1. */
+    struct md_stat_batch *sizes;
+    uint32_t n_sizes;
 } md_model_stats;
+
+typedef struct md_stat_batch {
+    md_stat_sum input, infer, output;
+} md_stat_batch;
+
+enum {
+    MD_STAT_SIZES_MAX = 1024 /* rows of batches that are told apart */
+};
+
+/* For batches of up to max_batch rows.  Zeroed statistics tell of batches of
+ * one. */
+md_status md_model_stats_init(md_model_stats *st, int64_t max_batch,
+                              const md_alloc *alloc, md_error *err);
+void md_model_stats_release(md_model_stats *st, const md_alloc *alloc);
+
+/* The model has been run for so many rows: nanoseconds of reading, running and
+ * answering. */
+void md_model_stats_ran(md_model_stats *st, int64_t rows, int64_t input_ns,
+                        int64_t infer_ns, int64_t output_ns);
 
 /* A call of this model has ended. */
 void md_model_stats_add(md_model_stats *st, const md_call *c, bool success);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/size.h"
+
 enum {
     VERSION_SIZE = 24
 };
@@ -34,6 +36,7 @@ struct md_models {
     md_served *loose; /* without references */
     void (*wake)(void *ctx);
     void *ctx;
+    uint32_t queue_max;
 };
 
 const char *md_model_state_name(md_model_state s)
@@ -45,7 +48,8 @@ const char *md_model_state_name(md_model_state s)
 }
 
 md_status md_models_new(md_models **out, void (*wake)(void *ctx), void *ctx,
-                        const md_alloc *alloc, md_error *err)
+                        uint32_t queue_max, const md_alloc *alloc,
+                        md_error *err)
 {
     md_models *ms = md_calloc(alloc, 1, sizeof(*ms));
 
@@ -54,6 +58,7 @@ md_status md_models_new(md_models **out, void (*wake)(void *ctx), void *ctx,
     ms->alloc = alloc;
     ms->wake = wake;
     ms->ctx = ctx;
+    ms->queue_max = queue_max;
     pthread_mutex_init(&ms->lock, NULL);
     *out = ms;
     return MD_OK;
@@ -64,6 +69,8 @@ static void free_served(md_served *v)
     const md_alloc *alloc = v->home->alloc;
 
     md_serve_model_free(v->model);
+    md_model_stats_release(&v->stats, alloc);
+    md_free(alloc, v->lane);
     md_free(alloc, v);
 }
 
@@ -183,6 +190,11 @@ static void let_loose(md_models *ms, md_served *v)
 {
     v->next = ms->loose;
     ms->loose = v;
+}
+
+void md_served_ref(md_served *v)
+{
+    atomic_fetch_add(&v->refs, 1);
 }
 
 void md_served_unref(md_served *v)
@@ -328,11 +340,25 @@ md_status md_served_new(md_served **out, md_models *ms, md_serve_model *model,
                         md_error *err)
 {
     md_served *v = md_calloc(ms->alloc, 1, sizeof(*v));
+    md_status s;
 
     if (!v)
         return md_fail_nomem(err, sizeof(*v));
-    v->model = model;
     v->home = ms;
+    s = md_model_stats_init(&v->stats, md_max_i64(model->max_batch, 1),
+                            ms->alloc, err);
+    if (s == MD_OK && md_serve_model_waits(model)) {
+        v->lane = md_calloc(ms->alloc, 1, sizeof(*v->lane));
+        s = v->lane ? MD_OK : md_fail_nomem(err, sizeof(*v->lane));
+    }
+    if (s != MD_OK) {
+        free_served(v);
+        return s;
+    }
+    if (v->lane)
+        md_lane_init(v->lane, &model->batching, model->max_batch,
+                     model->n_instances, ms->queue_max);
+    v->model = model;
     atomic_store(&v->refs, 1);
     *out = v;
     return MD_OK;

@@ -11,6 +11,7 @@
 #ifndef MD_SERVE_MODELS_H
 #define MD_SERVE_MODELS_H
 
+#include "serve/lane.h"
 #include "serve/model.h"
 #include "serve/model_stats.h"
 
@@ -20,6 +21,7 @@ typedef struct md_models md_models;
 typedef struct md_served {
     md_serve_model *model;
     md_model_stats stats;
+    md_lane *lane; /* where its calls wait for each other; NULL: they do not */
     md_models *home;
     _Atomic uint32_t refs;
     struct md_served *next; /* to be reaped */
@@ -45,9 +47,10 @@ typedef struct md_model_row {
 } md_model_row;
 
 /* `wake` (may be NULL) is called, by any thread, when there is something to
- * reap. */
+ * reap.  queue_max: calls that may wait in a lane whose policy says nothing. */
 md_status md_models_new(md_models **out, void (*wake)(void *ctx), void *ctx,
-                        const md_alloc *alloc, md_error *err);
+                        uint32_t queue_max, const md_alloc *alloc,
+                        md_error *err);
 
 /* With all versions; none may be held. */
 void md_models_free(md_models *ms);
@@ -65,6 +68,9 @@ const char *md_model_state_name(md_model_state s);
 md_status md_models_find(md_models *ms, md_served **out, const char *name,
                          const char *version, md_error *err);
 void md_served_unref(md_served *v);
+
+/* One more reference, for who has one. */
+void md_served_ref(md_served *v);
 
 /* Call fn for each row, in the order of names' first appearance and rising
  * versions; of one model only unless name is NULL.  The table waits

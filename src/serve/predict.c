@@ -8,6 +8,11 @@
 #include "serve/image_input.h"
 #include "serve/nested.h"
 
+typedef struct predict {
+    md_feed feed;
+    bool single; /* one sample without batch axis: so is the answer */
+} predict;
+
 /* ---- shapes as people write them ---- */
 
 /* Without axes of one element, from axis `from` on. */
@@ -80,7 +85,7 @@ static bool fits_by_count(md_shape *out, bool *single, const md_serve_io *io,
     return true;
 }
 
-static md_status set_shape(md_predict *p, uint32_t i, const md_json_nest *nest,
+static md_status set_shape(predict *p, uint32_t i, const md_json_nest *nest,
                            md_error *err)
 {
     const md_serve_model *m = p->feed.model;
@@ -104,8 +109,7 @@ static md_status set_shape(md_predict *p, uint32_t i, const md_json_nest *nest,
 
 /* ---- JSON ---- */
 
-static md_status read_input(md_predict *p, uint32_t i, md_json *r,
-                            md_error *err)
+static md_status read_input(predict *p, uint32_t i, md_json *r, md_error *err)
 {
     md_json_nest nest;
     int64_t n;
@@ -115,7 +119,7 @@ static md_status read_input(md_predict *p, uint32_t i, md_json *r,
 }
 
 /* {"name": values, ...} of a model with several inputs. */
-static md_status read_named(md_predict *p, md_json *r, md_error *err)
+static md_status read_named(predict *p, md_json *r, md_error *err)
 {
     const md_serve_model *m = p->feed.model;
     md_json_token t;
@@ -142,7 +146,7 @@ static md_status read_named(md_predict *p, md_json *r, md_error *err)
     }
 }
 
-static md_status read_json(md_predict *p, md_slice body, md_error *err)
+static md_status read_json(predict *p, md_slice body, md_error *err)
 {
     const md_serve_model *m = p->feed.model;
     bool given = false;
@@ -180,12 +184,12 @@ static md_status read_json(md_predict *p, md_slice body, md_error *err)
     return MD_OK;
 }
 
-md_status md_predict_parse(md_predict *p, md_call *call, md_error *err)
+static md_status parse(void *request, md_call *call, void *ctx, md_error *err)
 {
     md_slice body = md_http_request_body(call->http);
+    predict *p = request;
 
-    *p = (md_predict){ .single = false };
-    MD_TRY(md_feed_init(&p->feed, call, err));
+    (void)ctx;
     if (md_call_has_type(call, "image/") ||
         (!md_call_has_type(call, "application/json") &&
          md_image_probe(body.data, body.size))) {
@@ -203,7 +207,7 @@ md_status md_predict_parse(md_predict *p, md_call *call, md_error *err)
 /* ---- the answer ---- */
 
 /* A single sample's answer loses its batch axis, where it has one. */
-static void write_output(md_json_writer *w, const md_predict *p,
+static void write_output(md_json_writer *w, const predict *p,
                          const md_tensor *t)
 {
     bool strip = p->single && t->shape.rank > 0 && t->shape.dim[0] == 1;
@@ -265,7 +269,7 @@ static void put_probability(md_json_writer *w, const md_serve_model *m,
     md_json_put_f32(w, (float)b->probability);
 }
 
-static void write_rows(md_json_writer *w, const md_predict *p, const char *name,
+static void write_rows(md_json_writer *w, const predict *p, const char *name,
                        const best *rows, int64_t n, put_fn *put)
 {
     md_json_put_name(w, name);
@@ -278,7 +282,7 @@ static void write_rows(md_json_writer *w, const md_predict *p, const char *name,
 }
 
 /* Only for scores [N, n_labels] of numbers. */
-static md_status write_classes(md_json_writer *w, const md_predict *p,
+static md_status write_classes(md_json_writer *w, const predict *p,
                                const md_tensor *t, md_error *err)
 {
     const md_serve_model *m = p->feed.model;
@@ -299,11 +303,13 @@ static md_status write_classes(md_json_writer *w, const md_predict *p,
     return MD_OK;
 }
 
-md_status md_predict_reply(const md_predict *p, md_error *err)
+static md_status write(const void *request, void *ctx, md_error *err)
 {
+    const predict *p = request;
     const md_serve_model *m = p->feed.model;
     md_json_writer w;
 
+    (void)ctx;
     MD_TRY(md_call_json(p->feed.call, &w, err));
     md_json_put_object(&w);
     md_json_put_name(&w, "model");
@@ -325,3 +331,5 @@ md_status md_predict_reply(const md_predict *p, md_error *err)
     md_json_put_end(&w);
     return md_json_finish(&w, err);
 }
+
+const md_infer_form md_predict_form = { sizeof(predict), parse, write };

@@ -9,6 +9,7 @@
 #include "base/cpu.h"
 #include "base/log.h"
 #include "serve/grpc.h"
+#include "serve/infer.h"
 #include "serve/route.h"
 #include "serve/server_impl.h"
 
@@ -87,6 +88,7 @@ static void finish(md_call *c)
     md_stats_answered(&c->server->stats, c, status);
     if (c->served && md_call_computes(c))
         md_model_stats_add(&c->served->stats, c, status == 200);
+    md_infer_release(c);
     md_call_drop_model(c);
     log_call(c, grpc ? md_status_grpc(c->status) : status,
              md_http_reply_size(c->http));
@@ -109,6 +111,22 @@ static md_status run_route(md_call *c, md_error *err)
     return c->route->handle(c, err);
 }
 
+/* It has been read: let it wait for those it is run with.  From here on it may
+ * be another worker's. */
+static void park_call(md_call *c)
+{
+    md_server *s = c->server;
+    md_error err = MD_ERROR_INIT;
+
+    c->parks = false;
+    c->parked = true;
+    if (md_queue_join(s->queue, c->served->lane, &c->infer->item, &err) ==
+        MD_OK)
+        return;
+    md_stats_rejected(&s->stats, "model_queue_full");
+    fail_call(c, &err);
+}
+
 static void run_call(md_call *c)
 {
     md_error err = MD_ERROR_INIT;
@@ -116,51 +134,146 @@ static void run_call(md_call *c)
 
     if (s != MD_OK)
         fail_call(c, &err);
+    else if (c->parks)
+        park_call(c);
     else
         finish(c);
 }
 
 /* ---- workers ---- */
 
+static void time_out(md_call *c, int64_t may_ns)
+{
+    const int64_t waited = md_clock_ns() - c->start_ns;
+    md_error err = MD_ERROR_INIT;
+
+    md_stats_rejected(&c->server->stats, "timeout");
+    (void)md_fail(&err, MD_TIMEOUT,
+                  "request waited %lld ms for its turn, at most %lld may "
+                  "pass",
+                  (long long)(waited / 1000000), (long long)(may_ns / 1000000));
+    fail_call(c, &err);
+}
+
 /* False: it has been answered without computing. */
 static bool still_wanted(md_call *c)
 {
     md_error err = MD_ERROR_INIT;
-    md_stats *st = &c->server->stats;
-    int64_t now = md_clock_ns();
 
-    c->queued_ns = now - c->start_ns;
     md_call_mark(c, MD_CALL_QUEUE);
-    md_stats_dequeued(st, c);
     if (md_http_request_is_gone(c->http)) {
-        md_stats_rejected(st, "abandoned");
+        md_stats_rejected(&c->server->stats, "abandoned");
         (void)md_fail(&err, MD_CANCELLED, "client has gone");
-    } else if (c->deadline_ns && now > c->deadline_ns) {
-        md_stats_rejected(st, "timeout");
-        (void)md_fail(&err, MD_TIMEOUT,
-                      "request waited %lld ms for its turn, at most %lld may "
-                      "pass",
-                      (long long)(c->queued_ns / 1000000),
-                      (long long)((c->deadline_ns - c->start_ns) / 1000000));
-    } else {
-        return true;
+        fail_call(c, &err);
+        return false;
     }
-    fail_call(c, &err);
-    return false;
+    if (c->deadline_ns && md_clock_ns() > c->deadline_ns) {
+        time_out(c, c->deadline_ns - c->start_ns);
+        return false;
+    }
+    return true;
+}
+
+static void begin_call(md_call *c, md_buf *scratch)
+{
+    c->scratch = scratch;
+    c->queued_ns = md_clock_ns() - c->start_ns;
+    md_stats_dequeued(&c->server->stats, c);
+    if (still_wanted(c))
+        run_call(c);
+}
+
+/* Those of a batch that somebody still waits for. */
+static md_lane_item *keep_wanted(md_lane_item *item, uint32_t *n)
+{
+    md_lane_item *kept = NULL;
+    md_lane_item **tail = &kept;
+    md_lane_item *next;
+
+    for (*n = 0; item; item = next) {
+        next = item->next;
+        if (!still_wanted(item->owner))
+            continue;
+        item->next = NULL;
+        *tail = item;
+        tail = &item->next;
+        ++*n;
+    }
+    return kept;
+}
+
+static void count_batch(md_served *v, md_stats *st, const md_infer_batch *b,
+                        int64_t rows, const int64_t ns[3])
+{
+    md_model_stats_ran(&v->stats, rows, ns[0], ns[1], ns[2]);
+    md_stats_ran(st, b->model, rows);
+}
+
+static void run_batch(md_server *s, const md_work *w, md_buf *scratch)
+{
+    md_served *v = ((md_call *)w->batch->owner)->served;
+    int64_t ns[3] = { 0, 0, 0 }; /* of reading, running, answering */
+    md_lane_item *batch;
+    md_lane_item *next;
+    md_infer_batch b;
+    int64_t start;
+    uint32_t n;
+
+    md_served_ref(v); /* the lane and the run are its, the calls go */
+    batch = keep_wanted(w->batch, &n);
+    if (n == 0) {
+        md_queue_done(s->queue, w->lane);
+        md_served_unref(v);
+        return;
+    }
+    start = md_clock_ns();
+    md_infer_run(&b, batch, n, scratch, s->opts.run_width);
+    ns[1] = md_clock_ns() - start;
+    md_queue_done(s->queue, w->lane);
+    start = md_clock_ns();
+    for (md_lane_item *item = batch; item; item = next) {
+        md_call *c = item->owner;
+        const int64_t rows = item->rows;
+        const int64_t each[3] = { c->part_ns[MD_CALL_INPUT], ns[1] / n, 0 };
+
+        next = item->next;
+        ns[0] += each[0];
+        run_call(c);
+        if (b.rows == 0)
+            count_batch(v, &s->stats, &b, rows, each);
+    }
+    ns[2] = md_clock_ns() - start;
+    if (b.rows)
+        count_batch(v, &s->stats, &b, b.rows, ns);
+    md_infer_batch_release(&b);
+    md_served_unref(v);
+}
+
+static void do_work(md_server *s, const md_work *w, md_buf *scratch)
+{
+    md_call *c;
+
+    if (w->item) {
+        begin_call(w->item, scratch);
+    } else if (w->expired) {
+        c = w->expired->owner;
+        md_call_mark(c, MD_CALL_QUEUE);
+        time_out(c, w->expired->due_ns - c->start_ns);
+    } else {
+        run_batch(s, w, scratch);
+    }
 }
 
 static void *work(void *arg)
 {
     md_server *s = arg;
     md_buf scratch;
-    md_call *c;
+    md_work w;
 
     md_buf_init(&scratch, s->request_alloc, s->opts.http.arena_size_max);
-    while ((c = md_queue_pop(s->queue))) {
-        c->scratch = &scratch;
+    while (md_queue_take(s->queue, &w)) {
         md_stats_busy(&s->stats, 1);
-        if (still_wanted(c))
-            run_call(c);
+        do_work(s, &w, &scratch);
         md_stats_busy(&s->stats, -1);
         if (scratch.cap > SCRATCH_KEEP_MAX)
             md_buf_release(&scratch);
@@ -365,7 +478,8 @@ md_status md_server_new(md_server **out, const md_server_opts *opts,
     }
     MD_GOTO(
         md_queue_new(&srv->queue, opts->queue_max, srv->n_workers, alloc, err));
-    MD_GOTO(md_models_new(&srv->models, wake_loader, srv, alloc, err));
+    MD_GOTO(md_models_new(&srv->models, wake_loader, srv, opts->queue_max,
+                          alloc, err));
     MD_GOTO(md_loader_new(&srv->loader, &srv->opts.models, srv->models,
                           run_call, alloc, err));
     MD_GOTO(md_stats_init(&srv->stats, srv, alloc, err));

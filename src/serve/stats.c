@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 enum family {
-#define METRIC(kind, id, name, help, labels) FAMILY_##id,
+#define METRIC(kind, id, name, help, labels, bounds) FAMILY_##id,
 #include "serve/metrics.def"
 #undef METRIC
     N_FAMILIES
@@ -26,10 +26,16 @@ static const double SECONDS[] = {
     0.065536, 0.131072, 0.262144, 0.524288, 1.048576,
 };
 
-static const md_metric_row ROWS[] = {
-#define METRIC(kind, id, name, help, labels)                                   \
-    { kind,   name,    help,                                                   \
-      labels, SECONDS, (kind) == MD_HISTOGRAM ? MD_COUNT(SECONDS) : 0 },
+/* Of a batch. */
+static const double ROWS[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024 };
+
+#define BOUNDS_none NULL, 0
+#define BOUNDS_seconds SECONDS, MD_COUNT(SECONDS)
+#define BOUNDS_rows ROWS, MD_COUNT(ROWS)
+
+static const md_metric_row FAMILIES[] = {
+#define METRIC(kind, id, name, help, labels, bounds)                           \
+    { kind, name, help, labels, BOUNDS_##bounds },
 #include "serve/metrics.def"
 #undef METRIC
 };
@@ -38,7 +44,7 @@ md_status md_stats_init(md_stats *st, md_server *s, const md_alloc *alloc,
                         md_error *err)
 {
     MD_TRY(md_metrics_new(&st->metrics, alloc, err));
-    MD_TRY(md_metrics_add(st->metrics, ROWS, N_FAMILIES, &st->first, err));
+    MD_TRY(md_metrics_add(st->metrics, FAMILIES, N_FAMILIES, &st->first, err));
     for (size_t i = 0; i < MD_COUNT(COLLECTORS); i++)
         MD_TRY(md_metrics_add_collector(st->metrics, COLLECTORS[i], s, err));
     return MD_OK;
@@ -87,4 +93,11 @@ void md_stats_rejected(md_stats *st, const char *reason)
 void md_stats_busy(md_stats *st, int by)
 {
     md_metric_add(get(st, FAMILY_busy, NULL), by);
+}
+
+void md_stats_ran(md_stats *st, const md_serve_model *m, int64_t rows)
+{
+    const char *values[] = { m->name };
+
+    md_metric_observe(get(st, FAMILY_batch, values), (double)rows);
 }

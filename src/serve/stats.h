@@ -25,6 +25,9 @@ void md_stats_dequeued(md_stats *st, const md_call *c);
 /* It was not computed: "queue_full", "timeout", ... */
 void md_stats_rejected(md_stats *st, const char *reason);
 
+/* So many rows of a model have been run together. */
+void md_stats_ran(md_stats *st, const md_serve_model *m, int64_t rows);
+
 /* A worker begins (1) or ends (-1) to compute. */
 void md_stats_busy(md_stats *st, int by);
 

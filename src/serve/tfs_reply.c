@@ -133,10 +133,12 @@ static md_status put_outputs(md_json_writer *w, const md_tfs_request *r,
     return MD_OK;
 }
 
-md_status md_tfs_reply(const md_tfs_request *r, md_error *err)
+static md_status reply(const void *request, void *ctx, md_error *err)
 {
+    const md_tfs_request *r = request;
     md_json_writer w;
 
+    (void)ctx;
     for (uint32_t i = 0; i < r->feed.model->n_outputs; i++)
         MD_TRY(check_output(r, i, err));
     MD_TRY(md_call_json(r->feed.call, &w, err));
@@ -187,12 +189,14 @@ static md_status end_results(md_json_writer *w, md_error *err)
     return md_json_finish(w, err);
 }
 
-md_status md_tfs_reply_classes(const md_tfs_request *r, md_error *err)
+static md_status reply_classes(const void *request, void *ctx, md_error *err)
 {
+    const md_tfs_request *r = request;
     const md_serve_model *m = r->feed.model;
     const md_tensor *t;
     md_json_writer w;
 
+    (void)ctx;
     if (m->n_labels == 0 || !m->labels || m->labelled >= m->n_outputs)
         return md_fail(err, MD_INVALID,
                        "model '%s' has no labels to classify by", m->name);
@@ -215,12 +219,14 @@ md_status md_tfs_reply_classes(const md_tfs_request *r, md_error *err)
     return end_results(&w, err);
 }
 
-md_status md_tfs_reply_values(const md_tfs_request *r, md_error *err)
+static md_status reply_values(const void *request, void *ctx, md_error *err)
 {
+    const md_tfs_request *r = request;
     const md_serve_model *m = r->feed.model;
     const md_tensor *t = md_feed_output(&r->feed, 0);
     md_json_writer w;
 
+    (void)ctx;
     if (m->n_outputs != 1 || !is_number(t) || md_tensor_n(t) != r->batch)
         return md_fail(err, MD_INVALID,
                        "model '%s' has no output of one number for each of "
@@ -235,21 +241,15 @@ md_status md_tfs_reply_values(const md_tfs_request *r, md_error *err)
 
 /* ---- all of them ---- */
 
-md_status md_tfs_run(md_call *call,
-                     md_status (*parse)(md_tfs_request *r, md_call *call,
-                                        md_error *err),
-                     md_status (*reply)(const md_tfs_request *r, md_error *err),
-                     md_error *err)
-{
-    md_tfs_request r;
-    md_status s;
+const md_infer_form md_tfs_predict = { sizeof(md_tfs_request), md_tfs__parse,
+                                       reply };
+const md_infer_form md_tfs_classify = { sizeof(md_tfs_request),
+                                        md_tfs__parse_examples, reply_classes };
+const md_infer_form md_tfs_regress = { sizeof(md_tfs_request),
+                                       md_tfs__parse_examples, reply_values };
 
+md_status md_tfs_run(md_call *call, const md_infer_form *form, md_error *err)
+{
     MD_TRY(md_call_model(call, err));
-    MD_TRY(parse(&r, call, err));
-    md_call_mark(call, MD_CALL_INPUT);
-    MD_TRY(md_feed_run(&r.feed, err));
-    md_call_mark(call, MD_CALL_INFER);
-    s = md_call_replied(call, reply(&r, err), err);
-    md_feed_release(&r.feed);
-    return s;
+    return md_infer_call(call, form, NULL, err);
 }

@@ -299,8 +299,6 @@ static md_status parse(parser *p, md_call *call, md_error *err)
 {
     md_tfs_request *r = p->r;
 
-    *r = (md_tfs_request){ .batch = 0 };
-    MD_TRY(md_feed_init(&r->feed, call, err));
     r->feed.base64 = true;
     MD_TRY(find_value(p, md_http_request_body(call->http), err));
     MD_TRY(p->examples ? read_row_objects(p, err) : read_value(p, err));
@@ -309,10 +307,11 @@ static md_status parse(parser *p, md_call *call, md_error *err)
     return MD_OK;
 }
 
-md_status md_tfs_parse(md_tfs_request *r, md_call *call, md_error *err)
+md_status md_tfs__parse(void *request, md_call *call, void *ctx, md_error *err)
 {
-    parser p = { .r = r, .model = call->model };
+    parser p = { .r = request, .model = call->model };
 
+    (void)ctx;
     return parse(&p, call, err);
 }
 
@@ -329,10 +328,13 @@ static void shape_features(md_feed_input *in, const md_serve_io *io)
     in->shape.dim[0] = rows;
 }
 
-md_status md_tfs_parse_examples(md_tfs_request *r, md_call *call, md_error *err)
+md_status md_tfs__parse_examples(void *request, md_call *call, void *ctx,
+                                 md_error *err)
 {
-    parser p = { .r = r, .model = call->model, .examples = true };
+    parser p = { .r = request, .model = call->model, .examples = true };
+    md_tfs_request *r = request;
 
+    (void)ctx;
     MD_TRY(parse(&p, call, err));
     for (uint32_t i = 0; i < p.model->n_inputs; i++)
         shape_features(&r->feed.inputs[i], &p.model->inputs[i]);

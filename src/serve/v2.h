@@ -8,7 +8,7 @@
 #define MD_SERVE_V2_H
 
 #include "formats/pb.h"
-#include "serve/feed.h"
+#include "serve/infer.h"
 #include "serve/shm.h"
 
 typedef struct md_v2_output {
@@ -28,22 +28,10 @@ typedef struct md_v2_request {
     bool binary_default; /* parameter binary_data_output */
 } md_v2_request;
 
-/* How one of the protocol's forms, REST or gRPC, carries a request and its
- * answer; ctx is the form's. */
-typedef struct md_v2_form {
-    /* The call's request for its model, tensors and all. */
-    md_status (*parse)(md_v2_request *r, md_call *call, void *ctx,
-                       md_error *err);
-    /* The answer; the feed has run. */
-    md_status (*write)(const md_v2_request *r, void *ctx, md_error *err);
-} md_v2_form;
-
-/* Run the call's model: parse, compute and write. */
-md_status md_v2_infer(md_call *call, const md_v2_form *form, void *ctx,
-                      md_error *err);
-
-extern const md_v2_form md_v2_rest; /* ctx: none */
-extern const md_v2_form md_v2_grpc; /* ctx: md_v2_messages */
+/* How the protocol's forms, REST and gRPC, carry an md_v2_request and its
+ * answer. */
+extern const md_infer_form md_v2_rest; /* ctx: none */
+extern const md_infer_form md_v2_grpc; /* ctx: md_v2_messages */
 
 typedef struct md_v2_messages {
     md_pb request;
@@ -127,7 +115,7 @@ md_status md_v2__write_shared(const md_v2_request *r, const md_v2_output *o,
                               size_t *size, md_error *err);
 
 /* md_v2_rest.write */
-md_status md_v2__reply_rest(const md_v2_request *r, void *ctx, md_error *err);
+md_status md_v2__reply_rest(const void *request, void *ctx, md_error *err);
 
 /* The classification of an output, [rows, n]: `shape` of the strings, then
  * each of them to put, in order, "value:index[:label]". */

@@ -29,22 +29,6 @@ void md_v2_each_extension(const md_call *call,
             fn(ctx, names[i]);
 }
 
-md_status md_v2_infer(md_call *call, const md_v2_form *form, void *ctx,
-                      md_error *err)
-{
-    md_v2_request r = { .id = NULL };
-    md_status s;
-
-    MD_TRY(md_feed_init(&r.feed, call, err));
-    MD_TRY(form->parse(&r, call, ctx, err));
-    md_call_mark(call, MD_CALL_INPUT);
-    MD_TRY(md_feed_run(&r.feed, err));
-    md_call_mark(call, MD_CALL_INFER);
-    s = md_call_replied(call, form->write(&r, ctx, err), err);
-    md_feed_release(&r.feed);
-    return s;
-}
-
 /* ---- inputs ---- */
 
 md_status md_v2__find_input(const md_v2_request *r, md_str name, int *index,

@@ -445,10 +445,32 @@ static md_status count_raw(reader *rd, md_pb in, md_error *err)
     }
 }
 
-static md_status parse(md_v2_request *r, md_call *call, void *ctx,
-                       md_error *err)
+/* Of the schedule policy extension; others are passed over. */
+static md_status take_request_parameter(md_call *call, const md_pb_field *f,
+                                        md_error *err)
+{
+    parameter p;
+    int64_t *to;
+
+    MD_TRY(take_parameter(&p, f, err));
+    if (is_key(&p, "priority"))
+        to = &call->priority;
+    else if (is_key(&p, "timeout"))
+        to = &call->timeout_us;
+    else
+        return MD_OK;
+    if (!p.has_int || p.n < 0)
+        return md_fail(err, MD_INVALID,
+                       "parameter '%.*s': a number from 0 up expected",
+                       (int)p.key.n, p.key.p);
+    *to = p.n;
+    return MD_OK;
+}
+
+static md_status parse(void *request, md_call *call, void *ctx, md_error *err)
 {
     const md_v2_messages *m = ctx;
+    md_v2_request *r = request;
     md_pb in = m->request;
     reader rd = { .r = r, .call = call, .raw = in };
 
@@ -468,6 +490,8 @@ static md_status parse(md_v2_request *r, md_call *call, void *ctx,
             MD_TRY(take_input(&rd, &f, err));
         } else if (f.number == MD_PB_ModelInferRequest_outputs) {
             MD_TRY(take_output(&rd, &f, err));
+        } else if (f.number == MD_PB_ModelInferRequest_parameters) {
+            MD_TRY(take_request_parameter(call, &f, err));
         }
     }
     if (rd.n_raw)
@@ -592,9 +616,10 @@ static md_status write_raw(md_pb_writer *w, const md_v2_request *r,
     return s;
 }
 
-static md_status write(const md_v2_request *r, void *ctx, md_error *err)
+static md_status write(const void *request, void *ctx, md_error *err)
 {
     const md_v2_messages *messages = ctx;
+    const md_v2_request *r = request;
     const md_serve_model *m = r->feed.model;
     md_pb_writer *w = messages->reply;
     md_pb_mark mark = { 0 };
@@ -615,4 +640,4 @@ static md_status write(const md_v2_request *r, void *ctx, md_error *err)
     return md_grpc_send(r->feed.call, w, err);
 }
 
-const md_v2_form md_v2_grpc = { parse, write };
+const md_infer_form md_v2_grpc = { sizeof(md_v2_request), parse, write };

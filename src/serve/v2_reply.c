@@ -190,8 +190,9 @@ static bool is_raw(const md_v2_output *o)
     return o->binary && !o->classes && !o->shared.region;
 }
 
-md_status md_v2__reply_rest(const md_v2_request *r, void *ctx, md_error *err)
+md_status md_v2__reply_rest(const void *request, void *ctx, md_error *err)
 {
+    const md_v2_request *r = request;
     md_http_request *http = r->feed.call->http;
     md_buf *body = md_http_reply_body(http);
     bool any_raw = false;

@@ -415,11 +415,36 @@ static md_status take_binary_default(parser *p, void *ctx, md_error *err)
     return take_bool(p, &p->r->binary_default, err);
 }
 
+/* Of the schedule policy extension: numbers from 0 up. */
+static md_status take_natural(parser *p, int64_t *out, md_error *err)
+{
+    md_json_token t;
+
+    MD_TRY(md_json_next(&p->json, &t, err));
+    MD_TRY(md_json_i64(&t, out, err));
+    return *out >= 0 ? MD_OK
+                     : md_json_fail(t.at, err, "a number from 0 up expected");
+}
+
+static md_status take_priority(parser *p, void *ctx, md_error *err)
+{
+    (void)ctx;
+    return take_natural(p, &p->call->priority, err);
+}
+
+static md_status take_timeout(parser *p, void *ctx, md_error *err)
+{
+    (void)ctx;
+    return take_natural(p, &p->call->timeout_us, err);
+}
+
 static md_status take_parameters(parser *p, void *ctx, md_error *err)
 {
-    static const member list[] = {
-        { "binary_data_output", take_binary_default }, { NULL, NULL }
-    };
+    static const member list[] = { { "binary_data_output",
+                                     take_binary_default },
+                                   { "priority", take_priority },
+                                   { "timeout", take_timeout },
+                                   { NULL, NULL } };
 
     return take_object(p, list, ctx, err);
 }
@@ -509,9 +534,9 @@ static md_status take_raw(parser *p, md_error *err)
     return md_feed_read_raw(&p->r->feed, 0, &shape, p->tail, p->tail_size, err);
 }
 
-static md_status parse(md_v2_request *r, md_call *call, void *ctx,
-                       md_error *err)
+static md_status parse(void *request, md_call *call, void *ctx, md_error *err)
 {
+    md_v2_request *r = request;
     parser p = { .r = r, .call = call };
     md_json_token t;
     bool raw = false;
@@ -534,4 +559,5 @@ static md_status parse(md_v2_request *r, md_call *call, void *ctx,
     return md_v2__end_outputs(r, err);
 }
 
-const md_v2_form md_v2_rest = { parse, md_v2__reply_rest };
+const md_infer_form md_v2_rest = { sizeof(md_v2_request), parse,
+                                   md_v2__reply_rest };

@@ -18,23 +18,27 @@ static void put_sum(md_json_writer *w, const char *name, const md_stat_sum *sum)
     md_json_put_end(w);
 }
 
-static void put_parts(md_json_writer *w, const md_model_stats *st)
+static void put_parts(md_json_writer *w, const md_stat_sum *input,
+                      const md_stat_sum *infer, const md_stat_sum *output)
 {
-    put_sum(w, "compute_input", &st->part[MD_CALL_INPUT]);
-    put_sum(w, "compute_infer", &st->part[MD_CALL_INFER]);
-    put_sum(w, "compute_output", &st->part[MD_CALL_OUTPUT]);
+    put_sum(w, "compute_input", input);
+    put_sum(w, "compute_infer", infer);
+    put_sum(w, "compute_output", output);
 }
 
-/* Every call is run by itself: one batch size. */
 static void put_batches(md_json_writer *w, const md_model_stats *st)
 {
     md_json_put_name(w, "batch_stats");
     md_json_put_array(w);
-    if (atomic_load(&st->success.n)) {
+    for (uint32_t i = 0; i < st->n_sizes; i++) {
+        const md_stat_batch *b = &st->sizes[i];
+
+        if (atomic_load(&b->infer.n) == 0)
+            continue;
         md_json_put_object(w);
         md_json_put_name(w, "batch_size");
-        md_json_put_u64(w, 1);
-        put_parts(w, st);
+        md_json_put_u64(w, i);
+        put_parts(w, &b->input, &b->infer, &b->output);
         md_json_put_end(w);
     }
     md_json_put_end(w);
@@ -52,14 +56,15 @@ static void put_model(md_json_writer *w, const md_serve_model *m,
     md_json_put_str(w, m->version);
     md_json_put_name(w, "last_inference");
     md_json_put_u64(w, md_model_stats_last_ms(st));
-    put_count(w, "inference_count", &st->success.n);
-    put_count(w, "execution_count", &st->success.n);
+    put_count(w, "inference_count", &st->rows);
+    put_count(w, "execution_count", &st->executions);
     md_json_put_name(w, "inference_stats");
     md_json_put_object(w);
     put_sum(w, "success", &st->success);
     put_sum(w, "fail", &st->fail);
     put_sum(w, "queue", &st->part[MD_CALL_QUEUE]);
-    put_parts(w, st);
+    put_parts(w, &st->part[MD_CALL_INPUT], &st->part[MD_CALL_INFER],
+              &st->part[MD_CALL_OUTPUT]);
     put_sum(w, "cache_hit", &none);
     put_sum(w, "cache_miss", &none);
     md_json_put_end(w);

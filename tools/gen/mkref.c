@@ -367,7 +367,7 @@ static void write_metrics(FILE *f)
           "| name | kind | labels | question it answers |\n"
           "| --- | --- | --- | --- |\n",
           f);
-#define METRIC(kind, id, name, help, labels)                                   \
+#define METRIC(kind, id, name, help, labels, bounds)                           \
     fprintf(f, "| `%s` | %s | %s | %s |\n", name, kinds[kind], labels, help);
 #include "serve/metrics.def"
 #undef METRIC

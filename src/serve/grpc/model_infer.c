@@ -13,7 +13,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
     md_v2_messages m = { request, w, false };
 
     MD_TRY(md_grpc_model(c, request, err));
-    return md_v2_infer(c, &md_v2_grpc, &m, err);
+    return md_infer_call(c, &md_v2_grpc, &m, err);
 }
 
 const md_grpc_method md_grpc_method_model_infer = {

@@ -20,22 +20,21 @@ static void put_sum(md_pb_writer *w, uint32_t number, const md_stat_sum *sum)
     md_pb_end(w, m);
 }
 
-/* Every call is run by itself: one batch size. */
 static void put_batches(md_pb_writer *w, const md_model_stats *st)
 {
-    md_pb_mark m;
+    for (uint32_t i = 0; i < st->n_sizes; i++) {
+        const md_stat_batch *b = &st->sizes[i];
+        md_pb_mark m;
 
-    if (atomic_load(&st->success.n) == 0)
-        return;
-    m = md_pb_begin(w, MD_PB_ModelStatistics_batch_stats);
-    md_pb_put_int(w, MD_PB_InferBatchStatistics_batch_size, 1);
-    put_sum(w, MD_PB_InferBatchStatistics_compute_input,
-            &st->part[MD_CALL_INPUT]);
-    put_sum(w, MD_PB_InferBatchStatistics_compute_infer,
-            &st->part[MD_CALL_INFER]);
-    put_sum(w, MD_PB_InferBatchStatistics_compute_output,
-            &st->part[MD_CALL_OUTPUT]);
-    md_pb_end(w, m);
+        if (atomic_load(&b->infer.n) == 0)
+            continue;
+        m = md_pb_begin(w, MD_PB_ModelStatistics_batch_stats);
+        md_pb_put_int(w, MD_PB_InferBatchStatistics_batch_size, i);
+        put_sum(w, MD_PB_InferBatchStatistics_compute_input, &b->input);
+        put_sum(w, MD_PB_InferBatchStatistics_compute_infer, &b->infer);
+        put_sum(w, MD_PB_InferBatchStatistics_compute_output, &b->output);
+        md_pb_end(w, m);
+    }
 }
 
 static void put_model(md_pb_writer *w, const md_serve_model *model,
@@ -49,8 +48,8 @@ static void put_model(md_pb_writer *w, const md_serve_model *model,
     md_pb_put_text(w, MD_PB_ModelStatistics_version, model->version);
     md_pb_put_int(w, MD_PB_ModelStatistics_last_inference,
                   (int64_t)md_model_stats_last_ms(st));
-    put_count(w, MD_PB_ModelStatistics_inference_count, &st->success.n);
-    put_count(w, MD_PB_ModelStatistics_execution_count, &st->success.n);
+    put_count(w, MD_PB_ModelStatistics_inference_count, &st->rows);
+    put_count(w, MD_PB_ModelStatistics_execution_count, &st->executions);
     stats = md_pb_begin(w, MD_PB_ModelStatistics_inference_stats);
     put_sum(w, MD_PB_InferStatistics_success, &st->success);
     put_sum(w, MD_PB_InferStatistics_fail, &st->fail);

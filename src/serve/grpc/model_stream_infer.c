@@ -16,7 +16,7 @@ static md_status infer(md_call *c, md_pb request, md_pb_writer *w,
     md_v2_messages m = { request, w, true };
 
     MD_TRY(md_grpc_model(c, request, err));
-    return md_v2_infer(c, &md_v2_grpc, &m, err);
+    return md_infer_call(c, &md_v2_grpc, &m, err);
 }
 
 /* The error, and the id of the request that it is about. */

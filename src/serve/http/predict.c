@@ -5,17 +5,8 @@
 
 static md_status handle(md_call *c, md_error *err)
 {
-    md_predict p;
-    md_status s;
-
     MD_TRY(md_call_model(c, err));
-    MD_TRY(md_predict_parse(&p, c, err));
-    md_call_mark(c, MD_CALL_INPUT);
-    MD_TRY(md_feed_run(&p.feed, err));
-    md_call_mark(c, MD_CALL_INFER);
-    s = md_call_replied(c, md_predict_reply(&p, err), err);
-    md_feed_release(&p.feed);
-    return s;
+    return md_infer_call(c, &md_predict_form, NULL, err);
 }
 
 const md_route md_route_predict = {

@@ -4,7 +4,7 @@
 
 static md_status handle(md_call *c, md_error *err)
 {
-    return md_tfs_run(c, md_tfs_parse_examples, md_tfs_reply_classes, err);
+    return md_tfs_run(c, &md_tfs_classify, err);
 }
 
 const md_route md_route_tfs_classify = {

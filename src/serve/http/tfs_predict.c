@@ -4,7 +4,7 @@
 
 static md_status handle(md_call *c, md_error *err)
 {
-    return md_tfs_run(c, md_tfs_parse, md_tfs_reply, err);
+    return md_tfs_run(c, &md_tfs_predict, err);
 }
 
 const md_route md_route_tfs_predict = {

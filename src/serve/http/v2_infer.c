@@ -5,7 +5,7 @@
 static md_status handle(md_call *c, md_error *err)
 {
     MD_TRY(md_call_model(c, err));
-    return md_v2_infer(c, &md_v2_rest, NULL, err);
+    return md_infer_call(c, &md_v2_rest, NULL, err);
 }
 
 #define TENSOR(more)                                                           \

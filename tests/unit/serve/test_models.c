@@ -91,7 +91,7 @@ static void test_models__the_highest_version_is_the_usual_one(void **state)
     md_models *ms = NULL;
 
     (void)state;
-    assert_md_ok(md_models_new(&ms, NULL, NULL, md_alloc_default(), &err),
+    assert_md_ok(md_models_new(&ms, NULL, NULL, 16, md_alloc_default(), &err),
                  &err);
     check_fails(ms, NULL, NULL, "no model is loaded");
     check_fails(ms, "m", NULL, "unknown model: 'm' is not found");
@@ -116,7 +116,7 @@ static void test_models__who_holds_a_version_keeps_it(void **state)
 
     (void)state;
     assert_md_ok(
-        md_models_new(&ms, count_wakes, &wakes, md_alloc_default(), &err),
+        md_models_new(&ms, count_wakes, &wakes, 16, md_alloc_default(), &err),
         &err);
     install(ms, 1, "1", true);
     held = find(ms, "m", NULL);
@@ -143,7 +143,7 @@ static void test_models__a_failure_changes_nothing_that_serves(void **state)
     md_models *ms = NULL;
 
     (void)state;
-    assert_md_ok(md_models_new(&ms, NULL, NULL, md_alloc_default(), &err),
+    assert_md_ok(md_models_new(&ms, NULL, NULL, 16, md_alloc_default(), &err),
                  &err);
     install(ms, 1, "1", true);
     assert_md_ok(md_models_begin(ms, "m", 2, &err), &err);
@@ -169,7 +169,7 @@ static void test_models__stamps(void **state)
     bool ready = true;
 
     (void)state;
-    assert_md_ok(md_models_new(&ms, NULL, NULL, md_alloc_default(), &err),
+    assert_md_ok(md_models_new(&ms, NULL, NULL, 16, md_alloc_default(), &err),
                  &err);
     assert_false(md_models_has_stamp(ms, "m", 1, 7, &ready));
     assert_false(ready);
@@ -223,7 +223,7 @@ static void test_models__swapped_under_readers(void **state)
     reader readers[3];
 
     (void)state;
-    assert_md_ok(md_models_new(&ms, NULL, NULL, md_alloc_default(), &err),
+    assert_md_ok(md_models_new(&ms, NULL, NULL, 16, md_alloc_default(), &err),
                  &err);
     install(ms, 0, "0", true);
     for (size_t i = 0; i < MD_COUNT(threads); i++) {
@@ -259,7 +259,7 @@ static void test_models__out_of_memory(void **state)
 
         fail_alloc_init(&fa);
         fail_alloc_arm(&fa, i);
-        s = md_models_new(&ms, NULL, NULL, &fa.alloc, &err);
+        s = md_models_new(&ms, NULL, NULL, 16, &fa.alloc, &err);
         for (int64_t k = 0; s == MD_OK && k < 20; k++)
             s = md_models_begin(ms, k % 2 ? "a" : "b", k, &err);
         done = s == MD_OK;

@@ -23,6 +23,14 @@ static md_queue *open_queue(uint32_t limit, uint32_t n_workers)
     return q;
 }
 
+/* The next new item; NULL at the end. */
+static void *pop(md_queue *q)
+{
+    md_work w;
+
+    return md_queue_take(q, &w) ? w.item : NULL;
+}
+
 static void test_queue__is_bounded_and_in_order(void **state)
 {
     md_error err = MD_ERROR_INIT;
@@ -36,7 +44,7 @@ static void test_queue__is_bounded_and_in_order(void **state)
                         "3 requests wait, at most 3 may");
         assert_int_equal(md_queue_depth(q), 3);
         for (int i = 0; i < 3; i++)
-            assert_ptr_equal(md_queue_pop(q), &items[i]);
+            assert_ptr_equal(pop(q), &items[i]);
         assert_int_equal(md_queue_depth(q), 0);
     }
     assert_int_equal(md_queue_limit(q), 3);
@@ -54,15 +62,15 @@ static void test_queue__closed_hands_out_the_rest(void **state)
     md_queue_close(q);
     assert_md_fails(md_queue_push(q, &items[1], &err), MD_UNAVAILABLE, &err,
                     "shutting down");
-    assert_ptr_equal(md_queue_pop(q), &items[0]);
-    assert_null(md_queue_pop(q));
-    assert_null(md_queue_pop(q));
+    assert_ptr_equal(pop(q), &items[0]);
+    assert_null(pop(q));
+    assert_null(pop(q));
     md_queue_free(q);
 }
 
 static void *pop_one(void *q)
 {
-    return md_queue_pop(q);
+    return pop(q);
 }
 
 /* A limit of 0: in only when a worker waits, and then at once. */
@@ -88,7 +96,7 @@ static void *take_all(void *q)
 {
     int *item;
 
-    while ((item = md_queue_pop(q)))
+    while ((item = pop(q)))
         taken[item - items]++;
     return NULL;
 }
