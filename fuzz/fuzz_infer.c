@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "net/http_conn.h"
+#include "serve/grpc.h"
 #include "serve/proto.h"
 #include "serve/server_impl.h"
 #include "serve/v2.h"
@@ -116,6 +117,8 @@ static const md_serve_engine ENGINE = { acquire, take,    execute,
                                         output,  release, NULL };
 
 /* One type of input, or two when the choice is odd. */
+static const char *const LABELS[] = { "no", "yes" };
+
 static void make_model(md_serve_model *m, md_serve_io ios[2], run *r,
                        uint8_t choice)
 {
@@ -132,6 +135,8 @@ static void make_model(md_serve_model *m, md_serve_io ios[2], run *r,
                            .outputs = ios,
                            .n_inputs = 1 + choice % 2,
                            .n_outputs = 1 + choice % 2,
+                           .labels = LABELS,
+                           .n_labels = 2,
                            .engine = &ENGINE,
                            .ctx = r };
     the_model = m;
@@ -155,7 +160,24 @@ static void check_reply(const md_buf *body)
     require(n_outputs == n_raw && n_outputs > 0);
 }
 
-static void fuzz_message(uint8_t choice, const uint8_t *data, size_t size)
+/* A table with m alone, which its end gives back. */
+static md_models *put_in_service(md_serve_model *m)
+{
+    md_models *models = NULL;
+    md_models_new_one one = { 1, NULL };
+
+    md_arena_init(&m->arena, md_alloc_default(), 0);
+    require(md_models_new(&models, NULL, NULL, md_alloc_default(), NULL) ==
+            MD_OK);
+    require(md_served_new(&one.served, models, m, NULL) == MD_OK);
+    require(md_models_begin(models, m->name, 1, NULL) == MD_OK);
+    md_models_install(models, m->name, &one, 1, true);
+    return models;
+}
+
+/* Call one method with the message, or V2's inference itself (NULL). */
+static void fuzz_method(uint8_t choice, const md_grpc_method *method,
+                        const uint8_t *data, size_t size)
 {
     md_http_server http = { .alloc = md_alloc_default(),
                             .opts = MD_HTTP_SERVER_OPTS_INIT };
@@ -163,13 +185,15 @@ static void fuzz_message(uint8_t choice, const uint8_t *data, size_t size)
                       .request_alloc = md_alloc_default(),
                       .opts = MD_SERVER_OPTS_INIT };
     md_http_request req = { .grpc.on = true };
+    const md_pb message = md_pb_init(data, size);
     md_serve_io ios[2];
     md_serve_model m;
+    md_models *models = NULL;
     md_buf scratch;
     run r = { 0 };
-    md_call call = { .http = &req, .server = &srv, .model = &m };
+    md_call call = { .http = &req, .server = &srv };
     md_pb_writer w;
-    md_v2_messages messages = { md_pb_init(data, size), &w, false };
+    md_v2_messages messages = { message, &w, false };
 
     make_model(&m, ios, &r, choice);
     md_shm_init(&srv.shm, "/", md_alloc_default()); /* no region is there */
@@ -177,13 +201,35 @@ static void fuzz_message(uint8_t choice, const uint8_t *data, size_t size)
     md_buf_init(&scratch, md_alloc_default(), SCRATCH_MAX);
     md_pb_writer_init(&w, md_alloc_default(), SCRATCH_MAX);
     call.scratch = &scratch;
-    if (md_infer_call(&call, &md_v2_grpc, &messages, NULL) == MD_OK)
-        check_reply(&req.body);
+    if (method) {
+        models = put_in_service(&m);
+        srv.models = models;
+        (void)method->handle(&call, message, &w, NULL);
+    } else {
+        call.model = &m;
+        if (md_infer_call(&call, &md_v2_grpc, &messages, NULL) == MD_OK)
+            check_reply(&req.body);
+    }
     md_infer_release(&call);
+    md_call_drop_model(&call);
+    md_models_free(models);
     md_pb_writer_release(&w);
     md_shm_release(&srv.shm);
     md_buf_release(&scratch);
     md_http__request_release(&req);
+}
+
+static void fuzz_message(uint8_t choice, const uint8_t *data, size_t size)
+{
+    static const int methods[] = {
+        MD_GRPC_tfs_predict,         MD_GRPC_tfs_classify, MD_GRPC_tfs_regress,
+        MD_GRPC_tfs_multi_inference, MD_GRPC_tfs_metadata, MD_GRPC_tfs_status,
+        MD_GRPC_shm_register
+    };
+
+    fuzz_method(choice, NULL, data, size);
+    for (size_t i = 0; i < MD_COUNT(methods); i++)
+        fuzz_method(choice, md_grpc_methods[methods[i]], data, size);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

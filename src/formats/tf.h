@@ -172,6 +172,12 @@ md_status md_tf_attr_shape(md_shape *out, bool *has_rank,
 md_status md_tf_attr_tensor(md_tf_tensor *out, const md_tf_node *node,
                             const char *name, md_arena *ar, md_error *err);
 
+/* A TensorProto in any of its encodings, of at most size_max bytes: a shape
+ * may ask for many elements that one value stands for.  MD_CORRUPT,
+ * MD_UNSUPPORTED for types that md_tf_dtype has not, MD_TOO_LARGE. */
+md_status md_tf_read_tensor(md_tf_tensor *t, md_pb all, size_t size_max,
+                            md_arena *ar, md_error *err);
+
 /* A TensorShapeProto: MD_UNSUPPORTED above rank 8. */
 md_status md_tf_read_shape(md_shape *out, bool *has_rank, md_pb bytes,
                            md_error *err);

@@ -321,6 +321,10 @@ static listing listing_of(md_dtype t)
         return (listing){ 5, MD_PB_FIXED32 };
     case MD_DTYPE_F64:
         return (listing){ 6, MD_PB_FIXED64 };
+    case MD_DTYPE_C64:
+        return (listing){ 9, MD_PB_FIXED32 };
+    case MD_DTYPE_C128:
+        return (listing){ 12, MD_PB_FIXED64 };
     case MD_DTYPE_I64:
         return (listing){ 10, MD_PB_VARINT };
     case MD_DTYPE_BOOL:
@@ -343,16 +347,19 @@ static unsigned char *room(size_t size, md_arena *ar, md_error *err)
     unsigned char *p = md_arena_calloc(ar, size + 1, 1);
 
     if (!p)
-        md_fail(err, MD_TOO_LARGE, "tensorflow: a constant of %zu bytes", size);
+        md_fail(err, MD_TOO_LARGE, "tensorflow: a tensor of %zu bytes", size);
     return p;
 }
 
-/* The values listed; the last one stands for all that are not. */
+/* The values listed, of complex elements two for each; the last element stands
+ * for all that are not. */
 static md_status use_list(md_tf_tensor *t, md_pb bytes, md_arena *ar,
                           md_error *err)
 {
     listing l = listing_of(t->dtype);
-    size_t width = md_dtype_bits(t->dtype) / 8;
+    const bool pairs = t->dtype == MD_DTYPE_C64 || t->dtype == MD_DTYPE_C128;
+    const size_t width = md_dtype_bits(t->dtype) / 8;
+    const size_t step = pairs ? width / 2 : width;
     size_t at = 0;
     unsigned char *to = room(t->size, ar, err);
     md_pb_field f;
@@ -375,13 +382,18 @@ static md_status use_list(md_tf_tensor *t, md_pb bytes, md_arena *ar,
                 break;
             if (at == t->size)
                 return md_fail(err, MD_CORRUPT,
-                               "tensorflow: a constant of %zu elements lists "
+                               "tensorflow: a tensor of %zu elements lists "
                                "more",
                                t->size / width);
-            memcpy(to + at, &v, width);
-            at += width;
+            if (t->dtype == MD_DTYPE_BOOL)
+                v = v != 0;
+            memcpy(to + at, &v, step);
+            at += step;
         }
     }
+    if (at % width != 0)
+        return md_fail(err, MD_CORRUPT,
+                       "tensorflow: a tensor lists half of a complex number");
     for (size_t from = at; from > 0 && at < t->size; at += width)
         memcpy(to + at, to + from - width, width);
     return MD_OK;
@@ -413,8 +425,8 @@ static md_status measure_strings(size_t *n, size_t *total, size_t *last,
     }
 }
 
-static md_status use_strings(md_tf_tensor *t, md_pb bytes, md_arena *ar,
-                             md_error *err)
+static md_status use_strings(md_tf_tensor *t, md_pb bytes, size_t size_max,
+                             md_arena *ar, md_error *err)
 {
     int64_t wanted = md_shape_n(&t->shape);
     size_t n, total, last, more;
@@ -426,11 +438,11 @@ static md_status use_strings(md_tf_tensor *t, md_pb bytes, md_arena *ar,
     MD_TRY(measure_strings(&n, &total, &last, bytes, err));
     if ((int64_t)n > wanted)
         return md_fail(err, MD_CORRUPT,
-                       "tensorflow: a constant of %lld strings lists %zu",
+                       "tensorflow: a tensor of %lld strings lists %zu",
                        (long long)wanted, n);
     if (!md_mul_size(&more, (size_t)wanted - n, last) ||
         !md_add_size(&total, total, more) || total > INT32_MAX / 2 ||
-        wanted > INT32_MAX / 16)
+        total > size_max || wanted > INT32_MAX / 16)
         return md_fail(err, MD_TOO_LARGE, "tensorflow: %lld strings",
                        (long long)wanted);
     place = ((size_t)wanted + 2) * 4;
@@ -464,15 +476,15 @@ static md_status use_content(md_tf_tensor *t, const md_pb *content,
 {
     if (t->dtype == MD_DTYPE_STRING || md_pb_size(content) != t->size)
         return md_fail(err, MD_CORRUPT,
-                       "tensorflow: a constant has %zu bytes, %zu expected",
+                       "tensorflow: a tensor has %zu bytes, %zu expected",
                        md_pb_size(content), t->size);
     t->data = content->p;
     t->in_file = true;
     return MD_OK;
 }
 
-static md_status read_tensor(md_tf_tensor *t, md_pb all, md_arena *ar,
-                             md_error *err)
+md_status md_tf_read_tensor(md_tf_tensor *t, md_pb all, size_t size_max,
+                            md_arena *ar, md_error *err)
 {
     md_pb bytes = all;
     md_pb content = md_pb_init(NULL, 0);
@@ -497,21 +509,23 @@ static md_status read_tensor(md_tf_tensor *t, md_pb all, md_arena *ar,
     }
     t->dtype = type > 0 && type < 100 ? md_tf_dtype((int)type) : MD_DTYPE_NONE;
     if (t->dtype == MD_DTYPE_NONE)
-        return md_fail(err, MD_UNSUPPORTED,
-                       "tensorflow: a constant of type %lld", (long long)type);
+        return md_fail(err, MD_UNSUPPORTED, "tensorflow: a tensor of type %lld",
+                       (long long)type);
     for (int i = 0; i < t->shape.rank; i++) {
         if (t->shape.dim[i] < 0 || !has_rank)
             return md_fail(err, MD_CORRUPT,
-                           "tensorflow: a constant without a size");
+                           "tensorflow: a tensor without a size");
     }
     MD_TRY(md_tensor_bytes(&t->size, t->dtype, &t->shape, err));
+    if (t->size > size_max)
+        return md_fail(err, MD_TOO_LARGE,
+                       "tensorflow: a tensor of %zu bytes given, at most %zu "
+                       "expected",
+                       t->size, size_max);
     if (t->dtype == MD_DTYPE_STRING)
-        return use_strings(t, all, ar, err);
+        return use_strings(t, all, size_max, ar, err);
     if (md_pb_size(&content) > 0)
         return use_content(t, &content, err);
-    if (t->dtype == MD_DTYPE_C64 || t->dtype == MD_DTYPE_C128)
-        return md_fail(err, MD_UNSUPPORTED,
-                       "tensorflow: a listed constant of complex numbers");
     return use_list(t, all, ar, err);
 }
 
@@ -525,5 +539,5 @@ md_status md_tf_attr_tensor(md_tf_tensor *out, const md_tf_node *node,
     if (f.number != ATTR_TENSOR)
         return fail_kind(node, name, "tensor", err);
     MD_TRY(md_pb_message(&bytes, &f, err));
-    return read_tensor(out, bytes, ar, err);
+    return md_tf_read_tensor(out, bytes, SIZE_MAX, ar, err);
 }

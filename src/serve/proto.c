@@ -73,6 +73,7 @@ typedef struct row {
 #define P_ONEOF(name) { ONEOF, #name, 0, ONE, SUB, NULL, NULL },
 #define P_ENUM(name) { ENUM, #name, 0, ONE, SUB, NULL, NULL },
 #define P_VALUE(name, number) { VALUE, #name, number, ONE, SUB, NULL, NULL },
+#define P_AGAIN(name, number) P_VALUE(name, number)
 #define P_SERVICE(name) { SERVICE, #name, 0, ONE, SUB, NULL, NULL },
 #define P_RPC(name, in, out, streams)                                          \
     { RPC, #name, streams, ONE, SUB, in, out },
@@ -85,6 +86,18 @@ static const row model_config[] = {
 };
 static const row health[] = {
 #include "serve/proto/health.def"
+};
+static const row wrappers[] = {
+#include "serve/proto/wrappers.def"
+};
+static const row any[] = {
+#include "serve/proto/any.def"
+};
+static const row tensorflow[] = {
+#include "serve/proto/tensorflow.def"
+};
+static const row tfs[] = {
+#include "serve/proto/tfs.def"
 };
 #define P_PACKAGE "grpc.reflection.v1"
 static const row reflection[] = {
@@ -102,12 +115,12 @@ static const row reflection_v1alpha[] = {
 static const struct {
     const char *name;
     const char *package;
-    const char *import;
+    const char *imports; /* separated by blanks; or NULL */
     const row *rows;
     size_t n;
 } FILES[MD_N_PROTOS] = {
-#define PROTO(list, file, package, import)                                     \
-    { file, package, import, list, MD_COUNT(list) },
+#define PROTO(list, file, package, imports)                                    \
+    { file, package, imports, list, MD_COUNT(list) },
 #include "serve/proto/files.def"
 #undef PROTO
 };
@@ -361,6 +374,16 @@ static void put_row(md_pb_writer *w, const row *r, level *l, const char *name)
     }
 }
 
+static void put_imports(md_pb_writer *w, const char *names)
+{
+    while (names && *names) {
+        const size_t n = strcspn(names, " ");
+
+        md_pb_put_bytes(w, 3, names, n);
+        names += n + (names[n] == ' ');
+    }
+}
+
 void md_proto_describe(md_pb_writer *w, int file)
 {
     char name[NAME_SIZE];
@@ -369,8 +392,7 @@ void md_proto_describe(md_pb_writer *w, int file)
 
     md_pb_put_text(w, 1, FILES[file].name);
     md_pb_put_text(w, 2, FILES[file].package);
-    if (FILES[file].import)
-        md_pb_put_text(w, 3, FILES[file].import);
+    put_imports(w, FILES[file].imports);
     levels[0].name_end =
         (size_t)snprintf(name, sizeof(name), "%s", FILES[file].package);
     for (size_t i = 0; i < FILES[file].n; i++) {

@@ -19,10 +19,14 @@ enum {
     MD_PB_##message##_##name = (number),
 #define P_CODE(message, name, number, type) MD_PB_##message##_##name = (number),
 #define P_VALUE(name, number) MD_PB_##name = (number),
+#include "serve/proto/any.def"
 #include "serve/proto/health.def"
 #include "serve/proto/inference.def"
 #include "serve/proto/model_config.def"
 #include "serve/proto/reflection.def"
+#include "serve/proto/tensorflow.def"
+#include "serve/proto/tfs.def"
+#include "serve/proto/wrappers.def"
 #undef P_KEEP
 #include "serve/proto/end.def"
 #undef P_PACKAGE

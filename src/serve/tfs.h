@@ -37,6 +37,20 @@ md_status md_tfs__parse(void *request, md_call *call, void *ctx, md_error *err);
 md_status md_tfs__parse_examples(void *request, md_call *call, void *ctx,
                                  md_error *err);
 
+/* The outputs that classify and regress tell: scores, [batch, labels], and one
+ * number for each example.  They fail as those do. */
+md_status md_tfs_scores(const md_tfs_request *r, const md_tensor **out,
+                        md_error *err);
+md_status md_tfs_values(const md_tfs_request *r, const md_tensor **out,
+                        md_error *err);
+
+/* Features are flat lists, and single ones need no list: give the input, with
+ * rows in its first axis, the shape that the model has for a sample. */
+void md_tfs_shape_features(md_feed_input *in, const md_serve_io *io);
+
+/* MD_INVALID unless it is the signature that every model has. */
+md_status md_tfs_check_signature(const char *name, size_t size, md_error *err);
+
 /* TensorFlow's name of a type, "DT_FLOAT"; "DT_INVALID" when it has none. */
 const char *md_tfs_dtype(md_dtype t);
 

@@ -189,14 +189,12 @@ static md_status end_results(md_json_writer *w, md_error *err)
     return md_json_finish(w, err);
 }
 
-static md_status reply_classes(const void *request, void *ctx, md_error *err)
+md_status md_tfs_scores(const md_tfs_request *r, const md_tensor **out,
+                        md_error *err)
 {
-    const md_tfs_request *r = request;
     const md_serve_model *m = r->feed.model;
     const md_tensor *t;
-    md_json_writer w;
 
-    (void)ctx;
     if (m->n_labels == 0 || !m->labels || m->labelled >= m->n_outputs)
         return md_fail(err, MD_INVALID,
                        "model '%s' has no labels to classify by", m->name);
@@ -208,6 +206,19 @@ static md_status reply_classes(const void *request, void *ctx, md_error *err)
                        "and %u labels",
                        m->outputs[m->labelled].name, (long long)r->batch,
                        m->n_labels);
+    *out = t;
+    return MD_OK;
+}
+
+static md_status reply_classes(const void *request, void *ctx, md_error *err)
+{
+    const md_tfs_request *r = request;
+    const md_serve_model *m = r->feed.model;
+    const md_tensor *t;
+    md_json_writer w;
+
+    (void)ctx;
+    MD_TRY(md_tfs_scores(r, &t, err));
     MD_TRY(md_call_json(r->feed.call, &w, err));
     begin_results(&w);
     for (int64_t row = 0; row < r->batch; row++) {
@@ -219,19 +230,29 @@ static md_status reply_classes(const void *request, void *ctx, md_error *err)
     return end_results(&w, err);
 }
 
-static md_status reply_values(const void *request, void *ctx, md_error *err)
+md_status md_tfs_values(const md_tfs_request *r, const md_tensor **out,
+                        md_error *err)
 {
-    const md_tfs_request *r = request;
     const md_serve_model *m = r->feed.model;
     const md_tensor *t = md_feed_output(&r->feed, 0);
-    md_json_writer w;
 
-    (void)ctx;
     if (m->n_outputs != 1 || !is_number(t) || md_tensor_n(t) != r->batch)
         return md_fail(err, MD_INVALID,
                        "model '%s' has no output of one number for each of "
                        "%lld examples",
                        m->name, (long long)r->batch);
+    *out = t;
+    return MD_OK;
+}
+
+static md_status reply_values(const void *request, void *ctx, md_error *err)
+{
+    const md_tfs_request *r = request;
+    const md_tensor *t;
+    md_json_writer w;
+
+    (void)ctx;
+    MD_TRY(md_tfs_values(r, &t, err));
     MD_TRY(md_call_json(r->feed.call, &w, err));
     begin_results(&w);
     for (int64_t row = 0; row < r->batch; row++)

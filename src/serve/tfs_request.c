@@ -226,16 +226,24 @@ static md_status read_value(parser *p, md_error *err)
                    p->model->name, p->model->n_inputs);
 }
 
+md_status md_tfs_check_signature(const char *name, size_t size, md_error *err)
+{
+    static const char only[] = "serving_default";
+
+    if (size == 0 ||
+        (size == sizeof(only) - 1 && memcmp(name, only, size) == 0))
+        return MD_OK;
+    return md_fail(err, MD_INVALID,
+                   "signature_name '%.*s' given, '%s' expected",
+                   size > 60 ? 60 : (int)size, name, only);
+}
+
 static md_status take_signature(md_json *r, md_error *err)
 {
     md_json_token t;
 
     MD_TRY(md_json_expect(r, MD_JSON_STRING, &t, err));
-    if (t.size == 0 || md_json_is(&t, "serving_default"))
-        return MD_OK;
-    return md_fail(err, MD_INVALID,
-                   "signature_name '%.*s' given, 'serving_default' expected",
-                   t.size > 60 ? 60 : (int)t.size, t.text);
+    return md_tfs_check_signature(t.text, t.size, err);
 }
 
 /* Note where the value is that comes next. */
@@ -315,9 +323,7 @@ md_status md_tfs__parse(void *request, md_call *call, void *ctx, md_error *err)
     return parse(&p, call, err);
 }
 
-/* Features are flat lists, and single ones need no list: the model says what
- * shape a sample has. */
-static void shape_features(md_feed_input *in, const md_serve_io *io)
+void md_tfs_shape_features(md_feed_input *in, const md_serve_io *io)
 {
     const int64_t sample = md_serve_io_sample(io);
     const int64_t rows = in->shape.dim[0];
@@ -337,6 +343,6 @@ md_status md_tfs__parse_examples(void *request, md_call *call, void *ctx,
     (void)ctx;
     MD_TRY(parse(&p, call, err));
     for (uint32_t i = 0; i < p.model->n_inputs; i++)
-        shape_features(&r->feed.inputs[i], &p.model->inputs[i]);
+        md_tfs_shape_features(&r->feed.inputs[i], &p.model->inputs[i]);
     return MD_OK;
 }

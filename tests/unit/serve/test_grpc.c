@@ -320,6 +320,8 @@ static const rpc RPCS[] = {
 #include "serve/proto/inference.def"
 #define P_RPC(name, in, out, streams) { #name, in, streams },
 #include "serve/proto/health.def"
+#define P_RPC(name, in, out, streams) { #name, in, streams },
+#include "serve/proto/tfs.def"
 #define P_PACKAGE "grpc.reflection.v1"
 #define P_RPC(name, in, out, streams) { #name, in, streams },
 #include "serve/proto/reflection.def"

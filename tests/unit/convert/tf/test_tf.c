@@ -300,7 +300,7 @@ static const struct {
     { put_old_loop, MD_UNSUPPORTED, "a loop of TensorFlow 1" },
     { put_output_9, MD_CORRUPT, "'a' has 1 outputs" },
     { put_variable, MD_NOT_FOUND, "variable 'v' has no value" },
-    { put_bomb, MD_TOO_LARGE, "a constant of" },
+    { put_bomb, MD_TOO_LARGE, "a tensor of" },
     { put_self_call, MD_TOO_LARGE, "in a circle" },
     { put_no_function, MD_CORRUPT, "function 'g' is not there" },
     { put_nothing, MD_UNSUPPORTED, "the graph computes nothing" },
