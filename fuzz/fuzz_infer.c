@@ -1,6 +1,7 @@
 /*
- * Any bytes as ModelInferRequest for models of every type, and as a gRPC body
- * and its fields: prefix, timeout, both compressions.  The first byte chooses.
+ * Any bytes as ModelInferRequest and as TensorFlow Serving's requests, for
+ * models of every type, and as a gRPC body and its fields: prefix, timeout, both
+ * compressions.  The first byte chooses.
  */
 #include <stdint.h>
 #include <stdlib.h>
