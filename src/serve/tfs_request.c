@@ -19,6 +19,7 @@ typedef struct parser {
     bool examples;       /* of classify and regress */
     const char *context; /* of them: features that all have; NULL: none */
     size_t context_size;
+    size_t context_left; /* bytes of it that may still be read again */
 } parser;
 
 /* ---- values ---- */
@@ -156,17 +157,31 @@ static md_status read_member(parser *p, uint32_t want, int64_t row, md_json *r,
     }
 }
 
+/* What an example lacks.  A long context for many examples would be read for
+ * longer than any request is worth. */
+static md_status read_context(parser *p, uint32_t want, int64_t row,
+                              bool *given, md_error *err)
+{
+    md_json r;
+
+    if (p->context_left < p->context_size)
+        return md_fail(err, MD_TOO_LARGE,
+                       "context of %zu bytes given for more than %lld "
+                       "examples that need it, fewer expected",
+                       p->context_size, (long long)row);
+    p->context_left -= p->context_size;
+    md_json_init(&r, p->context, p->context_size, &OPTS);
+    return read_member(p, want, row, &r, given, err);
+}
+
 static md_status read_row_object(parser *p, uint32_t want, int64_t row,
                                  md_json *r, md_error *err)
 {
     bool given;
-    md_json context;
 
     MD_TRY(read_member(p, want, row, r, &given, err));
-    if (!given && p->context) {
-        md_json_init(&context, p->context, p->context_size, &OPTS);
-        MD_TRY(read_member(p, want, row, &context, &given, err));
-    }
+    if (!given && p->context)
+        MD_TRY(read_context(p, want, row, &given, err));
     if (given)
         return MD_OK;
     return md_fail(err, MD_INVALID, "instance %lld has no input '%s'",
@@ -274,8 +289,12 @@ static md_status take_member(parser *p, const md_json_token *t, md_json *r,
         p->r->rows = rows;
         return skip_value(&p->text, &p->size, r, body, err);
     }
-    if (p->examples && md_json_is(t, "context"))
-        return skip_value(&p->context, &p->context_size, r, body, err);
+    if (p->examples && md_json_is(t, "context")) {
+        MD_TRY(skip_value(&p->context, &p->context_size, r, body, err));
+        /* Nothing behind it is read. */
+        p->context_size = (size_t)((const char *)r->at - p->context);
+        return MD_OK;
+    }
     if (md_json_is(t, "signature_name"))
         return take_signature(r, err);
     return md_json_skip(r, t, err);
@@ -337,7 +356,10 @@ void md_tfs_shape_features(md_feed_input *in, const md_serve_io *io)
 md_status md_tfs__parse_examples(void *request, md_call *call, void *ctx,
                                  md_error *err)
 {
-    parser p = { .r = request, .model = call->model, .examples = true };
+    parser p = { .r = request,
+                 .model = call->model,
+                 .examples = true,
+                 .context_left = call->scratch->limit };
     md_tfs_request *r = request;
 
     (void)ctx;

@@ -176,6 +176,33 @@ static void test_tfs__examples(void **state)
     fake_server_stop(&f);
 }
 
+/* It would be read again for each of them. */
+static void test_tfs__a_long_context_for_many_examples(void **state)
+{
+    static const md_serve_io one = { "x", MD_DTYPE_F32, { 1, { -1 } }, true };
+    enum {
+        WORDS = 100000, /* bytes of the context */
+        ROWS = 3000     /* 300 MB to read, and 256 may be */
+    };
+    fake_server f;
+    md_buf body;
+
+    (void)state;
+    md_buf_init(&body, md_alloc_default(), 1 << 20);
+    md_buf_printf(&body, NULL, "{\"context\":{\"more\":\"%*s\",\"x\":7},",
+                  WORDS, "");
+    md_buf_puts(&body, "\"examples\":[{}", NULL);
+    for (int i = 1; i < ROWS; i++)
+        md_buf_puts(&body, ",{}", NULL);
+    md_buf_puts(&body, "]}", NULL);
+    fake_server_start(&f, NULL, fake_model("r", &one, 1, NULL, 0, NULL), NULL);
+    fake_expect_part(&f, "POST", "/v1/models/r:regress",
+                     (const char *)body.data, 413,
+                     "examples that need it, fewer expected");
+    fake_server_stop(&f);
+    md_buf_release(&body);
+}
+
 static void test_tfs__status_and_metadata(void **state)
 {
     fake_server f;
@@ -212,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_tfs__words_for_numbers),
         cmocka_unit_test(test_tfs__refuses),
         cmocka_unit_test(test_tfs__examples),
+        cmocka_unit_test(test_tfs__a_long_context_for_many_examples),
         cmocka_unit_test(test_tfs__status_and_metadata),
     };
 
