@@ -119,6 +119,22 @@ static void test_grpc__stream(void **state)
     serve_every_failure(&k);
 }
 
+/* PredictRequest{ model_spec { name "id" }, inputs { "x": dtype DT_FLOAT,
+ * tensor_shape [1, 4], float_val [1] } }: the value stands for all four. */
+static void test_grpc__predict(void **state)
+{
+    static const char message[] =
+        "\0\0\0\0\x1f"
+        "\x0a\4\x0a\2id\x12\x17\x0a\1x\x12\x12"
+        "\x08\1\x12\x08\x12\2\x08\1\x12\2\x08\4\x2a\4\0\0\x80\x3f";
+    const call k = { "/tensorflow.serving.PredictionService/Predict",
+                     "identity", message, sizeof(message) - 1 };
+
+    (void)state;
+    assert_int_equal(sizeof(message) - 1 - 5, 0x1f);
+    serve_every_failure(&k);
+}
+
 static void test_grpc__reflection(void **state)
 {
     static const char message[] = "\0\0\0\0\x14\x1a\x12grpc_service.proto";
@@ -135,6 +151,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grpc__infer),
         cmocka_unit_test(test_grpc__stream),
+        cmocka_unit_test(test_grpc__predict),
         cmocka_unit_test(test_grpc__reflection),
     };
 
