@@ -156,9 +156,10 @@ const md_cmd md_cmd_convert = {
     .text =
         "Converts a model of another framework (Keras .keras or .h5, "
         "TensorFlow SavedModel\nfolder, frozen .pb, checkpoint .meta, "
-        "TensorFlow.js, TensorFlow Lite, PyTorch) to ONNX\nand runs what came of "
-        "it: on made-up inputs, and on the vectors of --check.  A file that\n"
-        "misses those is kept, to be looked into; the exit status tells.",
+        "TensorFlow.js, TensorFlow Lite, PyTorch, XGBoost,\nLightGBM) to ONNX "
+        "and runs what came of it: on made-up inputs, and on the vectors of\n"
+        "--check.  A file that misses those is kept, to be looked into; the "
+        "exit status tells.",
     .example = "modeld convert net.keras -o net.onnx --check net.vectors",
     .flags = flags,
     .n_flags = MD_COUNT(flags),

@@ -304,7 +304,16 @@ static md_status set_attr(md_graph *g, md_node *n, const md_emit_attr *a,
         return md_node_set_attr_s(g, n, a->name, a->s, err);
     case MD_ATTR_INTS:
         return md_node_set_attr_is(g, n, a->name, a->is, a->n, err);
+    case MD_ATTR_FLOATS:
+        given.v.fs = a->fs;
+        given.n = a->n;
+        return md_node_add_attr(g, n, &given, err);
     case MD_ATTR_STRINGS:
+        if (a->ss) {
+            given.v.ss = a->ss;
+            given.n = a->n;
+            return md_node_add_attr(g, n, &given, err);
+        }
         text = md_arena_alloc(&g->model->arena, sizeof(*text));
         if (!text)
             return md_fail_nomem(err, sizeof(*text));

@@ -73,6 +73,8 @@ typedef struct md_emit_attr {
     uint32_t n;
     md_graph *g;
     const md_tensor *t;
+    const float *fs;  /* of the model's arena */
+    const md_str *ss; /* of the model's arena; NULL: s alone */
 } md_emit_attr;
 
 /* clang-format off */
@@ -82,6 +84,8 @@ typedef struct md_emit_attr {
 #define EMIT_IS(k, v, count) { .name = (k), .type = MD_ATTR_INTS, .is = (v), .n = (uint32_t)(count) }
 #define EMIT_G(k, v) { .name = (k), .type = MD_ATTR_GRAPH, .g = (v) }
 #define EMIT_T(k, v) { .name = (k), .type = MD_ATTR_TENSOR, .t = (v) }
+#define EMIT_FS(k, v, count) { .name = (k), .type = MD_ATTR_FLOATS, .fs = (v), .n = (uint32_t)(count) }
+#define EMIT_SS(k, v, count) { .name = (k), .type = MD_ATTR_STRINGS, .ss = (v), .n = (uint32_t)(count) }
 /* A list of one text. */
 #define EMIT_S1(k, v) { .name = (k), .type = MD_ATTR_STRINGS, .s = (v) }
 #define EMIT_END { .name = NULL }
