@@ -13,7 +13,7 @@ build="gcc libc6-dev cmake ninja-build pkg-config curl zlib1g-dev libpng-dev
  libjpeg62-turbo-dev libwebp-dev libpcre2-dev libhdf5-dev libjansson-dev
  libseccomp-dev libnghttp2-dev libssl-dev"
 test="libcmocka-dev g++ python3 python3-venv wrk prometheus
- chromium-headless-shell nghttp2-client mandoc openssl"
+ chromium-headless-shell nghttp2-client mandoc openssl strace"
 lint="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev python3"
 
 die() {

@@ -7,6 +7,7 @@ A clone without the archives skips theirs.
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tarfile
 import zipfile
@@ -304,6 +305,64 @@ def test_archive(which, entry, unpacked, tmp_path):
     lambda e: e.get("expect") == "refuse"))
 def test_refused(which, entry, unpacked, tmp_path):
     refuse(unpacked(which) / entry["file"], tmp_path)
+
+
+# What a process may open besides its input: how it starts, what the machine is
+# like, and the seed of JSON objects.
+SYSTEM = ("/etc/ld.so", "/lib/", "/usr/lib/", "/proc/", "/sys/", "/dev/null",
+          "/dev/urandom")
+
+
+def touched(path, tmp_path):
+    """What a process that reads the file does, by the kernel's account: other
+    files that it opened, programs that it started, sockets."""
+    log = tmp_path / "strace"
+    done = subprocess.run(
+        ["strace", "-f", "-qq", "-s", "400", "-o", log, "-e",
+         "trace=open,openat,creat,execve,execveat,socket,connect,unlink,"
+         "unlinkat,rename,renameat2,mkdir,mkdirat,symlink,link,ptrace",
+         MODELD, "convert", path, "-o", tmp_path / "x.onnx"],
+        capture_output=True, text=True, errors="replace", timeout=120)
+    if "ptrace" in done.stderr and "not permitted" in done.stderr:
+        pytest.skip("this machine lets nobody be traced")
+    assert done.returncode == 1, done.stderr
+    out, started = [], 0
+    for line in log.read_text(errors="replace").splitlines():
+        call = re.match(r"\d+\s+(\w+)\(.*?(?:\"(.*?)\")?.*\)\s+= (-?\d+)", line)
+        if not call or int(call[3]) < 0:
+            continue
+        name = re.search(r'"(.*?)"', line)
+        name = name[1] if name else ""
+        started += call[1] == "execve"
+        if call[1] == "execve" and started == 1 and name == MODELD:
+            continue
+        if call[1] in ("open", "openat") and "O_RDONLY" in line and (
+                name == str(path) or name.startswith(SYSTEM)):
+            continue
+        out.append(line)
+    assert started, "nothing was traced"
+    return out
+
+
+def test_what_is_opened_is_seen(tmp_path):
+    """A config.json beside weights is read, and in the account."""
+    source = GOLDEN.parent / "torch_arch" / "llama" / "model.safetensors"
+    (tmp_path / "x.safetensors").write_bytes(source.read_bytes())
+    (tmp_path / "config.json").write_text("{}")
+    seen = touched(tmp_path / "x.safetensors", tmp_path)
+    assert len(seen) == 1 and "config.json" in seen[0]
+
+
+@pytest.mark.parametrize("path", sorted((GOLDEN / "hostile").glob("*")),
+                         ids=lambda p: p.name)
+def test_hostile_touches_nothing(path, tmp_path):
+    assert touched(path, tmp_path) == []
+
+
+@pytest.mark.parametrize("which, entry", listed(
+    lambda e: e.get("expect") == "refuse"))
+def test_refused_touches_nothing(which, entry, unpacked, tmp_path):
+    assert touched(unpacked(which) / entry["file"], tmp_path) == []
 
 
 # --- a module with state ---
