@@ -161,7 +161,56 @@ static md_qparams without_tails(const md_range *r)
                       fmaxf(bin_centre(r, to), 0.0f));
 }
 
-/* KL(p || q): p are the bins [from, to) with what lies outside put into the
+/* What a bin counts for divergence: the one of 0 does not. */
+static double count_at(const md_range *r, int i, int zero)
+{
+    return i == zero ? 0.0 : (double)r->bins[i];
+}
+
+/* Bins [from, to) and what lies outside of them. */
+typedef struct cutting {
+    int zero, from, to;
+    double below, above, inside;
+} cutting;
+
+static cutting cut_range(const md_range *r, int zero, int from, int to)
+{
+    cutting c = { .zero = zero, .from = from, .to = to };
+
+    for (int i = 0; i < MD_CALIB_BINS; i++) {
+        double *part = i < from ? &c.below : i >= to ? &c.above : &c.inside;
+
+        *part += count_at(r, i, zero);
+    }
+    return c;
+}
+
+/* What the bins [first, last) of one code add to the divergence. */
+static double code_divergence(const md_range *r, const cutting *c, int first,
+                              int last)
+{
+    const double total = c->below + c->inside + c->above;
+    double sum = 0.0, kl = 0.0;
+    int filled = 0;
+
+    for (int i = first; i < last; i++) {
+        sum += count_at(r, i, c->zero);
+        filled += count_at(r, i, c->zero) > 0.0;
+    }
+    for (int i = first; i < last; i++) {
+        const double n = count_at(r, i, c->zero);
+        const double p = n + (i == c->from ? c->below : 0.0) +
+                         (i == c->to - 1 ? c->above : 0.0);
+        /* What was clipped into an end is not in q: that is its price. */
+        const double q = n > 0.0 ? sum / filled : 1e-4;
+
+        if (p > 0.0)
+            kl += p / total * log(p / total / (q / c->inside));
+    }
+    return kl;
+}
+
+/* KL(p || q): p are the bins that stay with what lies outside put into the
  * ends, q the same bins as 256 codes see them, each code's share spread over
  * its bins that hold something.  The bin of 0 is left out: 0 has a code of its
  * own, and as much of it as Relu makes would outweigh all else. */
@@ -170,39 +219,14 @@ static double divergence(const md_range *r, int zero, int from, int to)
     enum {
         CODES = 256
     };
-    const int n = to - from;
-    double below = 0.0, above = 0.0, total = 0.0, kl = 0.0;
+    const cutting c = cut_range(r, zero, from, to);
+    double kl = 0.0;
 
-    for (int i = 0; i < MD_CALIB_BINS; i++) {
-        if (i == zero)
-            continue;
-        total += (double)r->bins[i];
-        below += i < from ? (double)r->bins[i] : 0.0;
-        above += i >= to ? (double)r->bins[i] : 0.0;
-    }
-    if (total - below - above <= 0.0)
-        return total > 0.0 ? (double)INFINITY : 0.0;
-    for (int c = 0; c < CODES; c++) {
-        const int first = from + (int)((int64_t)c * n / CODES);
-        const int last = from + (int)((int64_t)(c + 1) * n / CODES);
-        double sum = 0.0;
-        int filled = 0;
-
-        for (int i = first; i < last; i++) {
-            sum += i == zero ? 0.0 : (double)r->bins[i];
-            filled += i != zero && r->bins[i] > 0;
-        }
-        for (int i = first; i < last; i++) {
-            double p = (i == zero ? 0.0 : (double)r->bins[i]) +
-                       (i == from ? below : 0.0) + (i == to - 1 ? above : 0.0);
-            /* What was clipped into an end is not in q: that is its price. */
-            const double q = i != zero && r->bins[i] > 0 ? sum / filled : 1e-4;
-
-            if (p > 0.0)
-                kl +=
-                    p / total * log(p / total / (q / (total - below - above)));
-        }
-    }
+    if (c.inside <= 0.0)
+        return c.below + c.above > 0.0 ? (double)INFINITY : 0.0;
+    for (int64_t k = 0; k < CODES; k++)
+        kl += code_divergence(r, &c, from + (int)(k * (to - from) / CODES),
+                              from + (int)((k + 1) * (to - from) / CODES));
     return kl;
 }
 

@@ -43,24 +43,55 @@ typedef struct tap {
     int64_t row;   /* the same in the panel */
 } tap;
 
+/* n elements; rows are short, and calling memcpy for each takes longer than what
+ * it does.  Pieces of known size are moves; the last one may overlap. */
+static inline void copy_row(float *to, const float *x, int64_t n)
+{
+    enum {
+        WIDE = 16,
+        NARROW = 4
+    };
+
+    if (n >= WIDE) {
+        for (int64_t i = 0; i + WIDE <= n; i += WIDE)
+            memcpy(to + i, x + i, WIDE * sizeof(*to));
+        memcpy(to + n - WIDE, x + n - WIDE, WIDE * sizeof(*to));
+        return;
+    }
+    if (n >= NARROW) {
+        for (int64_t i = 0; i + NARROW <= n; i += NARROW)
+            memcpy(to + i, x + i, NARROW * sizeof(*to));
+        memcpy(to + n - NARROW, x + n - NARROW, NARROW * sizeof(*to));
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        to[i] = x[i];
+}
+
+/* n zeros: mostly none or one, for which a loop would call memset. */
+static inline float *clear_few(float *to, int64_t n)
+{
+    if (n > 0)
+        to[0] = 0;
+    for (int64_t i = 1; i < n; i++)
+        to[i] = 0;
+    return to + n;
+}
+
 static void copy_tap(float *dst, const tap *t, int64_t n_channels)
 {
     const float *x = t->x;
 
     for (int64_t c = 0; c < n_channels; c++, dst += t->row, x += t->plane) {
-        float *to = dst;
+        float *to = clear_few(dst, t->left);
 
-        for (int64_t i = 0; i < t->left; i++)
-            *to++ = 0;
         if (t->stride == 1) {
-            memcpy(to, x, (size_t)t->inside * sizeof(*to));
+            copy_row(to, x, t->inside);
         } else {
             for (int64_t i = 0; i < t->inside; i++)
                 to[i] = x[i * t->stride];
         }
-        to += t->inside;
-        for (int64_t i = 0; i < t->right; i++)
-            *to++ = 0;
+        (void)clear_few(to + t->inside, t->right);
     }
 }
 
