@@ -13,6 +13,9 @@ typedef struct result {
     long long size_before, size_after; /* bytes of the files */
     int64_t n_tested;
     double accuracy_float, accuracy_after;
+    md_sensitivity *layer; /* of --sensitivity */
+    uint32_t n_layers;
+    md_arena arena;
 } result;
 
 /* The modes that need no data. */
@@ -38,8 +41,16 @@ static bool is_static(const md_args *a)
 
 static md_status check(const md_args *a, md_error *err)
 {
+    static const char *const of_static[] = { "keep", "bias-correction",
+                                             "sensitivity" };
+
     if (is_static(a) && !md_args_has(a, "data"))
         return md_fail(err, MD_INVALID, "--mode static needs --data");
+    for (size_t i = 0; i < MD_COUNT(of_static); i++) {
+        if (!is_static(a) && md_args_has(a, of_static[i]))
+            return md_fail(err, MD_INVALID, "--%s is for --mode static",
+                           of_static[i]);
+    }
     return MD_OK;
 }
 
@@ -54,18 +65,44 @@ static md_calib_method method_of(const md_args *a)
     return (md_calib_method)i;
 }
 
+/* The names of --keep. */
+static md_status read_keep(md_quantize_opts *o, const md_args *a, md_error *err)
+{
+    const char **keep;
+    int i = 0;
+
+    while (md_args_next(a, "keep", &i))
+        o->n_keep++;
+    keep = md_arena_calloc(a->arena, o->n_keep + 1u, sizeof(*keep));
+    if (!keep)
+        return md_fail_nomem(err, o->n_keep * sizeof(*keep));
+    i = 0;
+    for (uint32_t k = 0; k < o->n_keep; k++)
+        keep[k] = md_args_next(a, "keep", &i);
+    o->keep = keep;
+    return MD_OK;
+}
+
 static md_status calibrate(result *r, md_model *m, const md_args *a,
                            md_pool *pool, md_error *err)
 {
-    const md_quantize_opts opts = { method_of(a), pool };
+    md_quantize_opts opts = { .method = method_of(a),
+                              .pool = pool,
+                              .correct_bias =
+                                  md_args_has(a, "bias-correction") };
     const md_data_opts how = { NULL, md_args_text(a, "label", NULL) };
     md_dataset data;
     md_progress p;
-    md_status s;
+    md_status s = MD_OK;
 
+    MD_TRY(read_keep(&opts, a, err));
     MD_TRY(md_dataset_open(&data, md_args_text(a, "data", ""), m, &how, err));
     md_progress_begin(&p, a->cli->err, "calibrating");
-    s = md_quantize(m, &data, &opts, &r->report, err);
+    if (md_args_has(a, "sensitivity"))
+        s = md_quantize_sensitivity(&r->layer, &r->n_layers, m, &data, &opts,
+                                    &r->arena, err);
+    if (s == MD_OK)
+        s = md_quantize(m, &data, &opts, &r->report, err);
     md_progress_end(&p);
     md_dataset_release(&data);
     return s;
@@ -112,6 +149,11 @@ static void put_text(const result *r, const char *dst, const md_args *a)
     if (is_static(a))
         md_cli_printf(f, "calibrated on %lld samples, %u ranges\n",
                       (long long)p->n_samples, p->n_activations);
+    if (p->n_corrected)
+        md_cli_printf(f, "biases corrected: %u\n", p->n_corrected);
+    for (uint32_t i = 0; i < r->n_layers; i++)
+        md_cli_printf(f, "  %-40s alone in int8: %6.1f dB\n", r->layer[i].name,
+                      r->layer[i].snr);
     md_cli_printf(f, "weights: %llu to %llu bytes; file: %lld to %lld bytes\n",
                   (unsigned long long)p->weights_float,
                   (unsigned long long)p->weights_int, r->size_before,
@@ -120,6 +162,19 @@ static void put_text(const result *r, const char *dst, const md_args *a)
         md_cli_printf(f, "accuracy on %lld samples: float %.4f, %s %.4f\n",
                       (long long)r->n_tested, r->accuracy_float,
                       is_static(a) ? "int8" : mode_of(a), r->accuracy_after);
+}
+
+static void layers_json(const result *r, md_json_writer *w)
+{
+    md_json_put_name(w, "sensitivity");
+    md_json_put_array(w);
+    for (uint32_t i = 0; i < r->n_layers; i++) {
+        md_json_put_object(w);
+        md_cli_json_str(w, "name", r->layer[i].name);
+        md_cli_json_measured(w, "snr_db", r->layer[i].snr);
+        md_json_put_end(w);
+    }
+    md_json_put_end(w);
 }
 
 static md_status put_json(const result *r, const char *dst, const md_args *a,
@@ -139,6 +194,10 @@ static md_status put_json(const result *r, const char *dst, const md_args *a,
     md_cli_json_int(&w, "samples", p->n_samples);
     md_cli_json_int(&w, "size_before", r->size_before);
     md_cli_json_int(&w, "size_after", r->size_after);
+    if (is_static(a))
+        md_cli_json_int(&w, "corrected", p->n_corrected);
+    if (r->n_layers)
+        layers_json(r, &w);
     if (r->n_tested) {
         md_cli_json_real(&w, "accuracy_float", r->accuracy_float);
         md_cli_json_real(&w, is_static(a) ? "accuracy_int8" : "accuracy_after",
@@ -156,17 +215,19 @@ static md_status run(const md_args *a, md_error *err)
     md_status s;
 
     MD_TRY(md_cli_model_load(&m, a->pos[0], MD_LOAD_TO_READ, a, err));
-    s = md_pool_new(&pool, (int)md_args_int(a, "threads", 0),
+    md_arena_init(&r.arena, md_alloc_default(), 0);
+    s = md_pool_new(&pool, (int)md_args_option_int(a, "threads"),
                     md_alloc_default(), err);
     if (s == MD_OK)
         s = make(&r, m, a, pool, err);
+    if (s == MD_OK && md_args_has(a, "json"))
+        s = put_json(&r, dst, a, err);
+    else if (s == MD_OK)
+        put_text(&r, dst, a);
     md_pool_free(pool);
     md_model_free(m);
-    MD_TRY(s);
-    if (md_args_has(a, "json"))
-        return put_json(&r, dst, a, err);
-    put_text(&r, dst, a);
-    return MD_OK;
+    md_arena_release(&r.arena);
+    return s;
 }
 
 static const md_flag flags[] = {
@@ -178,6 +239,19 @@ static const md_flag flags[] = {
       .help = "static (default): int8 by --data; without data: dynamic "
               "(int8, inputs while running), int8w and int4w (weights alone), "
               "fp16 and bf16 (constants)" },
+    { .name = "keep",
+      .type = MD_OPT_TEXT,
+      .arg = "NAME",
+      .help = "static: leave the product of this name in float; may be given "
+              "again" },
+    { .name = "bias-correction",
+      .type = MD_OPT_BOOL,
+      .help = "static: bring the mean of what each layer gives back by its "
+              "bias" },
+    { .name = "sensitivity",
+      .type = MD_OPT_BOOL,
+      .help = "static: tell how much of the output's signal is left with each "
+              "layer alone in int8" },
     { .name = "block",
       .type = MD_OPT_INT,
       .arg = "N",

@@ -93,22 +93,42 @@ static md_status rewrite(dynamic *d, md_node *n, bool turned, md_error *err)
     MD_TRY(quantized(&c, d, n->in[0], &at, err));
     n->dead = true;
     g->values[n->out[0]].def = NULL;
-    MD_TRY(md_rewrite__node(NULL, &sum, g, at++, "", "MatMulInteger",
-                            (md_value_id[]){ c->q, w[0], c->zero }, 3, "sum",
-                            err));
-    MD_TRY(md_rewrite__node(&made, &real, g, at++, "", "Cast", &sum, 1, "real",
-                            err));
+    MD_TRY(md_rewrite__node(
+        NULL, &sum, g, at++,
+        &(md_node_spec){ .domain = "",
+                         .op = "MatMulInteger",
+                         .in = (md_value_id[]){ c->q, w[0], c->zero },
+                         .n_in = 3 },
+        "sum", err));
+    MD_TRY(md_rewrite__node(
+        &made, &real, g, at++,
+        &(md_node_spec){ .domain = "", .op = "Cast", .in = &sum, .n_in = 1 },
+        "real", err));
     MD_TRY(md_node_set_attr_i(g, made, "to", MD_DTYPE_F32, err));
-    MD_TRY(md_rewrite__node(NULL, &scale, g, at++, "", "Mul",
-                            (md_value_id[]){ c->scale, w[1] }, 2, "scale",
-                            err));
-    MD_TRY(md_rewrite__node(NULL, &y, g, at++, "", "Mul",
-                            (md_value_id[]){ real, scale }, 2, "product", err));
+    MD_TRY(md_rewrite__node(
+        NULL, &scale, g, at++,
+        &(md_node_spec){ .domain = "",
+                         .op = "Mul",
+                         .in = (md_value_id[]){ c->scale, w[1] },
+                         .n_in = 2 },
+        "scale", err));
+    MD_TRY(
+        md_rewrite__node(NULL, &y, g, at++,
+                         &(md_node_spec){ .domain = "",
+                                          .op = "Mul",
+                                          .in = (md_value_id[]){ real, scale },
+                                          .n_in = 2 },
+                         "product", err));
     d->report->n_nodes++;
     if (!has_bias)
         return MD_OK;
-    return md_rewrite__node(NULL, &n->out[0], g, at, "", "Add",
-                            (md_value_id[]){ y, n->in[2] }, 2, "", err);
+    return md_rewrite__node(
+        NULL, &n->out[0], g, at,
+        &(md_node_spec){ .domain = "",
+                         .op = "Add",
+                         .in = (md_value_id[]){ y, n->in[2] },
+                         .n_in = 2 },
+        "", err);
 }
 
 static md_status rewrite_all(dynamic *d, md_error *err)

@@ -12,6 +12,7 @@
 #include "base/size.h"
 #include "engine/pass.h"
 #include "optimize/rewrite.h"
+#include "train/runner.h"
 
 enum {
     /* The largest code of a bias: as much again is left for the products. */
@@ -20,6 +21,7 @@ enum {
 
 typedef struct quantizer {
     md_graph *g;
+    const md_quantize_opts *opts;
     md_arena ar;
     bool *chosen;          /* by value: becomes 8 bits */
     md_value_id *source;   /* by value: whose parameters it takes */
@@ -39,7 +41,7 @@ static bool is_op(const md_node *n, const char *op)
 }
 
 /* A product with constant float weights that has an integer kernel. */
-static bool is_product(const md_graph *g, const md_node *n)
+bool md_quantize__is_product(const md_graph *g, const md_node *n)
 {
     const md_tensor *w;
 
@@ -53,6 +55,42 @@ static bool is_product(const md_graph *g, const md_node *n)
     return w->shape.rank == 2 && !md_node_attr_i(n, "transA", 0) &&
            md_node_attr_f(n, "alpha", 1.0f) == 1.0f &&
            md_node_attr_f(n, "beta", 1.0f) == 1.0f;
+}
+
+/* Does the caller call it that? */
+static bool is_named(const md_graph *g, const md_node *n, const char *name)
+{
+    return strcmp(n->name, name) == 0 ||
+           strcmp(md_graph_label(g, n), name) == 0 ||
+           strcmp(g->values[n->out[0]].name, name) == 0 ||
+           strcmp(g->values[n->in[1]].name, name) == 0;
+}
+
+/* A product that is to be one of integers. */
+static bool is_taken(const quantizer *q, const md_node *n)
+{
+    for (uint32_t i = 0; i < q->opts->n_keep; i++) {
+        if (md_quantize__is_product(q->g, n) &&
+            is_named(q->g, n, q->opts->keep[i]))
+            return false;
+    }
+    return md_quantize__is_product(q->g, n);
+}
+
+static md_status check_keep(const quantizer *q, md_error *err)
+{
+    for (uint32_t i = 0; i < q->opts->n_keep; i++) {
+        bool found = false;
+
+        for (uint32_t k = 0; k < q->g->n_nodes; k++)
+            found = found || (md_quantize__is_product(q->g, q->g->nodes[k]) &&
+                              is_named(q->g, q->g->nodes[k], q->opts->keep[i]));
+        if (!found)
+            return md_fail(err, MD_INVALID,
+                           "no Conv, Gemm or MatMul is called '%s'",
+                           q->opts->keep[i]);
+    }
+    return MD_OK;
 }
 
 /* What could have been a product: counted when it stays in float. */
@@ -121,7 +159,7 @@ static void choose(quantizer *q)
     for (uint32_t i = g->n_nodes; i-- > 0;) {
         const md_node *n = g->nodes[i];
 
-        if (is_product(g, n)) {
+        if (is_taken(q, n)) {
             q->chosen[n->in[0]] |= is_float(g, n->in[0]);
         } else if (is_movement(n) && q->chosen[n->out[0]]) {
             q->chosen[n->in[0]] = true;
@@ -142,8 +180,7 @@ static void choose(quantizer *q)
 }
 
 /* Number the sources and let calibration name their ranges. */
-static md_status calibrate(quantizer *q, const md_dataset *data,
-                           const md_quantize_opts *opts, md_error *err)
+static md_status calibrate(quantizer *q, const md_dataset *data, md_error *err)
 {
     md_graph *g = q->g;
     md_range *ranges;
@@ -165,10 +202,10 @@ static md_status calibrate(quantizer *q, const md_dataset *data,
         md_free(data->alloc, ranges);
         return md_fail_nomem(err, q->n_params * sizeof(*ranges));
     }
-    s = md_calibrate(ranges, g->model, q->names, q->n_params, data, opts->pool,
-                     err);
+    s = md_calibrate(ranges, g->model, q->names, q->n_params, data,
+                     q->opts->pool, err);
     for (uint32_t i = 0; i < q->n_params && s == MD_OK; i++)
-        q->params[i] = md_range_params(&ranges[i], opts->method);
+        q->params[i] = md_range_params(&ranges[i], q->opts->method);
     md_free(data->alloc, ranges);
     return s;
 }
@@ -407,7 +444,7 @@ static bool reads_codes(const quantizer *q, const md_node *n)
 {
     const md_graph *g = q->g;
 
-    return is_product(g, n) || is_sum(g, n) || is_op(n, "GlobalAveragePool") ||
+    return is_taken(q, n) || is_sum(g, n) || is_op(n, "GlobalAveragePool") ||
            (is_movement(n) && q->chosen[n->out[0]]);
 }
 
@@ -424,7 +461,7 @@ static md_status rewrite(quantizer *q, md_error *err)
     for (uint32_t i = 0; i < n_old; i++)
         codes[i] = reads_codes(q, old[i]);
     for (uint32_t i = 0; i < n_old; i++) {
-        if (is_product(g, old[i]))
+        if (is_taken(q, old[i]))
             MD_TRY(rewrite_product(q, old[i], err));
         else
             q->report->n_left += is_costly(old[i]);
@@ -446,7 +483,7 @@ static md_status rewrite(quantizer *q, md_error *err)
 }
 
 /* Operators that inference leaves without effect must not stand between. */
-static md_status prepare(md_graph *g, md_error *err)
+md_status md_quantize__prepare(md_graph *g, md_error *err)
 {
     MD_TRY(md_pass_identity.run(g, MD_PRECISION_FP32, err));
     md_graph_compact(g);
@@ -467,26 +504,48 @@ static md_status check_opset(const md_model *m, md_error *err)
                    (long long)v);
 }
 
+/* The model as it is now, when biases are to be compared with its; else NULL. */
+static md_status keep_original(md_model **out, const quantizer *q,
+                               md_error *err)
+{
+    *out = NULL;
+    return q->opts->correct_bias ? md_model_copy(out, q->g->model, err) : MD_OK;
+}
+
+static md_status quantize(quantizer *q, const md_dataset *data, md_error *err)
+{
+    md_model *original;
+    md_status s;
+
+    MD_TRY(check_keep(q, err));
+    MD_TRY(alloc_tables(q, err));
+    choose(q);
+    MD_TRY(calibrate(q, data, err));
+    MD_TRY(keep_original(&original, q, err));
+    s = rewrite(q, err);
+    if (s == MD_OK && original)
+        s = md_quantize__correct(q->g->model, original, data, q->opts->pool,
+                                 &q->report->n_corrected, err);
+    md_model_free(original);
+    return s;
+}
+
 md_status md_quantize(md_model *model, const md_dataset *data,
                       const md_quantize_opts *opts, md_quantize_report *report,
                       md_error *err)
 {
     static const md_quantize_opts defaults = MD_QUANTIZE_OPTS_INIT;
     md_quantize_report own;
-    quantizer q = { .g = model->graph, .report = report ? report : &own };
+    quantizer q = { .g = model->graph,
+                    .opts = opts ? opts : &defaults,
+                    .report = report ? report : &own };
     md_status s;
 
     *q.report = (md_quantize_report){ .n_samples = data->n };
     MD_TRY(check_opset(model, err));
-    MD_TRY(prepare(model->graph, err));
+    MD_TRY(md_quantize__prepare(model->graph, err));
     md_arena_init(&q.ar, model->alloc, 0);
-    s = alloc_tables(&q, err);
-    if (s == MD_OK) {
-        choose(&q);
-        s = calibrate(&q, data, opts ? opts : &defaults, err);
-    }
-    if (s == MD_OK)
-        s = rewrite(&q, err);
+    s = quantize(&q, data, err);
     md_arena_release(&q.ar);
     return s;
 }

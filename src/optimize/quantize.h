@@ -20,11 +20,19 @@
 typedef struct md_quantize_opts {
     md_calib_method method;
     md_pool *pool; /* borrowed; NULL: one thread */
+    /* Products that stay in float, by the name of the node, of what it gives or
+     * of its weights. */
+    const char *const *keep;
+    uint32_t n_keep;
+    /* Change biases, layer after layer, so that the mean of what each gives is
+     * that of the float model (M. Nagel et al., "Data-Free Quantization Through
+     * Weight Equalization and Bias Correction", 2019, here with data). */
+    bool correct_bias;
 } md_quantize_opts;
 
 #define MD_QUANTIZE_OPTS_INIT                                                  \
     {                                                                          \
-        MD_CALIB_PERCENTILE, NULL                                              \
+        .method = MD_CALIB_PERCENTILE                                          \
     }
 
 typedef struct md_quantize_report {
@@ -32,6 +40,7 @@ typedef struct md_quantize_report {
     uint32_t n_left;        /* of them and ConvTranspose, left in float */
     uint32_t n_activations; /* values that were given parameters */
     int64_t n_samples;      /* of calibration */
+    uint32_t n_corrected;   /* biases */
     uint64_t weights_float; /* bytes of the quantized weights before ... */
     uint64_t weights_int;   /* ... and after */
 } md_quantize_report;
@@ -43,5 +52,33 @@ typedef struct md_quantize_report {
 md_status md_quantize(md_model *model, const md_dataset *data,
                       const md_quantize_opts *opts, md_quantize_report *report,
                       md_error *err);
+
+/* How much the model depends on one product, quantized alone. */
+typedef struct md_sensitivity {
+    const char *name; /* of the product, what `keep` takes */
+    double snr;       /* of the first float output, 10 log10(sum y^2 / sum (y -
+                       * y')^2), in dB; infinite where nothing changes */
+} md_sensitivity;
+
+/*
+ * Measure each product of `model`, which is not changed, on data; in the order
+ * of the graph, *n of them, that lie in `ar`.  The failures of md_quantize.
+ */
+md_status md_quantize_sensitivity(md_sensitivity **out, uint32_t *n,
+                                  const md_model *model, const md_dataset *data,
+                                  const md_quantize_opts *opts, md_arena *ar,
+                                  md_error *err);
+
+/* Inside the module: correct.c.  Change the biases of `m`, which md_quantize
+ * made of `original` with BatchNormalization folded in. */
+md_status md_quantize__correct(md_model *m, const md_model *original,
+                               const md_dataset *data, md_pool *pool,
+                               uint32_t *n, md_error *err);
+
+/* Is n a product that can be computed in integers? */
+bool md_quantize__is_product(const md_graph *g, const md_node *n);
+
+/* Make a model ready for it: what stands between is folded. */
+md_status md_quantize__prepare(md_graph *g, md_error *err);
 
 #endif

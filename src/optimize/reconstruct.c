@@ -451,30 +451,42 @@ static void add_costs(const product *p, const md_cut_group *g,
     }
 }
 
-/* Take input q out of p: the others make up for it. */
-static void eliminate(product *p, int64_t q)
+/* Take row and column q out of the inverse. */
+static void shrink_inverse(product *p, int64_t q)
 {
     const int64_t width = p->n + 1;
-    const double *row = p->inverse ? p->inverse + q * width : NULL;
-    const double d = row ? row[q] : 0.0;
+    const double *row = p->inverse + q * width;
 
-    for (int64_t i = 0; i < p->rows; i++) {
-        double *w = p->w + i * width;
-        const double by = d > 0.0 ? w[q] / d : 0.0;
-
-        for (int64_t k = 0; k < width && by != 0.0; k++)
-            w[k] -= by * row[k];
-        w[q] = 0.0;
-    }
-    for (int64_t i = 0; i < width && d > 0.0; i++) {
+    for (int64_t i = 0; i < width; i++) {
         double *a = p->inverse + i * width;
-        const double by = i == q ? 0.0 : a[q] / d;
+        const double by = i == q ? 0.0 : a[q] / row[q];
 
         for (int64_t k = 0; k < width && by != 0.0; k++)
             a[k] -= by * row[k];
     }
-    for (int64_t i = 0; i < width && d > 0.0; i++)
+    for (int64_t i = 0; i < width; i++)
         p->inverse[i * width + q] = p->inverse[q * width + i] = 0.0;
+}
+
+/* Take input q out of p: the others make up for it, where they are known. */
+static void eliminate(product *p, int64_t q)
+{
+    const int64_t width = p->n + 1;
+
+    if (p->inverse && p->inverse[q * width + q] > 0.0) {
+        const double *row = p->inverse + q * width;
+
+        for (int64_t i = 0; i < p->rows; i++) {
+            double *w = p->w + i * width;
+            const double by = w[q] / row[q];
+
+            for (int64_t k = 0; k < width; k++)
+                w[k] -= by * row[k];
+        }
+        shrink_inverse(p, q);
+    }
+    for (int64_t i = 0; i < p->rows; i++)
+        p->w[i * width + q] = 0.0;
 }
 
 void md_reconstruct_take(md_reconstruct *r, uint32_t unit)

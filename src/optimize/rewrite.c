@@ -29,14 +29,16 @@ md_status md_rewrite__new_const(md_value_id *id, md_tensor *t, md_graph *g,
 }
 
 md_status md_rewrite__node(md_node **n, md_value_id *out, md_graph *g,
-                           uint32_t at, const char *domain, const char *op,
-                           const md_value_id *in, uint32_t n_in,
+                           uint32_t at, const md_node_spec *spec,
                            const char *stem, md_error *err)
 {
+    md_node_spec own = *spec;
+
     if (*out == MD_VALUE_NONE)
         MD_TRY(md_graph_add_unique(out, g, stem, err));
-    return md_graph_insert_node(
-        n, g, at, &(md_node_spec){ domain, op, "", in, n_in, out, 1 }, err);
+    own.out = out;
+    own.n_out = 1;
+    return md_graph_insert_node(n, g, at, &own, err);
 }
 
 md_status md_rewrite__check_finite(const md_graph *g, md_value_id id,

@@ -14,11 +14,10 @@ md_status md_rewrite__new_const(md_value_id *id, md_tensor *t, md_graph *g,
                                 md_dtype dtype, const md_shape *shape,
                                 md_error *err);
 
-/* A node of one output, called OF_WHAT unless *out names one, at position
- * `at`. */
+/* A node of one output at position `at` of the order: what spec says, but for
+ * its output, which is *out, or when that is NONE a new value called `stem`. */
 md_status md_rewrite__node(md_node **n, md_value_id *out, md_graph *g,
-                           uint32_t at, const char *domain, const char *op,
-                           const md_value_id *in, uint32_t n_in,
+                           uint32_t at, const md_node_spec *spec,
                            const char *stem, md_error *err);
 
 /* Weights hold only finite numbers; MD_INVALID names them. */

@@ -208,8 +208,12 @@ static md_status store_product(store *s, md_node *n, bool turned, md_error *err)
     in[3] = s->zero[w];
     n->dead = true;
     g->values[y].def = NULL;
-    MD_TRY(md_rewrite__node(&made, &sum, g, at, "com.microsoft", "MatMulNBits",
-                            in, 4, "product", err));
+    MD_TRY(md_rewrite__node(&made, &sum, g, at,
+                            &(md_node_spec){ .domain = "com.microsoft",
+                                             .op = "MatMulNBits",
+                                             .in = in,
+                                             .n_in = 4 },
+                            "product", err));
     MD_TRY(md_node_set_attr_i(g, made, "K", t->shape.dim[turned ? 1 : 0], err));
     MD_TRY(md_node_set_attr_i(g, made, "N", t->shape.dim[turned ? 0 : 1], err));
     MD_TRY(md_node_set_attr_i(g, made, "bits",
@@ -221,7 +225,10 @@ static md_status store_product(store *s, md_node *n, bool turned, md_error *err)
     in[0] = sum;
     in[1] = n->in[2];
     sum = y;
-    return md_rewrite__node(&made, &sum, g, at + 1, "", "Add", in, 2, "", err);
+    return md_rewrite__node(
+        &made, &sum, g, at + 1,
+        &(md_node_spec){ .domain = "", .op = "Add", .in = in, .n_in = 2 }, "",
+        err);
 }
 
 /* ---- convolutions ---- */
@@ -274,8 +281,11 @@ static md_status store_conv(store *s, md_node *n, int axis, md_error *err)
     MD_TRY(make_rows(s, w, axis, err));
     in[0] = s->made[w];
     in[1] = s->scale[w];
-    MD_TRY(md_rewrite__node(&made, &real, g, 0, "", "DequantizeLinear", in, 2,
-                            "weights", err));
+    MD_TRY(md_rewrite__node(
+        &made, &real, g, 0,
+        &(md_node_spec){
+            .domain = "", .op = "DequantizeLinear", .in = in, .n_in = 2 },
+        "weights", err));
     s->report->n_nodes++;
     MD_TRY(md_node_set_attr_i(g, made, "axis", axis, err));
     return md_node_set_input(g, n, 1, real, err);
@@ -338,7 +348,10 @@ static md_status store_half(store *s, md_value_id id, md_error *err)
     s->report->weights_int += md_tensor_size(&to);
     s->report->n_nodes++;
     g->values[id].cdata = NULL;
-    MD_TRY(md_rewrite__node(&cast, &out, g, 0, "", "Cast", &half, 1, "", err));
+    MD_TRY(md_rewrite__node(
+        &cast, &out, g, 0,
+        &(md_node_spec){ .domain = "", .op = "Cast", .in = &half, .n_in = 1 },
+        "", err));
     return md_node_set_attr_i(g, cast, "to", MD_DTYPE_F32, err);
 }
 

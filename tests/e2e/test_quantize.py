@@ -255,6 +255,39 @@ def test_saturation_and_ties(tmp_path):
         assert np.array_equal(got, want)
 
 
+def test_layers_are_kept_told_and_corrected(tmp_path):
+    net = residual()
+    source, out, report = quantize(net, tmp_path, "--sensitivity",
+                                   "--bias-correction")
+    layers = report["sensitivity"]
+    assert [s["name"] for s in layers] == ["v1", "v3", "v7"]
+    assert all(20 < s["snr_db"] < 90 for s in layers)
+    assert report["corrected"] == 2 and report["operators_int8"] == 3
+    # The means of what the last layer gives are the float model's.
+    other = chain()
+    x = data_for(other, 10)
+    lost = []
+    for words in ((), ("--bias-correction",)):
+        source, out, _ = quantize(other, tmp_path, *words)
+        got = run_modeld(out, x, tmp_path)
+        lost.append(np.abs((got - run_ort(source, x)).mean(0)).mean())
+    assert lost[1] < 0.1 * lost[0]
+    # By name of what it gives, of the node, of the weights.
+    for name in ("v3", "n3", "c2"):
+        _, out, report = quantize(net, tmp_path, "--keep", name, "--keep",
+                                  "v7")
+        assert report["operators_int8"] == 1
+        assert report["operators_float"] == 2
+        ops = [n.op_type for n in onnx.load(out).graph.node]
+        assert ops.count("Conv") == 2
+    said = modeld("quantize", source, "-o", out, "--data",
+                  tmp_path / "calib.npz", "--keep", "nobody", rc=1)
+    assert "no Conv, Gemm or MatMul is called 'nobody'" in said
+    said = modeld("quantize", source, "-o", out, "--mode", "fp16", "--keep",
+                  "v3", rc=2)
+    assert "--keep is for --mode static" in said
+
+
 def perceptron():
     """Gemm both ways, MatMul with a shared weight, K that fills no block."""
     net = Net("batch", 70)

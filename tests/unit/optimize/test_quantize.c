@@ -12,6 +12,8 @@
 #include "optimize/quantize.h"
 #include "support/build.h"
 #include "support/data.h"
+#include "support/fail_alloc.h"
+#include "support/net.h"
 #include "tensor/compare.h"
 #include "train/evaluate.h"
 
@@ -236,6 +238,56 @@ static void test_quantize__data_that_does_not_fit_is_named(void **state)
     md_model_free(m);
 }
 
+static void test_quantize__out_of_memory_with_corrections(void **state)
+{
+    static const char text[] =
+        "x f32[N,1,4,4]; w = f32[3,1,3,3]~0.4; b = f32[3]~1; a = Conv(x, w, b);"
+        " r = Relu(a); f = Flatten(r); w2 = f32[12,2]~0.4; b2 = f32[2]~1; y = "
+        "Gemm(f, w2, b2); -> y";
+    float x[32];
+    const md_tensor t = { .dtype = MD_DTYPE_F32,
+                          .shape = { 4, { 2, 1, 4, 4 } },
+                          .data = x };
+    const md_quantize_opts o = { .method = MD_CALIB_MINMAX,
+                                 .correct_bias = true };
+    md_error err = MD_ERROR_INIT;
+    md_status s = MD_NOMEM;
+
+    (void)state;
+    for (int i = 0; i < 32; i++)
+        x[i] = (float)(i % 7) - 2.0f;
+    for (int64_t n = 0; s != MD_OK; n += 3) {
+        md_sensitivity *layer;
+        md_quantize_report r;
+        uint32_t n_layers;
+        fail_alloc f;
+        md_dataset d;
+        md_model *m;
+        md_arena ar;
+
+        fail_alloc_init(&f);
+        m = net_load(text, &f.alloc);
+        d = data_make(m, &t, NULL);
+        md_arena_init(&ar, &f.alloc, 0);
+        fail_alloc_arm(&f, n);
+        s = md_quantize_sensitivity(&layer, &n_layers, m, &d, &o, &ar, &err);
+        if (s == MD_OK)
+            s = md_quantize(m, &d, &o, &r, &err);
+        if (fail_alloc_disarm(&f)) {
+            assert_int_equal(s, MD_NOMEM);
+        } else {
+            assert_md_ok(s, &err);
+            assert_int_equal(n_layers, 2);
+            assert_int_equal(r.n_corrected, 2);
+            assert_true(layer[0].snr > 10.0 && layer[1].snr > 10.0);
+        }
+        md_arena_release(&ar);
+        md_dataset_release(&d);
+        md_model_free(m);
+        assert_int_equal(f.n_live, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_quantize__ranges_become_parameters),
         cmocka_unit_test(test_quantize__trained_nets_keep_their_accuracy),
         cmocka_unit_test(test_quantize__data_that_does_not_fit_is_named),
+        cmocka_unit_test(test_quantize__out_of_memory_with_corrections),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
