@@ -18,7 +18,7 @@ typedef struct result {
     md_arena arena;
 } result;
 
-/* The modes that need no data. */
+/* The modes of weights alone. */
 static const struct {
     const char *name;
     md_weight_mode mode;
@@ -108,17 +108,35 @@ static md_status calibrate(result *r, md_model *m, const md_args *a,
     return s;
 }
 
+/* Weights alone: --data is for the integers, and need not be there. */
+static md_status store(result *r, md_model *m, md_weight_mode mode,
+                       const md_args *a, md_pool *pool, md_error *err)
+{
+    const char *path = md_args_text(a, "data", NULL);
+    const md_data_opts how = { NULL, md_args_text(a, "label", NULL) };
+    md_weights_opts o = { .mode = mode,
+                          .block = md_args_int(a, "block", MD_WEIGHTS_BLOCK),
+                          .pool = pool };
+    md_dataset data;
+    md_status s;
+
+    if (!path)
+        return md_quantize_weights(m, &o, &r->report, err);
+    MD_TRY(md_dataset_open(&data, path, m, &how, err));
+    o.data = &data;
+    s = md_quantize_weights(m, &o, &r->report, err);
+    md_dataset_release(&data);
+    return s;
+}
+
 static md_status quantize(result *r, md_model *m, const md_args *a,
                           md_pool *pool, md_error *err)
 {
-    const int64_t block = md_args_int(a, "block", MD_WEIGHTS_BLOCK);
-
     if (is_static(a))
         return calibrate(r, m, a, pool, err);
     for (size_t i = 0; i < MD_COUNT(modes); i++) {
         if (strcmp(mode_of(a), modes[i].name) == 0)
-            return md_quantize_weights(m, modes[i].mode, block, &r->report,
-                                       err);
+            return store(r, m, modes[i].mode, a, pool, err);
     }
     return md_quantize_dynamic(m, &r->report, err);
 }
@@ -149,8 +167,13 @@ static void put_text(const result *r, const char *dst, const md_args *a)
     if (is_static(a))
         md_cli_printf(f, "calibrated on %lld samples, %u ranges\n",
                       (long long)p->n_samples, p->n_activations);
-    if (p->n_corrected)
+    if (p->n_corrected && is_static(a))
         md_cli_printf(f, "biases corrected: %u\n", p->n_corrected);
+    else if (p->n_corrected)
+        md_cli_printf(f,
+                      "rounded one after the other, by %lld samples: %u "
+                      "products\n",
+                      (long long)p->n_samples, p->n_corrected);
     for (uint32_t i = 0; i < r->n_layers; i++)
         md_cli_printf(f, "  %-40s alone in int8: %6.1f dB\n", r->layer[i].name,
                       r->layer[i].snr);
@@ -194,8 +217,7 @@ static md_status put_json(const result *r, const char *dst, const md_args *a,
     md_cli_json_int(&w, "samples", p->n_samples);
     md_cli_json_int(&w, "size_before", r->size_before);
     md_cli_json_int(&w, "size_after", r->size_after);
-    if (is_static(a))
-        md_cli_json_int(&w, "corrected", p->n_corrected);
+    md_cli_json_int(&w, "corrected", p->n_corrected);
     if (r->n_layers)
         layers_json(r, &w);
     if (r->n_tested) {
@@ -236,9 +258,9 @@ static const md_flag flags[] = {
       .type = MD_OPT_CHOICE,
       .arg = "M",
       .choices = "static|dynamic|int8w|int4w|fp16|bf16",
-      .help = "static (default): int8 by --data; without data: dynamic "
-              "(int8, inputs while running), int8w and int4w (weights alone), "
-              "fp16 and bf16 (constants)" },
+      .help = "static (default): int8 by --data; without: dynamic (int8, "
+              "inputs while running), int8w and int4w (weights alone, better "
+              "with --data), fp16 and bf16 (constants)" },
     { .name = "keep",
       .type = MD_OPT_TEXT,
       .arg = "NAME",

@@ -4,41 +4,31 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "optimize/moments.h"
 
 enum {
-    INPUTS_MAX = 2048, /* of a product: H takes 32 MB then */
-    PLACES_MAX = 2048  /* looked at in one execution */
+    INPUTS_MAX = 2048 /* of a product: H takes 32 MB then */
 };
-
-/* E[x x'] of what a value holds along an axis, a constant 1 behind it. */
-typedef struct moments {
-    md_value_id id;
-    int axis;
-    int64_t n; /* of x, without the constant */
-    double *h; /* [n + 1, n + 1], the lower half while it is gathered */
-    double count;
-} moments;
 
 typedef struct product {
     const md_node *node;
     md_value_id weights, bias; /* constants; bias NONE */
     md_axes_product p;
-    int64_t n, rows;   /* inputs; outputs times places of the kernel */
-    uint32_t *unit;    /* by input; MD_UNIT_NONE */
-    const moments *of; /* NULL: H is not known */
-    bool constant;     /* something behind takes up a constant */
-    double *w;         /* [rows, n + 1] */
-    double *inverse;   /* [n + 1, n + 1]; NULL without H */
+    int64_t n, rows;      /* inputs; outputs times places of the kernel */
+    uint32_t *unit;       /* by input; MD_UNIT_NONE */
+    const md_moments *of; /* NULL: H is not known */
+    bool constant;        /* something behind takes up a constant */
+    double *w;            /* [rows, n + 1] */
+    double *inverse;      /* [n + 1, n + 1]; NULL without H */
     double energy;
 } product;
 
 struct md_reconstruct {
     md_cut *c;
     const md_alloc *alloc;
-    moments *m;
+    md_moments *m;
     product *p;
     uint32_t n_m, n_p;
-    float *column; /* [PLACES_MAX, INPUTS_MAX] while H is gathered */
     md_arena ar;
 };
 
@@ -83,14 +73,15 @@ static md_value_id own_bias(const md_graph *g, const md_node *n, int64_t width)
 
 static void find_moments(md_reconstruct *r, product *p)
 {
+    const char *name = r->c->model->graph->values[p->node->in[0]].name;
+
     for (uint32_t i = 0; i < r->n_m; i++) {
-        if (r->m[i].id == p->node->in[0] && r->m[i].axis == p->p.axis)
+        if (r->m[i].name == name && r->m[i].axis == p->p.axis)
             p->of = &r->m[i];
     }
     if (p->of)
         return;
-    r->m[r->n_m] =
-        (moments){ .id = p->node->in[0], .axis = p->p.axis, .n = p->n };
+    r->m[r->n_m] = (md_moments){ .name = name, .axis = p->p.axis, .n = p->n };
     p->of = &r->m[r->n_m++];
 }
 
@@ -142,112 +133,6 @@ static md_status find_products(md_reconstruct *r, md_error *err)
     return MD_OK;
 }
 
-/* ---- moments ---- */
-
-/* Columns of x at `places` places become rows of r->column: [n, places]. */
-static int64_t gather(const md_reconstruct *r, const moments *m,
-                      const md_tensor *t)
-{
-    const int64_t inner = md_shape_span(&t->shape, m->axis + 1, t->shape.rank);
-    const int64_t outer = md_shape_span(&t->shape, 0, m->axis);
-    const int64_t all = inner * outer;
-    const int64_t step = md_div_up(all, PLACES_MAX);
-    const float *x = t->data;
-    int64_t count = 0;
-
-    for (int64_t i = 0; i < all; i += step, count++) {
-        const float *at = x + i / inner * m->n * inner + i % inner;
-
-        for (int64_t q = 0; q < m->n; q++)
-            r->column[q * PLACES_MAX + count] = at[q * inner];
-    }
-    return count;
-}
-
-static double dot(const float *a, const float *b, int64_t n)
-{
-    double sum[4] = { 0.0 };
-    int64_t i = 0;
-
-    for (; i + 4 <= n; i += 4) {
-        for (int k = 0; k < 4; k++)
-            sum[k] += (double)a[i + k] * (double)b[i + k];
-    }
-    for (; i < n; i++)
-        sum[0] += (double)a[i] * (double)b[i];
-    return sum[0] + sum[1] + (sum[2] + sum[3]);
-}
-
-static void add_moments(const md_reconstruct *r, moments *m, const md_tensor *t)
-{
-    const int64_t count = gather(r, m, t), width = m->n + 1;
-
-    for (int64_t i = 0; i < m->n; i++) {
-        const float *a = r->column + i * PLACES_MAX;
-        double sum = 0.0;
-
-        for (int64_t k = 0; k <= i; k++)
-            m->h[i * width + k] += dot(a, r->column + k * PLACES_MAX, count);
-        for (int64_t k = 0; k < count; k++)
-            sum += (double)a[k];
-        m->h[m->n * width + i] += sum;
-    }
-    m->h[m->n * width + m->n] += (double)count;
-    m->count += (double)count;
-}
-
-static md_status visit(void *ctx, const md_run *run, int64_t from, int64_t n,
-                       md_error *err)
-{
-    md_reconstruct *r = ctx;
-
-    (void)from;
-    (void)n;
-    for (uint32_t i = 0; i < r->n_m; i++) {
-        const md_tensor *t = md_run_output(run, i);
-
-        if (t->dtype != MD_DTYPE_F32)
-            return md_fail(err, MD_UNSUPPORTED,
-                           "value '%s' holds %s, float32 expected",
-                           r->c->model->graph->values[r->m[i].id].name,
-                           md_dtype_name(t->dtype));
-        add_moments(r, &r->m[i], t);
-    }
-    return MD_OK;
-}
-
-static md_status gather_moments(md_reconstruct *r, const md_sweep *sweep,
-                                md_error *err)
-{
-    const char **names = md_arena_calloc(&r->ar, r->n_m + 1u, sizeof(*names));
-    md_session *session;
-    int64_t widest = 1;
-    md_status s;
-
-    if (!names)
-        return md_fail_nomem(err, r->n_m * sizeof(*names));
-    for (uint32_t i = 0; i < r->n_m; i++) {
-        const size_t width = (size_t)r->m[i].n + 1;
-
-        names[i] = r->c->model->graph->values[r->m[i].id].name;
-        r->m[i].h = md_arena_calloc(&r->ar, width * width, sizeof(double));
-        if (!r->m[i].h)
-            return md_fail_nomem(err, width * width * sizeof(double));
-        widest = md_max_i64(widest, r->m[i].n);
-    }
-    if (r->n_m == 0)
-        return MD_OK;
-    r->column =
-        md_malloc(r->alloc, (size_t)widest * PLACES_MAX * sizeof(float));
-    if (!r->column)
-        return md_fail_nomem(err, (size_t)widest * PLACES_MAX * sizeof(float));
-    MD_TRY(
-        md_taps_open(&session, r->c->model, names, r->n_m, sweep->pool, err));
-    s = md_run_over(session, sweep, visit, r, err);
-    md_session_free(session);
-    return s;
-}
-
 /* ---- weights ---- */
 
 /* Element of the weights for row i of W and input q. */
@@ -267,66 +152,11 @@ static int64_t output_of(const product *p, const md_shape *s, int64_t i)
     return weight_at(p, s, i, 0) / inner % s->dim[p->p.w_out];
 }
 
-/* L of A = L L', in the lower half of a; false when there is none. */
-static bool factor(double *a, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j <= i; j++) {
-            double sum = a[i * n + j];
-
-            for (int64_t k = 0; k < j; k++)
-                sum -= a[i * n + k] * a[j * n + k];
-            if (i == j && !(sum > 0.0))
-                return false;
-            a[i * n + j] = i == j ? sqrt(sum) : sum / a[j * n + j];
-        }
-    }
-    return true;
-}
-
-/* L := L^-1, row by row. */
-static void invert_factor(double *a, double *row, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) {
-        const double d = 1.0 / a[i * n + i];
-
-        memset(row, 0, (size_t)n * sizeof(*row));
-        for (int64_t k = 0; k < i; k++) {
-            for (int64_t j = 0; j <= k; j++)
-                row[j] -= a[i * n + k] * a[k * n + j];
-        }
-        for (int64_t j = 0; j < i; j++)
-            a[i * n + j] = row[j] * d;
-        a[i * n + i] = d;
-    }
-}
-
-/* out := A^-1 = L^-1' L^-1 of a positive definite a of width n, whose lower
- * half counts and is used up; false when it is not.  out is zeros before. */
-static bool invert(double *out, double *a, int64_t n)
-{
-    if (!factor(a, n))
-        return false;
-    invert_factor(a, out, n);
-    memset(out, 0, (size_t)n * sizeof(*out));
-    for (int64_t k = 0; k < n; k++) {
-        for (int64_t i = 0; i <= k; i++) {
-            for (int64_t j = 0; j <= i; j++)
-                out[i * n + j] += a[k * n + i] * a[k * n + j];
-        }
-    }
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < i; j++)
-            out[j * n + i] = out[i * n + j];
-    }
-    return true;
-}
-
 /* The inverse of H, of which a thousandth of its mean diagonal is added to that
  * so that channels that are never on do not count as free. */
 static md_status set_inverse(md_reconstruct *r, product *p, md_error *err)
 {
-    const moments *m = p->of;
+    const md_moments *m = p->of;
     const int64_t n = m->n, width = n + 1;
     const size_t count = (size_t)width * (size_t)width;
     double *out = md_arena_calloc(&r->ar, count, sizeof(*out));
@@ -349,7 +179,7 @@ static md_status set_inverse(md_reconstruct *r, product *p, md_error *err)
         for (int64_t k = 0; k < n; k++)
             a[n * width + k] = 0.0;
     }
-    if (invert(out, a, width))
+    if (md_moments_invert(out, a, width))
         p->inverse = out;
     md_free(r->alloc, a);
     return MD_OK;
@@ -404,7 +234,7 @@ md_status md_reconstruct_open(md_reconstruct **out, md_cut *c,
     md_arena_init(&r->ar, alloc, 0);
     s = find_products(r, err);
     if (s == MD_OK)
-        s = gather_moments(r, sweep, err);
+        s = md_moments_gather(r->m, r->n_m, c->model, sweep, &r->ar, err);
     for (uint32_t i = 0; i < r->n_p && s == MD_OK; i++)
         s = set_weights(r, &r->p[i], err);
     if (s != MD_OK) {
@@ -419,7 +249,6 @@ void md_reconstruct_free(md_reconstruct *r)
 {
     if (!r)
         return;
-    md_free(r->alloc, r->column);
     md_arena_release(&r->ar);
     md_free(r->alloc, r);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "optimize/moments.h"
 #include "optimize/rewrite.h"
 #include "train/runner.h"
 
@@ -13,7 +14,9 @@ enum {
     HALF_MIN = 64,  /* elements: smaller constants are not worth a Cast */
     OPSET_MIN = 13, /* DequantizeLinear with an axis */
     BLOCK_MIN = 16,
-    BLOCK_MAX = 256
+    BLOCK_MAX = 256,
+    INPUTS_MAX = 2048, /* of a product whose errors are fed back */
+    BATCH = 16         /* samples in one execution */
 };
 
 static const float half_max = 65504.0f;
@@ -24,7 +27,9 @@ typedef struct store {
     int64_t block;
     md_value_id *made; /* by constant: its codes, for nodes that share it */
     md_value_id *scale, *zero;
-    bool *turned; /* by constant: how its codes were made */
+    bool *turned;  /* by constant: how its codes were made */
+    md_moments *m; /* of the inputs of products, with data */
+    uint32_t n_m;
     md_quantize_report *report;
     md_arena ar;
 } store;
@@ -110,39 +115,157 @@ static void put_code(uint8_t *row, int64_t i, int bits, int code)
         row[i / 2] = (uint8_t)(row[i / 2] | code << (i % 2 * 4));
 }
 
-static void fill_block(blocks *b, int64_t row, int64_t at, const float *x,
-                       int64_t n)
+/* The codes of a row's block from `x` on, n of them.  With u, the rows of U that
+ * belong to them ([n, k], of which `rest` columns from the block's first on are
+ * left), each error goes to what is behind it in x. */
+static void fill_block(blocks *b, int64_t row, int64_t at, float *x, int64_t n,
+                       const double *u, int64_t rest)
 {
     const grid q = best_grid(x, n, b->bits);
     uint8_t *to = b->codes + (row * b->count + at) * b->blob;
 
     b->scales[row * b->count + at] = q.scale;
     put_code(b->zeros + row * b->zeros_size, at, b->bits, q.zero);
-    for (int64_t i = 0; i < n; i++)
-        put_code(to, i, b->bits, code_of(q, x[i], (1 << b->bits) - 1));
+    for (int64_t i = 0; i < n; i++) {
+        const int code = code_of(q, x[i], (1 << b->bits) - 1);
+        const double *ui = u ? u + i * (b->k + 1) : NULL;
+        double by;
+
+        put_code(to, i, b->bits, code);
+        if (!ui)
+            continue;
+        by =
+            ((double)x[i] - (double)((float)(code - q.zero) * q.scale)) / ui[0];
+        for (int64_t j = 1; j < rest - i; j++)
+            x[i + j] = (float)((double)x[i + j] - by * ui[j]);
+    }
     for (int64_t i = n; i < b->blob * 8 / b->bits; i++)
         put_code(to, i, b->bits, q.zero); /* behind the end: 0 */
 }
 
-static void fill_blocks(blocks *b, const float *w, bool turned, int64_t block)
+/* u is [k, k], upper, or NULL; x has room for k. */
+static void fill_blocks(blocks *b, const float *w, bool turned, int64_t block,
+                        const double *u, float *x)
 {
-    float x[BLOCK_MAX];
-
     for (int64_t row = 0; row < b->n; row++) {
+        for (int64_t i = 0; i < b->k; i++)
+            x[i] = turned ? w[row * b->k + i] : w[i * b->n + row];
         for (int64_t at = 0; at < b->count; at++) {
             const int64_t from = at * block;
-            const int64_t n = md_min_i64(block, b->k - from);
 
-            for (int64_t i = 0; i < n; i++)
-                x[i] = turned ? w[row * b->k + from + i]
-                              : w[(from + i) * b->n + row];
-            fill_block(b, row, at, x, n);
+            fill_block(b, row, at, x + from, md_min_i64(block, b->k - from),
+                       u ? u + from * (b->k + 1) : NULL, b->k - from);
         }
     }
 }
 
-static md_status make_blocks(store *s, md_value_id id, bool turned,
+/* ---- what data tell ---- */
+
+static const md_moments *moments_of(const store *s, md_value_id x, int64_t k)
+{
+    for (uint32_t i = 0; i < s->n_m; i++) {
+        if (strcmp(s->m[i].name, s->g->values[x].name) == 0 && s->m[i].n == k)
+            return &s->m[i];
+    }
+    return NULL;
+}
+
+/* Moments of what products read, once for each value. */
+static md_status gather(store *s, const md_weights_opts *o, md_error *err)
+{
+    const md_sweep sweep = { .data = o->data, .batch = BATCH, .pool = o->pool };
+
+    if (!o->data)
+        return MD_OK;
+    s->report->n_samples = o->data->n;
+    s->m = md_arena_calloc(&s->ar, s->g->n_nodes + 1u, sizeof(*s->m));
+    if (!s->m)
+        return md_fail_nomem(err, s->g->n_nodes * sizeof(*s->m));
+    for (uint32_t i = 0; i < s->g->n_nodes; i++) {
+        const md_node *n = s->g->nodes[i];
+        const md_shape *w;
+        bool turned;
+
+        if (!md_rewrite__is_product(s->g, n, &turned) ||
+            s->g->values[n->in[0]].cdata || !s->g->values[n->in[0]].name[0])
+            continue;
+        w = &s->g->values[n->in[1]].cdata->shape;
+        if (w->dim[turned ? 1 : 0] > INPUTS_MAX ||
+            moments_of(s, n->in[0], w->dim[turned ? 1 : 0]))
+            continue;
+        s->m[s->n_m++] = (md_moments){ .name = md_arena_strdup(
+                                           &s->ar, s->g->values[n->in[0]].name),
+                                       .axis = -1,
+                                       .n = w->dim[turned ? 1 : 0] };
+        if (!s->m[s->n_m - 1].name)
+            return md_fail_nomem(err, 64);
+    }
+    return md_moments_gather(s->m, s->n_m, s->g->model, &sweep, &s->ar, err);
+}
+
+/* U of H^-1 = U' U, upper, with a hundredth of its mean diagonal added to H: *out
+ * is NULL where H is not known, or is the caller's to free. */
+static md_status make_factor(double **out, const store *s, const md_moments *m,
                              md_error *err)
+{
+    const md_alloc *alloc = s->g->model->alloc;
+    const int64_t k = m ? m->n : 0;
+    const size_t size = (size_t)k * (size_t)k + 1;
+    double *a, *u, trace = 0.0;
+    bool known;
+
+    *out = NULL;
+    if (!m || !(m->count > 0.0))
+        return MD_OK;
+    a = md_calloc(alloc, size, sizeof(*a));
+    u = md_calloc(alloc, size, sizeof(*u));
+    if (!a || !u) {
+        md_free(alloc, a);
+        md_free(alloc, u);
+        return md_fail_nomem(err, size * sizeof(*a));
+    }
+    for (int64_t i = 0; i < k; i++)
+        trace += m->h[i * (k + 1) + i];
+    for (int64_t i = 0; i < k; i++) {
+        memcpy(a + i * k, m->h + i * (k + 1), (size_t)(i + 1) * sizeof(*a));
+        a[i * k + i] += 0.01 * trace / (double)k + 1e-12;
+    }
+    known = md_moments_invert(u, a, k) && md_moments_factor(u, k);
+    for (int64_t i = 0; i < k && known; i++) { /* U = L' */
+        for (int64_t j = 0; j < i; j++)
+            u[j * k + i] = u[i * k + j];
+    }
+    md_free(alloc, a);
+    if (known)
+        *out = u;
+    else
+        md_free(alloc, u);
+    return MD_OK;
+}
+
+/* Fill b, whose arrays are there, from the weights. */
+static md_status fill(store *s, blocks *b, const md_tensor *w, bool turned,
+                      md_value_id x, md_error *err)
+{
+    const md_alloc *alloc = s->g->model->alloc;
+    float *row = md_calloc(alloc, (size_t)b->k, sizeof(*row));
+    double *u;
+
+    if (!row)
+        return md_fail_nomem(err, (size_t)b->k * sizeof(*row));
+    if (make_factor(&u, s, moments_of(s, x, b->k), err) != MD_OK) {
+        md_free(alloc, row);
+        return MD_NOMEM;
+    }
+    fill_blocks(b, w->data, turned, s->block, u, row);
+    s->report->n_corrected += u != NULL;
+    md_free(alloc, u);
+    md_free(alloc, row);
+    return MD_OK;
+}
+
+static md_status make_blocks(store *s, md_value_id id, bool turned,
+                             md_value_id x, md_error *err)
 {
     const md_tensor *w = s->g->values[id].cdata;
     const char *name = s->g->values[id].name;
@@ -168,7 +291,7 @@ static md_status make_blocks(store *s, md_value_id id, bool turned,
     b.scales = scales.data;
     b.zeros = zeros.data;
     s->turned[id] = turned;
-    fill_blocks(&b, w->data, turned, s->block);
+    MD_TRY(fill(s, &b, w, turned, x, err));
     s->report->weights_float += md_tensor_size(w);
     s->report->weights_int += md_tensor_size(&codes) + md_tensor_size(&scales) +
                               md_tensor_size(&zeros);
@@ -202,7 +325,7 @@ static md_status store_product(store *s, md_node *n, bool turned, md_error *err)
         return MD_OK;
     }
     if (s->made[w] == MD_VALUE_NONE)
-        MD_TRY(make_blocks(s, w, turned, err));
+        MD_TRY(make_blocks(s, w, turned, n->in[0], err));
     in[1] = s->made[w];
     in[2] = s->scale[w];
     in[3] = s->zero[w];
@@ -400,22 +523,23 @@ static md_status check(const md_model *m, int64_t block, md_error *err)
     return MD_OK;
 }
 
-md_status md_quantize_weights(md_model *model, md_weight_mode mode,
-                              int64_t block, md_quantize_report *report,
-                              md_error *err)
+md_status md_quantize_weights(md_model *model, const md_weights_opts *opts,
+                              md_quantize_report *report, md_error *err)
 {
-    store s = { .mode = mode, .block = block, .report = report };
+    store s = { .mode = opts->mode, .block = opts->block, .report = report };
     md_status st;
 
     *report = (md_quantize_report){ .n_nodes = 0 };
-    MD_TRY(check(model, block, err));
+    MD_TRY(check(model, opts->block, err));
     MD_TRY(md_model_inline(model, err));
     s.g = model->graph;
     md_arena_init(&s.ar, model->alloc, 0);
     st = open_store(&s, err);
+    if (st == MD_OK && opts->mode <= MD_WEIGHTS_INT4)
+        st = gather(&s, opts, err);
     if (st == MD_OK)
-        st = mode <= MD_WEIGHTS_INT4 ? store_ints(&s, err)
-                                     : store_halves(&s, err);
+        st = opts->mode <= MD_WEIGHTS_INT4 ? store_ints(&s, err)
+                                           : store_halves(&s, err);
     md_arena_release(&s.ar);
     MD_TRY(st);
     if (report->n_nodes == 0)

@@ -342,6 +342,27 @@ def test_modes_without_data(make, mode, lost, tmp_path):
     assert again.read_bytes() == out.read_bytes()
 
 
+def test_four_bits_lose_less_with_data(tmp_path):
+    net = perceptron()
+    rng = np.random.default_rng(3)
+    mix = rng.normal(size=(8, 70))  # inputs that hang together
+    x = (rng.normal(size=(300, 8)) @ mix).astype(np.float32)
+    np.savez(tmp_path / "data.npz", x=x[:200])
+    lost = []
+    for words in ((), ("--data", tmp_path / "data.npz")):
+        source, out, report = by_mode(net, tmp_path, "int4w", *words)
+        assert report["corrected"] == (4 if words else 0)
+        exact = run_ort(source, x[200:])
+        got = run_modeld(out, x[200:], tmp_path)
+        assert np.allclose(got, run_ort(out, x[200:]),
+                           atol=1e-4 * np.abs(exact).max())
+        lost.append(np.linalg.norm(got - exact))
+    assert lost[1] < 0.8 * lost[0]
+    again = tmp_path / "again.onnx"
+    modeld("quantize", source, "-o", again, "--mode", "int4w", *words, "-t", 1)
+    assert again.read_bytes() == out.read_bytes()
+
+
 def test_blocks_are_those_of_the_definition(tmp_path):
     """15 steps between the ends of a block, and 0 among them."""
     w = np.zeros((32, 2), np.float32)
