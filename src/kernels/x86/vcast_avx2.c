@@ -71,8 +71,73 @@ static void narrow(void *y, const void *x, size_t n)
     }
 }
 
+/* Masks of 64 bits as masks of 32. */
+static __m128i half_masks(__m256d m)
+{
+    return _mm_castps_si128(
+        _mm_shuffle_ps(_mm_castpd_ps(_mm256_castpd256_pd128(m)),
+                       _mm_castpd_ps(_mm256_extractf128_pd(m, 1)), 0x88));
+}
+
+/* Rounded to odd: md_f64_to_f32_odd. */
+static __m128 odd_floats(__m256d d)
+{
+    const __m256d sign = _mm256_set1_pd(-0.0);
+    const __m128 f = _mm256_cvtpd_ps(d);
+    const __m256d back = _mm256_cvtps_pd(f);
+    const __m128i other = half_masks(_mm256_cmp_pd(back, d, _CMP_NEQ_OQ));
+    const __m128i beyond = half_masks(_mm256_cmp_pd(
+        _mm256_andnot_pd(sign, back), _mm256_andnot_pd(sign, d), _CMP_GT_OQ));
+
+    /* a mask is -1 */
+    return _mm_castsi128_ps(
+        _mm_or_si128(_mm_add_epi32(_mm_castps_si128(f), beyond),
+                     _mm_and_si128(other, _mm_set1_epi32(1))));
+}
+
+static void narrow_f64(void *y, const void *x, size_t n)
+{
+    const double *p = x;
+    uint16_t *o = y;
+
+    for (; n >= 8; n -= 8, p += 8, o += 8)
+        _mm_storeu_si128((void *)o, narrowed(_mm256_set_m128(
+                                        odd_floats(_mm256_loadu_pd(p + 4)),
+                                        odd_floats(_mm256_loadu_pd(p)))));
+    if (n > 0) {
+        double rest[8] = { 0 };
+        uint16_t v[8];
+
+        memcpy(rest, p, n * sizeof(*rest));
+        narrow_f64(v, rest, 8);
+        memcpy(o, v, n * sizeof(*v));
+    }
+}
+
+static void widen_f64(void *y, const void *x, size_t n)
+{
+    const uint16_t *p = x;
+    double *o = y;
+
+    for (; n >= 4; n -= 4, p += 4, o += 4)
+        _mm256_storeu_pd(
+            o, _mm256_cvtps_pd(_mm_cvtph_ps(_mm_loadl_epi64((const void *)p))));
+    if (n > 0) {
+        uint16_t rest[4] = { 0 };
+        double v[4];
+
+        memcpy(rest, p, n * sizeof(*rest));
+        widen_f64(v, rest, 4);
+        memcpy(o, v, n * sizeof(*v));
+    }
+}
+
 md_vcast_fn *md_vcast__avx2(md_dtype to, md_dtype from)
 {
+    if (to == MD_DTYPE_F64 && from == MD_DTYPE_F16)
+        return widen_f64;
+    if (to == MD_DTYPE_F16 && from == MD_DTYPE_F64)
+        return narrow_f64;
     if (to == MD_DTYPE_F32 && from == MD_DTYPE_F16)
         return widen;
     if (to == MD_DTYPE_F16 && from == MD_DTYPE_F32)

@@ -60,8 +60,69 @@ static void narrow(void *y, const void *x, size_t n)
     }
 }
 
+/* Rounded to odd: md_f64_to_f32_odd. */
+static __m256 odd_floats(__m512d d)
+{
+    const __m256 f = _mm512_cvtpd_ps(d);
+    const __m512d back = _mm512_cvtps_pd(f);
+    const __mmask8 other = _mm512_cmp_pd_mask(back, d, _CMP_NEQ_OQ);
+    const __mmask8 beyond =
+        _mm512_cmp_pd_mask(_mm512_abs_pd(back), _mm512_abs_pd(d), _CMP_GT_OQ);
+    const __m256i one = _mm256_set1_epi32(1);
+    __m256i u = _mm256_castps_si256(f);
+
+    u = _mm256_mask_sub_epi32(u, beyond, u, one);
+    return _mm256_castsi256_ps(_mm256_mask_or_epi32(u, other, u, one));
+}
+
+/* As narrowed, by way of floats. */
+static __m128i narrowed_f64(__m512d d)
+{
+    const __m256 f = odd_floats(d);
+    const __m128i h = _mm256_cvtps_ph(f, _MM_FROUND_TO_NEAREST_INT);
+    const __m128i sign = _mm_and_si128(h, _mm_set1_epi16((short)0x8000));
+
+    return _mm_mask_mov_epi16(h, _mm256_cmp_ps_mask(f, f, _CMP_UNORD_Q),
+                              _mm_or_si128(sign, _mm_set1_epi16(0x7e00)));
+}
+
+static void widen_f64(void *y, const void *x, size_t n)
+{
+    const uint16_t *p = x;
+    double *o = y;
+
+    for (; n >= 8; n -= 8, p += 8, o += 8)
+        _mm512_storeu_pd(o, _mm512_cvtps_pd(_mm256_cvtph_ps(
+                                _mm_loadu_si128((const void *)p))));
+    if (n > 0) {
+        const __mmask8 m = (__mmask8)((1u << n) - 1);
+
+        _mm512_mask_storeu_pd(
+            o, m,
+            _mm512_cvtps_pd(_mm256_cvtph_ps(_mm_maskz_loadu_epi16(m, p))));
+    }
+}
+
+static void narrow_f64(void *y, const void *x, size_t n)
+{
+    const double *p = x;
+    uint16_t *o = y;
+
+    for (; n >= 8; n -= 8, p += 8, o += 8)
+        _mm_storeu_si128((void *)o, narrowed_f64(_mm512_loadu_pd(p)));
+    if (n > 0) {
+        const __mmask8 m = (__mmask8)((1u << n) - 1);
+
+        _mm_mask_storeu_epi16(o, m, narrowed_f64(_mm512_maskz_loadu_pd(m, p)));
+    }
+}
+
 md_vcast_fn *md_vcast__avx512(md_dtype to, md_dtype from)
 {
+    if (to == MD_DTYPE_F64 && from == MD_DTYPE_F16)
+        return widen_f64;
+    if (to == MD_DTYPE_F16 && from == MD_DTYPE_F64)
+        return narrow_f64;
     if (to == MD_DTYPE_F32 && from == MD_DTYPE_F16)
         return widen;
     if (to == MD_DTYPE_F16 && from == MD_DTYPE_F32)
