@@ -542,7 +542,7 @@ def embedding(c):
 
 @draws("com.microsoft.Unique")
 def unique(c):
-    dtype = np.dtype(c.pick("float32", "int64", "float64", "int32"))
+    dtype = np.dtype(c.pick("float32", "float32", "float32", "int64"))
     c.feed(c.values(dtype, [c.dim()], "small"))
     return 3
 
