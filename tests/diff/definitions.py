@@ -474,3 +474,59 @@ def irfft(x, signal_ndim, onesided=1, normalized=0):
     assert (onesided, normalized) == (1, 0) and x.ndim > signal_ndim > 0
     y = wide(x[..., 0]) + 1j * wide(x[..., 1])
     return np.fft.irfftn(y, axes=range(-signal_ndim, 0)).astype(x.dtype)
+
+
+@defined("MatMulInteger16")
+def mat_mul_integer16(a, b):
+    assert a.dtype == b.dtype and a.dtype in (np.int16, np.uint16)
+    to = np.int32 if a.dtype == np.int16 else np.uint32
+    return (a.astype(np.int64) @ b.astype(np.int64)).astype(to)
+
+
+@defined("MatMulIntegerToFloat")
+def mat_mul_integer_to_float(a, b, a_scale, b_scale, a_zero=None, b_zero=None,
+                             bias=None):
+    assert a.dtype.kind in "iu" and b.dtype.kind in "iu" and \
+        (a_zero is None or a_zero.dtype == a.dtype) and \
+        (b_zero is None or b_zero.dtype == b.dtype) and \
+        a_scale.dtype == b_scale.dtype and a_scale.size == 1
+    y = (wide(a) - (0 if a_zero is None else wide(a_zero))) @ (
+        wide(b) - (0 if b_zero is None else wide(b_zero)))
+    y = y * wide(a_scale) * wide(b_scale)
+    return (y + (0 if bias is None else wide(bias))).astype(a_scale.dtype)
+
+
+# Of opset 22 onnxruntime has neither.
+
+@defined("GlobalLpPool", "")
+def global_lp_pool(x, p=2):
+    assert x.ndim >= 2 and p > 0
+    axes = tuple(range(2, x.ndim))
+    with np.errstate(all="ignore"):
+        y = (abs(wide(x)) ** p).sum(axes, keepdims=True) ** (1 / p)
+        return y.astype(x.dtype)
+
+
+def bins(begin, end, n, size):
+    """[from, to) of n parts of the pixels begin to end."""
+    step = max(end - begin + 1, 1) / n
+    return [(min(max(math.floor(i * step) + begin, 0), size),
+             min(max(math.ceil((i + 1) * step) + begin, 0), size))
+            for i in range(n)]
+
+
+@defined("MaxRoiPool", "")
+def max_roi_pool(x, rois, pooled_shape, spatial_scale=1.0):
+    assert x.ndim == 4 and rois.ndim == 2 and rois.shape[1] == 5
+    y = np.zeros((len(rois), x.shape[1], *pooled_shape), x.dtype)
+    for r, roi in enumerate(wide(rois)):
+        left, top, right, bottom = (
+            math.floor(abs(v) + 0.5) * (1 if v >= 0 else -1)
+            for v in roi[1:] * spatial_scale)
+        rows = bins(top, bottom, pooled_shape[0], x.shape[2])
+        cols = bins(left, right, pooled_shape[1], x.shape[3])
+        for i, (a, b) in enumerate(rows):
+            for j, (c, d) in enumerate(cols):
+                if a < b and c < d:
+                    y[r, :, i, j] = x[int(roi[0]), :, a:b, c:d].max((1, 2))
+    return y
