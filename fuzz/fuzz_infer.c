@@ -168,7 +168,7 @@ static md_models *put_in_service(md_serve_model *m)
     md_models_new_one one = { 1, NULL };
 
     md_arena_init(&m->arena, md_alloc_default(), 0);
-    require(md_models_new(&models, NULL, NULL, md_alloc_default(), NULL) ==
+    require(md_models_new(&models, NULL, NULL, 0, md_alloc_default(), NULL) ==
             MD_OK);
     require(md_served_new(&one.served, models, m, NULL) == MD_OK);
     require(md_models_begin(models, m->name, 1, NULL) == MD_OK);

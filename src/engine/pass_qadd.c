@@ -19,7 +19,7 @@ typedef struct operand {
 
 static operand operand_of(const md_node *add, int side)
 {
-    const md_value_id *in = &add->in[side * 3];
+    const md_value_id *in = add->in + (ptrdiff_t)3 * side;
 
     return (operand){ in[0], in[1], in[2] };
 }

@@ -434,26 +434,35 @@ static md_status new_packed(double **out, const layer *l, int64_t k, int64_t n,
     return md_exec__scratch(out, ar, count, size, err);
 }
 
-static md_status prepare(layer *l, const md_recurrent *r, md_arena *ar,
-                         md_error *err)
+/* Memory for parameters and one element's times. */
+static md_status allocate(layer *l, int64_t n_gates, md_arena *ar,
+                          md_error *err)
 {
-    int64_t n = l->n_rows, h = l->n_hidden;
-    int64_t times = md_min_i64(l->n_time, TIMES), d = sizeof(double);
-    md_recurrent_cell *s = &l->cell;
-    size_t size;
+    const int64_t n = l->n_rows, h = l->n_hidden;
+    const int64_t times = md_min_i64(l->n_time, TIMES), d = sizeof(double);
 
-    s->gemm = md_gemm_f64_select(l->x->cpu);
-    s->array = md_array_f64_select(l->x->cpu);
     MD_TRY(new_packed(&l->w, l, l->n_in, n, 1, ar, err));
-    MD_TRY(new_packed(&l->r, l, h, h, r->n_gates, ar, err));
+    MD_TRY(new_packed(&l->r, l, h, h, n_gates, ar, err));
     MD_TRY(md_exec__scratch(&l->raw, ar, md_max_i64(l->n_in, h),
                             (size_t)(n * d), err));
     MD_TRY(md_exec__scratch(&l->w_bias, ar, n, sizeof(double), err));
     MD_TRY(md_exec__scratch(&l->r_bias, ar, n, sizeof(double), err));
     MD_TRY(md_exec__scratch(&l->peephole, ar, 3 * h, sizeof(double), err));
     MD_TRY(md_exec__scratch(&l->in, ar, times, (size_t)(l->n_in * d), err));
-    MD_TRY(md_exec__scratch(&l->g, ar, times, (size_t)(n * d), err));
-    MD_TRY(md_exec__scratch(&s->sums, ar, n, sizeof(double), err));
+    return md_exec__scratch(&l->g, ar, times, (size_t)(n * d), err);
+}
+
+static md_status prepare(layer *l, const md_recurrent *r, md_arena *ar,
+                         md_error *err)
+{
+    const int64_t h = l->n_hidden;
+    md_recurrent_cell *s = &l->cell;
+    size_t size;
+
+    s->gemm = md_gemm_f64_select(l->x->cpu);
+    s->array = md_array_f64_select(l->x->cpu);
+    MD_TRY(allocate(l, r->n_gates, ar, err));
+    MD_TRY(md_exec__scratch(&s->sums, ar, l->n_rows, sizeof(double), err));
     MD_TRY(md_exec__scratch(&s->h, ar, h, sizeof(double), err));
     MD_TRY(md_exec__scratch(&s->c, ar, h, sizeof(double), err));
     MD_TRY(md_exec__scratch(&s->scratch, ar, h, sizeof(double), err));
