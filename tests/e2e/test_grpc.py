@@ -397,6 +397,8 @@ def test_reflection(url, channel):
     db = db.ProtoReflectionDescriptorDatabase(channel)
     assert set(db.get_services()) == {
         "inference.GRPCInferenceService", "grpc.health.v1.Health",
+        "tensorflow.serving.PredictionService",
+        "tensorflow.serving.ModelService",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection"}
     pool = descriptor_pool.DescriptorPool(db)
