@@ -59,6 +59,11 @@ def sizes(url, name="scale"):
             for b in stats(url, name)["batch_stats"]}
 
 
+def told(url, want, name="scale"):
+    """Statistics are told soon after the answer, not before it."""
+    return wait(lambda: want(sizes(url, name)))
+
+
 def metric(url, name):
     with urllib.request.urlopen(url + "/metrics") as r:
         for line in r.read().decode().splitlines():
@@ -94,11 +99,11 @@ def test_requests_are_run_together(tmp_path, kind):
         got = all_at_once(*[(infer, url, kind, x) for x in given])
         for x, y in zip(given, got):
             assert (y == 3 * x).all()
-        told = stats(url)
-        assert told["inference_count"] == 8
-        assert told["execution_count"] < 5
-        assert told["inference_stats"]["success"]["count"] == 5
-        assert sum(k * n for k, n in sizes(url).items()) == 8
+        told(url, lambda got: sum(k * n for k, n in got.items()) == 8)
+        of = stats(url)
+        assert of["inference_count"] == 8
+        assert of["execution_count"] < 5
+        wait(lambda: stats(url)["inference_stats"]["success"]["count"] == 5)
         assert time.monotonic() - start < 5
         c = grpc.InferenceServerClient(url.removeprefix("http://"))
         by_grpc = c.get_inference_statistics(as_json=True)["model_stats"][0]
@@ -122,7 +127,7 @@ def test_all_ways_in_share_a_batch(tmp_path):
         assert (got[0] == 3 * rows(1)).all() and (got[1] == got[0]).all()
         assert got[2]["output"] == [3, 3, 3, 3]
         assert got[3]["predictions"] == [[6, 6, 6, 6]]
-        assert sizes(url) == {4: 1}
+        told(url, lambda got: got == {4: 1})
 
 
 def test_one_that_waits_alone_is_run_alone(tmp_path, kind):
@@ -130,7 +135,7 @@ def test_one_that_waits_alone_is_run_alone(tmp_path, kind):
         start = time.monotonic()
         assert (infer(url, kind, rows(1)) == 3 * rows(1)).all()
         assert time.monotonic() - start >= 0.2
-        assert sizes(url) == {1: 1}
+        told(url, lambda got: got == {1: 1})
         start = time.monotonic()
         assert (infer(url, kind, rows(8)) == 3 * rows(8)).all()
         assert time.monotonic() - start < 0.2  # full: it does not wait
@@ -146,7 +151,7 @@ def test_batches_by_option(tmp_path, kind):
         got = all_at_once(*[(infer, url, kind, rows(1, k)) for k in range(4)])
         for k in range(4):
             assert (got[k] == 3 * rows(1, k)).all()
-        assert sum(k * n for k, n in sizes(url).items()) == 4
+        told(url, lambda got: sum(k * n for k, n in got.items()) == 4)
         assert max(sizes(url)) > 1
         start = time.monotonic()
         infer(url, kind, rows(1), "fixed")
@@ -236,7 +241,7 @@ def test_a_model_whose_rows_are_not_its_batch(tmp_path, kind):
         assert got[0].shape == (0, 4)
         for k in 1, 2:
             assert (got[k] == rows(1, k)).all()
-        assert sizes(url) == {1: 3}
+        told(url, lambda got: got == {1: 3})
 
 
 # ---- bit by bit ----
@@ -279,7 +284,7 @@ def test_batched_answers_are_those_of_one(tmp_path, net):
     x = rng.standard_normal((8, *shape)).astype(np.float32)
     with serving(tmp_path, "--precision", "strict") as url:
         alone = [infer(url, "grpc", x[k:k + 1]) for k in range(8)]
-        assert sizes(url) == {1: 8}
+        told(url, lambda got: got == {1: 8})
         for n in range(2, 9):
             together = infer(url, "grpc", x[:n])
             for k in range(n):
@@ -371,21 +376,23 @@ def test_priorities_go_first(tmp_path, kind):
     repo = slow(tmp_path, """max_batch_size: 1 instance_group { count: 1 }
         dynamic_batching { priority_levels: 2 default_priority_level: 2 }""")
     order = []
+    given = [2] * 8 + [1]
+    connected = threading.Barrier(len(given))
 
-    def ask(url, priority):
-        infer(url, kind, wide(), priority=priority)
-        order.append(priority)
+    def ask(url, i):
+        c = module(kind).InferenceServerClient(url.removeprefix("http://"))
+        x = module(kind).InferInput("x", [1, 256], "FP32")
+        x.set_data_from_numpy(wide())
+        with contextlib.closing(c):
+            assert c.is_server_live()
+            connected.wait()
+            time.sleep(0.004 * i)  # the one that is urgent comes last
+            c.infer("scale", [x], priority=given[i])
+        order.append(given[i])
 
     with serving(repo, "--threads", "2") as url:
-        infer(url, kind, wide())
-        threads = [threading.Thread(target=ask, args=(url, p))
-                   for p in [2, 2, 2, 2, 1]]
-        for t in threads:
-            t.start()
-            time.sleep(0.004)
-        for t in threads:
-            t.join()
-        assert order.index(1) < 4, order
+        all_at_once(*[(ask, url, i) for i in range(len(given))])
+        assert order.index(1) < 8, order
 
 
 def test_a_model_that_is_busy_leaves_room_for_others(tmp_path, kind):
