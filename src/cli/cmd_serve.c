@@ -62,6 +62,7 @@ static md_server_opts options(const md_args *a)
     o.http.buffers_size_max = (size_t)md_opts_int(a->opts, "buffers_max");
     o.shm_prefix = text_of(a, "shm_prefix");
     o.compress_size_min = (size_t)md_opts_int(a->opts, "compress_min");
+    o.cache_size = (size_t)md_opts_int(a->opts, "cache_size");
     o.n_workers = (uint32_t)md_opts_int(a->opts, "threads");
     o.queue_max = (uint32_t)md_opts_int(a->opts, "queue_max");
     o.timeout_ms = ms(a, "compute_timeout");

@@ -44,6 +44,7 @@ struct md_call {
     struct md_infer_state *infer; /* what has been read of it; or NULL */
     bool parks;         /* it has been read, and is to wait to be run */
     bool parked;        /* it did, and was run with others */
+    bool cached;        /* answered from the cache */
     int64_t rows;       /* that it brought to its model's run; 0: none */
     int64_t priority;   /* of the schedule policy extension; 0: the usual */
     int64_t timeout_us; /* the same; 0: none */

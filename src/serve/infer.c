@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/size.h"
 #include "serve/server_impl.h"
@@ -62,6 +63,72 @@ static md_status begin(md_call *call, const md_infer_form *form, void *ctx,
     return MD_OK;
 }
 
+/* ---- answers that are there ---- */
+
+static md_status make_key(md_call *call, md_error *err)
+{
+    md_infer_state *st = call->infer;
+    const md_cache *cache = call->server->cache;
+    const md_serve_model *m = call->model;
+
+    /* Also an empty tensor's data must point somewhere. */
+    MD_TRY(md_buf_reserve(call->scratch, 1, err));
+    md_cache_key_begin(cache, &st->key, call->served->id);
+    for (uint32_t i = 0; i < m->n_inputs; i++) {
+        md_tensor t = { .dtype = m->inputs[i].dtype };
+
+        t.shape = st->feed->inputs[i].shape;
+        t.data = call->scratch->data + st->feed->inputs[i].at;
+        md_cache_key_add(cache, &st->key, &t);
+    }
+    return MD_OK;
+}
+
+/* Sets call->cached when the outputs are there. */
+static md_status look_up(md_call *call, md_error *err)
+{
+    md_infer_state *st = call->infer;
+    const md_serve_model *m = call->model;
+    const md_tensor *outputs;
+    int64_t start;
+    uint32_t n;
+
+    if (!call->server->cache || !call->served || !m->config ||
+        !m->config->response_cache)
+        return MD_OK;
+    start = md_clock_ns();
+    MD_TRY(make_key(call, err));
+    st->caches = true;
+    st->cached = md_cache_find(call->server->cache, &st->key);
+    call->cached = st->cached != NULL;
+    md_model_stats_looked_up(&call->served->stats, call->cached,
+                             md_clock_ns() - start);
+    if (!st->cached)
+        return MD_OK;
+    outputs = md_cache_outputs(st->cached, &n);
+    MD_TRY(md_call_alloc(call, &st->feed->outputs, n, sizeof(*outputs), err));
+    if (n)
+        memcpy(st->feed->outputs, outputs, n * sizeof(*outputs));
+    return MD_OK;
+}
+
+static void keep_answer(md_call *call)
+{
+    md_infer_state *st = call->infer;
+    const uint32_t n = call->model->n_outputs;
+    const md_tensor **outputs = NULL;
+
+    /* Without memory it is answered all the same. */
+    if (!st->caches ||
+        md_call_alloc(call, &outputs, n, sizeof(*outputs), NULL) != MD_OK)
+        return;
+    for (uint32_t i = 0; i < n; i++)
+        outputs[i] = md_feed_output(st->feed, i);
+    md_cache_put(call->server->cache, &st->key, outputs, n);
+}
+
+/* ---- the call ---- */
+
 md_status md_infer_call(md_call *call, const md_infer_form *form, void *ctx,
                         md_error *err)
 {
@@ -70,18 +137,22 @@ md_status md_infer_call(md_call *call, const md_infer_form *form, void *ctx,
     if (!st) {
         MD_TRY(begin(call, form, ctx, err));
         st = call->infer;
-        if (call->served && call->served->lane) {
+        MD_TRY(look_up(call, err));
+        if (!call->cached && call->served && call->served->lane) {
             park(call);
             return MD_OK;
         }
-        MD_TRY(md_feed_run(st->feed, call->scratch,
-                           call->server->opts.run_width, err));
+        if (!call->cached)
+            MD_TRY(md_feed_run(st->feed, call->scratch,
+                               call->server->opts.run_width, err));
         call->rows = 1;
         if (call->model->max_batch > 0)
             call->rows = st->feed->inputs[0].shape.dim[0];
     } else if (st->status != MD_OK) {
         return md_fail(err, st->status, "%s", st->error.msg);
     }
+    if (!call->cached)
+        keep_answer(call);
     md_call_mark(call, MD_CALL_INFER);
     return md_call_replied(call, form->write(st->request, ctx, err), err);
 }
@@ -93,6 +164,7 @@ void md_infer_release(md_call *call)
     if (!st)
         return;
     md_feed_release(st->feed);
+    md_cache_let_go(call->server->cache, st->cached);
     md_buf_release(&st->inputs);
     call->infer = NULL;
 }

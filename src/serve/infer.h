@@ -10,6 +10,7 @@
 #ifndef MD_SERVE_INFER_H
 #define MD_SERVE_INFER_H
 
+#include "serve/cache.h"
 #include "serve/feed.h"
 #include "serve/lane.h"
 
@@ -27,8 +28,11 @@ typedef struct md_infer_state {
     void *request;
     md_feed *feed; /* the request's first member */
     md_lane_item item;
-    md_buf inputs;    /* of a call that parks, in place of the worker's */
-    md_status status; /* of its run */
+    bool caches;            /* its answer is looked for, and kept */
+    md_cache_key key;       /* then */
+    md_cache_entry *cached; /* held: the answer; or NULL */
+    md_buf inputs;          /* of a call that parks, in place of the worker's */
+    md_status status;       /* of its run */
     md_error error;
 } md_infer_state;
 

@@ -19,12 +19,19 @@ void md_model_stats_add(md_model_stats *st, const md_call *c, bool success)
     add(&st->success, c->marked_ns - c->start_ns);
     for (int i = 0; i < MD_CALL_N_PARTS; i++)
         add(&st->part[i], c->part_ns[i]);
+    if (c->cached)
+        return;
     if (!c->parked)
         md_model_stats_ran(st, md_max_i64(c->rows, 1),
                            c->part_ns[MD_CALL_INPUT], c->part_ns[MD_CALL_INFER],
                            c->part_ns[MD_CALL_OUTPUT]);
     atomic_fetch_add_explicit(&st->rows, (uint64_t)md_max_i64(c->rows, 1),
                               memory_order_relaxed);
+}
+
+void md_model_stats_looked_up(md_model_stats *st, bool hit, int64_t ns)
+{
+    add(hit ? &st->cache_hit : &st->cache_miss, ns);
 }
 
 md_status md_model_stats_init(md_model_stats *st, int64_t max_batch,

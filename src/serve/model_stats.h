@@ -21,6 +21,7 @@ typedef struct md_model_stats {
     md_stat_sum success;     /* from the last byte to the answer */
     md_stat_sum fail;
     md_stat_sum part[MD_CALL_N_PARTS]; /* of the calls that succeeded */
+    md_stat_sum cache_hit, cache_miss; /* and the time to look */
     _Atomic uint64_t rows;             /* of the batches of those calls */
     _Atomic uint64_t executions;       /* of the model */
     /* Batches that were run, by their rows: sizes[rows] up to n_sizes - 1. */
@@ -41,6 +42,9 @@ enum {
 md_status md_model_stats_init(md_model_stats *st, int64_t max_batch,
                               const md_alloc *alloc, md_error *err);
 void md_model_stats_release(md_model_stats *st, const md_alloc *alloc);
+
+/* A call's answer has been looked for in the cache. */
+void md_model_stats_looked_up(md_model_stats *st, bool hit, int64_t ns);
 
 /* The model has been run for so many rows: nanoseconds of reading, running and
  * answering. */

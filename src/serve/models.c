@@ -1,6 +1,7 @@
 #include "serve/models.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,6 +38,7 @@ struct md_models {
     void (*wake)(void *ctx);
     void *ctx;
     uint32_t queue_max;
+    _Atomic uint64_t n_served; /* ever made */
 };
 
 const char *md_model_state_name(md_model_state s)
@@ -359,6 +361,7 @@ md_status md_served_new(md_served **out, md_models *ms, md_serve_model *model,
         md_lane_init(v->lane, &model->batching, model->max_batch,
                      model->n_instances, ms->queue_max);
     v->model = model;
+    v->id = atomic_fetch_add(&ms->n_served, 1);
     atomic_store(&v->refs, 1);
     *out = v;
     return MD_OK;

@@ -22,6 +22,7 @@ typedef struct md_served {
     md_serve_model *model;
     md_model_stats stats;
     md_lane *lane; /* where its calls wait for each other; NULL: they do not */
+    uint64_t id;   /* of no other one, ever */
     md_models *home;
     _Atomic uint32_t refs;
     struct md_served *next; /* to be reaped */

@@ -478,6 +478,8 @@ md_status md_server_new(md_server **out, const md_server_opts *opts,
     }
     MD_GOTO(
         md_queue_new(&srv->queue, opts->queue_max, srv->n_workers, alloc, err));
+    if (opts->cache_size)
+        MD_GOTO(md_cache_new(&srv->cache, opts->cache_size, alloc, err));
     MD_GOTO(md_models_new(&srv->models, wake_loader, srv, opts->queue_max,
                           alloc, err));
     MD_GOTO(md_loader_new(&srv->loader, &srv->opts.models, srv->models,
@@ -500,6 +502,7 @@ void md_server_free(md_server *s)
     md_http_server_free(s->http);
     md_models_free(s->models);
     md_loader_free(s->loader);
+    md_cache_free(s->cache);
     md_stats_release(&s->stats);
     md_shm_release(&s->shm);
     md_queue_free(s->queue);

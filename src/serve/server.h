@@ -24,6 +24,7 @@ typedef struct md_server_opts {
     size_t compress_size_min; /* of a reply that is compressed; 0: none is */
     int run_width;            /* threads of the session's pool for one run */
     md_loader_opts models;
+    size_t cache_size; /* of responses; 0: none are kept */
 } md_server_opts;
 
 #define MD_SERVER_OPTS_INIT                                                    \

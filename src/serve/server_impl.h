@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "serve/cache.h"
 #include "serve/loader.h"
 #include "serve/models.h"
 #include "serve/queue.h"
@@ -20,6 +21,7 @@ struct md_server {
     md_queue *queue;
     md_models *models;
     md_loader *loader;
+    md_cache *cache; /* NULL: none */
     pthread_t *workers;
     uint32_t n_workers; /* as configured; started by the run */
     md_stats stats;

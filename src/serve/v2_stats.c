@@ -47,8 +47,6 @@ static void put_batches(md_json_writer *w, const md_model_stats *st)
 static void put_model(md_json_writer *w, const md_serve_model *m,
                       const md_model_stats *st)
 {
-    static const md_stat_sum none;
-
     md_json_put_object(w);
     md_json_put_name(w, "name");
     md_json_put_str(w, m->name);
@@ -65,8 +63,8 @@ static void put_model(md_json_writer *w, const md_serve_model *m,
     put_sum(w, "queue", &st->part[MD_CALL_QUEUE]);
     put_parts(w, &st->part[MD_CALL_INPUT], &st->part[MD_CALL_INFER],
               &st->part[MD_CALL_OUTPUT]);
-    put_sum(w, "cache_hit", &none);
-    put_sum(w, "cache_miss", &none);
+    put_sum(w, "cache_hit", &st->cache_hit);
+    put_sum(w, "cache_miss", &st->cache_miss);
     md_json_put_end(w);
     put_batches(w, st);
     md_json_put_end(w);

@@ -490,3 +490,64 @@ def test_the_configuration_is_bounded():
     p = subprocess.run([MODELD, "serve", "x.onnx", "--batch-max", "-1"],
                        capture_output=True, text=True, timeout=60)
     assert p.returncode != 0 and "batch" in p.stderr
+
+
+# ---- the response cache ----
+
+CACHED = "response_cache { enable: true }\n"
+
+
+@pytest.mark.parametrize("more", ["", BATCHING.replace("200000", "100") % ""],
+                         ids=["alone", "batched"])
+def test_answers_are_kept(tmp_path, kind, more):
+    scale(tmp_path / "scale/1/model.onnx", 3)
+    put(tmp_path / "scale/config.pbtxt", CACHED + more)
+    with serving(tmp_path, "--cache-size", "1M", "--model-control",
+                 "explicit", "--load-model", "*") as url:
+        for _ in range(3):
+            for x in rows(2), rows(1, 5), rows(2).reshape(1, 8)[:, 4:]:
+                assert (infer(url, kind, x) == 3 * x).all()
+        told = stats(url)
+        assert told["inference_stats"]["success"]["count"] == 9
+        assert told["inference_stats"]["cache_hit"]["count"] == 6
+        assert told["inference_stats"]["cache_miss"]["count"] == 3
+        assert told["execution_count"] == 3
+        assert metric(url, "modeld_serve_cache_hits_total") == 6
+        assert metric(url, "modeld_serve_cache_entries") == 3
+        # another form of the same question
+        body = json.dumps({"instances": rows(2).tolist()}).encode()
+        with urllib.request.urlopen(url + "/v1/models/scale:predict",
+                                    body) as r:
+            assert json.load(r)["predictions"] == (3 * rows(2)).tolist()
+        assert metric(url, "modeld_serve_cache_hits_total") == 7
+        # another version is another model
+        scale(tmp_path / "scale/2/model.onnx", 4)
+        http.InferenceServerClient(url.removeprefix("http://")).load_model(
+            "scale")
+        assert (infer(url, kind, rows(2)) == 4 * rows(2)).all()
+
+
+def test_nothing_is_kept_unless_both_say_so(tmp_path, kind):
+    scale(tmp_path / "scale/1/model.onnx", 3)
+    scale(tmp_path / "plain.onnx", 3)
+    put(tmp_path / "scale/config.pbtxt", CACHED)
+    with serving(tmp_path) as url:
+        for _ in range(2):
+            infer(url, kind, rows(1))
+        assert stats(url)["execution_count"] == 2
+    with serving(tmp_path, "--cache-size", "1M") as url:
+        for _ in range(2):
+            infer(url, kind, rows(1), "plain")
+        assert stats(url, "plain")["execution_count"] == 2
+        assert metric(url, "modeld_serve_cache_entries") == 0
+
+
+def test_the_cache_is_bounded(tmp_path, kind):
+    scale(tmp_path / "scale/1/model.onnx", 3)
+    put(tmp_path / "scale/config.pbtxt", CACHED)
+    with serving(tmp_path, "--cache-size", "64k") as url:
+        for k in range(40):
+            x = rows(256, k)  # 4 KiB of answer
+            assert (infer(url, kind, x) == 3 * x).all()
+        assert 0 < metric(url, "modeld_serve_cache_bytes") <= 64 << 10
+        assert metric(url, "modeld_serve_cache_evictions_total") >= 24

@@ -40,7 +40,6 @@ static void put_batches(md_pb_writer *w, const md_model_stats *st)
 static void put_model(md_pb_writer *w, const md_serve_model *model,
                       const md_model_stats *st)
 {
-    static const md_stat_sum none;
     md_pb_mark m = md_pb_begin(w, MD_PB_ModelStatisticsResponse_model_stats);
     md_pb_mark stats;
 
@@ -57,8 +56,8 @@ static void put_model(md_pb_writer *w, const md_serve_model *model,
     put_sum(w, MD_PB_InferStatistics_compute_input, &st->part[MD_CALL_INPUT]);
     put_sum(w, MD_PB_InferStatistics_compute_infer, &st->part[MD_CALL_INFER]);
     put_sum(w, MD_PB_InferStatistics_compute_output, &st->part[MD_CALL_OUTPUT]);
-    put_sum(w, MD_PB_InferStatistics_cache_hit, &none);
-    put_sum(w, MD_PB_InferStatistics_cache_miss, &none);
+    put_sum(w, MD_PB_InferStatistics_cache_hit, &st->cache_hit);
+    put_sum(w, MD_PB_InferStatistics_cache_miss, &st->cache_miss);
     md_pb_end(w, stats);
     put_batches(w, st);
     md_pb_end(w, m);
