@@ -29,7 +29,8 @@ def address(tmp_path_factory):
                     "--labels", FASHION / "labels.txt"], check=True,
                    capture_output=True)
     p = subprocess.Popen([MODELD, "serve", f"fashion={net}", "--listen",
-                          "127.0.0.1:0", "--log-level", "error"], text=True,
+                          "127.0.0.1:0", "--log-level", "error",
+                          "--model-control", "explicit"], text=True,
                          stdout=subprocess.PIPE)
     try:
         yield p.stdout.readline().split("//")[1].strip()
@@ -244,9 +245,9 @@ def requests_of(address):
             "tfs_classify": [(200, examples), (400, {"examples": [{}]})],
             "tfs_regress": [(400, examples)],
             "v2_index": [(200, {"ready": True}), (400, [1])],
+            "v2_load": [(200, {"parameters": {}}), (400, [1])],
+            "v2_unload": [(200, {"parameters": {}}), (400, [1])],
             # What this server was not started for.
-            "v2_load": [(501, {})],
-            "v2_unload": [(501, {})],
             "shm_status": [(501, None)],
             "shm_register": [(501, {"key": "/k", "byte_size": 1}),
                              (400, {})],
@@ -276,7 +277,8 @@ def test_openapi_tells_the_truth(address):
             assert cases, f"no request for {route} is known here"
             if "{model}" in path and cases[0][0] == 200:
                 cases = cases + [(404, cases[0][1])]
-                urls.append(path.format(model="nope", version="1"))
+                urls.append(path.format(model="nope", version="1",
+                                        repository="r"))
             for want, body in cases:
                 url = urls[1 if want == 404 else 0]
                 if want == 200 and body:
@@ -292,6 +294,9 @@ def test_openapi_tells_the_truth(address):
                 if kind == "application/json":
                     jsonschema.Draft202012Validator(schema).validate(
                         json.loads(text))
+            if route == "v2_unload":
+                assert ask(address, "/v2/repository/models/fashion/load",
+                           b"{}")[0] == 200
 
 
 def test_the_page_needs_nothing_from_elsewhere(address):
