@@ -2,11 +2,13 @@
 import concurrent.futures
 import contextlib
 import json
+import signal
 import socket
 import struct
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -478,12 +480,15 @@ def test_swapped_while_batches_wait(tmp_path):
 
 def test_drains_what_waits(tmp_path):
     """SIGTERM answers those that wait for others."""
-    with serving(batched(tmp_path)) as url, \
+    with server("--models", batched(tmp_path), "--listen", "127.0.0.1:0",
+                "--log-level", "error") as (url, p), \
             concurrent.futures.ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(infer, url, "http", rows(1)) for _ in range(3)]
-        time.sleep(0.05)
+        wait(lambda: metric(url, "modeld_serve_queue_depth") == 3)
+        p.send_signal(signal.SIGTERM)
         for f in asked:
             assert (f.result() == 3 * rows(1)).all()
+        assert p.wait(30) == 0
 
 
 def test_the_configuration_is_bounded():
