@@ -140,7 +140,7 @@ static md_status open_list(md_http_server *srv, const char *list,
 
     while (md_slice_next_item(&rest, &item)) {
         char text[TEXT_SIZE_MAX];
-        md_http_listener *l;
+        md_http_listener *l = NULL;
 
         if (item.size >= sizeof(text))
             return md_fail(err, MD_INVALID,
@@ -160,7 +160,7 @@ md_status md_http__listen_open(md_http_server *srv, md_error *err)
 {
     const md_http_server_opts *o = &srv->opts;
     const md_inherited *inherited = o->inherited;
-    md_http_listener *l;
+    md_http_listener *l = NULL;
 
     for (uint32_t i = 0; inherited && i < inherited->n; i++) {
         MD_TRY(add(&l, srv, inherited->grpc[i], err));
