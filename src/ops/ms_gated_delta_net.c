@@ -241,6 +241,10 @@ static md_status find_tokens(const md_infer *c, sizes *s, md_error *err)
 
         s->batch =
             t->has_rank && md_dim_is_const(t->dim[0]) ? t->dim[0].k - 1 : -1;
+        if (t->has_rank && md_dim_is_const(t->dim[0]) && t->dim[0].k < 2)
+            return md_fail(err, MD_INVALID,
+                           "cu_seqlens has %lld elements, at least 2 expected",
+                           (long long)t->dim[0].k);
     }
     if (md_infer_has(c, IN_BOUNDS) || s->batch < 0 || s->tokens < 0 ||
         (s->batch > 0 && s->tokens % s->batch == 0) || s->tokens == 0)
@@ -290,6 +294,21 @@ static md_status check_counts(const md_infer *c, const sizes *s, md_error *err)
     return check_count(c, IN_CAPTURE, s->batch, s->batch, err);
 }
 
+/* Keys have the shape of the queries, values their tokens. */
+static md_status check_rows(const md_infer *c, const sizes *s, md_error *err)
+{
+    const md_type *q = c->in[IN_Q];
+
+    for (uint32_t i = IN_K; !s->packed && q->has_rank && i <= IN_V; i++) {
+        const md_type *t = c->in[i];
+
+        for (int d = 0; t->has_rank && d < q->rank - (i == IN_V ? 2 : 0); d++)
+            MD_TRY(md_infer__must_equal(c, t->dim[d], q->dim[d],
+                                        "an axis of keys or values", err));
+    }
+    return MD_OK;
+}
+
 /* Input i is [tokens, heads_v], for each key with another axis of keys. */
 static md_status check_heads(const md_infer *c, const sizes *s, uint32_t i,
                              bool by_key, md_error *err)
@@ -334,6 +353,7 @@ static md_status find_sizes(const md_infer *c, const rule *r, sizes *s,
         MD_TRY(check_heads(c, s, IN_DECAY, by_key, err));
     }
     MD_TRY(check_heads(c, s, IN_BETA, false, err));
+    MD_TRY(check_rows(c, s, err));
     return check_counts(c, s, err);
 }
 
