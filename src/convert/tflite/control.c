@@ -50,6 +50,16 @@ static void bind(md_tfl_build *b, md_tfl_value *v, md_tfl_scope *outer,
     md_tfl_put(b, v, id, true, MD_TFL_LAST);
 }
 
+/* In a graph of its own the operator's tensors mean nothing; messages keep its
+ * name. */
+static void forget_op(md_tfl_build *b)
+{
+    const char *name = b->e.op;
+
+    md_tfl_at(b, NULL);
+    b->e.op = name;
+}
+
 /* A new body; the scope is b's until leave, and no operator is at hand. */
 static md_graph *enter(md_tfl_build *b, int32_t graph)
 {
@@ -63,8 +73,7 @@ static md_graph *enter(md_tfl_build *b, int32_t graph)
     if (!s)
         return NULL;
     b->e.s = &s->e;
-    b->op = NULL; /* e.op stays, for what is wrong before the first one */
-    b->e.stem = NULL;
+    forget_op(b);
     return g;
 }
 
@@ -182,7 +191,7 @@ static md_value_id condition(md_tfl_build *b, int32_t graph,
     }
     md_tfl_now(b)->tg = made->tg;
     md_tfl_now(b)->values = made->values;
-    md_tfl_at(b, NULL);
+    forget_op(b);
     md_tfl_emit_ops(b);
     if (b->e.status == MD_OK)
         id = md_tfl_pass(b, (uint32_t)made->tg->outputs[0]);
