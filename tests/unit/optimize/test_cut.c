@@ -466,7 +466,8 @@ static void test_cut__random_nets(void **state)
     (void)state;
     for (long seed = 0; seed < n; seed++)
         n_out += check_random(&k, (uint64_t)seed);
-    assert_true(n_out > n); /* and not nothing at all */
+    if (n_out < 2 * n) /* several in most nets, not nothing at all */
+        fail_msg("%u units cut in %ld nets", n_out, n);
 }
 
 static void test_cut__out_of_memory(void **state)
