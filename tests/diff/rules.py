@@ -261,6 +261,8 @@ RULES = [
     (("com.microsoft.DecoderMaskedMultiHeadAttention",), "a buffer is shared "
      "where there is a past",
      theirs_refused("must not exceed max_sequence_length (0)")),
+    (("com.microsoft.DynamicQuantizeLSTM",), "weights have any zero point",
+     theirs_refused("Weight zero point must be zero")),
     (("QuantizeLinear", "DequantizeLinear"), "x and its scale may have two "
      "types from opset 23 on; they are taken before, too",
      theirs_refused("bound to different types")),
@@ -342,6 +344,11 @@ RULES = [
      refused("clip is ")),
     (("CenterCropPad",), "a size for each axis; the others leave axes without "
      "one alone", refused("one for each axis")),
+    (None, "pads, strides, dilations and sizes of a window are one or two for "
+     "each axis; the others take the first of more",
+     lambda case, got, no, *_: no and case.changed == "attribute"
+     and re.search("(pads|strides|dilations|kernel_shape) has [0-9]+ values",
+                   str(no))),
     (("GatherND",), "the first batch_dims sizes of data and indices are equal; "
      "the others look at the first of them",
      refused("a batch dimension is")),
@@ -420,7 +427,11 @@ RULES = [
      " others compute a negative one, refuse or begin inside", padded_by_less),
     (("Cast", "CastLike"), "\"fixed point: undefined if OOR\", out of range",
      not_in_type),
-    (("Gemm", "com.microsoft.QGemm", "ReduceSumSquare", "Shrink"),
+    (("ReduceMax",), "of no booleans the lowest, false, which onnxruntime "
+     "refuses and the reference has wrong",
+     lambda case, got, no, want, theirs: theirs
+     and "empty set with bool type" in str(theirs)),
+    (("Gemm", "com.microsoft.QGemm", "ReduceSumSquare", "Shrink", "Pow"),
      "whole numbers wrap round where they leave their type; the others compute "
      "floats, or in a wider type", beyond_integers),
     (("com.microsoft.GroupQueryAttention",), "a window is as long as it says; "
