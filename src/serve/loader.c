@@ -162,7 +162,7 @@ md_status md_loader_names(const md_loader *l, const char ***out, uint32_t *n,
 /* How a model is to be brought up to date. */
 typedef struct task {
     md_loader *l;
-    const md_repo_model *m;
+    md_repo_model m;
     bool polled;       /* what failed is tried again only when it changed */
     bool unsettled;    /* polled: a version is still being written */
     uint32_t n_failed; /* versions that are not what is on disk */
@@ -173,9 +173,9 @@ typedef struct task {
 
 static void fail_version(task *t, const md_repo_version *v, const md_error *why)
 {
-    MD_LOG(MD_LOG_ERROR, "model not loaded", md_log_str("model", t->m->name),
+    MD_LOG(MD_LOG_ERROR, "model not loaded", md_log_str("model", t->m.name),
            md_log_int("version", v->number), md_log_error(why));
-    md_models_fail(t->l->models, t->m->name, v->number, why->msg);
+    md_models_fail(t->l->models, t->m.name, v->number, why->msg);
     if (t->n_failed == 0)
         (void)md_fail(t->err, why->status, "version %lld: %s",
                       (long long)v->number, why->msg);
@@ -203,7 +203,7 @@ static void load_version(task *t, const md_repo_version *v)
     md_status s;
     bool ready;
 
-    if (md_models_has_stamp(l->models, t->m->name, v->number, v->stamp.hash,
+    if (md_models_has_stamp(l->models, t->m.name, v->number, v->stamp.hash,
                             &ready)) {
         if (ready) {
             keep(t, v->number, NULL);
@@ -218,10 +218,10 @@ static void load_version(task *t, const md_repo_version *v)
         t->n_failed++;
         return;
     }
-    s = md_models_begin(l->models, t->m->name, v->number, &why);
-    md_models_set_stamp(l->models, t->m->name, v->number, v->stamp.hash);
+    s = md_models_begin(l->models, t->m.name, v->number, &why);
+    md_models_set_stamp(l->models, t->m.name, v->number, v->stamp.hash);
     if (s == MD_OK)
-        s = md_serve_load(&model, t->m, v, &l->opts.load, &why);
+        s = md_serve_load(&model, &t->m, v, &l->opts.load, &why);
     if (s == MD_OK)
         s = md_served_new(&served, l->models, model, &why);
     if (s == MD_OK) {
@@ -254,19 +254,18 @@ static md_status bring_up(task *t, const char *name, const char *path,
 {
     md_loader *l = t->l;
     md_error why = MD_ERROR_INIT;
-    md_repo_model m;
-    md_status s = md_repo_read(&m, name, path, config_json, ar, &why);
+    md_repo_model *m = &t->m;
+    md_status s = md_repo_read(m, name, path, config_json, ar, &why);
 
     if (s != MD_OK) {
         fail_whole(l, name, &why);
         return md_fail(t->err, s, "%s", why.msg);
     }
-    t->m = &m;
-    t->list = md_arena_calloc(ar, m.n, sizeof(*t->list));
+    t->list = md_arena_calloc(ar, m->n, sizeof(*t->list));
     if (!t->list)
-        return md_fail_nomem(t->err, m.n * sizeof(*t->list));
-    for (uint32_t i = 0; i < m.n; i++)
-        load_version(t, &m.versions[i]);
+        return md_fail_nomem(t->err, m->n * sizeof(*t->list));
+    for (uint32_t i = 0; i < m->n; i++)
+        load_version(t, &m->versions[i]);
     md_models_install(l->models, name, t->list, t->n, t->n_failed == 0);
     if (t->n_failed == 0 || t->polled)
         return MD_OK;

