@@ -42,11 +42,11 @@ static md_status corrupt(const machine *m, const char *what)
 
 static md_status take(const unsigned char **out, machine *m, size_t n)
 {
+    *out = m->at; /* always: gcc cannot tell that a failure is no MD_OK */
     if (n > (size_t)(m->end - m->at))
         return md_fail(m->err, MD_CORRUPT,
                        "pickle: %zu bytes announced at byte %zu, %zu left", n,
                        (size_t)(m->at - m->p->bytes), (size_t)(m->end - m->at));
-    *out = m->at;
     m->at += n;
     return MD_OK;
 }
@@ -55,8 +55,8 @@ static md_status take_size(size_t *out, machine *m, unsigned n)
 {
     const unsigned char *p;
 
-    MD_TRY(take(&p, m, n));
     *out = 0;
+    MD_TRY(take(&p, m, n));
     for (unsigned i = 0; i < n; i++)
         *out |= (size_t)p[i] << (8 * i);
     return MD_OK;
@@ -67,10 +67,10 @@ static md_status take_line(const unsigned char **out, size_t *n, machine *m)
 {
     const unsigned char *nl = memchr(m->at, '\n', (size_t)(m->end - m->at));
 
+    *out = m->at;
+    *n = nl ? (size_t)(nl - m->at) : 0;
     if (!nl)
         return corrupt(m, "line without an end");
-    *out = m->at;
-    *n = (size_t)(nl - m->at);
     m->at = nl + 1;
     return MD_OK;
 }
@@ -132,6 +132,7 @@ static md_status add_item(machine *m, uint32_t to, uint32_t node)
 /* Index on the stack behind the last mark. */
 static md_status find_mark(uint32_t *out, machine *m)
 {
+    *out = 0;
     for (uint32_t i = m->n_stack; i-- > 0;) {
         if (m->stack[i] == MARK) {
             *out = i + 1;

@@ -22,9 +22,9 @@ static md_status fail(const reader *r, const char *why)
 
 static md_status take(const unsigned char **out, reader *r, size_t n)
 {
+    *out = r->p; /* always: gcc cannot tell that fail is no MD_OK */
     if ((size_t)(r->end - r->p) < n)
         return fail(r, "ends in the middle of a value");
-    *out = r->p;
     r->p += n;
     return MD_OK;
 }

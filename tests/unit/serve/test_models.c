@@ -215,7 +215,7 @@ static void *look_up(void *arg)
 
 static void test_models__swapped_under_readers(void **state)
 {
-    static char texts[200][8];
+    static char texts[200][12];
     md_error err = MD_ERROR_INIT;
     _Atomic bool stop = false;
     md_models *ms = NULL;
