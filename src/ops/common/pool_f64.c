@@ -58,7 +58,7 @@ static void max_tap(double *y, const double *column, int64_t n, int64_t stride)
     for (int64_t o = 0; o < n; o++) {
         const double v = column[o * stride];
 
-        y[o] = (y[o] > v) | (y[o] != y[o]) ? y[o] : v;
+        y[o] = ((y[o] > v) | (y[o] != y[o])) ? y[o] : v;
     }
 }
 
