@@ -45,7 +45,7 @@ static void test_sparsify__share_of_the_whole(void **state)
     assert_int_equal(zeros(constant(m, "b")), 0);
     /* The layer of small weights is not emptied, and what went is less than
      * what stays. */
-    assert_true(zeros(constant(m, "w")) < 216 * 0.9);
+    assert_true((double)zeros(constant(m, "w")) < 216 * 0.9);
     for (int k = 0; k < 2; k++) {
         const char *name = k ? "w2" : "w";
         const float *from = constant(whole, name)->data;
