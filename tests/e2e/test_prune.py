@@ -146,6 +146,7 @@ def test_attention_and_feed_forward_shrink(tmp_path):
     modeld("predict", out, "--input", f"x={tmp_path / 'x.npy'}", "--output",
            tmp_path / "y")
     mine = np.load(next((tmp_path / "y").glob("*.npy")))
+    # Two engines that sum in their own order.
     assert np.allclose(mine, y, atol=1e-4)
 
 

@@ -354,6 +354,7 @@ def test_four_bits_lose_less_with_data(tmp_path):
         assert report["corrected"] == (4 if words else 0)
         exact = run_ort(source, x[200:])
         got = run_modeld(out, x[200:], tmp_path)
+        # The same codes in two engines that sum in their own order.
         assert np.allclose(got, run_ort(out, x[200:]),
                            atol=1e-4 * np.abs(exact).max())
         lost.append(np.linalg.norm(got - exact))

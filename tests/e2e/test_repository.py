@@ -2,9 +2,9 @@
 TensorFlow Serving as they are."""
 import contextlib
 import json
-import pathlib
 import shutil
 import subprocess
+import tarfile
 import threading
 import time
 import urllib.error
@@ -12,8 +12,9 @@ import urllib.request
 
 import pytest
 
+import archives
 from repository import put, put_version, scale, wait
-from serving import MODELD, server
+from serving import MODELD, VECTORS, server
 
 np = pytest.importorskip("numpy")
 http = pytest.importorskip("tritonclient.http")
@@ -141,15 +142,24 @@ def test_a_folder_with_versions_is_a_model(tmp_path):
 
 
 def test_saved_models_of_tensorflow_serving(tmp_path):
-    from_zoo = pathlib.Path(__file__).parents[1]
-    found = sorted(from_zoo.rglob("saved_model.pb"))
-    if not found:
-        pytest.skip("no SavedModel among the test data")
-    shutil.copytree(found[0].parent, tmp_path / "net" / "00000123")
-    with serving(tmp_path) as url:
+    archive = archives.archive("tf-models")
+    if not archive.exists():
+        pytest.skip(f"{archive.name} is not there")
+    inside = "./seed_cnn/seed_cnn.savedmodel/"
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path / "all", filter="data", members=[
+            m for m in tar.getmembers() if m.name.startswith(inside)])
+    shutil.move(tmp_path / "all" / inside, tmp_path / "models/net/00000123")
+    x, y = (np.load(VECTORS / f"{n}_0.npy") for n in ("input", "output"))
+    with serving(tmp_path / "models") as url:
         status = get(url + "/v1/models/net")["model_version_status"]
         assert [(s["version"], s["state"]) for s in status] == [
             ("123", "AVAILABLE")]
+        body = json.dumps({"instances": x.tolist()}).encode()
+        with urllib.request.urlopen(url + "/v1/models/net:predict", body) as r:
+            got = json.load(r)["predictions"]
+        # The same net as Keras', within what conversions are held to.
+        assert np.abs(np.array(got) - y).max() <= 1e-5
 
 
 def test_one_broken_model_does_not_keep_the_others_from_serving(tmp_path):

@@ -53,6 +53,7 @@ def test_other_engine(tmp_path):
         got = ort.InferenceSession(str(tmp_path / "x.onnx")).run(
             ["label", "probabilities"], {"input": known["x"]})
         assert (got[0] == known["label"]).all()
+        # float32 sums of leaves, and exp of them.
         assert np.allclose(got[1], known["probabilities"], atol=1e-6)
 
 
