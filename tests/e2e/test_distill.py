@@ -1,33 +1,21 @@
 """modeld distill: students from files and derived ones, with and without
 labels; validation decides."""
 import json
-import os
-import pathlib
-import subprocess
 
 import pytest
+
+import training
+from training import modeld
 
 np = pytest.importorskip("numpy")
 onnx = pytest.importorskip("onnx")
 
-MODELD = os.environ.get("MODELD", "build/modeld")
-FASHION = pathlib.Path(__file__).parents[2] / "examples" / "fashion"
-DATA = FASHION / "fmnist_bn.test.npz"  # 500 images
-TEST = FASHION / "fmnist_bn.calib.npz"  # 300 others
-
-
-def modeld(*words, rc=0):
-    p = subprocess.run([MODELD, *map(str, words)], text=True, timeout=600,
-                       capture_output=True)
-    assert p.returncode == rc, f"{words}: {p.returncode}\n{p.stdout}{p.stderr}"
-    return p.stdout + p.stderr
+DATA, TEST = training.IMAGES_500, training.IMAGES_300
 
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
-    path = tmp_path_factory.mktemp("distill") / "teacher.onnx"
-    modeld("convert", FASHION / "fmnist_bn.keras", "-o", path)
-    return path
+    return training.converted(tmp_path_factory.mktemp("distill"))
 
 
 def test_derived_students(teacher, tmp_path):

@@ -1,34 +1,22 @@
 """modeld prune: smaller files that other runtimes read, what is lost, goals."""
 import json
-import os
-import pathlib
-import subprocess
 
 import pytest
+
+import training
+from training import modeld
 
 np = pytest.importorskip("numpy")
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 from onnx import numpy_helper  # noqa: E402
 
-MODELD = os.environ.get("MODELD", "build/modeld")
-FASHION = pathlib.Path(__file__).parents[2] / "examples" / "fashion"
-DATA = FASHION / "fmnist_bn.calib.npz"  # 300 images
-TEST = FASHION / "fmnist_bn.test.npz"  # 500 others
-
-
-def modeld(*words, rc=0):
-    p = subprocess.run([MODELD, *map(str, words)], text=True, timeout=600,
-                       capture_output=True)
-    assert p.returncode == rc, f"{words}: {p.returncode}\n{p.stdout}{p.stderr}"
-    return p.stdout + p.stderr
+DATA, TEST = training.IMAGES_300, training.IMAGES_500
 
 
 @pytest.fixture(scope="module")
 def net(tmp_path_factory):
-    path = tmp_path_factory.mktemp("prune") / "net.onnx"
-    modeld("convert", FASHION / "fmnist_bn.keras", "-o", path)
-    return path
+    return training.converted(tmp_path_factory.mktemp("prune"))
 
 
 def prune(net, out, *words):

@@ -1,6 +1,5 @@
 """modeld train: learns, repeats itself, survives kill -9, says what is wrong."""
 import json
-import os
 import pathlib
 import signal
 import subprocess
@@ -8,27 +7,19 @@ import time
 
 import pytest
 
+import training
+from training import FASHION, MODELD, modeld
+
 np = pytest.importorskip("numpy")
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
-MODELD = os.environ.get("MODELD", "build/modeld")
-FASHION = pathlib.Path(__file__).parents[2] / "examples" / "fashion"
-DATA = FASHION / "fmnist_bn.test.npz"  # 500 images
-
-
-def modeld(*words, rc=0):
-    p = subprocess.run([MODELD, *map(str, words)], text=True, timeout=600,
-                       capture_output=True)
-    assert p.returncode == rc, f"{words}: {p.returncode}\n{p.stdout}{p.stderr}"
-    return p.stdout + p.stderr
+DATA = training.IMAGES_500
 
 
 @pytest.fixture(scope="module")
 def net(tmp_path_factory):
-    path = tmp_path_factory.mktemp("train") / "net.onnx"
-    modeld("convert", FASHION / "fmnist_bn.keras", "-o", path)
-    return path
+    return training.converted(tmp_path_factory.mktemp("train"))
 
 
 def test_it_learns_and_other_runtimes_agree(net, tmp_path):
