@@ -334,7 +334,7 @@ def test_stream_that_wants_statuses(url):
 def test_messages_that_come_meanwhile_do_not_move_the_one_that_runs(tmp_path):
     """A stream's next messages arrive while the first one is run; its id is
     read from the request when it is answered."""
-    scale(tmp_path / "scale.onnx", 3, width=256, slow=400)
+    scale(tmp_path / "scale.onnx", 3, width=256, slow_ms=50)
     with server(tmp_path / "scale.onnx", "--listen", "127.0.0.1:0",
                 "--log-level", "error") as (url, p):
         c = triton.InferenceServerClient(url.removeprefix("http://"))

@@ -299,17 +299,18 @@ def test_batched_answers_are_those_of_one(tmp_path, net):
 
 # ---- bounds, timeouts, priorities, instances ----
 
-SLOW = dict(width=256, slow=400)  # tens of milliseconds a run
-
-
-def slow(path, more):
-    scale(path / "scale/1/model.onnx", 3, **SLOW)
+def slow(path, more, ms=50):
+    scale(path / "scale/1/model.onnx", 3, width=256, slow_ms=ms)
     put(path / "scale/config.pbtxt", more)
     return path
 
 
 def wide(value=1):
     return np.full([1, 256], value, np.float32)
+
+
+def wait_for_a_run(url):
+    wait(lambda: metric(url, "modeld_serve_workers_busy") >= 1)
 
 
 def outcome(url, kind, **more):
@@ -363,7 +364,7 @@ def test_timeouts_count_in_the_lane(tmp_path, kind):
     with serving(repo, "--threads", "2") as url:
         first = threading.Thread(target=outcome, args=(url, kind))
         first.start()
-        time.sleep(0.02)
+        wait_for_a_run(url)
         got = all_at_once(*[(lambda: outcome(url, kind, timeout=1000),)] * 2,
                           (outcome, url, kind))
         first.join()
@@ -405,7 +406,7 @@ def test_a_model_that_is_busy_leaves_room_for_others(tmp_path, kind):
                 for _ in range(6)]
         for t in busy:
             t.start()
-        time.sleep(0.02)
+        wait_for_a_run(url)
         start = time.monotonic()
         assert (infer(url, kind, rows(1), "quick") == 3 * rows(1)).all()
         quick = time.monotonic() - start
