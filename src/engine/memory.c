@@ -7,7 +7,8 @@
 
 enum {
     MEETS_MAX = 64, /* on average: more are not listed */
-    FEW = 256       /* sorted without heaps */
+    FEW = 256,      /* sorted without heaps */
+    ROUNDS = 16     /* over pieces as they come */
 };
 
 #define NOT_PLACED SIZE_MAX /* all bytes 0xff */
@@ -249,16 +250,17 @@ static uint32_t find_pieces(md_places *s, const md_packing *p, uint32_t i)
 
 /* Whoever is in the way of a place moves it to behind himself, until nobody
  * is: no lower one is free.  Pieces mostly lie in few layers, so that a few
- * rounds do; what may take as many as there are pieces is sorted first. */
+ * rounds do, whatever their number; where these do not, it may take as many
+ * rounds as there are pieces, but one and a last look once they are sorted. */
 static size_t lowest_gap(md_piece *pieces, uint32_t n, size_t size)
 {
     size_t at = 0;
     bool moved = true;
 
-    if (n > FEW)
-        qsort(pieces, n, sizeof(*pieces), by_begin);
-    while (moved) {
+    for (uint32_t round = 0; moved; round++) {
         moved = false;
+        if (round == ROUNDS && n > FEW)
+            qsort(pieces, n, sizeof(*pieces), by_begin);
         for (uint32_t i = 0; i < n; i++) {
             if (pieces[i].begin < at + size && pieces[i].end > at) {
                 at = pieces[i].end;

@@ -144,6 +144,30 @@ static void test_memory__too_many_to_list(void **state)
     check_places(&s, &p);
 }
 
+/* As many layers as buffers, and a look at them from the highest down. */
+static void test_memory__layers_from_above(void **state)
+{
+    enum {
+        N = 600
+    };
+    md_error err = MD_ERROR_INIT;
+    md_buffer b[N];
+    size_t sum = 0;
+    md_packing p;
+    md_places s;
+
+    (void)state;
+    for (uint32_t i = 0; i < N; i++)
+        b[i] = (md_buffer){ .from = 0, .to = 1, .kind = i };
+    assert_md_ok(md_packing_init(&p, b, N, N, true, &arena, &err), &err);
+    assert_md_ok(md_places_init(&s, &p, &arena, &err), &err);
+    for (uint32_t i = 0; i < N; i++)
+        sum += s.size[i] = (i + 1) * (size_t)MD_CACHE_LINE;
+    assert_md_ok(md_places_find(&s, &p, &err), &err);
+    assert_int_equal(s.total, sum);
+    check_places(&s, &p);
+}
+
 static void test_memory__a_chain_needs_two_buffers(void **state)
 {
     md_error err = MD_ERROR_INIT;
@@ -209,6 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory__random_programs),
         cmocka_unit_test(test_memory__too_many_to_list),
+        cmocka_unit_test(test_memory__layers_from_above),
         cmocka_unit_test(test_memory__a_chain_needs_two_buffers),
         cmocka_unit_test(test_memory__order_follows_sizes),
         cmocka_unit_test(test_memory__overflow_is_refused),
