@@ -280,7 +280,6 @@ static md_status check_counts(const md_infer *c, const sizes *s, md_error *err)
     int64_t by_key = times(s->heads_v, s->key);
     int64_t keys = times(times(s->tokens, s->heads_k), s->key);
     int64_t values = times(rows, s->value);
-    int64_t state = times(s->batch, times(by_key, s->value));
 
     if (!s->packed) {
         MD_TRY(check_count(c, IN_K, keys, keys, err));
@@ -288,7 +287,6 @@ static md_status check_counts(const md_infer *c, const sizes *s, md_error *err)
     }
     MD_TRY(check_count(c, IN_DECAY, rows, times(rows, s->key), err));
     MD_TRY(check_count(c, IN_BETA, rows, rows, err));
-    MD_TRY(check_count(c, IN_STATE, state, state, err));
     MD_TRY(check_count(c, IN_A_LOG, s->heads_v, s->heads_v, err));
     MD_TRY(check_count(c, IN_DT_BIAS, s->heads_v, by_key, err));
     return check_count(c, IN_CAPTURE, s->batch, s->batch, err);
@@ -331,6 +329,22 @@ static md_status check_heads(const md_infer *c, const sizes *s, uint32_t i,
     return MD_OK;
 }
 
+/* The state is [batch, heads_v, head_v, head_k]. */
+static md_status check_state(const md_infer *c, const sizes *s, md_error *err)
+{
+    const md_type *t = md_infer_has(c, IN_STATE) ? c->in[IN_STATE] : NULL;
+    const int64_t axes[] = { s->batch, s->heads_v, s->value, s->key };
+    char what[32];
+
+    for (int d = 0; t && t->has_rank && d < t->rank; d++) {
+        snprintf(what, sizeof(what), "axis %d of initial_state", d);
+        if (axes[d] >= 0)
+            MD_TRY(
+                md_infer__must_equal(c, t->dim[d], MD_DIM(axes[d]), what, err));
+    }
+    return MD_OK;
+}
+
 static md_status find_sizes(const md_infer *c, const rule *r, sizes *s,
                             md_error *err)
 {
@@ -354,6 +368,7 @@ static md_status find_sizes(const md_infer *c, const rule *r, sizes *s,
     }
     MD_TRY(check_heads(c, s, IN_BETA, false, err));
     MD_TRY(check_rows(c, s, err));
+    MD_TRY(check_state(c, s, err));
     return check_counts(c, s, err);
 }
 
