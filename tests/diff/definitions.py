@@ -194,6 +194,8 @@ def sparse_attention(q, k, v, past_k, past_v, rows, columns, total, lengths,
         n = int(lengths[b])
         assert (1 if length == total.item() else length) <= n <= total.item()
         past, g = max(n - length, 0), h // group
+        if past + i >= n:
+            continue  # of a row that is padding
         x, new = heads[0][b, i:i + 1, h], heads[1][b, :, g]
         if do_rotary:
             x = turned(x, wide(cos), wide(sin), past + i, rotary_interleaved)

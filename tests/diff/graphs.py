@@ -3,6 +3,8 @@
 Each value knows its shape, a bound of its magnitude and whether it is exact
 (whole numbers that float32 holds): operators that jump (Greater, Floor, …)
 take exact values only, since a last bit before the jump is a step after it.
+It knows also of what magnitude the last bits were that got lost on the way to
+it: Tanh of a sum of thousands that cancel is off by as much as the sum.
 """
 import math
 
@@ -12,12 +14,14 @@ from onnx import helper
 OPSET = 17
 F32 = np.dtype("float32")
 EXACT = 2.0**20  # bound up to which sums and products stay whole
+LOST = 2.0**12  # behind larger sums differences would hide what is wrong
 
 
 class Value:
-    def __init__(self, name, shape, bound, exact):
+    def __init__(self, name, shape, bound, exact, lost=0.0):
         self.name, self.shape = name, list(shape)
         self.bound, self.exact = bound, exact
+        self.lost = lost if exact else max(lost, min(bound, LOST))
 
 
 class Graph:
@@ -40,7 +44,8 @@ class Graph:
         self.c.nodes.append(helper.make_node(
             op, [getattr(i, "name", i) for i in inputs], [name], **attrs))
         self.used.update(getattr(i, "name", i) for i in inputs)
-        value = Value(name, shape, bound, exact and bound <= EXACT)
+        value = Value(name, shape, bound, exact and bound <= EXACT,
+                      max(getattr(i, "lost", 0.0) for i in inputs))
         self.values.append(value)
         return value
 
@@ -268,4 +273,4 @@ def draw(c):
     values = {v.name: v for v in g.values}
     c.outputs = [y for node in c.nodes for y in node.output if y in values and
                  (y not in g.used or c.chance(0.1)) and y in made]
-    c.scale = max(values[y].bound for y in c.outputs)
+    c.scale = max(max(values[y].bound, values[y].lost) for y in c.outputs)

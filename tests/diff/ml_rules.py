@@ -94,6 +94,10 @@ ML_RULES = [
      "knows PROBIT only, the reference none", single_score),
     (CLASSIFIERS, "two classes by one score are transformed as two scores; "
      "onnxruntime does so for LOGISTIC and weights of both signs", one_score),
+    ((ML + "Normalizer",), "the lowest whole number has a size; the others "
+     "take it in its own type, where it has none",
+     lambda case, *_: case.changed == "input_edge"
+     and case.tensors[0][1].dtype.kind in "iu"),
     (REGRESSORS + CLASSIFIERS, "PROBIT of what is no probability", probit),
     (REGRESSORS + CLASSIFIERS, "scores that are all 0 under SOFTMAX_ZERO "
      "become 0.5, as in the reference; sums that cancel are 0 for one engine "

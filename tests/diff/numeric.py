@@ -294,15 +294,18 @@ def linear_attention(c):
     rule = rule or "gated_delta"
     dtype = real(c)
 
-    def small(*shape):
-        return (c.values(dtype, shape, "tame") / 8).astype(dtype)
+    def small(*shape, of=np.positive):
+        return of(c.values(dtype, shape, "tame") / 8).astype(dtype)
+
+    def below(x):
+        return -abs(x)
     c.feed(small(batch, n, heads * group * key))
     c.feed(small(batch, n, heads * key))
     c.feed(small(batch, n, heads * value))
     c.feed(small(batch, heads, key, value) if c.chance(0.5) else None)
-    c.feed(-abs(small(batch, n, heads * c.pick(1, key)))
+    c.feed(small(batch, n, heads * c.pick(1, key), of=below)
            if "gated" in rule else None)
-    c.feed(abs(small(batch, n, c.pick(1, heads)))
+    c.feed(small(batch, n, c.pick(1, heads), of=abs)
            if "delta" in rule else None)
     c.scale = 4.0
     return 2

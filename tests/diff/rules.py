@@ -221,8 +221,15 @@ RULES = [
      theirs_refused("SafeIntOnOverflow")),
     (("MaxRoiPool",), "a scale of 0 or below",
      theirs_refused("spatial_scale_ > 0 was false")),
-    (("ai.onnx.ml.TreeEnsemble",), "a vector is one row",
+    (("ai.onnx.ml.TreeEnsemble", "ai.onnx.ml.TreeEnsembleClassifier",
+      "ai.onnx.ml.TreeEnsembleRegressor"), "a vector is one row",
      theirs_refused("expected to have rank 2 but has rank 1")),
+    (("Attention",), "a mask is \"broadcastable to 4D\", a vector too; both "
+     "others want two axes",
+     theirs_refused("attn_mask must be 2D or 3D or 4D")),
+    (("com.microsoft.RotaryEmbedding",), "heads of an input of four axes are "
+     "told by it, num_heads is of three",
+     theirs_refused("num_heads must be provided if rotary_embedding_dim")),
     (("com.microsoft.FusedMatMul",), "it \"behaves like numpy.matmul\": batches "
      "of other ranks broadcast, turned by transBatchA or not",
      theirs_refused("Two inputs should have same rank")),
