@@ -405,6 +405,33 @@ static md_status infer_all(md_run *r, md_error *err)
     return MD_OK;
 }
 
+/* Is it a node of an instruction, and so was it inferred for this plan? */
+static bool is_inferred(const md_session *s, const md_node *n)
+{
+    for (uint32_t i = 0; i < s->n_insts; i++) {
+        if (s->insts[i].node == n)
+            return true;
+    }
+    return false;
+}
+
+/* Sizes that were to be equal, and are not: nodes that are there have looked
+ * at them, some of which take them; nodes of which only the shape was read,
+ * and that known, are gone. */
+static md_status check_gone(md_run *r, md_error *err)
+{
+    const md_model *m = r->s->model;
+
+    for (uint32_t i = 1; i < m->n_symbols; i++) {
+        const md_expr *e = &m->exprs[i];
+
+        if (e->kind == MD_EXPR_EQUAL && r->sym[i].state == MD_SYM_NONE &&
+            e->by && is_inferred(r->s, e->by))
+            r->sym[i].state = MD_SYM_OPEN;
+    }
+    return md_model_check(m, r->sym, err);
+}
+
 /* A form for these sizes. */
 static md_status make_form(md_run *r, const md_tensor *const *contents,
                            md_error *err)
@@ -415,9 +442,8 @@ static md_status make_form(md_run *r, const md_tensor *const *contents,
     MD_TRY(start_types(r, err));
     MD_TRY(take_contents(r, contents, err));
     MD_TRY(infer_all(r, err));
-    /* Nodes of which only the shape was read, and that known, are gone. */
     if (!r->solved)
-        MD_TRY(md_model_check(r->s->model, r->sym, err));
+        MD_TRY(check_gone(r, err));
     for (uint32_t i = 0; i < r->s->graph->n_values; i++)
         f->known[i] = r->cdata[i] != NULL;
     return md_form__complete(f, r->s, r, &r->arena, err);

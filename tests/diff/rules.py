@@ -224,6 +224,10 @@ RULES = [
     (("ai.onnx.ml.TreeEnsemble", "ai.onnx.ml.TreeEnsembleClassifier",
       "ai.onnx.ml.TreeEnsembleRegressor"), "a vector is one row",
      theirs_refused("expected to have rank 2 but has rank 1")),
+    (("Concat",), "what has nothing along the axis adds nothing, whatever its "
+     "other sizes are; onnxruntime says so where it does not see them before",
+     lambda case, got, no, want, theirs: theirs and has_nothing(case)
+     and "inferred and declared dimension" in str(theirs)),
     (("Attention",), "a mask is \"broadcastable to 4D\", a vector too; both "
      "others want two axes",
      theirs_refused("attn_mask must be 2D or 3D or 4D")),
