@@ -1,6 +1,7 @@
 #include "base/attr.h"
 #include "ops/common/quantize.h"
 #include "ops/lower.h"
+#include "tensor/float.h"
 
 static md_dtype result(const md_infer *c)
 {
@@ -45,12 +46,48 @@ md_status md_quantize_linear__infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
+/* "The type of y_scale determines the precision of the division", unless an
+ * attribute does; before opset 23, and of other types, it is done in float32. */
+static md_dtype divided_in(const md_exec *x)
+{
+    md_dtype t = (md_dtype)md_node_attr_i(x->node, "precision", MD_DTYPE_NONE);
+
+    if (t == MD_DTYPE_NONE && x->opset >= 23)
+        t = x->in[1]->dtype;
+    return t == MD_DTYPE_F16 || t == MD_DTYPE_BF16 ? t : MD_DTYPE_F32;
+}
+
+static void round_to(md_dtype t, float *v, int64_t n)
+{
+    for (int64_t i = 0; i < n && t == MD_DTYPE_F16; i++)
+        v[i] = md_f16_to_f32(md_f32_to_f16(v[i]));
+    for (int64_t i = 0; i < n && t == MD_DTYPE_BF16; i++)
+        v[i] = md_bf16_to_f32(md_f32_to_bf16(v[i]));
+}
+
 typedef struct job {
     md_qmap map;
+    md_dtype in;
     md_tensor *out;
     const md_tensor *x, *scale, *zero;
     bool saturate;
 } job;
+
+/* n elements of a run, from its element `at` on, divided by their scales. */
+static void divide(float *v, const job *j, const md_qrun *r, int64_t at,
+                   int64_t n)
+{
+    float scale[MD_CHUNK];
+
+    md_load_f32(v, j->x, r->from + at, n);
+    md_qrun__scales(scale, r, j->scale, at, n);
+    round_to(j->in, v, n);
+    round_to(j->in, scale, n);
+    MD_SIMD
+    for (int64_t i = 0; i < n; i++)
+        v[i] /= scale[i];
+    round_to(j->in, v, n);
+}
 
 /* Integers of up to 16 bits.  Clamped, t is below 2^17, so adding 1.5 * 2^23
  * rounds it to an integer, half to even. */
@@ -58,19 +95,17 @@ static void to_integers(const job *j, const md_qrun *r, int64_t at, int64_t n)
 {
     int64_t lo = md_dtype_int_min(j->out->dtype), q[MD_CHUNK];
     int64_t hi = md_dtype_int_max(j->out->dtype);
-    float v[MD_CHUNK], scale[MD_CHUNK];
     int32_t zero[MD_CHUNK];
+    float v[MD_CHUNK];
 
-    md_load_f32(v, j->x, r->from + at, n);
-    md_qrun__scales(scale, r, j->scale, at, n);
+    divide(v, j, r, at, n);
     md_qrun__zeros(zero, r, j->zero, at, n);
     MD_SIMD
     for (int64_t i = 0; i < n; i++) {
         float min = (float)((int32_t)lo - zero[i]);
         float max = (float)((int32_t)hi - zero[i]);
-        float t = v[i] / scale[i];
+        float t = v[i] > min ? v[i] : min;
 
-        t = t > min ? t : min;
         t = t < max ? t : max;
         t = (t + 0x1.8p23f) - 0x1.8p23f;
         q[i] = (int32_t)t + zero[i];
@@ -80,13 +115,11 @@ static void to_integers(const job *j, const md_qrun *r, int64_t at, int64_t n)
 
 static void to_floats(const job *j, const md_qrun *r, int64_t at, int64_t n)
 {
-    float v[MD_CHUNK], scale[MD_CHUNK];
+    float v[MD_CHUNK];
 
-    md_load_f32(v, j->x, r->from + at, n);
-    md_qrun__scales(scale, r, j->scale, at, n);
+    divide(v, j, r, at, n);
     for (int64_t i = 0; i < n; i++)
-        md_quantize__set(j->out, r->from + at + i, v[i], scale[i], 0,
-                         j->saturate);
+        md_quantize__set(j->out, r->from + at + i, v[i], 1.0f, 0, j->saturate);
 }
 
 static void quantize(void *ctx, int64_t from, int64_t to)
@@ -110,7 +143,8 @@ static void quantize(void *ctx, int64_t from, int64_t to)
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
-    job j = { .out = out,
+    job j = { .in = divided_in(x),
+              .out = out,
               .x = x->in[0],
               .scale = x->in[1],
               .zero = md_exec_has(x, 2) ? x->in[2] : NULL,

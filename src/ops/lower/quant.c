@@ -75,7 +75,10 @@ static md_status lower(md_lower *lo, md_dtype q, md_error *err)
 
 static md_status lower_quantize(md_lower *lo, md_error *err)
 {
-    if (!md_lower__is(lo, 0, MD_DTYPE_F32, -1))
+    int64_t in = md_node_attr_i(lo->node, "precision", MD_DTYPE_NONE);
+
+    if (!md_lower__is(lo, 0, MD_DTYPE_F32, -1) || in == MD_DTYPE_F16 ||
+        in == MD_DTYPE_BF16)
         return md_fail(err, MD_UNSUPPORTED, "needs float32");
     return lower(lo, lo->out[0]->dtype, err);
 }
