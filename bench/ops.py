@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Single operators beside onnxruntime, in one process.
 
-usage: bench/ops.py [PATTERN ...]   rows whose name has one of the patterns,
-                                    or whose group is one (movements, images)
+usage: bench/ops.py [--threads 1,2] [--rounds 4] [PATTERN ...]
+    rows whose name has one of the patterns, or whose group is one (movements,
+    images)
 
 Each row is a model of one node (two where the operator alone cannot be
 given), run by both with the outputs left where they are, through what lies
@@ -15,11 +16,11 @@ above 1 modeld is faster.  The end tells the geometric mean of each thread
 count and every row below SLOW.
 """
 
+import argparse
 import ctypes
 import math
 import statistics
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -28,7 +29,7 @@ import onnxruntime as ort
 from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 
-from peers import ROOT, cpu_name
+from peers import ROOT, cpu, cpu_name
 
 LIBRARY = ROOT / "build" / "release" / "libmodeld.so"
 OPSET = 21
@@ -791,7 +792,7 @@ def check(name, ours, theirs):
             raise RuntimeError(f"{name}: outputs differ")
 
 
-def compare(lib, case, threads):
+def compare(lib, case, threads, rounds):
     """The row's ratio; prints it."""
     model = case.model()
     theirs = Theirs(case, model, threads)
@@ -799,7 +800,7 @@ def compare(lib, case, threads):
     check(case.name, ours, theirs)
     settle()
     mine, its = [], []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         its.append(measure(theirs))
         mine.append(measure(ours))
     ours.close()
@@ -824,13 +825,17 @@ def summary(rows):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("wanted", nargs="*", metavar="PATTERN")
+    parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    args = parser.parse_args()
     subprocess.run([ROOT / "tools" / "build.sh", "release", "--target",
                     "modeld_shared"], check=True, stdout=subprocess.DEVNULL)
     lib = ctypes.CDLL(str(LIBRARY))
     lib.modeld_model_close.restype = None
     lib.modeld_tensor_release.restype = None
-    wanted = sys.argv[1:]
-    print(f"{cpu_name()}; onnxruntime {ort.__version__}; microseconds")
+    print(f"{cpu_name(cpu())}; onnxruntime {ort.__version__}; microseconds")
     print(f"{'operator':<28}{'thr':>3}{'modeld':>10}{'ort':>10}{'ratio':>8}"
           f"{'(p50)':>8}")
     rows = {}
@@ -838,11 +843,13 @@ def main():
                   detections, signals, products, transformers, forests,
                   other_types):
         for case in group():
-            if wanted and not any(w in case.name or w == group.__name__
-                                  for w in wanted):
+            if args.wanted and not any(
+                    w in case.name or w == group.__name__
+                    for w in args.wanted):
                 continue
-            for threads in (1, 2):
-                rows[case.name, threads] = compare(lib, case, threads)
+            for threads in map(int, args.threads.split(",")):
+                rows[case.name, threads] = compare(lib, case, threads,
+                                                   args.rounds)
     if rows:
         summary(rows)
 
