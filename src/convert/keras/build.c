@@ -66,7 +66,8 @@ md_status md_keras_stem(md_keras_build *b, md_value_id id, const char *name,
                         md_error *err)
 {
     const char *stem =
-        name ? md_arena_printf(b->arena, "%s/%s", b->layer->path, name)
+        name ? md_arena_printf(b->arena, "%s/%s%s", b->layer->path,
+                               b->inside ? "step/" : "", name)
              : b->layer->path;
 
     if (!stem)

@@ -226,6 +226,7 @@ static bool minds_training(const md_keras_layer *l)
     return l->net || l->n_inner > 0 || l->row->emit == md_keras_emit_identity ||
            l->row->emit == md_keras_emit_attention ||
            l->row->emit == md_keras_emit_batch_norm ||
+           l->row->emit == md_keras_emit_conv_lstm ||
            l->row->emit == md_keras_emit_recurrent;
 }
 
@@ -245,6 +246,7 @@ static const struct {
     { md_keras_emit_bidirectional,
       { "sequences", "initial_state", "mask" },
       "" },
+    { md_keras_emit_conv_lstm, { "sequences", "initial_state", "mask" }, "" },
     { md_keras_emit_dot_attention, { "inputs" }, "use_causal_mask" },
     { md_keras_emit_global_pool, { "inputs", "mask" }, "" },
     { md_keras_emit_recurrent, { "sequences", "initial_state", "mask" }, "" },

@@ -233,23 +233,20 @@ static md_status filters(int64_t *out, const md_keras_build *b, int64_t groups,
     return MD_OK;
 }
 
-md_status md_keras_emit_conv(md_keras_build *b, const md_keras_value *x,
-                             uint32_t n_x, md_keras_value *out, md_error *err)
+md_status md_keras_convolve(md_keras_value *out, md_keras_build *b,
+                            const md_keras_value *x, int64_t n, int64_t groups,
+                            uint32_t bias, md_error *err)
 {
-    int64_t groups = md_keras_int(b->layer->config, "groups", 1);
     md_value_id in[3];
     int perm[MD_RANK_MAX];
     uint32_t n_in = 2;
     int64_t c = 0;
-    int64_t n = 0;
     md_node *node;
     window w;
 
-    (void)n_x;
     MD_TRY(begin(out, &c, b, x, err));
     MD_TRY(read_window(&w, b, x, err));
     MD_TRY(read_padding(&w, b, x, err));
-    MD_TRY(filters(&n, b, groups, err));
     if (c % groups != 0)
         return md_keras_fail(b, err, MD_CORRUPT, "%lld channels in %lld groups",
                              (long long)c, (long long)groups);
@@ -258,10 +255,21 @@ md_status md_keras_emit_conv(md_keras_build *b, const md_keras_value *x,
     absorb_pad(&w, out, b);
     in[0] = out->id;
     MD_TRY(md_keras_weight_const(&in[1], b, 0, "kernel", perm, NULL, err));
-    MD_TRY(add_bias(in, &n_in, b, 1, n, err));
+    MD_TRY(add_bias(in, &n_in, b, bias, n, err));
     MD_TRY(md_keras_op(&out->id, b, "Conv", in, n_in, &node, err));
     MD_TRY(set_window(b, node, &w, groups, err));
-    MD_TRY(set_dims(out, b, &w, n, err));
+    return set_dims(out, b, &w, n, err);
+}
+
+md_status md_keras_emit_conv(md_keras_build *b, const md_keras_value *x,
+                             uint32_t n_x, md_keras_value *out, md_error *err)
+{
+    int64_t groups = md_keras_int(b->layer->config, "groups", 1);
+    int64_t n = 0;
+
+    (void)n_x;
+    MD_TRY(filters(&n, b, groups, err));
+    MD_TRY(md_keras_convolve(out, b, x, n, groups, 1, err));
     return finish(out, b, err);
 }
 

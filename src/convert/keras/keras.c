@@ -414,12 +414,21 @@ static md_status name_all(md_keras_build *b, const bool *used, md_error *err)
     return MD_OK;
 }
 
+md_status md_keras_finish_graph(md_keras_build *b, md_error *err)
+{
+    bool *used = md_arena_calloc(b->arena, b->g->n_values, sizeof(*used));
+
+    if (!used)
+        return md_fail_nomem(err, b->g->n_values);
+    drop_unused(b, used);
+    return name_all(b, used, err);
+}
+
 static md_status build(md_keras_build *b, md_keras_net *net,
                        const md_keras_file *f, md_error *err)
 {
     md_keras_value *in = NULL;
     md_keras_value *out;
-    bool *used;
 
     MD_TRY(add_inputs(&in, b, net, err));
     out = md_arena_calloc(b->arena, net->n_outputs, sizeof(*out));
@@ -427,11 +436,7 @@ static md_status build(md_keras_build *b, md_keras_net *net,
         return md_fail_nomem(err, net->n_outputs * sizeof(*out));
     MD_TRY(emit_net(b, net, in, out, err));
     MD_TRY(add_outputs(b, net, out, err));
-    used = md_arena_calloc(b->arena, b->g->n_values, sizeof(*used));
-    if (!used)
-        return md_fail_nomem(err, b->g->n_values);
-    drop_unused(b, used);
-    MD_TRY(name_all(b, used, err));
+    MD_TRY(md_keras_finish_graph(b, err));
     b->model->ir_version = b->opset > 21 ? IR_VERSION + 1 : IR_VERSION;
     b->model->producer_name = "modeld";
     b->model->producer_version = MODELD_VERSION;

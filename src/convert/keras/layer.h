@@ -36,6 +36,7 @@ typedef struct md_keras_build {
     const md_keras_call *call;
     const char **stems; /* wanted name by value id */
     uint32_t cap_stems;
+    bool inside;                 /* g is a body of the layer's (body.c) */
     struct md_keras_turn *turns; /* transposes made so far */
     uint32_t n_turns, cap_turns;
     uint32_t n_transposes;
@@ -190,6 +191,62 @@ md_status md_keras_unit(md_value_id *out, md_keras_build *b, md_value_id x,
 md_status md_keras_call_layer(md_keras_build *b, md_keras_layer *l,
                               md_keras_value *in, uint32_t n_in,
                               md_keras_value *out, md_error *err);
+
+/* Steps as samples: [batch, time, ...] becomes [batch * time, ...]; and back,
+ * where x begins with [batch, time].  Other sizes are fixed. */
+md_status md_keras_fold_time(md_keras_value *x, md_keras_build *b,
+                             md_error *err);
+md_status md_keras_unfold_time(md_keras_value *y, md_keras_build *b,
+                               const md_keras_value *x, md_error *err);
+
+/* A convolution of n channels by the layer's settings: the kernel is weight 0,
+ * the bias (where the layer has one) weight `bias`, its last. */
+md_status md_keras_convolve(md_keras_value *out, md_keras_build *b,
+                            const md_keras_value *x, int64_t n, int64_t groups,
+                            uint32_t bias, md_error *err);
+
+/* Both directions of a Bidirectional around ConvLSTMs, whose steps come in the
+ * input's order. */
+md_status md_keras_conv_lstm_both(md_keras_value out[2], md_keras_build *b,
+                                  const md_keras_value *in, uint32_t n_in,
+                                  md_error *err);
+
+/* --- bodies -------------------------------------------------------------- */
+
+/* What waits while the graph of a node's body is built. */
+typedef struct md_keras_body {
+    md_graph *g;
+    const char **stems;
+    uint32_t cap_stems;
+    struct md_keras_turn *turns;
+    uint32_t n_turns, cap_turns;
+} md_keras_body;
+
+/* From here on b builds the body of a node of the layer, which sees nothing of
+ * the graph around it. */
+md_status md_keras_body_begin(md_keras_body *body, md_keras_build *b,
+                              md_error *err);
+
+/* A new input of the body, with v's type, of a batch of its own; v may lie
+ * channels first. */
+md_status md_keras_body_input(md_value_id *out, md_keras_build *b,
+                              const md_keras_value *v, const char *stem,
+                              md_error *err);
+
+/* Go back to the graph around the body, also after a failure s, which is
+ * returned; else *out is the body. */
+md_status md_keras_body_end(md_graph **out, const md_keras_body *body,
+                            md_keras_build *b, md_status s, md_error *err);
+
+/* Weight i as a constant of the body. */
+md_status md_keras_weight_inside(md_value_id *out, md_keras_build *b,
+                                 uint32_t i, const char *stem, const int *perm,
+                                 md_error *err);
+
+/* Name what the outputs of b->g need, and drop the rest. */
+md_status md_keras_finish_graph(md_keras_build *b, md_error *err);
+
+/* --- masks --------------------------------------------------------------- */
 
 /* The mask behind a layer: what its inputs have, where the layer carries it on
  * and has not set its own. */

@@ -288,8 +288,9 @@ static md_status read_inner(md_keras_layer *l, md_keras_parser *p)
     p->depth--;
     for (uint32_t i = 0; s == MD_OK && both && i < 2; i++) {
         if (!l->inner[i].refused &&
-            (!l->inner[i].row ||
-             l->inner[i].row->emit != md_keras_emit_recurrent))
+            (!l->inner[i].row || l->inner[i].row != l->inner[0].row ||
+             (l->inner[i].row->emit != md_keras_emit_recurrent &&
+              l->inner[i].row->emit != md_keras_emit_conv_lstm)))
             s = md_keras_parse__refuse_value(
                 p, l, "layer", json_object_get(first, "class_name"), "");
     }

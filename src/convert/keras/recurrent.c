@@ -516,7 +516,7 @@ static md_status side_by_side(md_value_id *out, md_keras_build *b, const rnn *r,
 
 /* Results of the directions as one. */
 static md_status merge(md_value_id *out, md_keras_build *b, const char *mode,
-                       const md_value_id pair[2], md_error *err)
+                       const md_value_id pair[2], int axis, md_error *err)
 {
     static const struct {
         const char *mode, *op;
@@ -525,13 +525,34 @@ static md_status merge(md_value_id *out, md_keras_build *b, const char *mode,
 
     if (strcmp(mode, "concat") == 0) {
         MD_TRY(md_keras_op(out, b, "Concat", pair, 2, &node, err));
-        return md_node_set_attr_i(b->g, node, "axis", -1, err);
+        return md_node_set_attr_i(b->g, node, "axis", axis, err);
     }
     for (size_t i = 0; i < MD_COUNT(ops); i++) {
         if (strcmp(ops[i].mode, mode) == 0)
             return md_keras_op(out, b, ops[i].op, pair, 2, NULL, err);
     }
     return md_keras_refuse(b, err, "merge_mode");
+}
+
+/* The same of images. */
+static md_status both_conv_lstm(md_keras_build *b, const md_keras_value *in,
+                                uint32_t n_in, const char *mode,
+                                md_keras_value *out, md_error *err)
+{
+    md_keras_value y[2];
+    int last;
+
+    MD_TRY(md_keras_conv_lstm_both(y, b, in, n_in, err));
+    out[0] = y[0];
+    if (!mode) {
+        out[1] = y[1];
+        return MD_OK;
+    }
+    last = out->rank - 1;
+    if (strcmp(mode, "concat") == 0)
+        out->dim[last] = y[0].dim[last] + y[1].dim[last];
+    return merge(&out->id, b, mode, (md_value_id[]){ y[0].id, y[1].id },
+                 md_keras_axis(out, last), err);
 }
 
 md_status md_keras_emit_bidirectional(md_keras_build *b,
@@ -544,6 +565,8 @@ md_status md_keras_emit_bidirectional(md_keras_build *b,
     rnn r = { .dir = { &l->inner[0], &l->inner[1] }, .n = 2 };
     md_value_id y[3], id[2];
 
+    if (l->inner[0].row->emit == md_keras_emit_conv_lstm)
+        return both_conv_lstm(b, in, n_in, mode, out, err);
     MD_TRY(read_rnn(&r, b, in, err));
     MD_TRY(check_states(b, &r, n_in, err));
     MD_TRY(emit_node(y, b, &r, in, n_in, err));
@@ -555,7 +578,7 @@ md_status md_keras_emit_bidirectional(md_keras_build *b,
     for (int d = 0; d < 2; d++)
         MD_TRY(result(&id[d], b, &r, y, d, err));
     if (mode)
-        MD_TRY(merge(&id[0], b, mode, id, err));
+        MD_TRY(merge(&id[0], b, mode, id, -1, err));
     for (int d = 0; d < (mode ? 1 : 2); d++)
         describe(out++, &r, in, id[d],
                  mode && strcmp(mode, "concat") == 0 ? 2 * r.units : r.units);
@@ -566,7 +589,8 @@ md_status md_keras_emit_bidirectional(md_keras_build *b,
  * A layer on each step: steps are samples to it, [batch * time, ...].  Which
  * of the two sizes is free is told by the input where both are.
  */
-static md_status fold_time(md_keras_value *x, md_keras_build *b, md_error *err)
+md_status md_keras_fold_time(md_keras_value *x, md_keras_build *b,
+                             md_error *err)
 {
     int64_t dim[MD_RANK_MAX] = { -1 };
 
@@ -602,8 +626,8 @@ static md_status unfold_shape(md_value_id *out, md_keras_build *b,
     return md_node_set_attr_i(b->g, node, "axis", 0, err);
 }
 
-static md_status unfold_time(md_keras_value *y, md_keras_build *b,
-                             const md_keras_value *x, md_error *err)
+md_status md_keras_unfold_time(md_keras_value *y, md_keras_build *b,
+                               const md_keras_value *x, md_error *err)
 {
     int64_t dim[MD_RANK_MAX] = { -1, x->dim[1] };
     md_value_id in[2] = { y->id };
@@ -655,7 +679,7 @@ md_status md_keras_emit_time_distributed(md_keras_build *b,
     folded = x;
     folded.mask = 0;
     if (!is_by_step(inner))
-        MD_TRY(fold_time(&folded, b, err));
+        MD_TRY(md_keras_fold_time(&folded, b, err));
     if ((inner->net && inner->net->n_outputs != 1) ||
         (!inner->net && inner->n_out != 1))
         return md_keras_fail(b, err, MD_UNSUPPORTED,
@@ -666,7 +690,7 @@ md_status md_keras_emit_time_distributed(md_keras_build *b,
         return s;
     MD_TRY(md_keras_last(out, b, &y, err));
     if (!is_by_step(inner))
-        MD_TRY(unfold_time(out, b, &x, err));
+        MD_TRY(md_keras_unfold_time(out, b, &x, err));
     out->mask = in->mask;
     return MD_OK;
 }

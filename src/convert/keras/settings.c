@@ -59,6 +59,11 @@ static const struct {
     { md_keras_emit_concatenate, "axis" },
     { md_keras_emit_conv, "activation data_format dilation_rate filters groups "
                           "kernel_size padding strides use_bias" },
+    { md_keras_emit_conv_lstm,
+      "activation data_format dilation_rate dropout filters go_backwards "
+      "kernel_size padding recurrent_activation recurrent_dropout "
+      "return_sequences return_state stateful strides unit_forget_bias unroll "
+      "use_bias zero_output_for_mask" },
     { md_keras_emit_conv_transpose,
       "activation data_format dilation_rate filters groups kernel_size "
       "output_padding padding strides use_bias" },
@@ -196,6 +201,7 @@ static const struct {
     { "output_dim", is_integer, NULL },
     { "pad_to_aspect_ratio", is_bool, NULL },
     { "padding", is_text, md_keras_emit_conv },
+    { "padding", is_text, md_keras_emit_conv_lstm },
     { "padding", is_text, md_keras_emit_conv_transpose },
     { "padding", is_text, md_keras_emit_depthwise },
     { "padding", is_text, md_keras_emit_pool },

@@ -193,6 +193,7 @@ static const struct {
 } parts[] = {
     { md_keras_emit_attention,
       { "query_dense", "key_dense", "value_dense", "output_dense" } },
+    { md_keras_emit_conv_lstm, { "cell" } },
     { md_keras_emit_recurrent, { "cell" } },
 };
 

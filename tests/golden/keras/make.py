@@ -261,6 +261,41 @@ def recurrent():
     return x, y
 
 
+def conv_lstm():
+    x = keras.Input((4, 5, 6), name="x")
+    more = {"bias_initializer": "normal"}
+    v = L.Reshape((4, 5, 3, 2))(x)
+    y = [L.ConvLSTM2D(3, 3, padding="same", name="same", **more)(v),
+         L.ConvLSTM2D(3, (2, 3), name="valid", activation="relu",
+                      recurrent_activation="hard_sigmoid", **more)(v),
+         L.ConvLSTM2D(2, 2, strides=2, padding="same", use_bias=False,
+                      return_sequences=True, name="steps")(v),
+         L.ConvLSTM2D(2, 2, dilation_rate=2, padding="same",
+                      go_backwards=True, return_sequences=True,
+                      name="backwards")(v),
+         L.ConvLSTM1D(3, 3, padding="same", return_sequences=True,
+                      name="line", **more)(x),
+         L.ConvLSTM3D(2, 2, padding="same", name="solid")(
+             L.Reshape((4, 5, 3, 2, 1))(x)),
+         L.Flatten(name="stacked")(L.ConvLSTM2D(2, 2)(L.BatchNormalization()(
+             L.ConvLSTM2D(3, 2, return_sequences=True)(v)))),
+         L.Conv3D(2, 2, name="solid_of_steps")(
+             L.ConvLSTM2D(3, 2, padding="same", return_sequences=True)(v)),
+         L.TimeDistributed(L.Conv2D(2, 2), name="conv_each")(
+             L.ConvLSTM2D(3, 2, padding="same", return_sequences=True)(v)),
+         L.Bidirectional(L.ConvLSTM2D(2, 2, **more), name="both")(v),
+         L.Bidirectional(L.ConvLSTM2D(2, 2, return_sequences=True),
+                         merge_mode="sum", name="both_steps")(v)]
+    out = L.ConvLSTM2D(3, 2, padding="same", return_state=True,
+                       return_sequences=True)(v)
+    y += [L.Identity(name=f"out_{i}")(t) for i, t in enumerate(out)]
+    y.append(L.ConvLSTM2D(3, 2, padding="same", name="from_state")(
+        v, initial_state=list(out[1:])))
+    shared = L.ConvLSTM2D(2, 2)
+    y.append(L.Add(name="shared")([shared(v), shared(L.Activation("tanh")(v))]))
+    return x, y
+
+
 def masked():
     """Steps that do not count, at the end, in front and between."""
     x = keras.Input((7,), dtype="int32", name="x")
@@ -366,6 +401,7 @@ make(transposed, ".keras", (2, 4, 5, 3))
 make(attention, ".keras", (2, 5, 6))
 make(masked, ".keras", (4, 7))
 make(recurrent, ".keras", (2, 5, 3))
+make(conv_lstm, ".keras", (2, 4, 5, 6))
 
 
 def alone(whole, name):
