@@ -117,6 +117,68 @@ static md_status read_weights(md_keras_file *f, const void *bytes, size_t size,
     return md_hdf5_read(&f->weights, bytes, size, &opts, f->alloc, err);
 }
 
+/* Vocabularies: what else Keras puts there no layer here reads. */
+static bool is_asset(const char *name)
+{
+    static const char start[] = "assets/", end[] = "/vocabulary.txt";
+    const size_t n = strlen(name);
+
+    return n >= sizeof(start) + sizeof(end) &&
+           memcmp(name, start, sizeof(start) - 1) == 0 &&
+           strcmp(name + n - (sizeof(end) - 1), end) == 0;
+}
+
+static md_status read_asset(md_keras_asset *to, md_keras_file *f,
+                            const md_zip *z, const char *name, size_t limit,
+                            md_error *err)
+{
+    md_buf text;
+    md_status s;
+
+    md_buf_init(&text, f->alloc, limit);
+    s = read_member(&text, z, name, limit, err);
+    if (s == MD_OK) {
+        to->path = md_arena_strdup(&f->assets_arena, name);
+        to->text.p = md_arena_strndup(&f->assets_arena, (const char *)text.data,
+                                      text.size);
+        to->text.n = text.size;
+        if (!to->path || !to->text.p)
+            s = md_fail_nomem(err, text.size);
+    }
+    md_buf_release(&text);
+    return s;
+}
+
+static md_status read_assets(md_keras_file *f, const md_zip *z,
+                             const md_keras_limits *limits, md_error *err)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < z->n_entries; i++)
+        n += is_asset(z->entries[i].name);
+    if (n == 0)
+        return MD_OK;
+    md_arena_init(&f->assets_arena, f->alloc, limits->json_size);
+    f->assets = md_arena_calloc(&f->assets_arena, n, sizeof(*f->assets));
+    if (!f->assets)
+        return md_fail_nomem(err, n * sizeof(*f->assets));
+    for (uint32_t i = 0; i < z->n_entries; i++) {
+        if (is_asset(z->entries[i].name))
+            MD_TRY(read_asset(&f->assets[f->n_assets++], f, z,
+                              z->entries[i].name, limits->json_size, err));
+    }
+    return MD_OK;
+}
+
+md_str md_keras_file_asset(const md_keras_file *f, const char *path)
+{
+    for (uint32_t i = 0; i < f->n_assets; i++) {
+        if (strcmp(f->assets[i].path, path) == 0)
+            return f->assets[i].text;
+    }
+    return (md_str){ NULL, 0 };
+}
+
 static md_status read_zip(md_keras_file *f, const md_zip *z,
                           const md_keras_limits *limits, md_error *err)
 {
@@ -126,6 +188,7 @@ static md_status read_zip(md_keras_file *f, const md_zip *z,
     md_status s;
 
     MD_TRY(read_json(&f->model, z, "config.json", f, limits, err));
+    MD_TRY(read_assets(f, z, limits, err));
     MD_TRY(read_json(&meta, z, "metadata.json", f, limits, err));
     version = json_string_value(json_object_get(meta, "keras_version"));
     set_version(f, version ? version : "3", version ? strlen(version) : 1);
@@ -257,5 +320,7 @@ void md_keras_file_release(md_keras_file *f)
     if (f->model)
         json_decref(f->model);
     md_hdf5_free(f->weights);
+    if (f->assets_arena.alloc)
+        md_arena_release(&f->assets_arena);
     *f = (md_keras_file){ .alloc = NULL };
 }

@@ -14,6 +14,12 @@ enum {
     MD_KERAS_VERSION_SIZE = 32
 };
 
+/* A text of `.keras` that is neither the model nor its weights. */
+typedef struct md_keras_asset {
+    const char *path; /* "assets/layers/string_lookup/vocabulary.txt" */
+    md_str text;
+} md_keras_asset;
+
 typedef struct md_keras_file {
     const md_alloc *alloc;
     json_t *model; /* {"class_name":…, "config":…} */
@@ -22,6 +28,9 @@ typedef struct md_keras_file {
     const char *root; /* "model_weights/"; "" in a file of weights alone */
     int major;        /* of the Keras that wrote it */
     char version[MD_KERAS_VERSION_SIZE];
+    md_arena assets_arena;
+    md_keras_asset *assets;
+    uint32_t n_assets;
 } md_keras_file;
 
 typedef struct md_keras_limits {
@@ -52,6 +61,9 @@ md_status md_keras_file_open(md_keras_file *out, const void *bytes, size_t size,
                              const md_keras_beside *beside,
                              const md_keras_limits *limits,
                              const md_alloc *alloc, md_error *err);
+
+/* The text at `path`, or one whose p is NULL. */
+md_str md_keras_file_asset(const md_keras_file *f, const char *path);
 
 /* Free; a zeroed file is allowed. */
 void md_keras_file_release(md_keras_file *f);

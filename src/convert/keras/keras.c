@@ -83,13 +83,21 @@ static md_status to_float(md_keras_value *v, md_keras_build *b, md_error *err)
     return md_node_set_attr_i(b->g, node, "to", MD_DTYPE_F32, err);
 }
 
+/* Layers whose inputs may be of any type. */
+static bool takes_any(const md_keras_layer *l)
+{
+    return l->row->emit == md_keras_emit_category_encoding ||
+           l->row->emit == md_keras_emit_lookup ||
+           l->row->emit == md_keras_emit_identity;
+}
+
 /* Layers compute in floats, but those that look at indices; masks are
  * booleans, and operations are of any type. */
 static bool takes_floats(const md_keras_build *b, uint32_t i)
 {
     const md_keras_layer *l = b->layer;
 
-    if (l->operation || l->row->emit == md_keras_emit_embedding)
+    if (l->operation || l->row->emit == md_keras_emit_embedding || takes_any(l))
         return false;
     return !b->call || !md_keras_is_mask(l, b->call->arg[i]);
 }
@@ -117,6 +125,9 @@ static md_status emit_layer(md_keras_build *b, md_keras_layer *l,
 {
     b->layer = l;
     for (uint32_t i = 0; i < n_in; i++) {
+        if (in[i].dtype == MD_DTYPE_STRING && !takes_any(l))
+            return md_keras_fail(b, err, MD_UNSUPPORTED,
+                                 "text where numbers are expected");
         if (takes_floats(b, i))
             MD_TRY(to_float(&in[i], b, err));
     }
@@ -250,12 +261,17 @@ static md_status input_type(md_dtype *out, const md_keras_layer *l,
         *out = MD_DTYPE_F32;
         return MD_OK;
     }
+    if (name && strcmp(name, "string") == 0) {
+        *out = MD_DTYPE_STRING;
+        return MD_OK;
+    }
     *out = name ? md_dtype_parse(name) : MD_DTYPE_NONE;
     if (!md_dtype_is_integer(*out) && *out != MD_DTYPE_BOOL)
-        return md_fail(err, MD_UNSUPPORTED,
-                       "keras: input '%s' has dtype %s, a type of numbers "
-                       "expected",
-                       l->path, md_keras_show(text, given));
+        return md_fail(
+            err, MD_UNSUPPORTED,
+            "keras: input '%s' has dtype %s, a type of numbers or string "
+            "expected",
+            l->path, md_keras_show(text, given));
     return MD_OK;
 }
 

@@ -59,7 +59,8 @@ typedef struct md_keras_layer {
      * And the order of their axes (build.c). */
     md_value_id made[MD_KERAS_WEIGHTS_MAX];
     uint32_t made_order[MD_KERAS_WEIGHTS_MAX];
-    uint32_t inside; /* bits: weights that bodies have */
+    md_str vocabulary; /* a file's text in the archive; p NULL: none */
+    uint32_t inside;   /* bits: weights that bodies have */
 } md_keras_layer;
 
 struct md_keras_net {

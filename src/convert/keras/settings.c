@@ -55,6 +55,7 @@ static const struct {
       "num_query_heads output_shape use_bias use_gate value_dim" },
     { md_keras_emit_batch_norm, "axis center epsilon renorm scale" },
     { md_keras_emit_bidirectional, "backward_layer layer merge_mode" },
+    { md_keras_emit_category_encoding, "max_tokens num_tokens output_mode" },
     { md_keras_emit_center_crop, "data_format height width" },
     { md_keras_emit_concatenate, "axis" },
     { md_keras_emit_conv, "activation data_format dilation_rate filters groups "
@@ -72,6 +73,8 @@ static const struct {
     { md_keras_emit_depthwise,
       "activation data_format depth_multiplier dilation_rate groups "
       "kernel_size padding strides use_bias" },
+    { md_keras_emit_discretization,
+      "bin_boundaries epsilon num_bins output_mode" },
     { md_keras_emit_dot, "axes normalize" },
     { md_keras_emit_dot_attention, "dropout score_mode use_scale" },
     { md_keras_emit_elu, "alpha" },
@@ -83,6 +86,10 @@ static const struct {
     { md_keras_emit_identity, "data_format" },
     { md_keras_emit_layer_norm, "axis center epsilon rms_scaling scale" },
     { md_keras_emit_leaky_relu, "alpha negative_slope" },
+    { md_keras_emit_lookup,
+      "encoding has_input_vocabulary idf_weights invert mask_token max_tokens "
+      "max_values num_oov_indices oov_method oov_token output_mode "
+      "pad_to_max_tokens vocabulary vocabulary_dtype vocabulary_size" },
     { md_keras_emit_masking, "mask_value" },
     { md_keras_emit_normalization, "axis invert mean variance" },
     { md_keras_emit_permute, "dims" },
@@ -146,6 +153,11 @@ static bool is_text(const json_t *v)
     return json_is_string(v);
 }
 
+static bool is_utf8(const json_t *v)
+{
+    return json_is_string(v) && strcmp(json_string_value(v), "utf-8") == 0;
+}
+
 static bool is_last(const json_t *v)
 {
     return json_is_string(v) &&
@@ -176,6 +188,7 @@ static const struct {
     { "crop_to_aspect_ratio", is_bool, NULL },
     { "data_format", is_last, NULL },
     { "depth_multiplier", is_integer, NULL },
+    { "encoding", is_utf8, NULL },
     { "epsilon", is_number, NULL },
     { "filters", is_integer, NULL },
     { "go_backwards", is_bool, NULL },
@@ -199,6 +212,7 @@ static const struct {
     { "num_key_value_heads", is_integer, NULL },
     { "num_query_heads", is_integer, NULL },
     { "output_dim", is_integer, NULL },
+    { "output_mode", is_text, NULL },
     { "pad_to_aspect_ratio", is_bool, NULL },
     { "padding", is_text, md_keras_emit_conv },
     { "padding", is_text, md_keras_emit_conv_lstm },
@@ -280,8 +294,9 @@ static bool has_form(const md_keras_row *row, const char *key, const json_t *v)
     return true;
 }
 
-/* Floats of any width are computed in float32; integers would round. */
-static bool is_float_policy(const json_t *v)
+/* Floats of any width are computed in float32; integers would round, but of
+ * layers that make them. */
+static bool is_policy(const md_keras_row *row, const json_t *v)
 {
     const char *name;
 
@@ -291,6 +306,12 @@ static bool is_float_policy(const json_t *v)
     if (json_is_object(v))
         v = json_object_get(json_object_get(v, "config"), "name");
     name = json_string_value(v);
+    if (name &&
+        (row->emit == md_keras_emit_lookup ||
+         row->emit == md_keras_emit_category_encoding) &&
+        (strcmp(name, "string") == 0 ||
+         md_dtype_is_integer(md_dtype_parse(name))))
+        return true;
     return name &&
            (strcmp(name, "float16") == 0 || strcmp(name, "bfloat16") == 0 ||
             strcmp(name, "float32") == 0 || strcmp(name, "float64") == 0 ||
@@ -302,7 +323,7 @@ bool md_keras_setting_fits(const md_keras_row *row, const char *key,
                            const json_t *v)
 {
     if (strcmp(key, "dtype") == 0)
-        return is_float_policy(v);
+        return is_policy(row, v);
     if (is_read(row, key))
         return has_form(row, key, v);
     return is_harmless(key) || json_is_null(v);

@@ -227,11 +227,30 @@ static md_status bind_inner(md_keras_layer *l, binder *b, const char *group,
                       : bind_group(inner, b, path);
 }
 
+/* What a vocabulary has: its text, and weights with a name of their own. */
+static md_status bind_vocabulary(md_keras_layer *l, binder *b,
+                                 const char *group)
+{
+    const md_hdf5_data *d;
+
+    if (!make_path(b, "%s/vars/idf_weights", group))
+        return too_long(b, l);
+    d = md_hdf5_find(b->h, b->path);
+    if (d)
+        MD_TRY(add_weight(l, b, d));
+    if (!make_path(b, "assets/%s/vocabulary.txt", group))
+        return too_long(b, l);
+    l->vocabulary = md_keras_file_asset(b->file, b->path);
+    return MD_OK;
+}
+
 static md_status bind_group(md_keras_layer *l, binder *b, const char *group)
 {
     const char *const *part = parts_of(l);
 
     MD_TRY(bind_vars(l, b, group));
+    if (l->row && l->row->emit == md_keras_emit_lookup)
+        MD_TRY(bind_vocabulary(l, b, group));
     for (uint32_t i = 0; i < l->n_inner; i++)
         MD_TRY(bind_inner(l, b, group, i));
     for (uint32_t i = 0; part && i < MD_COUNT(parts[0].part) && part[i]; i++) {

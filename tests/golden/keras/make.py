@@ -20,6 +20,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 import h5py  # noqa: E402
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
 from keras import layers as L  # noqa: E402
 
 FOLDER = sys.argv[1]
@@ -296,6 +297,60 @@ def conv_lstm():
     return x, y
 
 
+def adapted(layer, data):
+    """What is learnt goes into a file of its own."""
+    layer.adapt(np.array(data))
+    return layer
+
+
+def words():
+    x = keras.Input((4,), dtype="string", name="x")
+    v = {"vocabulary": ["the", "a", "cat", "dog", "über", "ran"]}
+    index = L.StringLookup(**v, name="index")(x)
+    some = [L.StringLookup(**v, mask_token="sat", name="masked"),
+            L.StringLookup(**v, output_mode="multi_hot", name="multi_hot"),
+            L.StringLookup(**v, mask_token="", output_mode="count",
+                           name="count"),
+            L.StringLookup(**v, max_tokens=12, pad_to_max_tokens=True,
+                           output_mode="one_hot", name="one_hot"),
+            L.StringLookup(**v, idf_weights=[1., 2, 3, 4, 5, 6],
+                           output_mode="tf_idf", name="tf_idf"),
+            L.StringLookup(vocabulary=["", "[UNK]"] + v["vocabulary"],
+                           mask_token="", name="special"),
+            adapted(L.StringLookup(name="adapted"), ["sat", "dog", "dog"])]
+    return x, [index, L.Embedding(8, 3, name="embedded")(index),
+               L.StringLookup(**v, invert=True, name="back")(index),
+               *[f(x) for f in some]]
+
+
+def numbers():
+    x = keras.Input((4,), dtype="int64", name="x")
+    v = {"vocabulary": [10, 12, 7, 30]}
+    bins = {"bin_boundaries": [3., 10., 20.]}
+    index = L.IntegerLookup(**v, name="index")(x)
+    one = L.Cropping1D((0, 3))(L.Reshape((4, 1))(x))
+    some = [L.IntegerLookup(**v, mask_token=0, name="masked"),
+            L.IntegerLookup(**v, num_oov_indices=3, name="unknown"),
+            L.IntegerLookup(**v, output_mode="multi_hot", name="multi_hot"),
+            L.IntegerLookup(**v, output_mode="count", name="count"),
+            L.IntegerLookup(**v, output_mode="one_hot", name="one_hot"),
+            adapted(L.IntegerLookup(name="adapted"), [[4], [4], [7]]),
+            L.CategoryEncoding(40, name="encoded"),
+            L.CategoryEncoding(40, output_mode="count", name="counted"),
+            L.CategoryEncoding(40, output_mode="one_hot", name="each"),
+            L.Discretization(**bins, name="bins"),
+            L.Discretization(**bins, output_mode="one_hot", name="bins_each"),
+            L.Discretization(**bins, output_mode="count", name="bins_counted")]
+    return x, [index, L.IntegerLookup(**v, invert=True, name="back")(index),
+               L.CategoryEncoding(40, output_mode="one_hot", name="one")(one),
+               *[f(x) for f in some]]
+
+
+WORDS = [["the", "cat", "sat", ""], ["dog", "über", "x y", "[UNK]"],
+         ["cat", "cat", "a", "ran"]]
+NUMBERS = [[10, 12, 0, 3], [7, 7, 30, 20], [1, 2, 3, 4]]
+
+
 def masked():
     """Steps that do not count, at the end, in front and between."""
     x = keras.Input((7,), dtype="int32", name="x")
@@ -373,21 +428,32 @@ def pack(path):
             z.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
 
 
-def make(fn, ending, shape):
+def make(fn, ending, shape=None, data=None):
     keras.utils.clear_session()
     x, y = fn()
     model = keras.Model(x, y)
     weights(model)
+    if data is not None:
+        answer(fn, ending, model, np.array(data))
+        return
     data = (rng.normal(size=shape) * 2).astype(np.float32)
     if model.inputs[0].dtype == "int32":
         data = rng.integers(0, 3, size=shape).astype(np.int32)
+    answer(fn, ending, model, data)
+
+
+def answer(fn, ending, model, data):
     path = f"{FOLDER}/{fn.__name__}"
     model.save(path + ending)
     if ending == ".keras":
         pack(path + ending)
-    answers = dict(zip(model.output_names, model(data, training=False)))
+    answers = dict(zip(model.output_names, model(tf.constant(data),
+                                                 training=False)))
+    answers = {k: np.asarray(v) for k, v in answers.items()}
     np.savez_compressed(path + ".npz", x=data,
-                        **{k: np.asarray(v) for k, v in answers.items()})
+                        **{k: np.char.decode(v.astype(bytes), "utf-8")
+                           if v.dtype == object else v
+                           for k, v in answers.items()})
 
 
 make(activation, ".h5", (2, 6))
@@ -402,6 +468,8 @@ make(attention, ".keras", (2, 5, 6))
 make(masked, ".keras", (4, 7))
 make(recurrent, ".keras", (2, 5, 3))
 make(conv_lstm, ".keras", (2, 4, 5, 6))
+make(words, ".keras", data=WORDS)
+make(numbers, ".keras", data=NUMBERS)
 
 
 def alone(whole, name):

@@ -232,9 +232,9 @@ static void test_settings__inputs(void **state)
         { "\"optional\":[]", "InputLayer with optional [] ('x')" },
         { "\"ragged\":false,\"optional\":null,\"sparse\":true", NULL },
         { "\"dtype\":\"text\"", "input 'x' has dtype \"text\", a type of "
-                                "numbers expected" },
+                                "numbers or string expected" },
         { "\"dtype\":32",
-          "input 'x' has dtype 32, a type of numbers expected" },
+          "input 'x' has dtype 32, a type of numbers or string expected" },
         { "\"dtype\":{\"config\":{}}", "input 'x' has dtype {\"config\":{}}" },
         { "\"dtype\":null", NULL },
         { "\"dtype\":{\"config\":{\"name\":\"float16\"}}", NULL },
