@@ -17,7 +17,8 @@ enum {
     WIDE = 32,
     MULTIPLE = 8,
     STEPS = 20,     /* of bisection */
-    TIME_STEPS = 6, /* of the same with a stopwatch */
+    TIME_STEPS = 6, /* of the same with a stopwatch, and of giving back */
+    PARTS = 64,     /* of which a group without a multiple gets one back */
 };
 
 typedef struct pruner {
@@ -38,6 +39,12 @@ const char *md_importance_name(md_importance i)
 
 /* ---- how much ---- */
 
+/* Does the group keep a multiple, for speed? */
+static bool keeps_multiple(const md_cut_group *g, md_prune_goal goal)
+{
+    return goal != MD_PRUNE_CHANNELS && g->is_channels && g->n >= WIDE;
+}
+
 /* Units of a group that stay when a share of them goes: just that, unless it is
  * speed that is asked for. */
 static uint32_t kept(const md_cut_group *g, double share, md_prune_goal goal)
@@ -45,33 +52,40 @@ static uint32_t kept(const md_cut_group *g, double share, md_prune_goal goal)
     const double left = (double)g->n * (1.0 - share);
     double n = round(left);
 
-    if (goal != MD_PRUNE_CHANNELS && g->is_channels && g->n >= WIDE)
+    if (keeps_multiple(g, goal))
         n = fmax(round(left / MULTIPLE) * MULTIPLE, MULTIPLE);
     return n < 1.0 ? 1 : n > (double)g->n ? g->n : (uint32_t)n;
 }
 
-/* Take as many of each group; which ones does not matter yet. */
+/* Take n units of a group; which ones does not matter yet. */
+static void take(pruner *p, uint32_t group, uint32_t n)
+{
+    const md_cut_group *g = &p->cut.group[group];
+
+    p->take[group] = n;
+    for (uint32_t u = 0; u < g->n; u++)
+        p->cut.unit[g->first + u].out = u < n;
+}
+
+/* The same share of each. */
 static void take_share(pruner *p, double share)
 {
     for (uint32_t i = 0; i < p->cut.n_groups; i++) {
         const md_cut_group *g = &p->cut.group[i];
 
-        p->take[i] = g->n - kept(g, share, p->o->goal);
-        for (uint32_t u = 0; u < g->n; u++)
-            p->cut.unit[g->first + u].out = u < p->take[i];
+        take(p, i, g->n - kept(g, share, p->o->goal));
     }
     p->report->share = share;
 }
 
-/* What the goal measures with this share: of what is left. */
-static md_status measure(pruner *p, const md_model *model, double share,
-                         double *left, md_error *err)
+/* What the goal measures of what is left, as a share. */
+static md_status measure(pruner *p, const md_model *model, double *left,
+                         md_error *err)
 {
     double *before = &p->report->time_before, *after = &p->report->time_after;
     md_model *small;
     md_status s;
 
-    take_share(p, share);
     if (p->o->goal == MD_PRUNE_MACS) {
         *left = (double)md_cut_macs(&p->cut) /
                 (double)md_max_i64(p->report->macs_before, 1);
@@ -85,13 +99,94 @@ static md_status measure(pruner *p, const md_model *model, double share,
     return s;
 }
 
-/* The least share of units that meets the goal. */
+static md_status measure_share(pruner *p, const md_model *model, double share,
+                               double *left, md_error *err)
+{
+    take_share(p, share);
+    return measure(p, model, left, err);
+}
+
+/* The group that has the least of its units and may get some back. */
+static uint32_t poorest(const pruner *p, const bool *settled)
+{
+    uint32_t best = MD_UNIT_NONE;
+    double least = 1.0;
+
+    for (uint32_t i = 0; i < p->cut.n_groups; i++) {
+        const uint32_t n = p->cut.group[i].n;
+        const double has = (double)(n - p->take[i]) / (double)n;
+
+        if (!settled[i] && has < least) {
+            least = has;
+            best = i;
+        }
+    }
+    return best;
+}
+
+/* How many it gets back at once. */
+static uint32_t portion(const pruner *p, uint32_t group)
+{
+    const md_cut_group *g = &p->cut.group[group];
+    const uint32_t gone = p->take[group];
+    uint32_t n = 1 + (g->n - 1) / PARTS;
+
+    if (keeps_multiple(g, p->o->goal))
+        n = MULTIPLE - (g->n - gone) % MULTIPLE;
+    return n < gone ? n : gone;
+}
+
+/* Give a group some of its units back; *fits when the goal is still met, else
+ * nothing has changed. */
+static md_status give_some(pruner *p, uint32_t group, const md_model *model,
+                           bool *fits, md_error *err)
+{
+    md_prune_report *r = p->report;
+    const double before = r->time_before, after = r->time_after;
+    const uint32_t gone = p->take[group];
+    double left;
+
+    take(p, group, gone - portion(p, group));
+    MD_TRY(measure(p, model, &left, err));
+    *fits = left <= p->o->amount;
+    if (*fits)
+        return MD_OK;
+    take(p, group, gone);
+    r->time_before = before;
+    r->time_after = after;
+    return MD_OK;
+}
+
+/* Rounding takes too much, of many groups at once: some of it goes back as long
+ * as the goal is met, to the poorest first. */
+static md_status give_back(pruner *p, const md_model *model, md_error *err)
+{
+    const bool timed = p->o->goal == MD_PRUNE_LATENCY;
+    bool *settled =
+        md_arena_calloc(&p->cut.arena, p->cut.n_groups, sizeof(*settled));
+    uint32_t i;
+
+    if (!settled)
+        return md_fail_nomem(err, p->cut.n_groups);
+    for (int n = 0; !timed || n < TIME_STEPS; n++) {
+        bool fits = false;
+
+        if ((i = poorest(p, settled)) == MD_UNIT_NONE)
+            break;
+        MD_TRY(give_some(p, i, model, &fits, err));
+        settled[i] = !fits;
+    }
+    return MD_OK;
+}
+
+/* The least share of units that meets the goal, and what of it can be given
+ * back. */
 static md_status find_share(pruner *p, const md_model *model, md_error *err)
 {
     const bool timed = p->o->goal == MD_PRUNE_LATENCY;
     double low = 0.0, high = 1.0, left;
 
-    MD_TRY(measure(p, model, high, &left, err));
+    MD_TRY(measure_share(p, model, high, &left, err));
     if (left > p->o->amount)
         return md_fail(err, MD_INVALID,
                        "%s: a share of %.3g asked for, %.3g is the least that "
@@ -101,13 +196,14 @@ static md_status find_share(pruner *p, const md_model *model, md_error *err)
     for (int i = 0; i < (timed ? TIME_STEPS : STEPS); i++) {
         const double share = 0.5 * (low + high);
 
-        MD_TRY(measure(p, model, share, &left, err));
+        MD_TRY(measure_share(p, model, share, &left, err));
         if (left > p->o->amount)
             low = share;
         else
             high = share;
     }
-    return measure(p, model, high, &left, err);
+    MD_TRY(measure_share(p, model, high, &left, err));
+    return left > p->o->amount ? MD_OK : give_back(p, model, err);
 }
 
 /* ---- which ---- */

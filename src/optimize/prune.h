@@ -5,7 +5,8 @@
  * What can be cut follows from the graph (cut.h).  How much of it is given, or
  * is searched so that a share of the multiply-accumulates or of the measured
  * latency is left: each group gives the same share of its units, rounded so that
- * channels fill the vectors of kernels where a group is wide.  Which units is
+ * channels fill the vectors of kernels where a group is wide; what rounding took
+ * too much goes back, to the groups that have the least.  Which units is
  * told by their weights, by gradients or by what the layers behind them lose;
  * the last also gives these layers weights that make up for it.  Running
  * statistics of normalizations are then taken anew over the data.

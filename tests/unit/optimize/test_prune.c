@@ -214,6 +214,38 @@ static void test_prune__costs_are_goals(void **state)
     md_dataset_release(&f.d);
 }
 
+/* Four wide groups that a share would take a multiple from all at once. */
+static void test_prune__rounding_is_given_back(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_prune_opts o = options(NULL);
+    md_prune_report r;
+    md_model *m = NULL;
+    md_model *net = net_parse(
+        "x f32[N,3,8,8]; w = f32[32,3,3,3]~0.3; a = Conv(x, w); b = Relu(a); "
+        "w2 = f32[32,32,3,3]~0.1; c = Conv(b, w2); d = Relu(c); w3 = "
+        "f32[32,32,3,3]~0.1; e = Conv(d, w3) pads=[1,1,1,1]; f = Relu(e); w4 = "
+        "f32[32,32,1,1]~0.1; g = Conv(f, w4); h = GlobalAveragePool(g); i = "
+        "Flatten(h); w5 = f32[32,4]~0.2; y = MatMul(i, w5); -> y");
+
+    (void)state;
+    o.goal = MD_PRUNE_MACS;
+    for (o.amount = 0.3; o.amount < 0.95; o.amount += 0.1) {
+        double left;
+
+        assert_md_ok(md_prune(&m, net, &o, &r, &err), &err);
+        left = (double)r.macs_after / (double)r.macs_before;
+        /* The dearest multiple is the second layer's: a sixth of all. */
+        assert_true(left <= o.amount);
+        assert_true(left > o.amount - 0.17);
+        for (uint32_t i = 0; i < r.n_rows; i++)
+            assert_int_equal(r.row[i].after % 8, 0);
+        md_prune_report_release(&r);
+        md_model_free(m);
+    }
+    md_model_free(net);
+}
+
 /* Time by the number of weights. */
 static md_status fake_time(void *ctx, double *a, double *b, const md_model *x,
                            const md_model *y, md_error *err)
@@ -371,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_prune__data_make_up_for_what_is_cut),
         cmocka_unit_test(test_prune__what_follows_from_others_goes_first),
         cmocka_unit_test(test_prune__costs_are_goals),
+        cmocka_unit_test(test_prune__rounding_is_given_back),
         cmocka_unit_test(test_prune__latency_is_measured),
         cmocka_unit_test(test_prune__seeds_name_results),
         cmocka_unit_test(test_prune__what_cannot_be_is_said),
