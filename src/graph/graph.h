@@ -312,6 +312,10 @@ md_status md_graph_add_const(md_value_id *out, md_graph *g, const char *name,
 md_status md_graph_set_const(md_graph *g, md_value_id id, md_tensor t,
                              md_error *err);
 
+/* Constant nodes that hold a tensor become constants; those that are outputs of
+ * the graph stay. */
+md_status md_graph_lift_constants(md_graph *g, md_error *err);
+
 /* The data of constant id is not read any more (shape and type stay): free it,
  * or let the system drop its pages of a mapped file; what lies in the arena is
  * left. */

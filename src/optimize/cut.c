@@ -10,33 +10,6 @@
 
 /* ---- what is known ---- */
 
-/* Constants that are nodes become constants. */
-static md_status fold_constants(md_model *m, md_error *err)
-{
-    md_graph *g = m->graph;
-
-    for (uint32_t i = 0; i < g->n_nodes; i++) {
-        md_node *n = g->nodes[i];
-        const md_attr *a = md_node_attr(n, "value");
-        md_tensor t;
-        md_status s;
-
-        if (!md_axes_is(n, "Constant") || !a || a->type != MD_ATTR_TENSOR ||
-            g->values[n->out[0]].is_output)
-            continue;
-        MD_TRY(md_tensor_copy(&t, a->v.t, m->alloc, err));
-        s = md_graph_set_const(g, n->out[0], t, err);
-        if (s != MD_OK) {
-            md_tensor_release(&t);
-            return s;
-        }
-        g->values[n->out[0]].def = NULL;
-        n->dead = true;
-    }
-    md_graph_compact(g);
-    return MD_OK;
-}
-
 /* An own copy in which every value has a name. */
 static md_status own_copy(md_model **out, const md_model *model, md_error *err)
 {
@@ -46,7 +19,7 @@ static md_status own_copy(md_model **out, const md_model *model, md_error *err)
     MD_TRY(md_model_copy(&m, model, err));
     s = md_model_inline(m, err);
     if (s == MD_OK)
-        s = fold_constants(m, err);
+        s = md_graph_lift_constants(m->graph, err);
     if (s == MD_OK)
         s = md_model_copy(out, m, err);
     md_model_free(m);

@@ -170,6 +170,7 @@ md_status md_quantize_dynamic(md_model *model, md_quantize_report *report,
                        "the model imports opset %lld, %d or later expected",
                        (long long)md_model_opset(model, ""), OPSET_MIN);
     MD_TRY(md_model_inline(model, err));
+    MD_TRY(md_graph_lift_constants(model->graph, err));
     d.g = model->graph;
     md_arena_init(&d.ar, model->alloc, 0);
     s = rewrite_all(&d, err);

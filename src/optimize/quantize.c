@@ -485,6 +485,7 @@ static md_status rewrite(quantizer *q, md_error *err)
 /* Operators that inference leaves without effect must not stand between. */
 md_status md_quantize__prepare(md_graph *g, md_error *err)
 {
+    MD_TRY(md_graph_lift_constants(g, err));
     MD_TRY(md_pass_identity.run(g, MD_PRECISION_FP32, err));
     md_graph_compact(g);
     MD_TRY(md_pass_bn_conv.run(g, MD_PRECISION_FP32, err));

@@ -276,6 +276,7 @@ md_status md_sparsify(md_model *model, const md_sparsify_opts *opts,
     MD_TRY(check(opts, err));
     MD_TRY(md_model_hash(&parent, model, err));
     MD_TRY(md_model_inline(model, err));
+    MD_TRY(md_graph_lift_constants(model->graph, err));
     md_arena_init(&s.ar, model->alloc, 0);
     st = find_kernels(&s, err);
     if (st == MD_OK && opts->m == 0)

@@ -532,6 +532,7 @@ md_status md_quantize_weights(md_model *model, const md_weights_opts *opts,
     *report = (md_quantize_report){ .n_nodes = 0 };
     MD_TRY(check(model, opts->block, err));
     MD_TRY(md_model_inline(model, err));
+    MD_TRY(md_graph_lift_constants(model->graph, err));
     s.g = model->graph;
     md_arena_init(&s.ar, model->alloc, 0);
     st = open_store(&s, err);

@@ -56,6 +56,7 @@ static md_status train(md_model *m, md_train_report *r, const distiller *d,
 /* The weights of `from`, which has the same ones, become m's. */
 static md_status take_weights(md_model *m, const md_model *from, md_error *err)
 {
+    MD_TRY(md_graph_lift_constants(m->graph, err));
     for (uint32_t i = 0; i < from->graph->n_values; i++) {
         const md_value *v = &from->graph->values[i];
         const md_value_id to = md_graph_find(m->graph, v->name);

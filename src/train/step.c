@@ -516,6 +516,8 @@ md_status md_step_model_make(md_step_model *out, const md_model *model,
     if (s == MD_OK)
         s = md_model_inline(out->model, err);
     if (s == MD_OK)
+        s = md_graph_lift_constants(out->model->graph, err);
+    if (s == MD_OK)
         s = check_inputs(out, out->model->graph, err);
     if (s == MD_OK)
         s = md_params_find(&out->params, out->model, &out->arena, err);

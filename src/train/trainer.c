@@ -598,6 +598,7 @@ static md_status put_values(trainer *t, md_model *m, md_error *err)
 
     if (!values)
         return md_fail_nomem(err, n * sizeof(*values));
+    MD_TRY(md_graph_lift_constants(m->graph, err));
     s = copy_values(t, values, m->alloc, err);
     for (uint32_t i = 0; i < n && s == MD_OK; i++) {
         md_value_id id = md_graph_find(m->graph, t->step.params.p[i].name);

@@ -297,6 +297,50 @@ static void test_const__map_out_of_memory(void **state)
     md_map_release(&map);
 }
 
+static md_value_id add_constant(const char *name, md_error *err)
+{
+    static const int32_t data[N] = { 4, 5, 6, 7 };
+    static md_tensor t; /* attributes borrow it */
+    const md_attr a = { .name = "value", .type = MD_ATTR_TENSOR, .v.t = &t };
+    md_node *n = NULL;
+    md_value_id id = MD_VALUE_NONE;
+
+    t = borrowed(data);
+    if (md_graph_add_value(&id, g, name, err) != MD_OK ||
+        md_graph_add_node(&n, g,
+                          &(md_node_spec){ .domain = "",
+                                           .op = "Constant",
+                                           .name = name,
+                                           .out = &id,
+                                           .n_out = 1 },
+                          err) != MD_OK ||
+        md_node_add_attr(g, n, &a, err) != MD_OK)
+        fail_msg("%s", err->msg);
+    return id;
+}
+
+static void test_const__nodes_are_lifted(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    const md_value_id c = add_constant("c", &err);
+    const md_value_id y = add_constant("y", &err);
+
+    (void)state;
+    assert_md_ok(md_graph_add_output(g, y, &err), &err);
+    fail_alloc_arm(&f, 0);
+    assert_md_fails(md_graph_lift_constants(g, &err), MD_NOMEM, &err, "");
+    assert_true(fail_alloc_disarm(&f));
+    err = (md_error)MD_ERROR_INIT;
+    assert_md_ok(md_graph_lift_constants(g, &err), &err);
+    assert_int_equal(g->n_nodes, 1); /* the output's */
+    assert_non_null(g->values[y].def);
+    assert_null(g->values[c].def);
+    assert_non_null(g->values[c].cdata);
+    if (g->values[c].cdata)
+        assert_int_equal(md_tensor_get_i64(g->values[c].cdata, 2), 6);
+    assert_md_ok(md_graph_verify(g, &err), &err);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -307,6 +351,7 @@ int main(void)
         TEST(test_const__forget_what_is_none),
         TEST(test_const__owned_from_now_on),
         TEST(test_const__aligned_when_it_is_not),
+        TEST(test_const__nodes_are_lifted),
         TEST(test_const__alignment_by_type),
         TEST(test_const__out_of_memory),
         TEST(test_const__in_a_map),
