@@ -66,6 +66,29 @@ typedef struct md_config_batching {
     uint32_t n_level_queues, cap_level_queues;
 } md_config_batching;
 
+/* A tensor of a step's model, and what it is called in the ensemble. */
+typedef struct md_config_pair {
+    const char *own;
+    const char *tensor;
+} md_config_pair;
+
+typedef struct md_config_pairs {
+    md_config_pair *v;
+    uint32_t n, cap;
+} md_config_pairs;
+
+typedef struct md_config_step {
+    const char *model;
+    int64_t version; /* -1: the highest that is served */
+    md_config_pairs inputs;
+    md_config_pairs outputs;
+} md_config_step;
+
+typedef struct md_config_steps {
+    md_config_step *v;
+    uint32_t n, cap;
+} md_config_steps;
+
 typedef struct md_model_config {
     const char *name; /* NULL: not told; the same of the next ones */
     const char *platform;
@@ -79,6 +102,7 @@ typedef struct md_model_config {
     md_config_ios outputs;
     int64_t n_instances; /* of all groups; 0: not told */
     md_config_batching batching;
+    md_config_steps ensemble; /* not empty: it is made of other models */
     bool response_cache;
 } md_model_config;
 

@@ -49,6 +49,20 @@ static const char FULL_JSON[] =
     "\"allow_timeout_override\":true,\"max_queue_size\":16},"
     "\"priority_queue_policy\":{\"1\":{\"max_queue_size\":4}}}}";
 
+static const char STEPS[] =
+    "platform: 'ensemble' ensemble_scheduling { step [ { model_name: 'a'\n"
+    "  model_version: 3 input_map { key: 'x' value: 't' }\n"
+    "  input_map { key: 'key' value: 'u' } output_map { key: 'y' value: 'v' "
+    "} },\n"
+    "  { model_name: 'b' input_map { key: 'x' value: 'v' }\n"
+    "    output_map { key: 'y' value: 'w' } } ] }";
+
+static const char STEPS_JSON[] =
+    "{\"platform\":\"ensemble\",\"ensemble_scheduling\":{\"step\":[{"
+    "\"model_name\":\"a\",\"model_version\":\"3\",\"input_map\":{\"x\":\"t\","
+    "\"key\":\"u\"},\"output_map\":{\"y\":\"v\"}},{\"model_name\":\"b\","
+    "\"input_map\":{\"x\":\"v\"},\"output_map\":{\"y\":\"w\"}}]}}";
+
 static void check_ios(const md_model_config *c)
 {
     const md_config_io *io = md_config_find(&c->inputs, "x");
@@ -115,6 +129,40 @@ static void test_model_config__every_field(void **state)
         md_model_config_from_json(&c, FULL_JSON, strlen(FULL_JSON), &ar, &err),
         &err);
     check_full(&c);
+    md_arena_release(&ar);
+}
+
+static void check_steps(const md_model_config *c)
+{
+    const md_config_step *step = c->ensemble.v;
+
+    assert_int_equal(c->ensemble.n, 2);
+    assert_string_equal(step->model, "a");
+    assert_int_equal(step->version, 3);
+    assert_int_equal(step->inputs.n, 2);
+    assert_string_equal(step->inputs.v[1].own, "key");
+    assert_string_equal(step->inputs.v[1].tensor, "u");
+    assert_string_equal(step->outputs.v[0].own, "y");
+    assert_string_equal(step[1].model, "b");
+    assert_int_equal(step[1].version, -1);
+    assert_string_equal(step[1].inputs.v[0].tensor, "v");
+}
+
+static void test_model_config__steps(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_model_config c;
+    md_arena ar;
+
+    (void)state;
+    md_arena_init(&ar, md_alloc_default(), 0);
+    assert_md_ok(md_model_config_parse(&c, STEPS, strlen(STEPS), &ar, &err),
+                 &err);
+    check_steps(&c);
+    assert_md_ok(md_model_config_from_json(&c, STEPS_JSON, strlen(STEPS_JSON),
+                                           &ar, &err),
+                 &err);
+    check_steps(&c);
     md_arena_release(&ar);
 }
 
@@ -202,6 +250,15 @@ static void test_model_config__refusals(void **state)
           "of level 1, there are 0 levels" },
         { "dynamic_batching { default_queue_policy { timeout_action: DROP } }",
           MD_INVALID, "REJECT or DELAY" },
+        { "ensemble_scheduling { }", MD_INVALID, "has no step" },
+        { "ensemble_scheduling { step { model_name: \"a\" model_version: -2 "
+          "} }",
+          MD_INVALID, "'model_version': '-2' given" },
+        { "ensemble_scheduling { step { model_namespace: \"a\" } }",
+          MD_UNSUPPORTED, "'model_namespace'" },
+        { "ensemble_scheduling { step { input_map: 3 } }", MD_INVALID,
+          "a message expected" },
+        { "platform: \"ensemble\"", MD_INVALID, "no step" },
         { "[x.y/z.T] { }", MD_UNSUPPORTED, "extensions" },
         { "\x01", MD_INVALID, "'\\x01' given, expected the name" },
     };
@@ -268,11 +325,11 @@ static void test_model_config__bounds(void **state)
     md_arena_release(&ar);
 }
 
-static void test_model_config__out_of_memory(void **state)
+/* Read a text without memory for the n-th allocation, for every n. */
+static void starve(const char *text)
 {
     bool done = false;
 
-    (void)state;
     for (int i = 0; i < 1000 && !done; i++) {
         fail_alloc fa;
         md_error err = MD_ERROR_INIT;
@@ -283,7 +340,7 @@ static void test_model_config__out_of_memory(void **state)
         fail_alloc_init(&fa);
         fail_alloc_arm(&fa, i);
         md_arena_init(&ar, &fa.alloc, 0);
-        s = md_model_config_parse(&c, FULL, strlen(FULL), &ar, &err);
+        s = md_model_config_parse(&c, text, strlen(text), &ar, &err);
         done = s == MD_OK;
         if (!done)
             assert_int_equal(s, MD_NOMEM);
@@ -293,10 +350,18 @@ static void test_model_config__out_of_memory(void **state)
     assert_true(done);
 }
 
+static void test_model_config__out_of_memory(void **state)
+{
+    (void)state;
+    starve(FULL);
+    starve(STEPS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model_config__every_field),
+        cmocka_unit_test(test_model_config__steps),
         cmocka_unit_test(test_model_config__nothing_is_the_default),
         cmocka_unit_test(test_model_config__refusals),
         cmocka_unit_test(test_model_config__refusals_of_json),
