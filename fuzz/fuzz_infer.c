@@ -114,8 +114,11 @@ static void release(void *r)
     (void)r;
 }
 
-static const md_serve_engine ENGINE = { acquire, take,    execute,
-                                        output,  release, NULL };
+static const md_serve_engine ENGINE = { .acquire = acquire,
+                                        .bind = take,
+                                        .execute = execute,
+                                        .output = output,
+                                        .release = release };
 
 /* One type of input, or two when the choice is odd. */
 static const char *const LABELS[] = { "no", "yes" };

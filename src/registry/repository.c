@@ -295,6 +295,8 @@ static md_status find_main(md_repo_version *v, const md_model_config *c,
     const char *folder = v->path;
     only o = { .ar = ar };
 
+    if (c->ensemble.n > 0)
+        return MD_OK; /* made of other models: nothing lies there */
     if (c->default_model_filename) {
         MD_TRY(join(&v->path, folder, c->default_model_filename, ar, err));
         if (is_there(v->path, 0))

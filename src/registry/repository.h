@@ -5,6 +5,7 @@
  *                              default_model_filename, model.onnx, a folder
  *                              model.savedmodel, or the only file there
  *   DIR/NAME/config.pbtxt      what is to be made of it, formats/model_config.h
+ *                              An ensemble has no file: VERSION may be empty
  *   DIR/NAME/VERSION/saved_model.pb   TensorFlow Serving's layout
  *   DIR/NAME/saved_model.pb    a model without versions: version 1
  *   DIR/NAME.onnx              the same; NAME is what stands before the dot

@@ -412,6 +412,8 @@ md_status md_feed_run(md_feed *f, md_buf *inputs, int width, md_error *err)
     for (uint32_t i = 0; i < f->model->n_inputs; i++)
         e->bind(f->run, i, base + f->inputs[i].at);
     s = e->execute(f->run, width, err);
+    if (e->ran)
+        e->ran(f->run, 1);
     if (s != MD_OK)
         md_feed_release(f);
     return s;

@@ -279,6 +279,7 @@ static md_status run_together(md_infer_batch *b, md_lane_item *first,
     const md_serve_model *m = b->model;
     md_call *lead = first->owner;
     md_shape *shapes = NULL;
+    uint32_t n_calls = 0;
     size_t *at = NULL;
 
     MD_TRY(md_call_alloc(lead, &shapes, m->n_inputs, sizeof(*shapes), err));
@@ -290,7 +291,12 @@ static md_status run_together(md_infer_batch *b, md_lane_item *first,
     for (uint32_t i = 0; i < m->n_inputs; i++)
         m->engine->bind(b->run, i, scratch->data + at[i]);
     MD_TRY(m->engine->execute(b->run, width, err));
-    return hand_out(b, first, err);
+    MD_TRY(hand_out(b, first, err));
+    for (const md_lane_item *item = first; item; item = item->next)
+        n_calls++;
+    if (m->engine->ran)
+        m->engine->ran(b->run, n_calls);
+    return MD_OK;
 }
 
 void md_infer_run(md_infer_batch *b, md_lane_item *first, uint32_t n,

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "convert/convert.h"
+#include "serve/ensemble.h"
 
 #define MD_LOG_TAG "serve"
 
@@ -141,6 +142,25 @@ static void tell(const md_serve_model *m, const md_session *session,
                md_log_error(warm));
 }
 
+static md_status load_ensemble(md_serve_model **out, const md_repo_model *model,
+                               int64_t number, md_models *models, md_error *err)
+{
+    md_buf labels;
+    md_status s;
+
+    md_buf_init(&labels, md_alloc_default(), LABELS_SIZE_MAX);
+    s = read_labels(&labels, model, err);
+    if (s == MD_OK)
+        s = md_ensemble_new(out, models, model, number,
+                            (const char *)labels.data, md_alloc_default(), err);
+    md_buf_release(&labels);
+    if (s == MD_OK)
+        MD_LOG(MD_LOG_INFO, "ensemble loaded", md_log_str("model", model->name),
+               md_log_int("version", number),
+               md_log_uint("steps", model->config.ensemble.n));
+    return s;
+}
+
 md_status md_serve_load(md_serve_model **out, const md_repo_model *model,
                         const md_repo_version *version,
                         const md_serve_load_opts *opts, md_error *err)
@@ -152,6 +172,8 @@ md_status md_serve_load(md_serve_model **out, const md_repo_model *model,
     md_buf labels;
     md_status s;
 
+    if (model->config.ensemble.n > 0)
+        return load_ensemble(out, model, version->number, opts->models, err);
     if (!version->path)
         return md_fail(err, MD_NOT_FOUND, "%s", version->why);
     md_buf_init(&labels, md_alloc_default(), LABELS_SIZE_MAX);

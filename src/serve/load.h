@@ -3,10 +3,11 @@
 #define MD_SERVE_LOAD_H
 
 #include "registry/repository.h"
-#include "serve/model.h"
+#include "serve/models.h"
 
 typedef struct md_serve_load_opts {
-    md_pool *pool; /* borrowed; NULL: runs use one thread */
+    md_models *models; /* where ensembles find their steps */
+    md_pool *pool;     /* borrowed; NULL: runs use one thread */
     md_precision precision;
     const char *signature; /* of a file with several; NULL: the usual one */
     int run_width;
@@ -22,7 +23,8 @@ typedef struct md_serve_load_opts {
 /*
  * Read the files, make a session, compare it with its configuration, and run
  * it once with made-up inputs, so that the first request finds memory and
- * plan.  A model that cannot digest those is served all the same.
+ * plan.  A model that cannot digest those is served all the same.  Of an
+ * ensemble (serve/ensemble.h) the steps are in service by now.
  *
  * Takes long, so not on the event loop.  The caller frees the model.
  */

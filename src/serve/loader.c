@@ -10,11 +10,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "serve/ensembles.h"
 
 #define MD_LOG_TAG "serve"
 
 enum {
     CALLS_MAX = 64,
+    NESTED_MAX = 16,  /* ensembles as steps of ensembles */
     NICE = 10,        /* loading does not take the processor from serving */
     SETTLE_MS = 1000, /* files that changed just now are still being written */
     NS_PER_MS = 1000000
@@ -56,6 +58,7 @@ md_status md_loader_new(md_loader **out, const md_loader_opts *opts,
         return md_fail_nomem(err, sizeof(*l));
     l->alloc = alloc;
     l->opts = *opts;
+    l->opts.load.models = models;
     l->models = models;
     l->run = run;
     md_arena_init(&l->arena, alloc, 0);
@@ -160,8 +163,10 @@ md_status md_loader_names(const md_loader *l, const char ***out, uint32_t *n,
 /* ---- loading ---- */
 
 /* How a model is to be brought up to date. */
-typedef struct task {
+typedef struct task task;
+struct task {
     md_loader *l;
+    const task *whole; /* the ensemble that it is a step of; or NULL */
     md_repo_model m;
     bool polled;       /* what failed is tried again only when it changed */
     bool unsettled;    /* polled: a version is still being written */
@@ -169,7 +174,8 @@ typedef struct task {
     md_models_new_one *list;
     uint32_t n;
     md_error *err; /* of the first failure */
-} task;
+    md_error step; /* why a step of the ensemble could not be loaded */
+};
 
 static void fail_version(task *t, const md_repo_version *v, const md_error *why)
 {
@@ -194,8 +200,18 @@ static void keep(task *t, int64_t number, md_served *served)
     t->list[t->n++] = (md_models_new_one){ number, served };
 }
 
+/* What a version is made of; of an ensemble also the models of its steps. */
+static uint64_t stamp_of(const task *t, const md_repo_version *v)
+{
+    const md_config_steps *steps = &t->m.config.ensemble;
+
+    return steps->n ? md_ensembles_stamp(t->l->models, steps, v->stamp.hash)
+                    : v->stamp.hash;
+}
+
 static void load_version(task *t, const md_repo_version *v)
 {
+    const uint64_t stamp = stamp_of(t, v);
     md_loader *l = t->l;
     md_error why = MD_ERROR_INIT;
     md_serve_model *model = NULL;
@@ -203,8 +219,7 @@ static void load_version(task *t, const md_repo_version *v)
     md_status s;
     bool ready;
 
-    if (md_models_has_stamp(l->models, t->m.name, v->number, v->stamp.hash,
-                            &ready)) {
+    if (md_models_has_stamp(l->models, t->m.name, v->number, stamp, &ready)) {
         if (ready) {
             keep(t, v->number, NULL);
             return;
@@ -219,9 +234,11 @@ static void load_version(task *t, const md_repo_version *v)
         return;
     }
     s = md_models_begin(l->models, t->m.name, v->number, &why);
-    md_models_set_stamp(l->models, t->m.name, v->number, v->stamp.hash);
+    md_models_set_stamp(l->models, t->m.name, v->number, stamp);
     if (s == MD_OK)
         s = md_serve_load(&model, &t->m, v, &l->opts.load, &why);
+    if (s == MD_NOT_FOUND && t->step.status != MD_OK)
+        why = t->step;
     if (s == MD_OK)
         s = md_served_new(&served, l->models, model, &why);
     if (s == MD_OK) {
@@ -248,6 +265,64 @@ static void fail_whole(md_loader *l, const char *name, const md_error *why)
     md_models_set_stamp(l->models, name, MD_MODEL_WHOLE, st.hash);
 }
 
+static md_status bring_up(task *t, const char *name, const char *path,
+                          const char *config_json, md_arena *ar);
+
+/* Is the model that step of it, directly or not? */
+static md_status check_nesting(const task *t, const char *step, md_error *err)
+{
+    int depth = 0;
+
+    for (const task *whole = t; whole; whole = whole->whole, depth++)
+        if (strcmp(whole->m.name, step) == 0)
+            return md_fail(err, MD_INVALID,
+                           "step '%.80s': the ensembles form a cycle", step);
+    if (depth > NESTED_MAX)
+        return md_fail(err, MD_INVALID,
+                       "step '%.80s': ensembles are nested more than %d deep",
+                       step, NESTED_MAX);
+    return MD_OK;
+}
+
+/* Bring the model of a step up to date when the disk is polled, else only into
+ * service. */
+static md_status load_step(task *t, const char *step, md_arena *ar,
+                           md_error *err)
+{
+    md_error why = MD_ERROR_INIT;
+    task of = { .l = t->l, .whole = t, .polled = t->polled, .err = &why };
+    const char *path;
+    md_served *there;
+    md_status s;
+
+    MD_TRY(check_nesting(t, step, err));
+    if (!t->polled &&
+        md_models_find(t->l->models, &there, step, NULL, NULL) == MD_OK) {
+        md_served_unref(there);
+        return MD_OK;
+    }
+    s = find_path(t->l, &path, step, ar, &why);
+    if (s == MD_OK)
+        s = bring_up(&of, step, path, NULL, ar);
+    return s == MD_OK ? MD_OK
+                      : md_fail(err, s, "step '%.80s': %s", step, why.msg);
+}
+
+/* A step that cannot be loaded may still be served as it was: whether the
+ * ensemble has all it needs is seen when it is put together. */
+static void load_steps(task *t, md_arena *ar)
+{
+    const md_config_steps *steps = &t->m.config.ensemble;
+
+    for (uint32_t i = 0; i < steps->n; i++) {
+        md_error why = MD_ERROR_INIT;
+
+        if (load_step(t, steps->v[i].model, ar, &why) != MD_OK &&
+            t->step.status == MD_OK)
+            t->step = why;
+    }
+}
+
 /* The model at `path` as it is on disk now. */
 static md_status bring_up(task *t, const char *name, const char *path,
                           const char *config_json, md_arena *ar)
@@ -264,6 +339,7 @@ static md_status bring_up(task *t, const char *name, const char *path,
     t->list = md_arena_calloc(ar, m->n, sizeof(*t->list));
     if (!t->list)
         return md_fail_nomem(t->err, m->n * sizeof(*t->list));
+    load_steps(t, ar);
     for (uint32_t i = 0; i < m->n; i++)
         load_version(t, &m->versions[i]);
     md_models_install(l->models, name, t->list, t->n, t->n_failed == 0);
@@ -286,6 +362,7 @@ static md_status load(md_loader *l, const char *name, const char *config_json,
     if (s == MD_OK)
         s = bring_up(&t, name, path, config_json, &ar);
     md_arena_release(&ar);
+    md_ensembles_follow(l->models, true);
     if (s == MD_OK)
         return MD_OK;
     return md_fail(err, s, "failed to load '%.128s': %s", name, why.msg);
@@ -311,20 +388,35 @@ md_status md_loader_load(md_loader *l, const char *name,
     return load(l, name, config_json, err);
 }
 
-md_status md_loader_unload(md_loader *l, const char *name, md_error *err)
+static bool retire(md_loader *l, const char *name)
 {
+    if (!md_models_retire(l->models, name))
+        return false;
+    MD_LOG(MD_LOG_INFO, "model unloaded", md_log_str("model", name));
+    return true;
+}
+
+md_status md_loader_unload(md_loader *l, const char *name, bool with_steps,
+                           md_error *err)
+{
+    const char **steps = NULL;
+    uint32_t n_steps = 0;
     const char *path;
     md_arena ar;
     md_status s = MD_OK;
 
     MD_TRY(check_control(l, "unload", name, err));
     MD_TRY(md_model_name_check(name, err));
-    if (md_models_retire(l->models, name)) {
-        MD_LOG(MD_LOG_INFO, "model unloaded", md_log_str("model", name));
-        return MD_OK;
-    }
     md_arena_init(&ar, l->alloc, 0);
-    s = find_path(l, &path, name, &ar, err);
+    if (with_steps)
+        s = md_ensembles_steps(l->models, name, &steps, &n_steps, &ar, err);
+    if (s == MD_OK && retire(l, name)) {
+        for (uint32_t i = 0; i < n_steps; i++)
+            (void)retire(l, steps[i]);
+        md_ensembles_follow(l->models, true);
+    } else if (s == MD_OK) {
+        s = find_path(l, &path, name, &ar, err);
+    }
     md_arena_release(&ar);
     return s;
 }
@@ -358,8 +450,7 @@ static void retire_gone(md_loader *l, const char *const *names, uint32_t n,
         md_models_each(l->models, NULL, find_gone, &g);
         if (!g.name)
             return;
-        MD_LOG(MD_LOG_INFO, "model unloaded", md_log_str("model", g.name));
-        (void)md_models_retire(l->models, g.name);
+        (void)retire(l, g.name);
     }
 }
 
@@ -388,6 +479,7 @@ static uint32_t poll_disk(md_loader *l)
     }
     if (names)
         retire_gone(l, names, n, &ar);
+    md_ensembles_follow(l->models, false);
     md_arena_release(&ar);
     return next;
 }

@@ -6,6 +6,10 @@
  * then take their place at once; the old ones are freed when their last
  * request is answered.  What cannot be loaded changes nothing: the reason is
  * in the index (serve/models.h).
+ *
+ * An ensemble is loaded after the models of its steps, which are loaded with
+ * it when they are not there; it is made anew when one of them has been
+ * replaced, and unloaded when one has gone.
  */
 #ifndef MD_SERVE_LOADER_H
 #define MD_SERVE_LOADER_H
@@ -77,7 +81,11 @@ void md_loader_wake(md_loader *l);
  * MD_UNSUPPORTED unless control is EXPLICIT. */
 md_status md_loader_load(md_loader *l, const char *name,
                          const char *config_json, md_error *err);
-md_status md_loader_unload(md_loader *l, const char *name, md_error *err);
+
+/* `with_steps`: of an ensemble also the models that it is made of.  Ensembles
+ * that are made of what goes go with it. */
+md_status md_loader_unload(md_loader *l, const char *name, bool with_steps,
+                           md_error *err);
 
 /* ---- any thread ---- */
 

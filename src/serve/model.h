@@ -31,6 +31,9 @@ typedef struct md_serve_engine {
     const md_tensor *(*output)(const void *run, uint32_t i);
     void (*release)(void *run);
     void (*free)(void *ctx); /* may be NULL */
+    /* What execute has done was the run of n_calls, to be counted; may be
+     * NULL. */
+    void (*ran)(const void *run, uint32_t n_calls);
 } md_serve_engine;
 
 typedef struct md_serve_model {
@@ -78,6 +81,14 @@ md_status md_serve_model_from_session(md_serve_model **out, const char *name,
 md_status md_serve_model_configure(md_serve_model *m,
                                    const md_model_config *config,
                                    md_error *err);
+
+/* The whole shape that a configuration says, batch dimension and all. */
+md_status md_serve_config_shape(md_shape *out, const md_model_config *c,
+                                const md_config_io *io, md_error *err);
+
+/* Labels of output 0, one per line; the last line may lack its end. */
+md_status md_serve_model_set_labels(md_serve_model *m, const char *text,
+                                    md_error *err);
 
 /* Do its calls wait for each other, in a lane? */
 bool md_serve_model_waits(const md_serve_model *m);

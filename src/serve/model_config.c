@@ -3,9 +3,8 @@
 
 #include "serve/model.h"
 
-/* The whole shape that a configuration says, batch dimension and all. */
-static md_status whole_shape(md_shape *out, const md_model_config *c,
-                             const md_config_io *io, md_error *err)
+md_status md_serve_config_shape(md_shape *out, const md_model_config *c,
+                                const md_config_io *io, md_error *err)
 {
     const int batched = c->max_batch_size > 0;
 
@@ -56,7 +55,7 @@ static md_status configure_io(md_serve_io *io, const md_model_config *c,
                        md_dtype_name(io->dtype));
     if (want->dims.n == 0)
         return MD_OK;
-    MD_TRY(whole_shape(&shape, c, want, err));
+    MD_TRY(md_serve_config_shape(&shape, c, want, err));
     md_shape_format(ours, sizeof(ours), &io->shape);
     if (agree(io, &shape))
         return MD_OK;

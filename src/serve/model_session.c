@@ -45,8 +45,12 @@ static void free_session(void *ctx)
     md_session_free(ctx);
 }
 
-static const md_serve_engine SESSION = { acquire, bind,    execute,
-                                         output,  release, free_session };
+static const md_serve_engine SESSION = { .acquire = acquire,
+                                         .bind = bind,
+                                         .execute = execute,
+                                         .output = output,
+                                         .release = release,
+                                         .free = free_session };
 
 /* ---- what the model says of itself ---- */
 
@@ -81,8 +85,8 @@ static md_status copy_ios(md_serve_model *m, const md_session *s, md_error *err)
     return MD_OK;
 }
 
-/* One label per line; the last line may lack its end. */
-static md_status copy_labels(md_serve_model *m, const char *text, md_error *err)
+md_status md_serve_model_set_labels(md_serve_model *m, const char *text,
+                                    md_error *err)
 {
     const char **labels;
     size_t n = 0;
@@ -139,7 +143,7 @@ static md_status fill(md_serve_model *m, const char *name, const char *labels,
     MD_TRY(copy_ios(m, session, err));
     if (!labels || !*labels)
         labels = md_model_meta(model, "modeld.labels");
-    MD_TRY(copy_labels(m, labels, err));
+    MD_TRY(md_serve_model_set_labels(m, labels, err));
     if (m->n_labels == 0 && classes && classes->output)
         take_classes(m, classes);
     md_serve_image_guess(m);

@@ -3,10 +3,16 @@
 #include "base/clock.h"
 #include "base/size.h"
 
+/* n times so long. */
+static void add_n(md_stat_sum *sum, uint32_t n, int64_t ns)
+{
+    atomic_fetch_add_explicit(&sum->n, n, memory_order_relaxed);
+    atomic_fetch_add_explicit(&sum->ns, n * (uint64_t)ns, memory_order_relaxed);
+}
+
 static void add(md_stat_sum *sum, int64_t ns)
 {
-    atomic_fetch_add_explicit(&sum->n, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&sum->ns, (uint64_t)ns, memory_order_relaxed);
+    add_n(sum, 1, ns);
 }
 
 void md_model_stats_add(md_model_stats *st, const md_call *c, bool success)
@@ -27,6 +33,21 @@ void md_model_stats_add(md_model_stats *st, const md_call *c, bool success)
                            c->part_ns[MD_CALL_OUTPUT]);
     atomic_fetch_add_explicit(&st->rows, (uint64_t)md_max_i64(c->rows, 1),
                               memory_order_relaxed);
+}
+
+void md_model_stats_step(md_model_stats *st, uint32_t n_calls, int64_t rows,
+                         int64_t infer_ns, bool success)
+{
+    atomic_store_explicit(&st->last_ns, md_clock_ns(), memory_order_relaxed);
+    if (!success) {
+        add_n(&st->fail, n_calls, infer_ns);
+        return;
+    }
+    add_n(&st->success, n_calls, infer_ns);
+    for (int i = 0; i < MD_CALL_N_PARTS; i++)
+        add_n(&st->part[i], n_calls, i == MD_CALL_INFER ? infer_ns : 0);
+    md_model_stats_ran(st, rows, 0, infer_ns, 0);
+    atomic_fetch_add_explicit(&st->rows, (uint64_t)rows, memory_order_relaxed);
 }
 
 void md_model_stats_looked_up(md_model_stats *st, bool hit, int64_t ns)

@@ -51,6 +51,11 @@ void md_model_stats_looked_up(md_model_stats *st, bool hit, int64_t ns);
 void md_model_stats_ran(md_model_stats *st, int64_t rows, int64_t input_ns,
                         int64_t infer_ns, int64_t output_ns);
 
+/* The model has been run for so many rows, as a step of another one that
+ * n_calls calls asked for. */
+void md_model_stats_step(md_model_stats *st, uint32_t n_calls, int64_t rows,
+                         int64_t infer_ns, bool success);
+
 /* A call of this model has ended. */
 void md_model_stats_add(md_model_stats *st, const md_call *c, bool success);
 

@@ -44,7 +44,7 @@ typedef struct md_model_row {
     md_model_state state;
     const char *reason; /* ""; why it is not ready, or why what is there now
                          * has not replaced it */
-    const md_served *served; /* READY only; as long as the row is looked at */
+    md_served *served;  /* READY only; who keeps it takes a reference */
 } md_model_row;
 
 /* `wake` (may be NULL) is called, by any thread, when there is something to

@@ -111,8 +111,11 @@ static void release(void *run)
     md_free(md_alloc_default(), run);
 }
 
-static const md_serve_engine FAKE = { acquire, bind,    execute,
-                                      output,  release, NULL };
+static const md_serve_engine FAKE = { .acquire = acquire,
+                                      .bind = bind,
+                                      .execute = execute,
+                                      .output = output,
+                                      .release = release };
 
 md_serve_model *fake_model(const char *name, const md_serve_io *inputs,
                            uint32_t n, const char *const *labels,

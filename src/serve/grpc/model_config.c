@@ -65,6 +65,35 @@ static void put_batching(md_pb_writer *w, const md_config_batching *b)
     md_pb_end(w, m);
 }
 
+static void put_pairs(md_pb_writer *w, uint32_t number,
+                      const md_config_pairs *list)
+{
+    for (uint32_t i = 0; i < list->n; i++) {
+        md_pb_mark m = md_pb_begin(w, number);
+
+        md_pb_put_text(w, 1, list->v[i].own);
+        md_pb_put_text(w, 2, list->v[i].tensor);
+        md_pb_end(w, m);
+    }
+}
+
+static void put_steps(md_pb_writer *w, const md_config_steps *steps)
+{
+    md_pb_mark m = md_pb_begin(w, MD_PB_ModelConfig_ensemble_scheduling);
+
+    for (uint32_t i = 0; i < steps->n; i++) {
+        const md_config_step *step = &steps->v[i];
+        md_pb_mark of = md_pb_begin(w, MD_PB_ModelEnsembling_step);
+
+        md_pb_put_text(w, MD_PB_Step_model_name, step->model);
+        md_pb_put_int(w, MD_PB_Step_model_version, step->version);
+        put_pairs(w, MD_PB_Step_input_map, &step->inputs);
+        put_pairs(w, MD_PB_Step_output_map, &step->outputs);
+        md_pb_end(w, of);
+    }
+    md_pb_end(w, m);
+}
+
 /* What was written for it. */
 static void put_config(md_pb_writer *w, const md_model_config *c)
 {
@@ -81,6 +110,8 @@ static void put_config(md_pb_writer *w, const md_model_config *c)
     }
     if (c->batching.on)
         put_batching(w, &c->batching);
+    if (c->ensemble.n)
+        put_steps(w, &c->ensemble);
     if (c->response_cache) {
         md_pb_mark m = md_pb_begin(w, MD_PB_ModelConfig_response_cache);
 

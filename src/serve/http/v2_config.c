@@ -82,6 +82,32 @@ static void put_batching(md_json_writer *w, const md_config_batching *b)
     md_json_put_end(w);
 }
 
+static void put_pairs(md_json_writer *w, const char *name,
+                      const md_config_pairs *list)
+{
+    begin(w, name);
+    for (uint32_t i = 0; i < list->n; i++)
+        put_member(w, list->v[i].own, list->v[i].tensor);
+    md_json_put_end(w);
+}
+
+static void put_steps(md_json_writer *w, const md_config_steps *steps)
+{
+    begin(w, "ensemble_scheduling");
+    md_json_put_name(w, "step");
+    md_json_put_array(w);
+    for (uint32_t i = 0; i < steps->n; i++) {
+        md_json_put_object(w);
+        put_member(w, "model_name", steps->v[i].model);
+        put_number(w, "model_version", steps->v[i].version);
+        put_pairs(w, "input_map", &steps->v[i].inputs);
+        put_pairs(w, "output_map", &steps->v[i].outputs);
+        md_json_put_end(w);
+    }
+    md_json_put_end(w);
+    md_json_put_end(w);
+}
+
 /* What was written for it. */
 static void put_config(md_json_writer *w, const md_model_config *c)
 {
@@ -99,6 +125,8 @@ static void put_config(md_json_writer *w, const md_model_config *c)
     }
     if (c->batching.on)
         put_batching(w, &c->batching);
+    if (c->ensemble.n)
+        put_steps(w, &c->ensemble);
     if (c->response_cache) {
         begin(w, "response_cache");
         md_json_put_name(w, "enable");
