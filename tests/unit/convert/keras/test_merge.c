@@ -161,8 +161,7 @@ static void test_merge__what_does_not_fit_is_named(void **state)
         { NET(IN("a", "[null,2],\"dtype\":\"string\"")
                   CALL("ReLU", "", "[\"a\",0,0,{}]"),
               "[\"a\",0,0]", "[\"y\",0,0]"),
-          MD_UNSUPPORTED,
-          "layer 'y' (ReLU): text where numbers are expected" },
+          MD_UNSUPPORTED, "layer 'y' (ReLU): text where numbers are expected" },
         { NET(IN("a", "7") CALL("ReLU", "", "[\"a\",0,0,{}]"), "[\"a\",0,0]",
               "[\"y\",0,0]"),
           MD_CORRUPT, "input 'a' has no shape of rank 1 to 8" },
