@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     n = n < size ? n : size;
     md_arena_init(&ar, md_alloc_default(), (size_t)64 << 20);
     if (md_bundle_read(&b, data, n, &ar, NULL) == MD_OK) {
-        b.shards[0] = (md_map){ data + n, size - n };
+        b.shards[0] = (md_map){ .data = data + n, .size = size - n };
         for (uint32_t i = 0; i < b.table.n; i++)
             (void)md_bundle_get(&t, &b, b.table.entries[i].key, NULL);
     }

@@ -40,6 +40,20 @@ static int open_retry(const char *path, int flags, mode_t mode)
     return fd;
 }
 
+static int64_t ns_of(const struct timespec *t)
+{
+    return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
+}
+
+static md_file_id id_of(const struct stat *st)
+{
+    return (md_file_id){ .device = (uint64_t)st->st_dev,
+                         .inode = (uint64_t)st->st_ino,
+                         .size = (uint64_t)st->st_size,
+                         .modified_ns = ns_of(&st->st_mtim),
+                         .changed_ns = ns_of(&st->st_ctim) };
+}
+
 md_status md_map_fd(md_map *out, int fd, const char *path, md_error *err)
 {
     static const unsigned char nothing[1];
@@ -53,14 +67,38 @@ md_status md_map_fd(md_map *out, int fd, const char *path, md_error *err)
     if (!S_ISREG(st.st_mode))
         return md_fail(err, MD_IO, "cannot map '%s': not a regular file", path);
     if (st.st_size == 0) {
-        *out = (md_map){ nothing, 0 };
+        *out = (md_map){ nothing, 0, id_of(&st) };
         return MD_OK;
     }
     p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (p == MAP_FAILED)
         return fail_errno(err, path, "map", errno);
-    *out = (md_map){ p, (size_t)st.st_size };
+    *out = (md_map){ p, (size_t)st.st_size, id_of(&st) };
     return MD_OK;
+}
+
+md_status md_map_open_own(md_map *out, const char *path, md_error *err)
+{
+    int fd = open_retry(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
+    struct stat st;
+    md_status s;
+
+    if (fd < 0 && errno == ELOOP)
+        return md_fail(err, MD_DENIED, "'%s' is a symbolic link", path);
+    if (fd < 0)
+        return fail_errno(err, path, "open", errno);
+    if (fstat(fd, &st) != 0)
+        s = fail_errno(err, path, "read", errno);
+    else if (st.st_uid != geteuid())
+        s = md_fail(err, MD_DENIED, "'%s' belongs to user %ld, %ld expected",
+                    path, (long)st.st_uid, (long)geteuid());
+    else if (st.st_mode & (S_IWGRP | S_IWOTH))
+        s = md_fail(err, MD_DENIED, "'%s' has mode %o, others may write it",
+                    path, (unsigned)st.st_mode & 07777u);
+    else
+        s = md_map_fd(out, fd, path, err);
+    close(fd);
+    return s;
 }
 
 md_status md_map_open(md_map *out, const char *path, md_error *err)
@@ -86,11 +124,22 @@ void md_map_forget(const void *p, size_t size)
         (void)madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
+void md_map_fetch(const void *p, size_t size)
+{
+    enum {
+        POPULATE_READ = 22 /* MADV_POPULATE_READ, since Linux 5.14 */
+    };
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = (uintptr_t)p & ~(page - 1);
+
+    (void)madvise((void *)from, (uintptr_t)p + size - from, POPULATE_READ);
+}
+
 void md_map_release(md_map *map)
 {
     if (map->size)
         munmap((void *)(uintptr_t)map->data, map->size);
-    *map = (md_map){ NULL, 0 };
+    *map = (md_map){ .data = NULL };
 }
 
 /* Read once into the room of b; *n is 0 at the end of the file. */
@@ -248,6 +297,9 @@ md_status md_file_writer_append(md_file_writer *w, const void *data,
 {
     const unsigned char *p = data;
 
+    if (w->own && fchmod(w->fd, S_IRUSR | S_IWUSR) != 0)
+        return fail_errno(err, w->path, "write", errno);
+    w->own = false; /* done */
     while (size > 0) {
         ssize_t n = write(w->fd, p, size);
 
@@ -278,7 +330,7 @@ md_status md_file_writer_commit(md_file_writer *w, md_error *err)
     int e;
 
     assert(w->temp && w->path);
-    e = fsync(w->fd) == 0 ? 0 : errno;
+    e = w->lazy || fsync(w->fd) == 0 ? 0 : errno;
     if (e == 0 && !w->named)
         e = name_temp(w);
     if (close(w->fd) != 0 && e == 0)
@@ -292,7 +344,8 @@ md_status md_file_writer_commit(md_file_writer *w, md_error *err)
         md_file_writer_abort(w);
         return s;
     }
-    sync_folder(w->path);
+    if (!w->lazy)
+        sync_folder(w->path);
     close_writer(w);
     return MD_OK;
 }
@@ -304,6 +357,32 @@ void md_file_writer_abort(md_file_writer *w)
     if (w->named)
         unlink(w->temp);
     close_writer(w);
+}
+
+md_status md_folder_make(const char *path, md_error *err)
+{
+    char *part = md_strndup(md_alloc_default(), path, strlen(path));
+    struct stat st;
+    int e = 0;
+
+    if (!part)
+        return md_fail_nomem(err, strlen(path) + 1);
+    for (char *p = part; e == 0 && *p; p++) {
+        if (p == part || *p != '/')
+            continue;
+        *p = '\0';
+        e = mkdir(part, S_IRWXU) == 0 || errno == EEXIST ? 0 : errno;
+        /* one that cannot be made may be there for all that: "/", read-only */
+        if (e != 0 && stat(part, &st) == 0)
+            e = 0;
+        *p = '/';
+    }
+    if (e == 0 && mkdir(part, S_IRWXU) != 0)
+        e = errno;
+    if (e != 0 && stat(part, &st) == 0)
+        e = S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
+    md_free(md_alloc_default(), part);
+    return e == 0 ? MD_OK : fail_errno(err, path, "make", e);
 }
 
 md_status md_file_write_atomic(const char *path, const void *data, size_t size,

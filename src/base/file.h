@@ -11,10 +11,18 @@
 
 #include "base/buf.h"
 
+/* Which file it is and since when it is as it is.  Writing into a file changes
+ * changed_ns, which programs cannot set. */
+typedef struct md_file_id {
+    uint64_t device, inode, size;
+    int64_t modified_ns, changed_ns; /* wall clock */
+} md_file_id;
+
 /* A file in memory, read-only.  Whoever opened it releases it. */
 typedef struct md_map {
     const unsigned char *data; /* not NULL, even when size is 0 */
     size_t size;
+    md_file_id id; /* as it was opened */
 } md_map;
 
 /*
@@ -26,6 +34,14 @@ md_status md_map_open(md_map *out, const char *path, md_error *err);
 
 /* The same for an open descriptor, which stays open; path is for messages. */
 md_status md_map_fd(md_map *out, int fd, const char *path, md_error *err);
+
+/* The same for a file that only this user can have written: MD_DENIED where it
+ * is another's, others may write it, or path is a symbolic link. */
+md_status md_map_open_own(md_map *out, const char *path, md_error *err);
+
+/* Have the pages of [p, p + size) of a map in memory, which takes less time
+ * than touching them one by one.  Only a wish. */
+void md_map_fetch(const void *p, size_t size);
 
 /* Let the system drop the pages inside [p, p + size) of a map from memory;
  * they are read again when they are touched. */
@@ -45,6 +61,10 @@ typedef struct md_file_writer {
     char *path;
     char *temp; /* its name, once it is `named` */
     bool named;
+    bool own; /* nobody else may read it (mode 600); set before it is written */
+    bool
+        lazy; /* may be lost with the machine's power, or be full of zeros then:
+                * for who checks what he reads */
     const md_alloc *alloc;
 } md_file_writer;
 
@@ -55,14 +75,18 @@ md_status md_file_writer_open(md_file_writer *w, const char *path,
 md_status md_file_writer_append(md_file_writer *w, const void *data,
                                 size_t size, md_error *err);
 
-/* Flush to the disk and rename.  The writer is closed in any case, and after
+/* Flush to the disk (not when it is lazy) and rename.  The writer is closed in any case, and after
  * a failure no temporary file is left and the old file is untouched. */
 md_status md_file_writer_commit(md_file_writer *w, md_error *err);
 
 /* Give up: remove the temporary file.  Does nothing to a closed writer. */
 void md_file_writer_abort(md_file_writer *w);
 
-/* The three above for contents that are in memory. */
+/* Make a folder for this user alone (mode 700) and those above it that are
+ * missing; one that is there already is fine. */
+md_status md_folder_make(const char *path, md_error *err);
+
+/* md_file_writer's functions for contents that are in memory. */
 md_status md_file_write_atomic(const char *path, const void *data, size_t size,
                                md_error *err);
 

@@ -236,6 +236,7 @@ static md_status load_into(md_model *m, const char *path, md_load use,
         return s;
     }
     MD_TRY(parse_into(m, kept.data, kept.size, &opts, err));
+    MD_TRY(md_model_set_file(m, path, err));
     /* What was copied need not stay in memory twice. */
     md_map_forget(kept.data, kept.size);
     return MD_OK;

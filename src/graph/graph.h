@@ -206,6 +206,7 @@ struct md_model {
     } cleanups[4];
     uint32_t n_cleanups;
     struct md_model_map *maps; /* files that constants point into */
+    const char *file;          /* NULL unless it was read from these alone */
 };
 
 /*
@@ -234,6 +235,18 @@ md_status md_model_on_free(md_model *model, md_model_cleanup_fn *fn, void *ctx,
 /* Keep a mapped file as long as the model; constants may point into it.  The
  * map is taken over, and *map cleared, when this succeeds. */
 md_status md_model_keep_map(md_model *model, md_map *map, md_error *err);
+
+/* Say that all that the model is was read from `path` and from files that it
+ * keeps (md_model_keep_map): whoever reads the same files again gets the same
+ * model. */
+md_status md_model_set_file(md_model *model, const char *path, md_error *err);
+
+/* The absolute path given then, NULL when nobody said so. */
+const char *md_model_file(const md_model *model);
+
+/* A number that becomes another one when a file that the model keeps is changed
+ * or replaced, and when the last of them was (0: none is kept). */
+uint64_t md_model_stamp(const md_model *model, int64_t *changed_ns);
 
 /* Version imported for a domain; 0 when it is not imported. */
 int64_t md_model_opset(const md_model *model, const char *domain);

@@ -1,6 +1,8 @@
 /* The model: owner of graphs, opset imports, metadata and symbols. */
 #include <string.h>
+#include <unistd.h>
 
+#include "base/digest.h"
 #include "base/size.h"
 #include "graph/model_impl.h"
 
@@ -41,6 +43,36 @@ md_status md_model_keep_map(md_model *m, md_map *map, md_error *err)
     m->maps = k;
     *map = (md_map){ 0 };
     return MD_OK;
+}
+
+md_status md_model_set_file(md_model *m, const char *path, md_error *err)
+{
+    char folder[4096];
+
+    if (path[0] == '/')
+        m->file = md_arena_strdup(&m->arena, path);
+    else if (getcwd(folder, sizeof(folder)))
+        m->file = md_arena_printf(&m->arena, "%s/%s", folder, path);
+    else
+        return MD_OK; /* nobody can name it later */
+    return m->file ? MD_OK : md_fail_nomem(err, strlen(path) + 1);
+}
+
+const char *md_model_file(const md_model *m)
+{
+    return m->file;
+}
+
+uint64_t md_model_stamp(const md_model *m, int64_t *changed_ns)
+{
+    uint64_t sum = 0;
+
+    *changed_ns = 0;
+    for (const md_model_map *k = m->maps; k; k = k->next) {
+        sum = md_digest(sum, &k->map.id, sizeof(k->map.id));
+        *changed_ns = md_max_i64(*changed_ns, k->map.id.changed_ns);
+    }
+    return sum;
 }
 
 void md_model__forget(const md_model *m, const void *p, size_t size)

@@ -485,6 +485,105 @@ static void test_file__abort_removes(void **state)
     assert_int_equal(n_entries(), n);
 }
 
+/* Only what this user alone can have written. */
+static void test_file__own(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_map map = { 0 };
+
+    (void)state;
+    put("a", "abc", 3);
+    assert_int_equal(chmod(in_dir("a"), 0644), 0);
+    assert_md_ok(md_map_open_own(&map, in_dir("a"), &err), &err);
+    assert_int_equal(map.size, 3);
+    assert_int_equal(map.id.size, 3);
+    assert_true(map.id.inode != 0 && map.id.changed_ns > 0);
+    md_map_release(&map);
+    assert_int_equal(chmod(in_dir("a"), 0664), 0);
+    assert_md_fails(md_map_open_own(&map, in_dir("a"), &err), MD_DENIED, &err,
+                    "has mode 664");
+    assert_int_equal(chmod(in_dir("a"), 0602), 0);
+    assert_md_fails(md_map_open_own(&map, in_dir("a"), &err), MD_DENIED, &err,
+                    "others may write it");
+    assert_int_equal(chmod(in_dir("a"), 0644), 0);
+    assert_int_equal(symlink("a", in_dir("b")), 0);
+    assert_md_fails(md_map_open_own(&map, in_dir("b"), &err), MD_DENIED, &err,
+                    "symbolic link");
+    unlink(in_dir("b"));
+    assert_md_fails(md_map_open_own(&map, in_dir("b"), &err), MD_NOT_FOUND,
+                    &err, "");
+    assert_md_fails(md_map_open_own(&map, dir, &err), MD_IO, &err, "");
+    if (geteuid() != 0)
+        return;
+    assert_int_equal(chown(in_dir("a"), 12345, 0), 0);
+    assert_md_fails(md_map_open_own(&map, in_dir("a"), &err), MD_DENIED, &err,
+                    "belongs to user 12345");
+}
+
+/* What changes a file changes its identity. */
+static void test_file__identity(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_map map = { 0 };
+    md_file_id was;
+
+    (void)state;
+    put("a", "abc", 3);
+    assert_md_ok(md_map_open(&map, in_dir("a"), &err), &err);
+    was = map.id;
+    md_map_release(&map);
+    assert_md_ok(md_map_open(&map, in_dir("a"), &err), &err);
+    assert_memory_equal(&was, &map.id, sizeof(was));
+    md_map_release(&map);
+    put("a", "abc", 3); /* another file, renamed over it */
+    assert_md_ok(md_map_open(&map, in_dir("a"), &err), &err);
+    assert_true(memcmp(&was, &map.id, sizeof(was)) != 0);
+    md_map_fetch(map.data, map.size);
+    assert_memory_equal(map.data, "abc", 3);
+    md_map_release(&map);
+}
+
+static void test_file__own_and_lazy_writer(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    md_file_writer w;
+    struct stat st;
+
+    (void)state;
+    assert_md_ok(md_file_writer_open(&w, in_dir("a"), md_alloc_default(), &err),
+                 &err);
+    w.own = w.lazy = true;
+    assert_md_ok(md_file_writer_append(&w, "xy", 2, &err), &err);
+    assert_md_ok(md_file_writer_append(&w, "z", 1, &err), &err);
+    assert_md_ok(md_file_writer_commit(&w, &err), &err);
+    assert_int_equal(stat(in_dir("a"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(st.st_size, 3);
+}
+
+static void test_file__folders(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+    struct stat st;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) { /* the second time they are there */
+        assert_md_ok(md_folder_make(in_dir("x/y/z"), &err), &err);
+        assert_int_equal(stat(in_dir("x/y/z"), &st), 0);
+        assert_int_equal(st.st_mode & 07777, 0700);
+    }
+    assert_md_ok(md_folder_make("/", &err), &err);
+    assert_md_ok(md_folder_make(dir, &err), &err);
+    put("a", "abc", 3);
+    assert_md_fails(md_folder_make(in_dir("a"), &err), MD_NOT_FOUND, &err,
+                    "cannot make");
+    assert_md_fails(md_folder_make(in_dir("a/b"), &err), MD_NOT_FOUND, &err,
+                    "cannot make");
+    rmdir(in_dir("x/y/z"));
+    rmdir(in_dir("x/y"));
+    rmdir(in_dir("x"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -504,6 +603,10 @@ int main(void)
         cmocka_unit_test(test_file__reads_a_pipe),
         cmocka_unit_test(test_file__failed_write_leaves_nothing),
         cmocka_unit_test(test_file__abort_removes),
+        cmocka_unit_test(test_file__own),
+        cmocka_unit_test(test_file__identity),
+        cmocka_unit_test(test_file__own_and_lazy_writer),
+        cmocka_unit_test(test_file__folders),
         cmocka_unit_test(test_file__killed_writer_leaves_nothing),
     };
 

@@ -130,7 +130,7 @@ static void test_bundle__data_that_does_not_fit(void **state)
         &f.err);
     assert_md_fails(md_bundle_get(&t, &f.b, "old", &f.err), MD_DENIED, &f.err,
                     "there is no folder");
-    f.b.shards[0] = (md_map){ f.data.data, 20 };
+    f.b.shards[0] = (md_map){ .data = f.data.data, .size = 20 };
     assert_md_fails(md_bundle_get(&t, &f.b, "old", &f.err), MD_CORRUPT, &f.err,
                     "of a file of 20 bytes");
     copy = malloc(f.data.size);
@@ -140,7 +140,7 @@ static void test_bundle__data_that_does_not_fit(void **state)
     memcpy(copy, f.data.data, f.data.size);
     copy[f.data.size - 1] ^= 1;
     copy[0] ^= 1;
-    f.b.shards[0] = (md_map){ copy, f.data.size };
+    f.b.shards[0] = (md_map){ .data = copy, .size = f.data.size };
     assert_md_fails(md_bundle_get(&t, &f.b, "old", &f.err), MD_CORRUPT, &f.err,
                     "checksum");
     free(copy);
