@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/body.h"
+#include "engine/packs.h"
 #include "engine/pass.h"
 #include "engine/program.h"
 
@@ -136,6 +137,7 @@ static md_status offer(md_session *s, md_node *n, md_inst *inst, frame *f,
 {
     const md_op *op = n->impl;
     md_error why = MD_ERROR_INIT;
+    const md_keeper keeper = { md_packs_take, s->packs };
     md_lower lo = { .model = s->model,
                     .node = n,
                     .fused = n->fused,
@@ -148,7 +150,8 @@ static md_status offer(md_session *s, md_node *n, md_inst *inst, frame *f,
                     .cin = f->cin,
                     .have = f->have,
                     .pool = s->pool,
-                    .alloc = s->alloc,
+                    .alloc = md_session__packing(s),
+                    .keeper = s->packs ? &keeper : NULL,
                     .arena = &s->arena,
                     .want = f->want,
                     .give = f->give,
@@ -163,10 +166,12 @@ static md_status offer(md_session *s, md_node *n, md_inst *inst, frame *f,
         return MD_OK;
     }
     st = op->fast->lower(&lo, &why);
-    if (st == MD_UNSUPPORTED) {
+    if (st != MD_OK) {
         memset(f->want, 0, n->n_in * sizeof(*f->want));
         memset(f->give, 0, n->n_out * sizeof(*f->give));
         memset(f->packed, 0, n->n_in * sizeof(*f->packed));
+    }
+    if (st == MD_UNSUPPORTED) {
         inst->why = md_arena_strdup(&s->arena, why.msg);
         return inst->why ? MD_OK : md_fail_nomem(err, sizeof(why.msg));
     }
@@ -183,6 +188,23 @@ static md_status offer(md_session *s, md_node *n, md_inst *inst, frame *f,
     return MD_OK;
 }
 
+/* Offer the node with blocks that an earlier load packed for it.  False where
+ * there are none, or not those that it wants: it is to be offered again. */
+static bool offer_kept(md_status *out, md_session *s, md_node *n, md_inst *inst,
+                       frame *f, md_error *err)
+{
+    *out = MD_OK;
+    if (!s->packs || !md_packs_begin(s->packs, s->graph, n))
+        return false;
+    *out = offer(s, n, inst, f, err);
+    if (*out != MD_OK || f->packed[1])
+        return !md_packs_gave_up(s->packs);
+    *out = md_session__align_inputs(s, n, err);
+    if (*out != MD_OK)
+        release_state(inst, md_session__packing(s));
+    return true;
+}
+
 /* Offer the node, with what its inputs need until they are packed. */
 static md_status offer_staged(md_session *s, md_node *n, md_inst *inst,
                               frame *f, md_error *err)
@@ -191,6 +213,8 @@ static md_status offer_staged(md_session *s, md_node *n, md_inst *inst,
     const md_tensor *staged = NULL;
     md_status st;
 
+    if (offer_kept(&st, s, n, inst, f, err))
+        return st;
     if (op->flags & MD_OP_WEIGHTS)
         MD_TRY(md_session__stage(s, n, &staged, err));
     else if (!(op->flags & MD_OP_GATHERS))
@@ -201,7 +225,7 @@ static md_status offer_staged(md_session *s, md_node *n, md_inst *inst,
     MD_TRY(offer(s, n, inst, f, err));
     st = md_session__unstage(s, n, f->packed[1], err);
     if (st != MD_OK)
-        release_state(inst, s->alloc);
+        release_state(inst, md_session__packing(s));
     return st;
 }
 
@@ -292,7 +316,7 @@ static md_status lower_node(md_session *s, md_node *n, md_arena *ar,
     forget_packed(s, n, &f);
     st = append(s, n, &draft, &f, err);
     if (st != MD_OK)
-        release_state(&draft, s->alloc);
+        release_state(&draft, md_session__packing(s));
     return st;
 }
 
@@ -356,7 +380,7 @@ void md_session__unlower(md_session *s)
     for (uint32_t i = 0; i < s->n_insts; i++) {
         if (s->insts[i].node)
             md_body__unlower(s->insts[i].node);
-        release_state(&s->insts[i], s->alloc);
+        release_state(&s->insts[i], md_session__packing(s));
     }
     s->n_insts = 0;
     s->n_slots = 0;

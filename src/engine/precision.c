@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/packs.h"
 #include "engine/program.h"
 #include "kernels/gemm_bf16.h"
 #include "tensor/compare.h"
@@ -203,6 +204,20 @@ static md_status try_bf16(md_session *s, md_error *err)
     return st;
 }
 
+/* Lower for good, with what an earlier load packed. */
+static md_status lower_kept(md_session *s, md_error *err)
+{
+    if (!s->reference)
+        MD_TRY(md_packs_open(&s->packs, s->weight_cache, s->model, s->cpu,
+                             s->precision, s->pool, s->alloc, err));
+    for (md_session *b = s->bodies; b; b = b->next_body)
+        b->packs = s->packs;
+    MD_TRY(md_session__lower(s, err));
+    if (s->packs)
+        md_packs_settle(s->packs);
+    return MD_OK;
+}
+
 md_status md_session__choose(md_session *s, md_error *err)
 {
     md_precision_choice *c = &s->choice;
@@ -218,5 +233,5 @@ md_status md_session__choose(md_session *s, md_error *err)
             MD_TRY(try_bf16(s, err));
     }
     s->precision = c->used;
-    return md_session__lower(s, err);
+    return lower_kept(s, err);
 }

@@ -56,7 +56,9 @@ struct md_session {
     bool keeps_constants; /* for another lowering, though they were packed */
     uint32_t cpu;
     bool reference;
-    md_arena arena; /* instructions, slots, small state of kernels */
+    const char *weight_cache; /* while it is made */
+    struct md_packs *packs;   /* NULL: none are kept; bodies have the root's */
+    md_arena arena;           /* instructions, slots, small state of kernels */
     md_io *inputs, *outputs;
     md_slot *slots;
     uint32_t n_slots, cap_slots;
@@ -127,6 +129,9 @@ md_status md_session__stage(md_session *s, const md_node *n,
                             const md_tensor **out, md_error *err);
 md_status md_session__unstage(md_session *s, const md_node *n, bool packed,
                               md_error *err);
+
+/* What lowering allocates from. */
+const md_alloc *md_session__packing(const md_session *s);
 
 /* lower.c: choose kernels and layouts; fills slots and insts. */
 md_status md_session__lower(md_session *s, md_error *err);

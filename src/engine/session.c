@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
+#include "engine/packs.h"
 #include "engine/profile.h"
 #include "engine/program.h"
 
@@ -57,6 +58,7 @@ md_status md_session_new(md_session **out, md_model *model,
                        .choice = { .asked = o->precision },
                        .cpu = md_cpu_flags(),
                        .reference = o->reference,
+                       .weight_cache = o->weight_cache,
                        .idle_max = o->runs_kept ? o->runs_kept : 8 };
     md_arena_init(&s->arena, alloc, 0);
     pthread_mutex_init(&s->lock, NULL);
@@ -75,6 +77,7 @@ md_status md_session_new(md_session **out, md_model *model,
         md_session_free(s);
         return st;
     }
+    s->weight_cache = NULL; /* the caller's */
     *out = s;
     return MD_OK;
 }
@@ -140,9 +143,11 @@ void md_session_free(md_session *s)
 {
     if (!s)
         return;
+    md_packs_wait(s->packs);
     md_session__drop_runs(s);
     md_session__unlower(s);
     free_bodies(s);
+    md_packs_free(s->packs);
     md_model_free(s->model);
     md_arena_release(&s->arena);
     pthread_mutex_destroy(&s->lock);
@@ -157,6 +162,20 @@ const md_model *md_session_model(const md_session *s)
 const md_precision_choice *md_session_precision(const md_session *s)
 {
     return &s->choice;
+}
+
+md_packed md_session_packed(const md_session *s)
+{
+    md_packed p = { .size = 0 };
+
+    if (s->packs)
+        md_packs_describe(s->packs, &p);
+    return p;
+}
+
+const md_alloc *md_session__packing(const md_session *s)
+{
+    return s->packs ? md_packs_alloc(s->packs) : s->alloc;
 }
 
 uint32_t md_session_n_inputs(const md_session *s)

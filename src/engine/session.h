@@ -27,11 +27,14 @@ typedef struct md_session_opts {
     md_precision precision;
     bool reference;     /* every operator by its definition, nothing fused */
     uint32_t runs_kept; /* idle runs kept at most; 0: 8 */
+    /* Folder for a file of packed weights, to be mapped by later loads of the
+     * same model; NULL: none.  The model has to be as it was read. */
+    const char *weight_cache;
 } md_session_opts;
 
 #define MD_SESSION_OPTS_INIT                                                   \
     {                                                                          \
-        NULL, NULL, MD_PRECISION_FP32, false, 0                                \
+        NULL, NULL, MD_PRECISION_FP32, false, 0, NULL                          \
     }
 
 /* How the precision in effect came about. */
@@ -47,6 +50,13 @@ typedef struct md_precision_choice {
                             * largest element is the same one */
     const char *why;       /* in words; NULL unless AUTO was asked for */
 } md_precision_choice;
+
+/* Weights in the form that kernels want them. */
+typedef struct md_packed {
+    size_t size;      /* bytes */
+    const char *file; /* that they lie in, the session's; NULL: in memory that
+                       * only this process has */
+} md_packed;
 
 /* An input or output, a tensor or a container; owned by the session. */
 typedef struct md_io {
@@ -70,6 +80,7 @@ void md_session_free(md_session *s);
 
 const md_model *md_session_model(const md_session *s);
 const md_precision_choice *md_session_precision(const md_session *s);
+md_packed md_session_packed(const md_session *s);
 uint32_t md_session_n_inputs(const md_session *s);
 uint32_t md_session_n_outputs(const md_session *s);
 const md_io *md_session_input(const md_session *s, uint32_t i);

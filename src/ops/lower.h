@@ -58,6 +58,16 @@ typedef struct md_fused {
     float a, b; /* parameters of the activation */
 } md_fused;
 
+struct md_lower;
+
+/* Who keeps what is packed from one load to the next. */
+typedef struct md_keeper {
+    /* As md_lower__pack (lower/common.h). */
+    md_status (*take)(void *ctx, const struct md_lower *lo, void **out,
+                      size_t size, bool *ready, md_error *err);
+    void *ctx;
+} md_keeper;
+
 /*
  * What lowering sees and sets.  in/cin/have/want have n_in entries (absent
  * inputs: NULL), out/give n_out.  Types may hold symbols; ranks and channel
@@ -74,10 +84,11 @@ typedef struct md_lower {
     const md_type *const *in;
     const md_type *const *out;
     const md_tensor *const *cin;
-    const md_layout *have; /* layout in which each input exists */
-    md_pool *pool;         /* to share packing; may be NULL */
-    const md_alloc *alloc; /* for packed constants: freed by fast->release */
-    md_arena *arena;       /* small state; lives as long as the session */
+    const md_layout *have;   /* layout in which each input exists */
+    md_pool *pool;           /* to share packing; may be NULL */
+    const md_alloc *alloc;   /* for packed constants: freed by fast->release */
+    const md_keeper *keeper; /* of packed constants; may be NULL */
+    md_arena *arena;         /* small state; lives as long as the session */
     /* Set by lower; preset to MD_LAYOUT_ROW, false and NULL. */
     md_layout *want; /* layout in which it wants each input */
     md_layout *give; /* layout in which it gives each output */

@@ -98,6 +98,29 @@ md_conv_shape md_lower__window(const md_node *n, const md_shape *x,
     return s;
 }
 
+md_status md_lower__pack(const md_lower *lo, void *out, size_t size,
+                         bool *ready, md_error *err)
+{
+    unsigned char *p = NULL;
+    size_t all;
+
+    *ready = false;
+    memset(out, 0, sizeof(void *)); /* out is the address of a T * */
+    if (!md_add_size(&all, size, MD_CACHE_LINE))
+        return md_fail_nomem(err, SIZE_MAX);
+    if (lo->keeper)
+        MD_TRY(lo->keeper->take(lo->keeper->ctx, lo, (void **)&p, all, ready,
+                                err));
+    else
+        p = md_malloc_aligned(lo->alloc, all);
+    if (!p)
+        return md_fail_nomem(err, all);
+    if (!*ready)
+        memset(p + size, 0, MD_CACHE_LINE);
+    memcpy(out, &p, sizeof(void *));
+    return MD_OK;
+}
+
 float *md_lower__padded(const md_lower *lo, const float *from, int64_t n)
 {
     size_t size = (size_t)md_div_up(n, MD_BLOCK) * MD_BLOCK * sizeof(float);

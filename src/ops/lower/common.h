@@ -34,6 +34,17 @@ int64_t md_lower__ints_at(const md_node *n, const char *name, uint32_t i,
 md_conv_shape md_lower__window(const md_node *n, const md_shape *x,
                                const md_shape *y, int64_t kh, int64_t kw);
 
+/*
+ * `size` bytes on a cache line, and one behind them, for what is packed of
+ * constants: freed with md_free(lo->alloc, p).  With *ready they hold what was
+ * packed of the same constants by an earlier load, and can only be read; that is
+ * so for all blocks of a node or for none.  What lies in input 1 of an operator with MD_OP_WEIGHTS is looked at only after
+ * this has told that it is not ready, so that weights are not read for nothing;
+ * what has to be known of them before is kept as a byte of its own.
+ */
+md_status md_lower__pack(const md_lower *lo, void *out, size_t size,
+                         bool *ready, md_error *err);
+
 /* n floats rounded up to a multiple of 16, zeroed, then a copy of what is not
  * NULL; NULL when out of memory.  Freed with md_free(lo->alloc, p). */
 float *md_lower__padded(const md_lower *lo, const float *from, int64_t n);

@@ -44,6 +44,8 @@ typedef struct state {
     } kernel;
     int64_t groups;
     md_conv_shape shape; /* channels and window; sizes come with the plan */
+    uint8_t *finite; /* whether Winograd's transforms take the weights; NULL:
+                          * nobody asked */
     void *packed;
     float *bias;
 } state;
@@ -52,6 +54,7 @@ static void release(void *p, const md_alloc *alloc)
 {
     state *s = p;
 
+    md_free(alloc, s->finite);
     md_free(alloc, s->packed);
     md_free(alloc, s->bias);
 }
@@ -115,23 +118,28 @@ static void pack_dense(const state *s, const md_lower *lo, const float *w)
         md_conv_f32_pack(s->packed, w, &s->shape, s->groups);
 }
 
-static md_status pack(state *s, const md_lower *lo, const float *w,
-                      md_error *err)
+static void pack_weights(const state *s, const md_lower *lo, const float *w)
 {
-    const md_tensor *b = md_lower__const(lo, 2, MD_DTYPE_F32);
-    size_t size;
-
-    if (!packed_size(&size, s))
-        return md_fail_nomem(err, SIZE_MAX);
-    s->packed = md_malloc_aligned(lo->alloc, size + MD_CACHE_LINE);
-    if (!s->packed)
-        return md_fail_nomem(err, size);
     if (s->kind == STEM)
         md_conv_stem_f32_pack(s->packed, w, &s->shape);
     else if (s->kind == DEPTHWISE)
         md_dwconv_f32_pack(s->packed, w, &s->shape);
     else
         pack_dense(s, lo, w);
+}
+
+static md_status pack(state *s, const md_lower *lo, const float *w,
+                      md_error *err)
+{
+    const md_tensor *b = md_lower__const(lo, 2, MD_DTYPE_F32);
+    size_t size;
+    bool ready;
+
+    if (!packed_size(&size, s))
+        return md_fail_nomem(err, SIZE_MAX);
+    MD_TRY(md_lower__pack(lo, (void *)&s->packed, size, &ready, err));
+    if (!ready)
+        pack_weights(s, lo, w);
     if (b) {
         s->bias = md_lower__padded(lo, b->data, s->shape.oc);
         if (!s->bias)
@@ -167,18 +175,30 @@ static int64_t out_dim(const md_lower *lo, int axis)
                : 0;
 }
 
-/* Whether windows of 3 x 3 go through Winograd's transforms.  lo->why says
- * why or why not, unless there is more to say about the precision. */
-static bool takes_winograd(state *s, md_lower *lo)
+static md_status look_at_weights(state *s, const md_lower *lo, md_error *err)
 {
     const md_tensor *w = md_lower__const(lo, 1, MD_DTYPE_F32);
+    bool ready;
+
+    MD_TRY(md_lower__pack(lo, (void *)&s->finite, 1, &ready, err));
+    if (!ready)
+        *s->finite = md_conv_winograd_takes(w->data, md_tensor_n(w));
+    return MD_OK;
+}
+
+/* Whether windows of 3 x 3 go through Winograd's transforms.  lo->why says
+ * why or why not, unless there is more to say about the precision. */
+static md_status choose_winograd(bool *out, state *s, md_lower *lo,
+                                 md_error *err)
+{
     md_conv_shape shape = s->shape;
     const char *why = NULL;
     int tile = -1;
 
+    *out = false;
     if (shape.kh != 3 || shape.kw != 3 || s->groups != 1 ||
         md_winograd_f32_select(lo->cpu)->required == MD_CPU_NONE)
-        return false;
+        return MD_OK;
     shape.n = out_dim(lo, 0), shape.oh = out_dim(lo, 2);
     shape.ow = out_dim(lo, 3);
     if (md_lower__ints_at(lo->node, "strides", 0, 1) != 1 ||
@@ -190,22 +210,25 @@ static bool takes_winograd(state *s, md_lower *lo)
         why = "no winograd: precision is strict";
     else if ((tile = md_conv_winograd_choose(&shape)) < 0)
         why = "no winograd: not faster for this shape";
-    else if (!md_conv_winograd_takes(w->data, md_tensor_n(w)))
-        why = "no winograd: weights that are not finite, or nearly";
     else
-        why = why_winograd[tile];
+        MD_TRY(look_at_weights(s, lo, err));
+    if (tile >= 0)
+        why = *s->finite
+                  ? why_winograd[tile]
+                  : "no winograd: weights that are not finite, or nearly";
     if (!lo->why)
         lo->why = why;
-    if (tile < 0 || why != why_winograd[tile])
-        return false;
-    s->kernel.winograd = md_conv_winograd_select(lo->cpu, tile);
-    return true;
+    *out = tile >= 0 && *s->finite;
+    if (*out)
+        s->kernel.winograd = md_conv_winograd_select(lo->cpu, tile);
+    return MD_OK;
 }
 
 /* Which kernel fits groups and channels. */
-static void choose(state *s, md_lower *lo)
+static md_status choose(state *s, md_lower *lo, md_error *err)
 {
     const md_conv_shape *c = &s->shape;
+    bool winograd = false;
     md_lower_bf16 bf16;
 
     if (s->groups > 1 && c->oc == s->groups && c->ic == s->groups) {
@@ -224,14 +247,15 @@ static void choose(state *s, md_lower *lo)
         s->kind = DENSE_BF16;
         s->kernel.bf16 = bf16;
         lo->kernel = bf16.kernel->name;
-    } else if (takes_winograd(s, lo)) {
-        s->kind = WINOGRAD;
-        lo->kernel = s->kernel.winograd.tile->name;
     } else {
-        s->kind = DENSE;
-        s->kernel.dense = md_conv_f32_select(lo->cpu);
-        lo->kernel = s->kernel.dense->name;
+        MD_TRY(choose_winograd(&winograd, s, lo, err));
+        s->kind = winograd ? WINOGRAD : DENSE;
+        if (!winograd)
+            s->kernel.dense = md_conv_f32_select(lo->cpu);
+        lo->kernel =
+            winograd ? s->kernel.winograd.tile->name : s->kernel.dense->name;
     }
+    return MD_OK;
 }
 
 static md_status lower(md_lower *lo, md_error *err)
@@ -254,13 +278,14 @@ static md_status lower(md_lower *lo, md_error *err)
                                 .kw = w->shape.dim[3],
                                 .dilation_w = md_lower__ints_at(
                                     lo->node, "dilations", 1, 1) };
-    choose(s, lo);
+    st = choose(s, lo, err);
     if (s->kind != STEM)
         lo->want[0] = MD_LAYOUT_NC16;
     if (residual >= 0)
         lo->want[residual] = MD_LAYOUT_NC16;
     lo->give[0] = MD_LAYOUT_NC16;
-    st = pack(s, lo, w->data, err);
+    if (st == MD_OK)
+        st = pack(s, lo, w->data, err);
     if (st != MD_OK)
         release(s, lo->alloc);
     lo->packed[1] = st == MD_OK;

@@ -95,14 +95,15 @@ static md_status pack(state *s, const md_lower *lo, const md_gemm_f32_b *b,
     md_gemm_f32_b from = *b;
     float *scaled = NULL;
     size_t size;
+    bool ready;
 
     s->k = b->k;
     s->n = b->n;
     if (!packed_size(&size, s, b->k, b->n))
         return md_fail_nomem(err, SIZE_MAX);
-    s->packed = md_malloc_aligned(lo->alloc, size ? size : MD_CACHE_LINE);
-    if (!s->packed)
-        return md_fail_nomem(err, size);
+    MD_TRY(md_lower__pack(lo, (void *)&s->packed, size, &ready, err));
+    if (ready)
+        return MD_OK;
     if (alpha != 1.0f && b->k * b->n > 0) {
         scaled = md_calloc(lo->alloc, (size_t)(b->k * b->n), sizeof(float));
         if (!scaled)

@@ -149,6 +149,8 @@ static md_status pack_constant(state *s, md_lower *lo, md_error *err)
     const md_tensor *b = lo->cin[1];
     int8_t *flipped = NULL;
     size_t size, columns;
+    md_status st;
+    bool ready;
 
     if (!b || b->shape.rank != 2)
         return MD_OK;
@@ -156,16 +158,20 @@ static md_status pack_constant(state *s, md_lower *lo, md_error *err)
     s->n = b->shape.dim[1];
     size = md_gemm_s8_packed_size(s->kernel, s->n, s->k);
     columns = (size_t)md_div_up(s->n, MD_BLOCK) * MD_BLOCK * sizeof(int32_t);
-    s->packed = md_malloc_aligned(lo->alloc, size + MD_CACHE_LINE);
-    s->columns = md_malloc_aligned(lo->alloc, columns + MD_CACHE_LINE);
-    if (!s->b_signed)
+    st = md_lower__pack(lo, (void *)&s->packed, size, &ready, err);
+    if (st == MD_OK)
+        st = md_lower__pack(lo, (void *)&s->columns, columns, &ready, err);
+    if (st == MD_OK && !ready && !s->b_signed) {
         flipped = md_malloc_aligned(lo->alloc, md_tensor_size(b) + 1);
-    if (!s->packed || !s->columns || (!s->b_signed && !flipped)) {
-        md_free(lo->alloc, flipped);
-        release(s, lo->alloc);
-        return md_fail_nomem(err, size);
+        if (!flipped)
+            st = md_fail_nomem(err, size);
     }
-    pack(s, s->packed, s->columns, b->data, flipped, s->k, s->n);
+    if (st != MD_OK) {
+        release(s, lo->alloc);
+        return st;
+    }
+    if (!ready)
+        pack(s, s->packed, s->columns, b->data, flipped, s->k, s->n);
     md_free(lo->alloc, flipped);
     lo->packed[1] = true;
     return MD_OK;

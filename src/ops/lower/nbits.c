@@ -138,22 +138,30 @@ static void pack_panel(void *ctx, int64_t panel, int worker)
 static md_status pack(state *s, const md_lower *lo, md_error *err)
 {
     const md_tensor *bias = md_lower__const(lo, IN_BIAS, MD_DTYPE_F32);
-    size_t columns = (size_t)(wide(s) * s->n_blocks);
+    const size_t columns = (size_t)(wide(s) * s->n_blocks);
+    const size_t codes = columns * (size_t)blob(s);
+    const size_t floats = columns * sizeof(float);
+    bool ready;
     pack_job job = { .s = s,
                      .codes = lo->cin[IN_B]->data,
                      .scales = lo->cin[IN_SCALES]->data,
                      .zeros =
                          lo->node->n_in > IN_ZEROS ? lo->cin[IN_ZEROS] : NULL };
 
-    s->codes = md_calloc(lo->alloc, columns, (size_t)blob(s));
-    s->scale = md_calloc(lo->alloc, columns, sizeof(float));
+    MD_TRY(md_lower__pack(lo, (void *)&s->codes, codes, &ready, err));
+    MD_TRY(md_lower__pack(lo, (void *)&s->scale, floats, &ready, err));
     if (job.zeros)
-        s->shift = md_calloc(lo->alloc, columns, sizeof(float));
+        MD_TRY(md_lower__pack(lo, (void *)&s->shift, floats, &ready, err));
     if (bias)
         s->bias = md_lower__padded(lo, bias->data, s->n);
-    if (!s->codes || !s->scale || (job.zeros && !s->shift) ||
-        (bias && !s->bias))
-        return md_fail_nomem(err, columns * (size_t)blob(s));
+    if (bias && !s->bias)
+        return md_fail_nomem(err, md_tensor_size(bias));
+    if (ready)
+        return MD_OK;
+    memset(s->codes, 0, codes); /* of columns that are not there */
+    memset(s->scale, 0, floats);
+    if (job.zeros)
+        memset(s->shift, 0, floats);
     md_pool_run(lo->pool, MD_POOL_WIDTH_MAX, md_div_up(s->n, s->gemm->nr),
                 pack_panel, &job);
     return MD_OK;

@@ -141,15 +141,15 @@ md_status md_products__pack_f64(double **out, const md_gemm_f64_kernel *kernel,
                                  .k = b->shape.dim[trans],
                                  .n = b->shape.dim[!trans] };
     size_t size;
+    bool ready;
 
     if (!md_gemm_f64_packed_size(&size, kernel, from.k, from.n))
         return md_fail_nomem(err, SIZE_MAX);
-    *out = md_malloc_aligned(lo->alloc, size ? size : MD_CACHE_LINE);
-    if (!*out)
-        return md_fail_nomem(err, size);
-    md_pool_run(lo->pool, MD_POOL_WIDTH_MAX,
-                md_div_up(from.n, (int64_t)kernel->nr * PACK_PANELS),
-                pack_panels, &(pack_job){ kernel, &from, *out });
+    MD_TRY(md_lower__pack(lo, (void *)out, size, &ready, err));
+    if (!ready)
+        md_pool_run(lo->pool, MD_POOL_WIDTH_MAX,
+                    md_div_up(from.n, (int64_t)kernel->nr * PACK_PANELS),
+                    pack_panels, &(pack_job){ kernel, &from, *out });
     return MD_OK;
 }
 

@@ -116,11 +116,13 @@ static md_status pack(state *s, const md_lower *lo, md_error *err)
     size_t channels = (size_t)md_div_up(s->oc, MD_BLOCK) * MD_BLOCK;
     pack_job j = { s, &shape, lo->cin[3]->data, bias ? bias->data : NULL };
 
-    s->packed = md_malloc_aligned(lo->alloc, size + MD_CACHE_LINE);
-    s->start = md_malloc_aligned(lo->alloc,
-                                 channels * sizeof(int32_t) + MD_CACHE_LINE);
-    if (!s->packed || !s->start)
-        return md_fail_nomem(err, size);
+    bool ready;
+
+    MD_TRY(md_lower__pack(lo, (void *)&s->packed, size, &ready, err));
+    MD_TRY(md_lower__pack(lo, (void *)&s->start, channels * sizeof(int32_t),
+                          &ready, err));
+    if (ready)
+        return MD_OK;
     if (s->depthwise)
         md_dwconv_s8_pack(s->packed, s->start, j.w, j.bias, s->x_zero,
                           s->x_signed, &shape);

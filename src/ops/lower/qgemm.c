@@ -105,12 +105,13 @@ static md_status pack(state *s, const md_lower *lo, const md_tensor *b,
                                 .stride_k = trans ? 1 : s->n };
     size_t size = md_gemm_s8_packed_size(s->kernel, s->n, s->k);
     size_t columns = (size_t)md_div_up(s->n, MD_BLOCK) * MD_BLOCK;
+    bool ready;
 
-    s->packed = md_malloc_aligned(lo->alloc, size + MD_CACHE_LINE);
-    s->start =
-        md_malloc_aligned(lo->alloc, columns * sizeof(int32_t) + MD_CACHE_LINE);
-    if (!s->packed || !s->start)
-        return md_fail_nomem(err, size);
+    MD_TRY(md_lower__pack(lo, (void *)&s->packed, size, &ready, err));
+    MD_TRY(md_lower__pack(lo, (void *)&s->start, columns * sizeof(int32_t),
+                          &ready, err));
+    if (ready)
+        return MD_OK;
     md_pool_run(lo->pool, MD_POOL_WIDTH_MAX, md_div_up(s->n, PACK_COLUMNS),
                 pack_columns,
                 &(pack_job){ s, &from, bias, md_lower__scalar_i(lo, 2, 0) });
