@@ -92,6 +92,11 @@ md_status md_cmd_fail_unknown(const char *name, md_error *err);
         .name = "seed", .type = MD_OPT_INT, .arg = "N", .min = 0,              \
         .max = INT64_MAX, .help = "of all that is drawn (1)"                   \
     }
+#define MD_FLAG_WEIGHT_CACHE                                                   \
+    {                                                                          \
+        .name = "weight-cache", .type = MD_OPT_TEXT, .arg = "DIR",             \
+        .help = "folder for packed weights; auto (default) or off"             \
+    }
 #define MD_FLAG_PRECISION                                                      \
     {                                                                          \
         .name = "precision", .type = MD_OPT_CHOICE, .arg = "P",                \

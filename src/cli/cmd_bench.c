@@ -22,6 +22,7 @@ typedef struct result {
     uint64_t rss;
     int64_t macs;
     size_t memory;
+    bool mapped; /* packed weights, from a file */
     int threads;
     int64_t batch;
     md_roof roof;
@@ -103,6 +104,8 @@ static md_status put_json(const result *r, const md_args *a, md_error *err)
     md_cli_json_int(&w, "macs", r->macs);
     md_json_put_name(&w, "memory_bytes");
     md_json_put_u64(&w, r->memory);
+    md_json_put_name(&w, "packed_mapped");
+    md_json_put_bool(&w, r->mapped);
     if (md_args_has(a, "nodes"))
         md_node_times_json(&r->nodes, &w);
     if (md_args_has(a, "compare"))
@@ -121,13 +124,14 @@ static void put_text(const result *r, const md_args *a)
     fprintf(f,
             "latency   min %.3f  p50 %.3f  p90 %.3f  p99 %.3f ms, %lld runs, "
             "%d threads, batch %lld\n"
-            "load      %.1f ms\n"
+            "load      %.1f ms%s\n"
             "plan      %.1f us for new sizes\n"
             "memory    %s resident, %s for activations\n"
             "work      %s MACs, %.1f GFLOP/s, %.0f %% of the fp32 peak of "
             "%.0f\n",
             ms(r, 0), ms(r, 0.5), ms(r, 0.9), ms(r, 0.99), (long long)r->n,
             r->threads, (long long)r->batch, (double)r->load_ns / 1e6,
+            r->mapped ? ", packed weights from a file" : "",
             (double)r->plan_ns / 1e3, rss, memory, macs, gflops(r),
             100 * share_of_peak(r), 2e-9 * r->roof.macs);
     if (r->n_left_out)
@@ -249,6 +253,7 @@ static md_status bench(result *r, const md_args *a, md_error *err)
     md_status st;
 
     MD_TRY(md_cli_session_open(&s, a->pos[0], a, err));
+    r->mapped = md_session_packed(s.session).file != NULL;
     st = measure(r, &s, a, err);
     if (st == MD_OK && md_args_has(a, "json"))
         st = put_json(r, a, err);
@@ -283,6 +288,7 @@ static const md_flag flags[] = {
       .help = "first dim of the inputs (1)" },
     MD_FLAG_SHAPE,
     MD_FLAG_PRECISION,
+    MD_FLAG_WEIGHT_CACHE,
     MD_FLAG_SIGNATURE,
     { .name = "seconds",
       .letter = 's',

@@ -55,6 +55,7 @@ static const md_flag flags[] = {
       .help = "this times the output's greatest value (1e-4)" },
     MD_FLAG_THREADS,
     MD_FLAG_PRECISION,
+    MD_FLAG_WEIGHT_CACHE,
     MD_FLAG_SIGNATURE,
     MD_FLAG_JSON,
 };

@@ -31,6 +31,9 @@ typedef struct costs {
     char why[MD_ERROR_MSG_SIZE]; /* there are none */
     md_precision_choice choice;  /* without its text */
     char chosen[MD_ERROR_MSG_SIZE];
+    char weights[512]; /* md_cli_packed_format */
+    size_t packed_bytes;
+    bool mapped;
 } costs;
 
 static md_status count_node(facts *f, const md_node *n, md_error *err)
@@ -95,6 +98,9 @@ static md_status find_costs(costs *c, const md_cli_session *s, const md_args *a,
     snprintf(c->chosen, sizeof(c->chosen), "%s",
              c->choice.why ? c->choice.why : "");
     c->choice.why = NULL;
+    md_cli_packed_format(c->weights, sizeof(c->weights), s->session);
+    c->packed_bytes = md_session_packed(s->session).size;
+    c->mapped = md_session_packed(s->session).file != NULL;
     MD_TRY(md_cli_shapes(shapes, s, 1, a, err));
     md_progress_begin(&p, a->cli->err, "planning");
     st = md_run_acquire(&r, s->session, shapes, &why);
@@ -162,6 +168,8 @@ static void put_costs(FILE *f, const costs *c)
     md_cli_printf(f, "%-12s%s (%lld)\n", "MACs", count, (long long)c->macs);
     md_cli_printf(f, "%-12s%s for values between inputs and outputs\n",
                   "memory", size);
+    if (c->weights[0])
+        md_cli_printf(f, "%-12s%s\n", "weights", c->weights);
 }
 
 static void json_ios(md_json_writer *w, const md_model *m, const char *what,
@@ -248,6 +256,12 @@ static void json_costs(md_json_writer *w, const costs *c)
     md_cli_json_int(w, "macs", c->macs);
     md_json_put_name(w, "memory_bytes");
     md_json_put_u64(w, c->memory);
+    if (!c->packed_bytes)
+        return;
+    md_json_put_name(w, "packed_bytes");
+    md_json_put_u64(w, c->packed_bytes);
+    md_json_put_name(w, "packed_mapped");
+    md_json_put_bool(w, c->mapped);
 }
 
 /* Making the model ready changes it, so its facts are told before. */
@@ -309,9 +323,9 @@ static md_status run(const md_args *a, md_error *err)
     return s;
 }
 
-static const md_flag flags[] = { MD_FLAG_SHAPE, MD_FLAG_THREADS,
-                                 MD_FLAG_PRECISION, MD_FLAG_SIGNATURE,
-                                 MD_FLAG_JSON };
+static const md_flag flags[] = { MD_FLAG_SHAPE,     MD_FLAG_THREADS,
+                                 MD_FLAG_PRECISION, MD_FLAG_WEIGHT_CACHE,
+                                 MD_FLAG_SIGNATURE, MD_FLAG_JSON };
 
 const md_cmd md_cmd_inspect = {
     .usage = "MODEL [--shape NAME=D,D,...]... [--precision P] [--json]",

@@ -224,6 +224,7 @@ static const md_flag flags[] = {
               "NAME_0.npy ..." },
     MD_FLAG_THREADS,
     MD_FLAG_PRECISION,
+    MD_FLAG_WEIGHT_CACHE,
     MD_FLAG_SIGNATURE,
     MD_FLAG_JSON,
 };

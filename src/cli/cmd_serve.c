@@ -323,7 +323,9 @@ static md_status run(const md_args *a, md_error *err)
     if (o.run_width > 1)
         MD_TRY(md_pool_new(&v.pool, o.run_width, md_alloc_default(), err));
     o.models = model_options(&v);
-    s = load_tls(&o.http.tls, a, err);
+    s = md_cli_weight_cache(&o.models.load.weight_cache, a, err);
+    if (s == MD_OK)
+        s = load_tls(&o.http.tls, a, err);
     v.has_tls = o.http.tls != NULL;
     /* The socket first: a port that is taken shows before models load. */
     if (s == MD_OK)

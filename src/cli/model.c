@@ -1,9 +1,11 @@
 #include "cli/model.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/num.h"
+#include "cli/print.h"
 #include "cli/progress.h"
 #include "convert/convert.h"
 
@@ -31,6 +33,53 @@ md_precision md_cli_precision(const md_args *a)
     return (md_precision)p;
 }
 
+/* The folder of this user's caches (XDG Base Directory Specification), or none:
+ * relative paths in the variable are to be ignored. */
+static const char *user_cache(md_arena *ar)
+{
+    const char *cache = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+
+    if (cache && cache[0] == '/')
+        return md_arena_printf(ar, "%s/modeld", cache);
+    if (home && home[0] == '/')
+        return md_arena_printf(ar, "%s/.cache/modeld", home);
+    return "";
+}
+
+md_status md_cli_weight_cache(const char **out, const md_args *a, md_error *err)
+{
+    const char *flag = NULL;
+
+    for (size_t i = 0; i < a->row->cmd->n_flags; i++) {
+        if (strcmp(a->row->cmd->flags[i].name, "weight-cache") == 0)
+            flag = md_args_text(a, "weight-cache", NULL);
+    }
+    *out = flag ? flag : md_opts_text(a->opts, "weight_cache");
+    if (strcmp(*out, "auto") == 0)
+        *out = user_cache(a->arena);
+    if (!*out)
+        return md_fail_nomem(err, strlen("auto"));
+    if (strcmp(*out, "off") == 0 || !(*out)[0])
+        *out = NULL;
+    return MD_OK;
+}
+
+char *md_cli_packed_format(char *buf, size_t size, const md_session *s)
+{
+    const md_packed p = md_session_packed(s);
+    char bytes[32];
+
+    md_cli_format_size(bytes, sizeof(bytes), (double)p.size);
+    if (p.file)
+        snprintf(buf, size, "%s, mapped from %s", bytes, p.file);
+    else if (p.size)
+        snprintf(buf, size, "%s, packed by this process", bytes);
+    else
+        buf[0] = '\0';
+    return buf;
+}
+
 md_status md_cli_session_new(md_session **out, md_model *model, md_pool *pool,
                              const md_args *a, md_error *err)
 {
@@ -38,6 +87,7 @@ md_status md_cli_session_new(md_session **out, md_model *model, md_pool *pool,
     md_progress p;
     md_status s;
 
+    MD_TRY(md_cli_weight_cache(&opts.weight_cache, a, err));
     opts.precision = md_cli_precision(a);
     opts.pool = pool;
     md_progress_begin(&p, a->cli->err, "preparing");

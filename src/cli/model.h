@@ -9,6 +9,15 @@
 /* What --precision says. */
 md_precision md_cli_precision(const md_args *a);
 
+/* The folder that --weight-cache or the program's option weight_cache names,
+ * for md_session_opts; NULL for none. */
+md_status md_cli_weight_cache(const char **out, const md_args *a,
+                              md_error *err);
+
+/* One line on where the packed weights of a session are, into buf; "" where
+ * that is not known. */
+char *md_cli_packed_format(char *buf, size_t size, const md_session *s);
+
 /* A session for `model`, which it takes over on success, on `pool` (NULL: one
  * thread) and with --precision. */
 md_status md_cli_session_new(md_session **out, md_model *model, md_pool *pool,

@@ -9,7 +9,8 @@ typedef struct md_serve_load_opts {
     md_models *models; /* where ensembles find their steps */
     md_pool *pool;     /* borrowed; NULL: runs use one thread */
     md_precision precision;
-    const char *signature; /* of a file with several; NULL: the usual one */
+    const char *weight_cache; /* as in md_session_opts */
+    const char *signature;    /* of a file with several; NULL: the usual one */
     int run_width;
     int64_t max_batch; /* of models without a configuration; 0: no batches */
     int64_t delay_us;  /* that their calls may wait for others */
