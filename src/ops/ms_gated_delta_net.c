@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ops/common/util.h"
+#include "ops/common/varlen.h"
 
 enum { /* inputs */
     IN_Q,
@@ -549,22 +549,18 @@ static void run_heads(void *ctx, int64_t from, int64_t to)
 static md_status find_bounds(work *w, const md_exec *x, md_arena *ar,
                              md_error *err)
 {
-    int64_t n = w->s.batch, *bounds, *capture;
+    int64_t n = w->s.batch, *even, *capture;
     bool active = md_exec__scalar(x, IN_ACTIVE, 1.0) != 0.0;
 
-    MD_TRY(md_exec__scratch(&bounds, ar, n + 1, sizeof(*bounds), err));
-    for (int64_t b = 0; b <= n && n > 0; b++)
-        bounds[b] = md_exec_has(x, IN_BOUNDS)
-                        ? md_tensor_get_i64(x->in[IN_BOUNDS], b)
-                        : b * (w->s.tokens / n);
-    for (int64_t b = 0; b < n; b++) {
-        if (bounds[0] != 0 || bounds[n] != w->s.tokens ||
-            bounds[b] > bounds[b + 1])
-            return md_fail(err, MD_INVALID,
-                           "cu_seqlens does not rise from 0 to %lld",
-                           (long long)w->s.tokens);
+    if (md_exec_has(x, IN_BOUNDS)) {
+        MD_TRY(
+            md_varlen__load(&w->bounds, x, IN_BOUNDS, w->s.tokens, 0, ar, err));
+    } else {
+        MD_TRY(md_exec__scratch(&even, ar, n + 1, sizeof(*even), err));
+        for (int64_t b = 0; b <= n && n > 0; b++)
+            even[b] = b * (w->s.tokens / n);
+        w->bounds = even;
     }
-    w->bounds = bounds;
     if (!md_exec_has(x, IN_CAPTURE) || !active)
         return MD_OK;
     MD_TRY(md_exec__scratch(&capture, ar, n, sizeof(*capture), err));

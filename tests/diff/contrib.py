@@ -742,6 +742,69 @@ def engram(c):
     return 2 if both else 1
 
 
+def ngrams(c, dtype):
+    """Attributes and the inputs that tokens have in common: multipliers and
+    sizes of tables; then offsets and the end of texts, or None."""
+    most, heads = c.rng.randint(2, 4), c.rng.randint(1, 3)
+    n = (most - 1) * heads
+    c.attr(max_ngram_size=most, n_head_per_ngram=heads, pad_id=c.pick(0, 7),
+           reset_on_eos=c.pick(None, 0, 1))
+    many = c.bits.integers(*c.pick((-9, 9), (-2**31, 2**31)), most + c.pick(
+        0, 0, 2), dtype=np.int64).astype(dtype)
+    sizes = c.bits.integers(1, 999, off(c, n)).astype(dtype)
+    if c.bad():
+        sizes[0] = c.pick(0, -1)
+    offsets = c.bits.integers(-5, 2**31 - 1, n).astype(dtype)
+    return most - 1, many, sizes, offsets if c.chance(0.5) else None, \
+        np.array(c.rng.randint(0, 5), dtype) if c.chance(0.6) else None
+
+
+@draws("com.microsoft.NGramHashMapping")
+def ngram_hashes(c):
+    dtype = c.pick(I32, I64)
+    batch, length = c.rng.randint(1, 3), c.rng.randint(1, 8)
+    window, many, sizes, offsets, end = ngrams(c, dtype)
+
+    def tokens(*shape):
+        return c.bits.integers(0, 6, shape).astype(dtype)
+    c.feed(tokens(batch, length))
+    c.feed(many)
+    c.feed(sizes)
+    c.feed(tokens(batch, off(c, window)) if c.chance(0.5) else None)
+    c.feed(offsets)
+    c.feed(end)
+    c.feed(np.sort(c.bits.integers(0, 3, (batch, length)), 1).astype(
+        np.int32) if c.chance(0.4) else None)
+    return 2
+
+
+@draws("com.microsoft.VarlenNGramHashMapping")
+def ngram_hashes_of_requests(c):
+    dtype = c.pick(I32, I64)
+    sizes = [c.rng.randint(0 if c.bad() else 1, 7)
+             for _ in range(c.rng.randint(1, 3))]
+    batch, total = len(sizes), sum(sizes)
+    window, many, tables, offsets, end = ngrams(c, dtype)
+    kept = c.pick(None, None, 1, 3, 8)
+    c.attr(state_update_capacity=kept)
+
+    def tokens(*shape):
+        return c.bits.integers(0, 6, shape).astype(dtype)
+    c.feed(tokens(total))
+    c.feed(many)
+    c.feed(tables)
+    c.feed(np.cumsum([0, *sizes]).astype(np.int32))
+    c.feed(tokens(batch, off(c, window)) if c.chance(0.5) else None)
+    c.feed(offsets)
+    c.feed(end)
+    parts = c.chance(0.5)
+    c.feed(c.bits.integers(0, 2, total).astype(np.int32) if parts else None)
+    c.feed(c.bits.integers(0, 2, (batch, window)).astype(np.int32)
+           if parts and c.chance(0.5) else None)
+    c.feed(c.bits.integers(-1, 9, batch).astype(np.int32) if kept else None)
+    return 4 if kept and parts else 3 if parts else 2
+
+
 @draws("com.microsoft.GatedDeltaNet")
 def delta_net(c):
     sizes = [c.rng.randint(1, 4) for _ in range(c.rng.randint(1, 3))]

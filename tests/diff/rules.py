@@ -231,6 +231,9 @@ RULES = [
     (("Attention",), "a mask is \"broadcastable to 4D\", a vector too; both "
      "others want two axes",
      theirs_refused("attn_mask must be 2D or 3D or 4D")),
+    (("com.microsoft.NGramHashMapping",), "offsets below 0, and those that wrap "
+     "round, as in VarlenNGramHashMapping, whose description says so",
+     theirs_refused("Compute head_offsets ")),
     (("com.microsoft.RotaryEmbedding",), "heads of an input of four axes are "
      "told by it, num_heads is of three",
      theirs_refused("num_heads must be provided if rotary_embedding_dim")),

@@ -21,11 +21,9 @@ REASONS = {
     "GatherPacked": NEW,
     "GreedySearch": LOOP,
     "MatMulFpQ4": "weights as one version of onnxruntime packed them",
-    "NGramHashMapping": NEW,
     "Sampling": LOOP,
     "SparseToDenseMatMul": "takes a sparse tensor as an input",
     "VarlenCausalConvWithState": NEW,
-    "VarlenNGramHashMapping": NEW,
     "WhisperBeamSearch": LOOP,
     "WordConvEmbedding": OLD,
 }

@@ -1,0 +1,18 @@
+/* Requests of several lengths, their tokens behind each other: input i of the
+ * node, [batch + 1], tells where each begins, and the end. */
+#ifndef MD_OPS_COMMON_VARLEN_H
+#define MD_OPS_COMMON_VARLEN_H
+
+#include "ops/common/util.h"
+
+/* Its type and length; *batch: the requests. */
+md_status md_varlen__infer(const md_infer *c, uint32_t i, md_dim *batch,
+                           md_error *err);
+
+/* Its batch + 1 elements, which rise from 0 to `tokens`, by `least` at least
+ * from one to the next; in `ar`. */
+md_status md_varlen__load(const int64_t **out, const md_exec *x, uint32_t i,
+                          int64_t tokens, int64_t least, md_arena *ar,
+                          md_error *err);
+
+#endif
