@@ -1,9 +1,6 @@
 /* Each channel convolved along its length with the past in front; the last
  * places are the state for the next call. */
-#include <math.h>
-#include <string.h>
-
-#include "ops/common/util.h"
+#include "ops/common/causal.h"
 
 #define TYPES (MD_T(F32) | MD_T(F16) | MD_T(BF16))
 
@@ -13,17 +10,6 @@ enum { /* inputs */
     IN_BIAS,
     IN_PAST
 };
-
-static md_status find_activation(const md_node *n, bool *silu, md_error *err)
-{
-    const char *a = md_node_attr_s(n, "activation", "none");
-
-    *silu = strcmp(a, "silu") == 0 || strcmp(a, "swish") == 0;
-    if (*silu || strcmp(a, "none") == 0)
-        return MD_OK;
-    return md_fail(err, MD_INVALID,
-                   "activation is '%s', none, silu or swish expected", a);
-}
 
 static md_status check_types(const md_infer *c, md_error *err)
 {
@@ -57,7 +43,7 @@ static md_status infer(const md_infer *c, md_error *err)
     md_type state = { 0 };
     bool silu;
 
-    MD_TRY(find_activation(c->node, &silu, err));
+    MD_TRY(md_causal__activation(c->node, &silu, err));
     MD_TRY(check_types(c, err));
     MD_TRY(md_infer__fresh_type(c, &state, x->dtype, 3, err));
     if (x->has_rank) {
@@ -87,7 +73,7 @@ static void convolve(double *y, const double *all, int64_t n_all,
 
         for (int64_t k = 0; k < n_taps; k++)
             sum += w[k] * all[i + k];
-        y[i] = silu ? sum / (1.0 + exp(-sum)) : sum;
+        y[i] = silu ? md_causal__silu(sum) : sum;
     }
 }
 
@@ -99,7 +85,7 @@ static md_status compute(md_exec *x, md_tensor *const *out, md_arena *ar,
     double *all, *w, *y, bias = 0.0;
     bool silu;
 
-    MD_TRY(find_activation(x->node, &silu, err));
+    MD_TRY(md_causal__activation(x->node, &silu, err));
     MD_TRY(md_exec__scratch(&all, ar, keep + n, sizeof(*all), err));
     MD_TRY(md_exec__scratch(&w, ar, taps, sizeof(*w), err));
     MD_TRY(md_exec__scratch(&y, ar, n, sizeof(*y), err));

@@ -25,27 +25,8 @@ enum { /* outputs */
     OUT_N
 };
 
-enum {
-    CAPTURE_MAX = 8
-};
-
 static const md_ngram_inputs inputs = { IN_PAST, IN_OFFSETS, IN_EOS,
                                         IN_SEGMENTS };
-
-static md_status find_capture(const md_infer *c, int64_t *n, md_error *err)
-{
-    *n = md_node_attr_i(c->node, "state_update_capacity", 0);
-    if (*n < 0 || *n > CAPTURE_MAX)
-        return md_fail(err, MD_INVALID,
-                       "state_update_capacity is %lld, 0 to %d expected",
-                       (long long)*n, CAPTURE_MAX);
-    MD_TRY(md_infer__may(c, IN_CAPTURE, MD_T(I32), err));
-    if (md_infer_has(c, IN_CAPTURE) != (*n > 0))
-        return md_fail(err, MD_INVALID,
-                       "capture_count %s state_update_capacity",
-                       *n > 0 ? "is missing beside" : "is given without");
-    return MD_OK;
-}
 
 static md_status check_segments(const md_infer *c, md_error *err)
 {
@@ -76,16 +57,13 @@ static md_status check_past(const md_infer *c, uint32_t i, const md_type *kept,
 /* What there is of each request, and of each token; `kept` is
  * [batch,window]. */
 static md_status check_sizes(const md_infer *c, const md_type *kept,
-                             int64_t capture, md_error *err)
+                             md_error *err)
 {
     const md_type *ids = c->in[IN_IDS];
 
     MD_TRY(check_past(c, IN_PAST, kept, "an axis of past_ids", err));
     MD_TRY(check_past(c, IN_PAST_SEGMENTS, kept, "an axis of past_segment_ids",
                       err));
-    if (capture > 0)
-        MD_TRY(md_infer__length(c, c->in[IN_CAPTURE], kept->dim[0],
-                                "capture_count", err));
     if (!md_infer_has(c, IN_SEGMENTS) || !ids->has_rank)
         return MD_OK;
     return md_infer__length(c, c->in[IN_SEGMENTS], ids->dim[0], "segment_ids",
@@ -106,14 +84,14 @@ static md_status infer(const md_infer *c, md_error *err)
     md_ngram g;
 
     MD_TRY(md_ngram__infer(&g, c, &inputs, err));
-    MD_TRY(find_capture(c, &capture, err));
     MD_TRY(check_segments(c, err));
     MD_TRY(md_infer__rank(c, IN_IDS, 1, 1, err));
     MD_TRY(md_infer__fresh_type(c, &y, ids->dtype, 2, err));
     MD_TRY(md_infer__fresh_type(c, &kept, ids->dtype, 2, err));
     MD_TRY(md_varlen__infer(c, IN_BOUNDS, &kept.dim[0], err));
     kept.dim[1] = MD_DIM(g.window);
-    MD_TRY(check_sizes(c, &kept, capture, err));
+    MD_TRY(md_varlen__capture(c, IN_CAPTURE, kept.dim[0], &capture, err));
+    MD_TRY(check_sizes(c, &kept, err));
     if (ids->has_rank)
         y.dim[0] = ids->dim[0];
     y.dim[1] = MD_DIM(g.n_out);
@@ -129,19 +107,19 @@ static md_status infer(const md_infer *c, md_error *err)
 }
 
 /* What would be kept after each of the first tokens of request b, `n` of
- * them; pad for those that it has not, or that are not asked for. */
+ * them; pad for those that are not there, or not asked for. */
 static void give_update(md_tensor *out, const md_exec *x, const md_ngram *g,
                         int64_t b, const int64_t *tokens, int64_t n)
 {
     int64_t slots = out->shape.dim[1];
-    int64_t asked = md_tensor_get_i64(x->in[IN_CAPTURE], b);
+    int64_t given = md_varlen__captured(x, IN_CAPTURE, slots, b, n);
 
     for (int64_t k = 0; k < slots; k++) {
         int64_t to = (b * slots + k) * g->window;
 
-        if (k < asked && k < n)
+        if (k < given)
             md_store_i64(out, to, tokens + k + 1, g->window);
-        for (int64_t i = 0; i < g->window && (k >= asked || k >= n); i++)
+        for (int64_t i = 0; i < g->window && k >= given; i++)
             md_tensor_set_i64(out, to + i, g->pad);
     }
 }
@@ -163,7 +141,7 @@ static void compute_request(const md_exec *x, md_tensor *const *out,
         md_store_i64(out[OUT_TOKENS], kept, tokens + n, g->window);
     if (out[OUT_SEGMENTS] && segments)
         md_store_i64(out[OUT_SEGMENTS], kept, segments + n, g->window);
-    if (out[OUT_UPDATE] && md_exec_has(x, IN_CAPTURE))
+    if (out[OUT_UPDATE])
         give_update(out[OUT_UPDATE], x, g, b, tokens, n);
 }
 

@@ -742,6 +742,29 @@ def engram(c):
     return 2 if both else 1
 
 
+@draws("com.microsoft.VarlenCausalConvWithState")
+def causal_of_requests(c):
+    dtype = c.pick(F32, F32, F16)
+    sizes = [c.rng.randint(1, 6) for _ in range(c.rng.randint(1, 3))]
+    channels, taps, dilation = (c.rng.randint(1, n) for n in (9, 4, 3))
+    kept = c.pick(None, None, 1, 3, 8)
+    c.attr(activation=c.pick(None, "none", "silu", "swish"),
+           dilation=dilation if dilation > 1 else None,
+           state_update_capacity=kept)
+
+    def new(*shape):
+        return tame(c, *shape, dtype=dtype)
+    c.feed(new(sum(sizes), channels))
+    c.feed(new(off(c, channels), 1, taps))
+    c.feed(np.cumsum([0, *sizes]).astype(np.int32))
+    c.feed(new(channels) if c.chance(0.5) else None)
+    c.feed(new(len(sizes), channels, (taps - 1) * dilation))
+    c.feed(c.bits.integers(-1, 9, len(sizes)).astype(np.int32)
+           if kept else None)
+    c.scale = 64.0
+    return 3 if kept else 2
+
+
 def ngrams(c, dtype):
     """Attributes and the inputs that tokens have in common: multipliers and
     sizes of tables; then offsets and the end of texts, or None."""

@@ -373,6 +373,9 @@ RULES = [
      refused("both split and num_outputs given")),
     (("MelWeightMatrix",), "the lower edge is below the upper one; the others' "
      "triangles are upside down", refused("the edges are")),
+    (("CausalConvWithState",), "the weight has the channels of x, which is as "
+     "deep as the result; the others spread one channel over several",
+     refused("axis 0 of the weight is")),
     (("CausalConvWithState",), "the past has k - 1 steps and the channels and "
      "batch of x; the others put together what they get",
      refused("a dimension of the past is")),

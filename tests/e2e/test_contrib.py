@@ -23,7 +23,6 @@ REASONS = {
     "MatMulFpQ4": "weights as one version of onnxruntime packed them",
     "Sampling": LOOP,
     "SparseToDenseMatMul": "takes a sparse tensor as an input",
-    "VarlenCausalConvWithState": NEW,
     "WhisperBeamSearch": LOOP,
     "WordConvEmbedding": OLD,
 }

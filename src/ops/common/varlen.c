@@ -35,3 +35,34 @@ md_status md_varlen__load(const int64_t **out, const md_exec *x, uint32_t i,
     *out = at;
     return MD_OK;
 }
+
+md_status md_varlen__capture(const md_infer *c, uint32_t i, md_dim batch,
+                             int64_t *capacity, md_error *err)
+{
+    enum {
+        MOST = 8
+    };
+    int64_t n = md_node_attr_i(c->node, "state_update_capacity", 0);
+
+    *capacity = n;
+    if (n < 0 || n > MOST)
+        return md_fail(err, MD_INVALID,
+                       "state_update_capacity is %lld, 0 to %d expected",
+                       (long long)n, MOST);
+    MD_TRY(md_infer__may(c, i, MD_T(I32), err));
+    if (md_infer_has(c, i) != (n > 0))
+        return md_fail(err, MD_INVALID,
+                       "capture_count %s state_update_capacity",
+                       n > 0 ? "is missing beside" : "is given without");
+    if (n == 0)
+        return MD_OK;
+    return md_infer__length(c, c->in[i], batch, "capture_count", err);
+}
+
+int64_t md_varlen__captured(const md_exec *x, uint32_t i, int64_t capacity,
+                            int64_t b, int64_t n)
+{
+    int64_t asked = md_exec_has(x, i) ? md_tensor_get_i64(x->in[i], b) : 0;
+
+    return md_max_i64(0, md_min_i64(asked, md_min_i64(capacity, n)));
+}

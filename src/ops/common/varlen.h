@@ -15,4 +15,13 @@ md_status md_varlen__load(const int64_t **out, const md_exec *x, uint32_t i,
                           int64_t tokens, int64_t least, md_arena *ar,
                           md_error *err);
 
+/* Attribute state_update_capacity, 0 to 8, and input i, [batch], which is there
+ * where that is above 0: how many steps are asked for of each request. */
+md_status md_varlen__capture(const md_infer *c, uint32_t i, md_dim batch,
+                             int64_t *capacity, md_error *err);
+
+/* So many of request b, which has n tokens. */
+int64_t md_varlen__captured(const md_exec *x, uint32_t i, int64_t capacity,
+                            int64_t b, int64_t n);
+
 #endif
