@@ -1,5 +1,6 @@
 /* Each channel convolved along its length with the past in front; the last
- * places are the state for the next call. */
+ * places are the state for the next call.  Attribute dilation, which the
+ * standard has not, is com.microsoft's. */
 #include "ops/common/causal.h"
 
 #define TYPES (MD_T(F32) | MD_T(F16) | MD_T(BF16))
@@ -25,16 +26,21 @@ static md_status check_types(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
-/* The weight is [channels, 1, taps]; the state has a place less. */
-static md_status check_weight(const md_type *w, md_type *state, md_error *err)
+/* The weight is [channels, 1, taps]; the state has a place less, at dilation
+ * 1. */
+static md_status check_weight(const md_node *n, const md_type *w,
+                              md_type *state, md_error *err)
 {
+    int64_t dilation;
+
+    MD_TRY(md_causal__dilation(n, &dilation, err));
     MD_TRY(md_infer__same_dim(w->dim[0], state->dim[1], "axis 0 of the weight",
                               err));
     MD_TRY(
         md_infer__same_dim(w->dim[1], MD_DIM(1), "axis 1 of the weight", err));
     if (md_dim_is_const(w->dim[2]) && w->dim[2].k < 1)
         return md_fail(err, MD_INVALID, "the weight has no taps");
-    return md_dim__affine(&state->dim[2], w->dim[2], 1, -1, err);
+    return md_dim__affine(&state->dim[2], w->dim[2], dilation, -dilation, err);
 }
 
 static md_status infer(const md_infer *c, md_error *err)
@@ -53,7 +59,7 @@ static md_status infer(const md_infer *c, md_error *err)
             MD_TRY(md_infer__length(c, c->in[IN_BIAS], x->dim[1], "bias", err));
     }
     if (c->in[IN_W]->has_rank)
-        MD_TRY(check_weight(c->in[IN_W], &state, err));
+        MD_TRY(check_weight(c->node, c->in[IN_W], &state, err));
     for (int d = 0; d < 3 && md_infer_has(c, IN_PAST); d++) {
         if (c->in[IN_PAST]->has_rank)
             MD_TRY(md_infer__must_equal(c, c->in[IN_PAST]->dim[d], state.dim[d],
@@ -64,16 +70,22 @@ static md_status infer(const md_infer *c, md_error *err)
     return MD_OK;
 }
 
-/* `all` is the past and a row of the input, n_all places; w has n_taps. */
-static void convolve(double *y, const double *all, int64_t n_all,
-                     const double *w, int64_t n_taps, double bias, bool silu)
-{
-    for (int64_t i = 0; i + n_taps <= n_all; i++) {
-        double sum = bias;
+typedef struct job {
+    int64_t n, taps, dilation;
+    double *all; /* the past and a row of the input of n places */
+    double *w;   /* its taps */
+    double bias;
+    bool silu;
+} job;
 
-        for (int64_t k = 0; k < n_taps; k++)
-            sum += w[k] * all[i + k];
-        y[i] = silu ? md_causal__silu(sum) : sum;
+static void convolve(double *y, const job *j)
+{
+    for (int64_t i = 0; i < j->n; i++) {
+        double sum = j->bias;
+
+        for (int64_t k = 0; k < j->taps; k++)
+            sum += j->w[k] * j->all[i + k * j->dilation];
+        y[i] = j->silu ? md_causal__silu(sum) : sum;
     }
 }
 
@@ -81,28 +93,30 @@ static md_status compute(md_exec *x, md_tensor *const *out, md_arena *ar,
                          md_error *err)
 {
     const md_shape *s = &x->in[IN_X]->shape;
-    int64_t n = s->dim[2], taps = x->in[IN_W]->shape.dim[2], keep = taps - 1;
-    double *all, *w, *y, bias = 0.0;
-    bool silu;
+    job j = { .n = s->dim[2], .taps = x->in[IN_W]->shape.dim[2] };
+    int64_t keep;
+    double *y;
 
-    MD_TRY(md_causal__activation(x->node, &silu, err));
-    MD_TRY(md_exec__scratch(&all, ar, keep + n, sizeof(*all), err));
-    MD_TRY(md_exec__scratch(&w, ar, taps, sizeof(*w), err));
-    MD_TRY(md_exec__scratch(&y, ar, n, sizeof(*y), err));
+    MD_TRY(md_causal__activation(x->node, &j.silu, err));
+    MD_TRY(md_causal__dilation(x->node, &j.dilation, err));
+    keep = (j.taps - 1) * j.dilation; /* the size of the state */
+    MD_TRY(md_exec__scratch(&j.all, ar, keep + j.n, sizeof(*j.all), err));
+    MD_TRY(md_exec__scratch(&j.w, ar, j.taps, sizeof(*j.w), err));
+    MD_TRY(md_exec__scratch(&y, ar, j.n, sizeof(*y), err));
     for (int64_t row = 0; row < s->dim[0] * s->dim[1]; row++) {
         int64_t c = row % s->dim[1];
 
         if (md_exec_has(x, IN_PAST))
-            md_load_f64(all, x->in[IN_PAST], row * keep, keep);
-        md_load_f64(all + keep, x->in[IN_X], row * n, n);
-        md_load_f64(w, x->in[IN_W], c * taps, taps);
+            md_load_f64(j.all, x->in[IN_PAST], row * keep, keep);
+        md_load_f64(j.all + keep, x->in[IN_X], row * j.n, j.n);
+        md_load_f64(j.w, x->in[IN_W], c * j.taps, j.taps);
         if (md_exec_has(x, IN_BIAS))
-            md_load_f64(&bias, x->in[IN_BIAS], c, 1);
-        convolve(y, all, keep + n, w, taps, bias, silu);
+            md_load_f64(&j.bias, x->in[IN_BIAS], c, 1);
+        convolve(y, &j);
         if (out[0])
-            md_store_f64(out[0], row * n, y, n);
+            md_store_f64(out[0], row * j.n, y, j.n);
         if (out[1])
-            md_store_f64(out[1], row * keep, all + n, keep);
+            md_store_f64(out[1], row * keep, j.all + j.n, keep);
     }
     return MD_OK;
 }

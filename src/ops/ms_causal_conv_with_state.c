@@ -3,7 +3,7 @@
 #include "ops/common/util.h"
 #include "ops/compose.h"
 
-static const char *const attributes[] = { "activation", NULL };
+static const char *const attributes[] = { "activation", "dilation", NULL };
 
 /* What the standard's has no word for. */
 static md_status refuse(const md_node *n, md_error *err)
@@ -12,7 +12,6 @@ static md_status refuse(const md_node *n, md_error *err)
         const char *attr;
         int64_t only;
     } rows[] = { { "ndim", 1 },
-                 { "dilation", 1 },
                  { "state_window", 0 },
                  { "state_length", 0 },
                  { "input_channels", 0 },

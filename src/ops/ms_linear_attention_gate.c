@@ -11,7 +11,6 @@ static md_status give_beta(md_compose *m, md_dtype type, md_error *err)
 
     if (b == MD_PART_NONE)
         return md_fail(err, MD_INVALID, "output beta without input b");
-    MD_TRY(md_compose_same(m, 0, 3, err));
     MD_TRY(md_compose_cast(m, b, MD_DTYPE_F32, &y, err));
     MD_TRY(md_compose_unary(m, "Sigmoid", y, &y, err));
     MD_TRY(md_compose_cast(m, y, type, &y, err));
@@ -25,6 +24,9 @@ static md_status check(const md_compose *m, md_error *err)
     MD_TRY(md_compose_check(m, 1, MD_T(F32), 1, 1, err));
     MD_TRY(md_compose_check(m, 2, MD_T(F32), 1, 1, err));
     MD_TRY(md_compose_check(m, 3, TYPES, 3, 3, err));
+    MD_TRY(md_compose_same_dtype(m, 0, 3, err));
+    if (md_compose_in(m, 3) != MD_PART_NONE)
+        MD_TRY(md_compose_same(m, 0, 3, err));
     MD_TRY(md_compose_row(m, 0, 1, err));
     return md_compose_row(m, 0, 2, err);
 }

@@ -49,22 +49,13 @@ static md_status check_types(const md_infer *c, md_error *err)
     return md_infer__rank(c, IN_STATE, 3, 3, err);
 }
 
-static md_status find_dilation(const md_node *n, int64_t *out, md_error *err)
-{
-    *out = md_node_attr_i(n, "dilation", 1);
-    if (*out < 1 || *out > INT32_MAX)
-        return md_fail(err, MD_INVALID, "dilation is %lld, at least 1 expected",
-                       (long long)*out);
-    return MD_OK;
-}
-
 /* The weight is [channels, 1, taps]; state: [batch, channels, ...]. */
 static md_status check_weight(const md_infer *c, const md_type *w,
                               md_type *state, md_error *err)
 {
     int64_t dilation;
 
-    MD_TRY(find_dilation(c->node, &dilation, err));
+    MD_TRY(md_causal__dilation(c->node, &dilation, err));
     if (!w->has_rank)
         return MD_OK;
     MD_TRY(md_infer__must_equal(c, w->dim[0], state->dim[1],
@@ -192,7 +183,7 @@ static md_status prepare(job *j, const md_exec *x, md_arena *ar, md_error *err)
                 .taps = x->in[IN_W]->shape.dim[2],
                 .keep = x->in[IN_STATE]->shape.dim[2] };
     MD_TRY(md_causal__activation(x->node, &j->silu, err));
-    MD_TRY(find_dilation(x->node, &j->dilation, err));
+    MD_TRY(md_causal__dilation(x->node, &j->dilation, err));
     MD_TRY(md_varlen__load(&j->bounds, x, IN_BOUNDS, s->dim[0], 0, ar, err));
     MD_TRY(md_exec__as_f32(&j->x, x->in[IN_X], ar, err));
     MD_TRY(md_exec__as_f32(&j->w, x->in[IN_W], ar, err));

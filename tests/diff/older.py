@@ -145,8 +145,11 @@ def causal_conv(c):
     c.feed(c.values(dtype, [channels, 1, k + (1 if c.bad() else 0)], "tame"))
     c.feed(c.values(dtype, [channels + (1 if c.bad() else 0)], "tame")
            if c.chance(0.5) else None)
+    spread = c.pick(1, 1, 2, 3) if c.domain else 1
+    if spread > 1:
+        c.attr(dilation=spread)
     if c.chance(0.5):
-        c.feed(c.values(dtype, shaped(k - 1), "tame"))
+        c.feed(c.values(dtype, shaped((k - 1) * spread), "tame"))
     c.scale = 16.0 * k
     return 2
 

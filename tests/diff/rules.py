@@ -270,8 +270,6 @@ RULES = [
      "pads beside an auto_pad do not count, as in onnxruntime's pools; its "
      "convolutions refuse both",
      theirs_refused("has both 'auto_pad' and 'pads'")),
-    (("com.microsoft.LinearAttentionGate",), "b may have another type than a",
-     theirs_refused("bound to different types")),
     (("com.microsoft.DecoderMaskedMultiHeadAttention",), "a buffer is shared "
      "where there is a past",
      theirs_refused("must not exceed max_sequence_length (0)")),

@@ -14,6 +14,15 @@ md_status md_causal__activation(const md_node *n, bool *silu, md_error *err)
                    "activation is '%s', none, silu or swish expected", a);
 }
 
+md_status md_causal__dilation(const md_node *n, int64_t *out, md_error *err)
+{
+    *out = md_node_attr_i(n, "dilation", 1);
+    if (*out < 1 || *out > INT32_MAX)
+        return md_fail(err, MD_INVALID, "dilation is %lld, at least 1 expected",
+                       (long long)*out);
+    return MD_OK;
+}
+
 double md_causal__silu(double x)
 {
     return x / (1.0 + exp(-x));
