@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/attr.h"
+#include "kernels/array_f64.h"
 
 md_status md_arg__infer(const md_infer *c, md_error *err)
 {
@@ -38,6 +39,7 @@ typedef struct job {
     int64_t n, inner; /* elements of the axis, and behind it */
     int sign;         /* -1: the smallest */
     bool last;
+    const md_array_f64_kernel *kernel; /* of rows of float64 */
 } job;
 
 /* A piece of elements in the order of which the largest is looked for: for
@@ -111,10 +113,39 @@ static void find(const job *j, int64_t o, int64_t columns)
     }
 }
 
+/* Output o of a row of float64: the value first, then where it is; false when
+ * it is NaN. */
+static bool find_row_f64(const job *j, int64_t o)
+{
+    const md_fold_f64 op = j->sign < 0 ? MD_FOLD_F64_MIN : MD_FOLD_F64_MAX;
+    const double *x = (const double *)j->in->data + o * j->n;
+    const size_t n = (size_t)j->n;
+    double best = md_fold_f64_start(op);
+    int64_t i = 0;
+
+    j->kernel->fold_rows(op, &best, x, 1, n, n, 0.0);
+    if (isnan(best))
+        return false;
+    if (j->last)
+        for (i = j->n - 1; x[i] != best;)
+            i--;
+    else
+        while (x[i] != best)
+            i++;
+    j->out[o] = i;
+    return true;
+}
+
 static void find_part(void *ctx, int64_t from, int64_t to)
 {
     const job *j = ctx;
 
+    if (j->in->dtype == MD_DTYPE_F64 && j->inner == 1) {
+        for (; from < to; from++)
+            if (!find_row_f64(j, from))
+                find(j, from, 1);
+        return;
+    }
     for (int64_t m; from < to; from += m) {
         m = md_min_i64(to - from, j->inner - from % j->inner);
         m = md_min_i64(m, MD_CHUNK);
@@ -128,6 +159,7 @@ md_status md_arg__compute(md_exec *x, md_tensor *out, int sign, md_error *err)
     job j = { .in = x->in[0],
               .out = out->data,
               .sign = sign,
+              .kernel = md_array_f64_select(x->cpu),
               .last = md_node_attr_i(x->node, "select_last_index", 0) != 0 };
     int axis;
 

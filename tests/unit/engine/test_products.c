@@ -358,6 +358,9 @@ static const char *const doubles[] = {
     "-> z",
     "x f64[N,70]; v, i = TopK(x, i64[1]{9}); -> v, i",
     "x f64[N,70]; v, i = TopK(x, i64[1]{9}) largest=0; -> v, i",
+    "x f64[N,700]; v, i = TopK(x, i64[1]{9}); w, j = TopK(x, i64[1]{9}) "
+    "largest=0; a = ArgMax(x) axis=1; b = ArgMin(x) axis=1 "
+    "select_last_index=1; -> v, i, w, j, a, b",
 #define REDUCTIONS(op)                                                         \
     "x f64[N,5,6,70]; a = " op "(x, i64[1]{3}); b = " op                       \
     "(x, i64[1]{0}); c = " op "(x, i64[2]{0 3}); d = " op                      \
