@@ -75,6 +75,12 @@ static MD_NOINLINE void turn_floats(const md_turn_args *a)
     rest(a, rows, a->rows, 0, a->columns);
 }
 
+/* The first n (0 .. TILE or more) lanes. */
+static MD_ALWAYS_INLINE __mmask16 first_lanes(int64_t n)
+{
+    return n >= TILE ? 0xffff : (__mmask16)((1u << (n > 0 ? n : 0)) - 1);
+}
+
 /* Two columns, a float of each in turn. */
 static MD_NOINLINE void turn_two(const md_turn_args *a)
 {
@@ -82,18 +88,29 @@ static MD_NOINLINE void turn_two(const md_turn_args *a)
                                          2, 17, 1, 16, 0);
     const __m512i high = _mm512_set_epi32(31, 15, 30, 14, 29, 13, 28, 12, 27,
                                           11, 26, 10, 25, 9, 24, 8);
-    const int64_t rows = a->rows - a->rows % TILE;
-    const float *x = a->x;
+    const int64_t rows = a->rows - a->rows % TILE, left = a->rows % TILE;
+    const float *x = a->x, *next = x + a->x_stride;
+    const __mmask16 some = first_lanes(left);
     float *y = a->y;
 
     for (int64_t i = 0; i < rows; i += TILE) {
         const __m512 p = _mm512_loadu_ps(x + i);
-        const __m512 q = _mm512_loadu_ps(x + a->x_stride + i);
+        const __m512 q = _mm512_loadu_ps(next + i);
 
         _mm512_storeu_ps(y + 2 * i, _mm512_permutex2var_ps(p, low, q));
         _mm512_storeu_ps(y + 2 * i + TILE, _mm512_permutex2var_ps(p, high, q));
     }
-    rest(a, rows, a->rows, 0, a->columns);
+    if (left > 0) {
+        const __m512 p = _mm512_maskz_loadu_ps(some, x + rows);
+        const __m512 q = _mm512_maskz_loadu_ps(some, next + rows);
+
+        y += 2 * rows;
+        _mm512_mask_storeu_ps(y, first_lanes(2 * left),
+                              _mm512_permutex2var_ps(p, low, q));
+        if (2 * left > TILE)
+            _mm512_mask_storeu_ps(y + TILE, first_lanes(2 * left - TILE),
+                                  _mm512_permutex2var_ps(p, high, q));
+    }
 }
 
 void md_turn__avx512(const md_turn_args *a)
