@@ -60,30 +60,25 @@ static void narrow(void *y, const void *x, size_t n)
     }
 }
 
-/* Rounded to odd: md_f64_to_f32_odd. */
-static __m256 odd_floats(__m512d d)
+/* Rounded to odd, md_f64_to_f32_odd: towards zero, and the last bit is set
+ * where some of the 29 that are cut off is.  Of what is too small for a normal
+ * float more are cut off, but that is 0 in float16. */
+static MD_ALWAYS_INLINE __m256 odd_floats(__m512d d)
 {
-    const __m256 f = _mm512_cvtpd_ps(d);
-    const __m512d back = _mm512_cvtps_pd(f);
-    const __mmask8 other = _mm512_cmp_pd_mask(back, d, _CMP_NEQ_OQ);
-    const __mmask8 beyond =
-        _mm512_cmp_pd_mask(_mm512_abs_pd(back), _mm512_abs_pd(d), _CMP_GT_OQ);
-    const __m256i one = _mm256_set1_epi32(1);
-    __m256i u = _mm256_castps_si256(f);
+    const __m256i u = _mm256_castps_si256(
+        _mm512_cvt_roundpd_ps(d, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC));
+    const __mmask8 cut = _mm512_test_epi64_mask(_mm512_castpd_si512(d),
+                                                _mm512_set1_epi64(0x1fffffff));
 
-    u = _mm256_mask_sub_epi32(u, beyond, u, one);
-    return _mm256_castsi256_ps(_mm256_mask_or_epi32(u, other, u, one));
+    return _mm256_castsi256_ps(
+        _mm256_mask_or_epi32(u, cut, u, _mm256_set1_epi32(1)));
 }
 
-/* As narrowed, by way of floats. */
-static __m128i narrowed_f64(__m512d d)
+/* Two times eight doubles, by way of floats. */
+static MD_ALWAYS_INLINE __m256i narrowed_f64(__m512d low, __m512d high)
 {
-    const __m256 f = odd_floats(d);
-    const __m128i h = _mm256_cvtps_ph(f, _MM_FROUND_TO_NEAREST_INT);
-    const __m128i sign = _mm_and_si128(h, _mm_set1_epi16((short)0x8000));
-
-    return _mm_mask_mov_epi16(h, _mm256_cmp_ps_mask(f, f, _CMP_UNORD_Q),
-                              _mm_or_si128(sign, _mm_set1_epi16(0x7e00)));
+    return narrowed(_mm512_insertf32x8(_mm512_castps256_ps512(odd_floats(low)),
+                                       odd_floats(high), 1));
 }
 
 static void widen_f64(void *y, const void *x, size_t n)
@@ -108,12 +103,17 @@ static void narrow_f64(void *y, const void *x, size_t n)
     const double *p = x;
     uint16_t *o = y;
 
-    for (; n >= 8; n -= 8, p += 8, o += 8)
-        _mm_storeu_si128((void *)o, narrowed_f64(_mm512_loadu_pd(p)));
+    for (; n >= 16; n -= 16, p += 16, o += 16)
+        _mm256_storeu_si256((void *)o, narrowed_f64(_mm512_loadu_pd(p),
+                                                    _mm512_loadu_pd(p + 8)));
     if (n > 0) {
-        const __mmask8 m = (__mmask8)((1u << n) - 1);
+        const __mmask16 m = (__mmask16)((1u << n) - 1);
+        const __mmask8 low = (__mmask8)m, high = (__mmask8)(m >> 8);
 
-        _mm_mask_storeu_epi16(o, m, narrowed_f64(_mm512_maskz_loadu_pd(m, p)));
+        _mm256_mask_storeu_epi16(
+            o, m,
+            narrowed_f64(_mm512_maskz_loadu_pd(low, p),
+                         _mm512_maskz_loadu_pd(high, p + (high ? 8 : 0))));
     }
 }
 
