@@ -56,9 +56,15 @@ static double coordinate(int64_t i, int64_t n, bool corners)
                                               const double *base, int64_t m,   \
                                               const int axes)                  \
     {                                                                          \
-        for (int64_t i = 0; i < m; i++)                                        \
-            for (int k = 0; k < axes; k++)                                     \
-                v[i * axes + k] = (T)(base[k] + terms[i * axes + k]);          \
+        const double x = base[0], y = base[1], z = base[2];                    \
+                                                                               \
+        MD_SIMD                                                                \
+        for (int64_t i = 0; i < m; i++) {                                      \
+            v[i * axes] = (T)(x + terms[i * axes]);                            \
+            v[i * axes + 1] = (T)(y + terms[i * axes + 1]);                    \
+            if (axes == 3)                                                     \
+                v[i * axes + 2] = (T)(z + terms[i * axes + 2]);                \
+        }                                                                      \
     }
 ADD_BASE(float)
 ADD_BASE(double)
@@ -111,8 +117,9 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
         if (index[0] != batch) {
             batch = index[0];
             md_load_f64(theta, x->in[0], batch * n, n);
-            for (int64_t i = 0; i < width * axes; i++)
-                terms[i] = theta[i % axes * (axes + 1)] * along[i / axes];
+            for (int64_t i = 0; i < width; i++)
+                for (ptrdiff_t k = 0; k < axes; k++)
+                    terms[i * axes + k] = theta[k * (axes + 1)] * along[i];
         }
         for (int i = 0; i < axes; i++) {
             base[i] = theta[i * (axes + 1) + axes];
