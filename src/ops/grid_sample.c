@@ -163,12 +163,13 @@ static void place(const sampler *s, int d, double g, int64_t *tap, double *w)
         tap[i] = clamp_tap(s, first + i, s->size[d]);
 }
 
-/* Where the places of a block look: the elements of each, with weights, also
- * as floats. */
+/* Where the places of a block look: the `n` elements of each, one place's
+ * behind the other's, with weights, also as floats. */
 typedef struct look {
-    int64_t at[BLOCK][LOOKS_MAX];
-    double w[BLOCK][LOOKS_MAX];
-    float narrow[BLOCK][LOOKS_MAX];
+    int n;
+    int64_t at[BLOCK * LOOKS_MAX];
+    double w[BLOCK * LOOKS_MAX];
+    float narrow[BLOCK * LOOKS_MAX];
     bool inside[BLOCK]; /* all of a place's */
 } look;
 
@@ -188,9 +189,10 @@ typedef struct sampling {
 
 static void put_look(look *l, int64_t i, int k, int64_t at, double weight)
 {
-    l->at[i][k] = at;
-    l->w[i][k] = weight;
-    l->narrow[i][k] = (float)weight;
+    k += (int)i * l->n;
+    l->at[k] = at;
+    l->w[k] = weight;
+    l->narrow[k] = (float)weight;
     l->inside[i] = l->inside[i] && at >= 0;
 }
 
@@ -235,20 +237,19 @@ static void combine(const sampler *s, int64_t tap[][TAPS_MAX],
 /* One channel of a block.  What lies outside is left out, not multiplied by 0:
  * the input may hold NaN. */
 #define SEE(name, T, weights)                                                  \
-    static void name(const sampling *g, const T *in, T *out, const look *l,    \
-                     int64_t n)                                                \
+    static void name(const T *in, T *out, const look *l, int64_t n)            \
     {                                                                          \
         for (int64_t i = 0; i < n; i++) {                                      \
-            const int64_t *at = l->at[i];                                      \
-            const T *w = l->weights[i];                                        \
+            const int64_t *at = l->at + i * l->n;                              \
+            const T *w = l->weights + i * l->n;                                \
             T sum = 0;                                                         \
                                                                                \
-            if (g->n_looks == 4 && l->inside[i]) {                             \
+            if (l->n == 4 && l->inside[i]) {                                   \
                 out[i] = w[0] * in[at[0]] + w[1] * in[at[1]] +                 \
                          w[2] * in[at[2]] + w[3] * in[at[3]];                  \
                 continue;                                                      \
             }                                                                  \
-            for (int k = 0; k < g->n_looks; k++) {                             \
+            for (int k = 0; k < l->n; k++) {                                   \
                 if (at[k] >= 0)                                                \
                     sum += w[k] * in[at[k]];                                   \
             }                                                                  \
@@ -264,11 +265,11 @@ static void see_any(const sampling *g, int64_t from, int64_t to, const look *l,
     for (int64_t i = 0; i < n; i++) {
         double sum = 0.0, v;
 
-        for (int k = 0; k < g->n_looks; k++) {
-            if (l->at[i][k] < 0)
+        for (int64_t k = i * l->n; k < (i + 1) * l->n; k++) {
+            if (l->at[k] < 0)
                 continue;
-            md_load_f64(&v, g->in, from + l->at[i][k], 1);
-            sum += l->w[i][k] * v;
+            md_load_f64(&v, g->in, from + l->at[k], 1);
+            sum += l->w[k] * v;
         }
         md_store_f64(g->out, to + i, &sum, 1);
     }
@@ -278,18 +279,16 @@ static void see_any(const sampling *g, int64_t from, int64_t to, const look *l,
 static void see_rows(const sampling *g, int64_t batch, int64_t first, look *l,
                      int64_t n, float *tile)
 {
-    for (int64_t i = 0; i < n; i++) {
-        for (int k = 0; k < g->n_looks; k++)
-            l->at[i][k] *= g->channels; /* -1 stays negative */
-    }
+    for (int64_t k = 0; k < n * l->n; k++)
+        l->at[k] *= g->channels; /* -1 stays negative */
     md_blend_f32_select(g->cpu)->run(
         &(md_blend_f32_args){ .y = tile,
                               .x = g->rows + batch * g->plane * g->channels,
-                              .at = l->at[0],
-                              .w = l->narrow[0],
+                              .at = l->at,
+                              .w = l->narrow,
                               .places = n,
-                              .looks = g->n_looks,
-                              .stride = LOOKS_MAX,
+                              .looks = l->n,
+                              .stride = l->n,
                               .n = g->channels,
                               .y_stride = g->channels });
     md_channels__first((float *)g->out->data + batch * g->channels * g->places +
@@ -308,6 +307,7 @@ static void sample_block(void *ctx, int64_t chunk, int worker)
     double w[MD_RANK_MAX][TAPS_MAX] = { { 0 } }, v[BLOCK * MD_RANK_MAX];
     look *l = &g->looks[worker];
 
+    l->n = g->n_looks;
     md_load_f64(v, g->grid, (batch * g->places + first) * s->axes, n * s->axes);
     for (int64_t i = 0; i < n; i++) {
         for (int d = 0; d < s->axes; d++)
@@ -326,10 +326,10 @@ static void sample_block(void *ctx, int64_t chunk, int worker)
         int64_t from = c * g->plane, to = c * g->places + first;
 
         if (g->in->dtype == MD_DTYPE_F32)
-            see_f32(g, (const float *)g->in->data + from,
+            see_f32((const float *)g->in->data + from,
                     (float *)g->out->data + to, l, n);
         else if (g->in->dtype == MD_DTYPE_F64)
-            see_f64(g, (const double *)g->in->data + from,
+            see_f64((const double *)g->in->data + from,
                     (double *)g->out->data + to, l, n);
         else
             see_any(g, from, to, l, n);
