@@ -409,22 +409,48 @@ static MD_ALWAYS_INLINE void columns(const md_reduce op,
         sum_columns(op, a, y, x, vectors, last);
 }
 
+/* Columns before the first whole vector that lies in one cache line: a load
+ * that crosses two takes as long as two. */
+static int64_t columns_before(const md_reduce_f32_args *a, const float *x)
+{
+    const int64_t line = 64 / sizeof(float);
+
+    if (a->n_stride % line != 0 || (a->m > 1 && a->m_stride % line != 0))
+        return 0; /* of each row others */
+    return (int64_t)(-(uintptr_t)x / sizeof(float) % VF_LANES);
+}
+
+/* All columns of one outer index.  The last COLUMNS may be computed twice. */
+static MD_ALWAYS_INLINE void all_columns(const md_reduce op,
+                                         const md_reduce_f32_args *a, float *y,
+                                         const float *x)
+{
+    int64_t i = 0;
+
+    if (a->inner >= COLUMNS) {
+        i = columns_before(a, x);
+        if (i > 0)
+            columns(op, a, y, x, 1, (size_t)i);
+        for (; i + COLUMNS <= a->inner; i += COLUMNS)
+            columns(op, a, y + i, x + i, WIDE, VF_LANES);
+        if (i + VF_LANES < a->inner) {
+            i = a->inner - COLUMNS;
+            columns(op, a, y + i, x + i, WIDE, VF_LANES);
+            return;
+        }
+    }
+    for (; i < a->inner; i += VF_LANES)
+        columns(op, a, y + i, x + i, 1, lanes_at(a->inner, i));
+}
+
 static MD_ALWAYS_INLINE void reduce(const md_reduce op,
                                     const md_reduce_f32_args *a)
 {
     for (int64_t o = 0; o < a->outer && a->inner == 1; o += COLUMNS)
         rows(op, a, a->y + o, a->x + o * a->outer_stride,
              md_min_i64(a->outer - o, COLUMNS));
-    for (int64_t o = 0; o < a->outer && a->inner > 1; o++) {
-        const float *x = a->x + o * a->outer_stride;
-        float *y = a->y + o * a->inner;
-        int64_t i = 0;
-
-        for (; i + COLUMNS <= a->inner; i += COLUMNS)
-            columns(op, a, y + i, x + i, WIDE, VF_LANES);
-        for (; i < a->inner; i += VF_LANES)
-            columns(op, a, y + i, x + i, 1, lanes_at(a->inner, i));
-    }
+    for (int64_t o = 0; o < a->outer && a->inner > 1; o++)
+        all_columns(op, a, a->y + o * a->inner, a->x + o * a->outer_stride);
 }
 
 void VF(md_reduce_f32)(const md_reduce_f32_args *a)
