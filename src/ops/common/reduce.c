@@ -5,9 +5,12 @@
 
 #include "kernels/array_f64.h"
 #include "kernels/vbinary.h"
+#include "ops/common/reduce_int.h"
 
 enum {
-    FOLDED = 512,  /* float64 outputs at once, which stay in the first cache */
+    FOLDED = 512,  /* outputs at once, which stay in the first cache */
+    WIDE = 16,     /* integers that are worth a call */
+    SIDE = 512,    /* bytes of a long row that are folded side by side */
     NEAR = 1 << 20 /* bytes that the second cache holds */
 };
 
@@ -203,6 +206,8 @@ typedef struct job {
     bool ints;
     const md_array_f64_kernel *kernel; /* of float64 */
     md_vbinary_fn *divide;             /* the same */
+    md_fold_int_fn *fold;              /* of integers, or NULL */
+    md_vbinary_fn *columns;            /* the same of rows of columns */
 } job;
 
 /* What is added up for up to MD_CHUNK outputs that lie side by side. */
@@ -326,29 +331,70 @@ static md_fold_f64 fold_of(md_reduce op)
     }
 }
 
+/* Numbers of a long row that are folded side by side. */
+static int64_t side_of(const job *j)
+{
+    return SIDE * 8 / md_dtype_bits(j->in->dtype);
+}
+
+/* One output of a row of n integers, more than side_of: that many columns,
+ * whose results are then folded by halves. */
+static void fold_long(const job *j, char *y, const char *x, int64_t n)
+{
+    const int64_t side = side_of(j), size = SIDE / side;
+    int64_t v[SIDE / sizeof(int64_t)];
+
+    memcpy(v, x, SIDE);
+    for (x += SIDE, n -= side; n >= side; n -= side, x += SIDE)
+        j->columns(v, v, x, (size_t)side, 1);
+    for (int64_t half = side / 2; half >= side / 8; half /= 2)
+        j->columns(v, v, (char *)v + half * size, (size_t)half, 1);
+    j->fold(y, v, 1, 0, side / 8, 1);
+    j->fold(y, x, 1, 0, n, 1);
+}
+
+/* n outputs at y, of `rows` elements each, `stride` apart. */
+static void fold_some(const job *j, char *y, const char *x, int64_t n,
+                      int64_t step, int64_t rows, int64_t stride)
+{
+    const md_fold_f64 op = fold_of(j->op);
+    const int64_t size = md_dtype_bits(j->in->dtype) / 8;
+
+    if (j->fold && stride == 1 && rows >= 2 * side_of(j))
+        for (int64_t i = 0; i < n; i++)
+            fold_long(j, y + i * size, x + i * step * size, rows);
+    else if (j->fold && (stride == 1 || n < WIDE))
+        j->fold(y, x, n, step, rows, stride);
+    else if (j->fold)
+        for (int64_t r = 0; r < rows; r++)
+            j->columns(y, y, x + r * stride * size, (size_t)n, 1);
+    else if (stride == 1)
+        j->kernel->fold_rows(op, (double *)(void *)y,
+                             (const double *)(const void *)x, (size_t)n,
+                             (size_t)step, (size_t)rows, 0);
+    else
+        j->kernel->fold_columns(op, (double *)(void *)y,
+                                (const double *)(const void *)x, (size_t)rows,
+                                (size_t)stride, (size_t)n);
+}
+
 /* n outputs from o on, whose first elements lie `step` apart, the first one
  * at `at`: rows where what is reduced ends with neighbours, else columns. */
 static void fold_run(const job *j, int64_t o, int64_t n, int64_t at,
                      int64_t step)
 {
-    const md_fold_f64 op = fold_of(j->op);
+    const int64_t size = md_dtype_bits(j->in->dtype) / 8;
     const md_shape *s = &j->gone.shape;
     const int last = s->rank - 1;
     const int64_t rows = s->rank > 0 ? s->dim[last] : 1;
     const int64_t stride = s->rank > 0 ? j->gone.stride[last] : 0;
-    const double *x = (const double *)j->in->data + at;
-    double *y = (double *)j->out->data + o;
+    const char *x = (const char *)j->in->data + at * size;
+    char *y = (char *)j->out->data + o * size;
     int64_t index[MD_RANK_MAX] = { 0 };
 
     do {
-        const double *from = x + offset(index, j->gone.stride, last);
-
-        if (stride == 1)
-            j->kernel->fold_rows(op, y, from, (size_t)n, (size_t)step,
-                                 (size_t)rows, 0);
-        else
-            j->kernel->fold_columns(op, y, from, (size_t)rows, (size_t)stride,
-                                    (size_t)n);
+        fold_some(j, y, x + offset(index, j->gone.stride, last) * size, n, step,
+                  rows, stride);
     } while (last > 0 && md_step_index(index, s->dim, last));
 }
 
@@ -383,7 +429,24 @@ static void finish_f64(const job *j, double *y, int64_t n)
     }
 }
 
-/* Outputs [from, to) of float64. */
+/* What changes no result, at n <= FOLDED outputs from o on. */
+static void set_start(const job *j, int64_t o, int64_t n)
+{
+    const int64_t start = (int64_t)start_u64(j->op, j->out->dtype);
+    double *y = j->out->data;
+    int64_t v[FOLDED];
+
+    if (j->fold) {
+        for (int64_t i = 0; i < n; i++)
+            v[i] = start;
+        md_store_i64(j->out, o, v, n);
+        return;
+    }
+    for (int64_t i = o; i < o + n; i++)
+        y[i] = start_f64(j->op);
+}
+
+/* Outputs [from, to) of float64 or integers. */
 static void fold_part(void *ctx, int64_t from, int64_t to)
 {
     const job *j = ctx;
@@ -391,7 +454,6 @@ static void fold_part(void *ctx, int64_t from, int64_t to)
     const int64_t inner = s->rank > 0 ? s->dim[s->rank - 1] : 1;
     const int64_t step = s->rank > 0 ? j->kept.stride[s->rank - 1] : 1;
     const int64_t count = md_shape_n(&j->gone.shape);
-    double *y = j->out->data;
     int64_t n;
 
     for (int64_t o = from; o < to; o += n) {
@@ -400,19 +462,38 @@ static void fold_part(void *ctx, int64_t from, int64_t to)
             log_sum_exp(j, o, n, locate(&j->kept, o), step);
             continue;
         }
-        for (int64_t i = o; i < o + n; i++)
-            y[i] = start_f64(j->op);
+        set_start(j, o, n);
         if (count > 0)
             fold_run(j, o, n, locate(&j->kept, o), step);
-        finish_f64(j, y + o, n);
+        if (!j->fold)
+            finish_f64(j, (double *)j->out->data + o, n);
     }
 }
 
-/* float64 by vectors; exponentials only of rows. */
+/* Loops for integers, where they are folded as they are. */
+static void set_int_loops(job *j, uint32_t cpu)
+{
+    static const md_vbinary op[MD_REDUCE_COUNT] = {
+        [MD_REDUCE_SUM] = MD_VBINARY_ADD,
+        [MD_REDUCE_PROD] = MD_VBINARY_MUL,
+        [MD_REDUCE_MAX] = MD_VBINARY_MAX,
+        [MD_REDUCE_MIN] = MD_VBINARY_MIN,
+    };
+
+    if (!j->ints)
+        return;
+    j->fold = md_fold_int__find(j->op, j->in->dtype);
+    if (j->fold)
+        j->columns = md_vbinary_select(cpu)->find(op[j->op], j->in->dtype);
+}
+
+/* float64 by vectors, exponentials only of rows; integers. */
 static bool folds(const job *j)
 {
     const axes *gone = &j->gone;
 
+    if (j->fold)
+        return true;
     return j->in->dtype == MD_DTYPE_F64 && j->kernel->required &&
            (j->op != MD_REDUCE_LOG_SUM_EXP ||
             (gone->shape.rank == 1 && gone->stride[0] == 1));
@@ -449,6 +530,7 @@ md_status md_reduce__compute(md_exec *x, const md_reduction *r, md_tensor *out,
     split_axes(&j.kept, &j.gone, &x->in[0]->shape, bits);
     j.kernel = md_array_f64_select(cpu_for(&j, x->cpu));
     j.divide = md_vbinary_select(x->cpu)->find(MD_VBINARY_DIV, MD_DTYPE_F64);
+    set_int_loops(&j, x->cpu);
     if (folds(&j)) {
         md_exec__share(x, md_tensor_n(out),
                        5.0 + (exp ? 2.0 : 0.4) *
