@@ -269,6 +269,19 @@ static void find_blocks(const job *j, heap *h, void *peaks, const char *x)
     scan(j, h, x, n * block, j->n);
 }
 
+/* Integers v whose indices are [from, to): their keys differ from them by
+ * `flip`. */
+static void scan_i64(heap *h, const int64_t *v, int64_t flip, int64_t from,
+                     int64_t to)
+{
+    for (int64_t i = from; i < to; i++) {
+        const int64_t key = v[i - from] ^ flip;
+
+        if (h->n < h->k || key > h->e[0].key)
+            take(h, (entry){ key, i });
+    }
+}
+
 /* Columns of halves, or integers: a piece at a time, or one. */
 static void find_any(const job *j, heap *h, int64_t at)
 {
@@ -283,11 +296,10 @@ static void find_any(const job *j, heap *h, int64_t at)
         if (floats) {
             md_load_f64(f, j->in, at + i * j->inner, m);
             scan_double(j, h, f, 1, i, i + m);
-            continue;
+        } else {
+            md_load_i64(w, j->in, at + i * j->inner, m);
+            scan_i64(h, w, key_i64(j, 0), i, i + m);
         }
-        md_load_i64(w, j->in, at + i * j->inner, m);
-        for (int64_t k = 0; k < m; k++)
-            take(h, (entry){ key_i64(j, w[k]), i + k });
     }
 }
 
