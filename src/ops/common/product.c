@@ -1,5 +1,6 @@
 #include "ops/common/product.h"
 
+#include "base/attr.h"
 #include "base/size.h"
 
 /* Row by row of b, so that the inner loop runs along rows of b and c. */
@@ -10,9 +11,16 @@
             for (int64_t k = 0; k < p->k; k++) {                               \
                 T v = a[i * p->a_row + k * p->a_col];                          \
                 const T *row = b + k * p->b_row;                               \
+                T *o = c + i * p->n;                                           \
                                                                                \
+                if (p->b_col == 1) {                                           \
+                    MD_SIMD                                                    \
+                    for (int64_t j = 0; j < p->n; j++)                         \
+                        o[j] += v * row[j];                                    \
+                    continue;                                                  \
+                }                                                              \
                 for (int64_t j = 0; j < p->n; j++)                             \
-                    c[i * p->n + j] += v * row[j * p->b_col];                  \
+                    o[j] += v * row[j * p->b_col];                             \
             }                                                                  \
         }                                                                      \
     }
