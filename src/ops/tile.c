@@ -1,7 +1,14 @@
 /* Before opset 6: tiles and axis, two numbers of the input's type. */
+#include <string.h>
+
 #include "ops/common/data.h"
 #include "ops/common/util.h"
 #include "ops/grad.h"
+
+enum {
+    SMALL = 1 << 20, /* bytes of an output for which one thread is enough */
+    SHORT = 256      /* bytes of a row that is not worth a move of its own */
+};
 
 /* One number, by which only its one axis is repeated. */
 static md_status old_repeats(const md_infer *c, md_ints *out, md_error *err)
@@ -115,6 +122,62 @@ static bool add_copies(md_place *to, md_place *from, md_shape *dims,
     return true;
 }
 
+/* What copies by doubling need: of each axis its elements and copies, and the
+ * bytes of one of its elements in the input and the output. */
+typedef struct tiling {
+    const int64_t *dim, *times;
+    int rank;
+    size_t in[MD_RANK_MAX], out[MD_RANK_MAX];
+} tiling;
+
+/* The n bytes at y, `times` in all behind each other. */
+static void repeat(char *y, size_t n, int64_t times)
+{
+    const size_t all = n * (size_t)times;
+
+    for (size_t done = n, m; done < all; done += m) {
+        m = done < all - done ? done : all - done;
+        memcpy(y + done, y, m);
+    }
+}
+
+/* All copies of axis d and those behind it: short rows are repeated where they
+ * lie, then what they are rows of. */
+static void tile(const tiling *t, int d, char *y, const char *x)
+{
+    const size_t n = (size_t)t->dim[d];
+
+    if (d == t->rank - 1)
+        memcpy(y, x, n * t->in[d]);
+    else
+        for (size_t i = 0; i < n; i++)
+            tile(t, d + 1, y + i * t->out[d], x + i * t->in[d]);
+    repeat(y, n * t->out[d], t->times[d]);
+}
+
+/* Small outputs of short rows; false for others. */
+static bool tile_small(md_tensor *out, const md_tensor *in,
+                       const int64_t *times)
+{
+    const md_shape *s = &in->shape;
+    tiling t = { .dim = s->dim, .times = times, .rank = s->rank };
+    const unsigned bits = md_dtype_bits(in->dtype);
+    size_t from = bits / 8, to = from;
+
+    if (s->rank == 0 || bits % 8 != 0 || in->dtype == MD_DTYPE_STRING ||
+        md_tensor_size(out) > SMALL ||
+        (size_t)s->dim[s->rank - 1] * from > SHORT)
+        return false;
+    for (int d = s->rank; d-- > 0;) {
+        t.in[d] = from;
+        t.out[d] = to;
+        from *= (size_t)s->dim[d];
+        to *= (size_t)(s->dim[d] * times[d]);
+    }
+    tile(&t, 0, out->data, in->data);
+    return true;
+}
+
 static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
@@ -129,6 +192,8 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
     md_shape_strides(from.stride, in);
     for (int i = 0; i < in->rank; i++)
         times[i] = out->shape.dim[i] / in->dim[i];
+    if (tile_small(out, x->in[0], times))
+        return MD_OK;
     if (add_copies(&to, &from, &dims, in, times))
         md_exec__move(x, &to, &from, &dims);
     else
