@@ -155,6 +155,8 @@ typedef struct job {
     const md_tensor *in;
     md_tensor *out;
     md_vcast_fn *fn; /* from the input, or from float32 where `codes` is set */
+    md_vcast_fn *first; /* where there is no fn: to a float that holds all of */
+    md_vcast_fn *last;  /* the input's numbers, and from it */
     const float *codes; /* what the codes of a small float stand for */
     bool saturate;
     const char *mode;
@@ -199,7 +201,10 @@ static void to_number(const job *j, int64_t from, int64_t to)
     int64_t w[MD_CHUNK];
     double v[MD_CHUNK];
 
-    if (in->dtype == MD_DTYPE_U64) { /* may be beyond int64 */
+    if (j->first) {
+        j->first(v, element(in, from), (size_t)(to - from));
+        j->last(element(j->out, from), v, (size_t)(to - from));
+    } else if (in->dtype == MD_DTYPE_U64) { /* may be beyond int64 */
         for (int64_t i = from; i < to; i++)
             md_tensor_set_from(j->out, i, in, i);
     } else if (whole) {
@@ -239,6 +244,20 @@ static void convert(void *ctx, int64_t from, int64_t to)
     }
 }
 
+/* Integers to halves, and halves to each other: by way of a float that all of
+ * them fit into, so that they are rounded once. */
+static void set_detour(job *j, md_vcast_find *find)
+{
+    const md_dtype from = j->in->dtype, to = j->out->dtype;
+    const bool wide = from == MD_DTYPE_I32 || from == MD_DTYPE_U32;
+    const md_dtype by = wide ? MD_DTYPE_F64 : MD_DTYPE_F32;
+
+    if (j->fn || from == MD_DTYPE_I64 || from == MD_DTYPE_U64)
+        return;
+    j->last = find(to, by);
+    j->first = j->last ? find(by, from) : NULL;
+}
+
 static void convert_numbers(const md_exec *x, md_tensor *out)
 {
     md_vcast_find *find = md_vcast_select(x->cpu)->find;
@@ -256,8 +275,9 @@ static void convert_numbers(const md_exec *x, md_tensor *out)
         j.fn = find(out->dtype, MD_DTYPE_F32);
         j.codes = codes;
     }
+    set_detour(&j, find);
     md_exec__share(x, md_div_up(md_tensor_n(in), MD_CHUNK),
-                   MD_CHUNK * (j.fn ? 0.5 : 5.0), convert, &j);
+                   MD_CHUNK * (j.fn || j.first ? 0.5 : 5.0), convert, &j);
 }
 
 md_status md_convert__compute(md_exec *x, md_tensor *out, md_arena *ar,
