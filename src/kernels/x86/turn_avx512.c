@@ -7,6 +7,7 @@
 #include "kernels/turn.h"
 
 #include <immintrin.h>
+#include <stdbool.h>
 
 #include "base/attr.h"
 
@@ -113,11 +114,85 @@ static MD_NOINLINE void turn_two(const md_turn_args *a)
     }
 }
 
+/* Four rows of what x has in turn, as SpaceToDepth does with blocks of 4. */
+static MD_NOINLINE void part_four(const md_turn_args *a)
+{
+    const __m512i first = _mm512_set_epi32(29, 25, 21, 17, 13, 9, 5, 1, 28, 24,
+                                           20, 16, 12, 8, 4, 0);
+    const __m512i last = _mm512_add_epi32(first, _mm512_set1_epi32(2));
+    const int64_t columns = a->columns - a->columns % TILE;
+    const int64_t ys = a->y_stride;
+    const float *x = a->x;
+
+    for (int64_t j = 0; j < columns; j += TILE, x += 4 * TILE) {
+        float *y = (float *)a->y + j;
+        __m512 v[4], p, q;
+
+        MD_UNROLL(4)
+        for (int i = 0; i < 4; i++)
+            v[i] = _mm512_loadu_ps(x + i * TILE);
+        p = _mm512_permutex2var_ps(v[0], first, v[1]);
+        q = _mm512_permutex2var_ps(v[2], first, v[3]);
+        _mm512_storeu_ps(y, _mm512_shuffle_f32x4(p, q, 0x44));
+        _mm512_storeu_ps(y + ys, _mm512_shuffle_f32x4(p, q, 0xee));
+        p = _mm512_permutex2var_ps(v[0], last, v[1]);
+        q = _mm512_permutex2var_ps(v[2], last, v[3]);
+        _mm512_storeu_ps(y + 2 * ys, _mm512_shuffle_f32x4(p, q, 0x44));
+        _mm512_storeu_ps(y + 3 * ys, _mm512_shuffle_f32x4(p, q, 0xee));
+    }
+    rest(a, 0, a->rows, columns, a->columns);
+}
+
+/* Four columns in turn, as DepthToSpace does. */
+static MD_NOINLINE void join_four(const md_turn_args *a)
+{
+    const __m512i even = _mm512_set_epi32(27, 19, 11, 3, 26, 18, 10, 2, 25, 17,
+                                          9, 1, 24, 16, 8, 0);
+    const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(4));
+    const int64_t rows = a->rows - a->rows % TILE, xs = a->x_stride;
+    float *y = a->y;
+
+    for (int64_t i = 0; i < rows; i += TILE, y += 4 * TILE) {
+        const float *x = (const float *)a->x + i;
+        __m512 v[4];
+
+        MD_UNROLL(4)
+        for (int k = 0; k < 4; k++)
+            v[k] = _mm512_loadu_ps(x + k * xs);
+        MD_UNROLL(2)
+        for (int half = 0; half < 2; half++) {
+            const __m512 p = half ? _mm512_shuffle_f32x4(v[0], v[1], 0xee)
+                                  : _mm512_shuffle_f32x4(v[0], v[1], 0x44);
+            const __m512 q = half ? _mm512_shuffle_f32x4(v[2], v[3], 0xee)
+                                  : _mm512_shuffle_f32x4(v[2], v[3], 0x44);
+            float *to = y + (ptrdiff_t)half * 2 * TILE;
+
+            _mm512_storeu_ps(to, _mm512_permutex2var_ps(p, even, q));
+            _mm512_storeu_ps(to + TILE, _mm512_permutex2var_ps(p, odd, q));
+        }
+    }
+    rest(a, rows, a->rows, 0, a->columns);
+}
+
+/* Floats of few rows or columns that lie in turn. */
+static bool turn_few(const md_turn_args *a)
+{
+    if (a->columns == 2 && a->y_stride == 2)
+        turn_two(a);
+    else if (a->columns == 4 && a->y_stride == 4 && a->rows >= TILE)
+        join_four(a);
+    else if (a->rows == 4 && a->x_stride == 4 && a->columns >= TILE)
+        part_four(a);
+    else
+        return false;
+    return true;
+}
+
 void md_turn__avx512(const md_turn_args *a)
 {
-    if (a->size == sizeof(float) && a->columns == 2 && a->y_stride == 2)
-        turn_two(a);
-    else if (a->size == sizeof(float) && a->rows >= TILE && a->columns >= TILE)
+    if (a->size == sizeof(float) && turn_few(a))
+        return;
+    if (a->size == sizeof(float) && a->rows >= TILE && a->columns >= TILE)
         turn_floats(a);
     else
         md_turn__avx2(a);
