@@ -24,14 +24,14 @@ static MD_ALWAYS_INLINE void add_half(float *y, const float *x, vd *sum,
     vd_narrow(y, exclusive ? before : *sum);
 }
 
-/* PARTS vectors of columns from c on. */
+/* `parts` vectors of columns from c on. */
 static MD_ALWAYS_INLINE void add_block(const md_cumsum_f32_args *a, int64_t c,
-                                       bool exclusive)
+                                       const int parts, bool exclusive)
 {
     vd sum[2 * PARTS];
 
     MD_UNROLL(16)
-    for (int h = 0; h < 2 * PARTS; h++)
+    for (int h = 0; h < 2 * parts; h++)
         sum[h] = vd_set(0);
     for (int64_t i = 0; i < a->n; i++) {
         const float *x = a->x + i * a->step + c;
@@ -39,11 +39,11 @@ static MD_ALWAYS_INLINE void add_block(const md_cumsum_f32_args *a, int64_t c,
         const float *ahead = i + AHEAD < a->n ? x + AHEAD * a->step : x;
 
         MD_UNROLL(8)
-        for (int h = 0; h < PARTS; h++)
+        for (int h = 0; h < parts; h++)
             _mm_prefetch((const char *)(ahead + (ptrdiff_t)h * VF_LANES),
                          _MM_HINT_T0);
         MD_UNROLL(16)
-        for (int h = 0; h < 2 * PARTS; h++)
+        for (int h = 0; h < 2 * parts; h++)
             add_half(y + (ptrdiff_t)h * HALF, x + (ptrdiff_t)h * HALF, &sum[h],
                      exclusive);
     }
@@ -74,7 +74,9 @@ static MD_ALWAYS_INLINE void run(const md_cumsum_f32_args *a, bool exclusive)
     int64_t c = 0;
 
     for (; c + PARTS * VF_LANES <= a->columns; c += PARTS * VF_LANES)
-        add_block(a, c, exclusive);
+        add_block(a, c, PARTS, exclusive);
+    for (; c + 2 * VF_LANES <= a->columns; c += (int64_t)2 * VF_LANES)
+        add_block(a, c, 2, exclusive);
     for (; c < a->columns; c += VF_LANES) {
         const int64_t left = a->columns - c;
 
