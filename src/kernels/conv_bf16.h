@@ -25,6 +25,10 @@ typedef struct md_conv_bf16_args {
     md_epilogue ep; /* bias per output channel; residual shaped as y */
 } md_conv_bf16_args;
 
+/* Products in the time of one of conv_f32 on the same CPU, in layers that are
+ * worth comparing. */
+double md_conv_bf16_speed(const md_gemm_bf16_kernel *kernel);
+
 /* Bytes of the packed weights; false when they overflow.  Of the shape,
  * channels, window and dilation_w count here and below. */
 bool md_conv_bf16_packed_size(size_t *out, const md_gemm_bf16_kernel *kernel,

@@ -83,7 +83,7 @@ static double tiled_cost(const md_conv_shape *s, int m, double images)
 
 /* Weights are 1.8 and 4 times as large when they are transformed, and the
  * estimates are what they are: each step has to be worth it. */
-int md_conv_winograd_choose(const md_conv_shape *shape)
+int md_conv_winograd_choose(const md_conv_shape *shape, double speed)
 {
     md_conv_shape s = *shape;
     const double images = (double)md_max_i64(1, s.n);
@@ -96,7 +96,7 @@ int md_conv_winograd_choose(const md_conv_shape *shape)
         s.ow = UNKNOWN;
     best = direct_cost((double)blocks(s.ic) * (double)blocks(s.oc),
                        images * (double)s.oh * (double)s.ow) /
-           1.15;
+           speed / 1.15;
     for (int i = 0; i < MD_WINOGRAD_TILES; i++) {
         cost = tiled_cost(&s, 2 * i + 2, images);
         if (cost < best) {

@@ -33,11 +33,12 @@ bool md_conv_winograd_takes(const float *w, int64_t n);
 
 /*
  * The tile that is fastest for this shape: an index of
- * md_winograd_f32_kernel.tiles, or -1 where conv_f32 is.  A rule, no
- * measurement: the same for the same shape on every run of every machine.
- * n, oh and ow may be 0: not known.
+ * md_winograd_f32_kernel.tiles, or -1 where the direct kernel is, which makes
+ * `speed` products in the time of one of conv_f32.  A rule, no measurement: the
+ * same for the same shape on every run of every machine.  n, oh and ow may be
+ * 0: not known.
  */
-int md_conv_winograd_choose(const md_conv_shape *s);
+int md_conv_winograd_choose(const md_conv_shape *s, double speed);
 
 /* What computes: one row of each family. */
 typedef struct md_conv_winograd {

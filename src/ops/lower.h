@@ -33,7 +33,8 @@ typedef enum md_precision {
                             * bits that it has in a batch, and each result of
                             * float16 or bfloat16 is rounded to it */
     MD_PRECISION_BF16,     /* bf16 products, fp32 sums, where the CPU has
-                            * instructions for them */
+                            * instructions for them; fp32's where these are
+                            * faster */
     MD_PRECISION_AUTO,     /* bf16 only where a check run allows */
 } md_precision;
 

@@ -514,11 +514,12 @@ static void test_conv_winograd__stated_error(void **state)
 
 /* ---- choice and cut ---- */
 
-static int choice(int64_t n, int64_t ic, int64_t oc, int64_t size)
+static int choice(int64_t n, int64_t ic, int64_t oc, int64_t size,
+                  double speed)
 {
     const md_conv_shape s = shape_of(n, ic, oc, size, size, 1, 1);
 
-    return md_conv_winograd_choose(&s);
+    return md_conv_winograd_choose(&s, speed);
 }
 
 static void test_conv_winograd__choice(void **state)
@@ -526,16 +527,20 @@ static void test_conv_winograd__choice(void **state)
     md_conv_shape open = shape_of(1, 64, 64, 8, 8, 1, 1);
 
     (void)state;
-    assert_int_equal(choice(1, 64, 64, 56), 1);
-    assert_int_equal(choice(1, 128, 128, 28), 1);
+    assert_int_equal(choice(1, 64, 64, 56, 1), 1);
+    assert_int_equal(choice(1, 128, 128, 28, 1), 1);
     /* weights decide: 2 x 2 has less than half of those of 4 x 4 */
-    assert_int_equal(choice(1, 256, 256, 14), 0);
-    assert_int_equal(choice(1, 512, 512, 7), -1);
+    assert_int_equal(choice(1, 256, 256, 14, 1), 0);
+    assert_int_equal(choice(1, 512, 512, 7, 1), -1);
     /* and are used more often in a batch */
-    assert_int_equal(choice(32, 512, 512, 7), 1);
-    assert_int_equal(choice(1, 1, 1, 1), -1);
+    assert_int_equal(choice(32, 512, 512, 7, 1), 1);
+    assert_int_equal(choice(1, 1, 1, 1, 1), -1);
+    /* beside a kernel of twice the speed only what saves much is left */
+    assert_int_equal(choice(1, 64, 64, 56, 2), 1);
+    assert_int_equal(choice(1, 256, 256, 14, 2), -1);
+    assert_int_equal(choice(1, 64, 64, 56, 12), -1);
     open.n = open.oh = open.ow = 0;
-    assert_int_equal(md_conv_winograd_choose(&open), choice(1, 64, 64, 32));
+    assert_int_equal(md_conv_winograd_choose(&open, 1), choice(1, 64, 64, 32, 1));
 }
 
 static void test_conv_winograd__split(void **state)

@@ -186,10 +186,11 @@ static md_status look_at_weights(state *s, const md_lower *lo, md_error *err)
     return MD_OK;
 }
 
-/* Whether windows of 3 x 3 go through Winograd's transforms.  lo->why says
- * why or why not, unless there is more to say about the precision. */
+/* Whether windows of 3 x 3 go through Winograd's transforms instead of a
+ * kernel of this speed.  lo->why says why or why not, unless there is more to
+ * say about the precision. */
 static md_status choose_winograd(bool *out, state *s, md_lower *lo,
-                                 md_error *err)
+                                 double speed, md_error *err)
 {
     md_conv_shape shape = s->shape;
     const char *why = NULL;
@@ -208,7 +209,7 @@ static md_status choose_winograd(bool *out, state *s, md_lower *lo,
         why = "no winograd: stride or dilation is not 1";
     else if (lo->precision == MD_PRECISION_STRICT)
         why = "no winograd: precision is strict";
-    else if ((tile = md_conv_winograd_choose(&shape)) < 0)
+    else if ((tile = md_conv_winograd_choose(&shape, speed)) < 0)
         why = "no winograd: not faster for this shape";
     else
         MD_TRY(look_at_weights(s, lo, err));
@@ -224,12 +225,33 @@ static md_status choose_winograd(bool *out, state *s, md_lower *lo,
     return MD_OK;
 }
 
+static md_status choose_dense(state *s, md_lower *lo, md_error *err)
+{
+    md_lower_bf16 bf16;
+    const bool is_bf16 = s->groups == 1 && md_lower__takes_bf16(&bf16, lo);
+    bool winograd;
+
+    MD_TRY(choose_winograd(&winograd, s, lo,
+                           is_bf16 ? md_conv_bf16_speed(bf16.kernel) : 1, err));
+    if (winograd) {
+        s->kind = WINOGRAD;
+        lo->kernel = s->kernel.winograd.tile->name;
+    } else if (is_bf16) {
+        s->kind = DENSE_BF16;
+        s->kernel.bf16 = bf16;
+        lo->kernel = bf16.kernel->name;
+    } else {
+        s->kind = DENSE;
+        s->kernel.dense = md_conv_f32_select(lo->cpu);
+        lo->kernel = s->kernel.dense->name;
+    }
+    return MD_OK;
+}
+
 /* Which kernel fits groups and channels. */
 static md_status choose(state *s, md_lower *lo, md_error *err)
 {
     const md_conv_shape *c = &s->shape;
-    bool winograd = false;
-    md_lower_bf16 bf16;
 
     if (s->groups > 1 && c->oc == s->groups && c->ic == s->groups) {
         s->kind = DEPTHWISE;
@@ -243,17 +265,8 @@ static md_status choose(state *s, md_lower *lo, md_error *err)
         lo->why = lo->precision == MD_PRECISION_BF16
                       ? "few input channels: fp32"
                       : lo->why_fp32;
-    } else if (s->groups == 1 && md_lower__takes_bf16(&bf16, lo)) {
-        s->kind = DENSE_BF16;
-        s->kernel.bf16 = bf16;
-        lo->kernel = bf16.kernel->name;
     } else {
-        MD_TRY(choose_winograd(&winograd, s, lo, err));
-        s->kind = winograd ? WINOGRAD : DENSE;
-        if (!winograd)
-            s->kernel.dense = md_conv_f32_select(lo->cpu);
-        lo->kernel =
-            winograd ? s->kernel.winograd.tile->name : s->kernel.dense->name;
+        return choose_dense(s, lo, err);
     }
     return MD_OK;
 }

@@ -35,6 +35,13 @@ static const row rows[] = {
     /* where the CPU has no bf16, bf16 is fp32 */
     { CONV("f32[40,24,3,3]~0.1", SAME), MD_PRECISION_BF16, MD_CPU_AVX2,
       "winograd_f32_4x4__avx2", "conv_f32" },
+    /* where it has some that are twice as fast, most of them are no faster */
+    { "x f32[N,64,24,24]; y = Conv(x, f32[64,64,3,3]~0.05)" SAME "; -> y",
+      MD_PRECISION_BF16, MD_CPU_AVX2 | MD_CPU_AVX512 | MD_CPU_AVX512BF16,
+      "winograd_f32_4x4__avx512", "gemm_bf16" },
+    { "x f32[N,128,10,10]; y = Conv(x, f32[128,128,3,3]~0.02)" SAME "; -> y",
+      MD_PRECISION_BF16, MD_CPU_AVX2 | MD_CPU_AVX512 | MD_CPU_AVX512BF16,
+      "no winograd: not faster for this shape", "winograd_f32" },
     { CONV("f32[40,24,3,3]~0.1", SAME), MD_PRECISION_STRICT, MD_CPU_AVX2,
       "no winograd: precision is strict", "winograd_f32" },
     { CONV("f32[40,24,3,3]~0.1", SAME " strides=[1,2]"), MD_PRECISION_FP32,
