@@ -111,6 +111,20 @@ bool md_pass__is_scalar(const md_graph *g, md_value_id id)
     return v && v->cdata && md_tensor_n(v->cdata) == 1;
 }
 
+bool md_pass__same_const(const md_graph *g, md_value_id a, md_value_id b)
+{
+    const md_tensor *ta, *tb;
+
+    if (a == b)
+        return true;
+    if (!md_pass__is_scalar(g, a) || !md_pass__is_scalar(g, b))
+        return false;
+    ta = g->values[a].cdata;
+    tb = g->values[b].cdata;
+    return ta->dtype == tb->dtype &&
+           memcmp(ta->data, tb->data, md_tensor_size(ta)) == 0;
+}
+
 md_node *md_pass__def(const md_graph *g, md_value_id id, const char *op)
 {
     const md_value *v = md_graph_value(g, id);

@@ -51,6 +51,9 @@ bool md_pass__same_type(const md_type *a, const md_type *b);
 /* Is id a constant of one element? */
 bool md_pass__is_scalar(const md_graph *g, md_value_id id);
 
+/* Are both one value, or equal constants of one element? */
+bool md_pass__same_const(const md_graph *g, md_value_id a, md_value_id b);
+
 /* The node that defines value id when it is `op` of ai.onnx, else NULL. */
 md_node *md_pass__def(const md_graph *g, md_value_id id, const char *op);
 

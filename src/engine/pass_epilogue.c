@@ -27,19 +27,22 @@ static const struct {
     const char *domain, *op;
     kind kind;
     md_dtype weights; /* 8 bits of any kind for U8 */
+    uint32_t w;       /* the input that they are */
     uint32_t n_in;    /* its own inputs, which stay where they are */
     uint32_t bias;    /* one of these that must be absent for a bias; 0 */
 } hosts[] = {
-    { "", "Conv", KIND_CONV, MD_DTYPE_F32, 3, 0 },
-    { "", "Gemm", KIND_GEMM, MD_DTYPE_F32, 3, 0 },
-    { "", "MatMul", KIND_MATMUL, MD_DTYPE_F32, 2, 0 },
+    { "", "Conv", KIND_CONV, MD_DTYPE_F32, 1, 3, 0 },
+    { "", "Gemm", KIND_GEMM, MD_DTYPE_F32, 1, 3, 0 },
+    { "", "MatMul", KIND_MATMUL, MD_DTYPE_F32, 1, 2, 0 },
     /* What onnxruntime makes of a MatMul. */
-    { "com.microsoft", "FusedMatMul", KIND_MATMUL, MD_DTYPE_F32, 2, 0 },
-    { "com.microsoft", "TransposeMatMul", KIND_MATMUL, MD_DTYPE_F32, 2, 0 },
-    { "com.microsoft", "MatMulIntegerToFloat", KIND_MATMUL, MD_DTYPE_U8, 7, 6 },
-    { "com.microsoft", "DynamicQuantizeMatMul", KIND_MATMUL, MD_DTYPE_U8, 5,
+    { "com.microsoft", "FusedMatMul", KIND_MATMUL, MD_DTYPE_F32, 1, 2, 0 },
+    { "com.microsoft", "TransposeMatMul", KIND_MATMUL, MD_DTYPE_F32, 1, 2, 0 },
+    { "com.microsoft", "MatMulIntegerToFloat", KIND_MATMUL, MD_DTYPE_U8, 1, 7,
+      6 },
+    { "com.microsoft", "DynamicQuantizeMatMul", KIND_MATMUL, MD_DTYPE_U8, 1, 5,
       4 },
-    { "modeld", "ConvIntegerToFloat", KIND_CONV, MD_DTYPE_U8, 6, 0 },
+    { "modeld", "ConvIntegerToFloat", KIND_CONV, MD_DTYPE_U8, 1, 6, 0 },
+    { "modeld", "QLinearMatMulToFloat", KIND_MATMUL, MD_DTYPE_U8, 3, 8, 0 },
 };
 
 /* Which row n is; MD_COUNT(hosts): none. */
@@ -60,7 +63,7 @@ static bool is_host(const md_graph *g, const md_node *n)
 
     if (h == MD_COUNT(hosts))
         return false;
-    w = g->values[n->in[1]].cdata;
+    w = g->values[n->in[hosts[h].w]].cdata;
     if (!w || g->values[n->out[0]].type.dtype != MD_DTYPE_F32)
         return false;
     if (hosts[h].weights == MD_DTYPE_U8

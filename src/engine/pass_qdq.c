@@ -394,21 +394,6 @@ static md_status match_gap(const matcher *m, md_node *n, md_error *err)
                    NULL, q, &f, err);
 }
 
-static bool same_const(const md_graph *g, md_value_id a, md_value_id b)
-{
-    const md_tensor *ta, *tb;
-
-    if (a == b)
-        return true;
-    if (!is_const(g, a) || !is_const(g, b))
-        return false;
-    ta = g->values[a].cdata;
-    tb = g->values[b].cdata;
-    return ta->dtype == tb->dtype && md_tensor_n(ta) == 1 &&
-           md_tensor_n(tb) == 1 &&
-           memcmp(ta->data, tb->data, md_tensor_size(ta)) == 0;
-}
-
 /* Data movement: read and write the integers themselves. */
 static md_status match_move(const matcher *m, md_node *n, md_error *err)
 {
@@ -422,8 +407,8 @@ static md_status match_move(const matcher *m, md_node *n, md_error *err)
         !activation_in(&x, g, n->in[0]) || x.zp == MD_VALUE_NONE)
         return MD_OK;
     q = quantize_after(m, n->out[0], &f, &between);
-    if (!q || between || !same_const(g, q->in[1], x.scale) ||
-        !same_const(g, q->in[2], x.zp))
+    if (!q || between || !md_pass__same_const(g, q->in[1], x.scale) ||
+        !md_pass__same_const(g, q->in[2], x.zp))
         return MD_OK;
     memcpy(in, n->in, n->n_in * sizeof(*in));
     in[0] = x.q;
@@ -443,7 +428,8 @@ static md_status match_requantize(const matcher *m, md_node *q, md_error *err)
 
     (void)err;
     if (!dq || q->n_in < 3 || !read_quant(&x, g, dq) || x.zp == MD_VALUE_NONE ||
-        !same_const(g, q->in[1], x.scale) || !same_const(g, q->in[2], x.zp) ||
+        !md_pass__same_const(g, q->in[1], x.scale) ||
+        !md_pass__same_const(g, q->in[2], x.zp) ||
         g->values[q->out[0]].is_output)
         return MD_OK;
     md_graph_replace_uses(g, q->out[0], x.q);

@@ -13,7 +13,8 @@
  *     t = (float)o * own_mult + (float)(r - res_zero) * res_mult
  * each operation rounded, which is what binary_s8.h does.  MD_QOUT_F32 stores
  * t (+ bias[c]) (+ add[r][c]), MD_QOUT_S32 acc.  Of MD_QOUT_F32 rows may have
- * scales: t = (float)acc * (row_mult[r] * mult[c]), both products rounded.
+ * scales: t = (float)acc * (row_mult[r] * mult[c]), both products rounded; and
+ * with `codes` t is what its code stands for, t = (float)o * own_mult.
  * Every level gives the same bits.  A NaN (from an infinite mult) becomes
  * the least code.
  */
@@ -46,6 +47,7 @@ typedef struct md_requant {
     int32_t q_min;            /* >= 0 for u8, >= -128 for s8; also ReLU, Clip */
     int32_t q_max;            /* <= 255 for u8, <= 127 for s8 */
     const uint8_t *lut;       /* [256]; NULL: none */
+    bool codes;               /* of F32 only */
     int32_t own_min, own_max; /* own_min <= 0 <= own_max, |each| <= 255 */
     float own_mult, res_mult;
     int32_t res_zero;

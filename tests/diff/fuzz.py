@@ -233,6 +233,7 @@ UNDRAWN = {
     "ai.onnx.preview.training.Gradient": "which nobody else runs; "
     "tests/unit/engine/test_gradient.c beside differences",
     "modeld.ConvIntegerToFloat": "ConvInteger and what scales its sums",
+    "modeld.QLinearMatMulToFloat": "QLinearMatMul and DequantizeLinear",
     "modeld.BatchNormalizationGrad": "a part of Gradient",
     "modeld.ConvWeights": "a part of Gradient",
     "modeld.PoolSpread": "a part of Gradient",

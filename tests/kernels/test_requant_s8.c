@@ -67,6 +67,7 @@ static void one_case(const md_requant_s8_kernel *k, unsigned how, int rows,
         q.column[i] = terms[2 * i];
         t.row[i] = terms[2 * i + 1];
     }
+    q.codes = q.out == MD_QOUT_F32 && how % 4;
     if (q.out == MD_QOUT_F32 && how % 3) {
         t.row_mult = row_mult;
         t.add = mult;
@@ -207,6 +208,44 @@ static void test_requant_s8__residual(void **state)
     }
 }
 
+/* Floats that are what codes stand for: of -20 .. 30 by 1.5. */
+static void test_requant_s8__codes_as_floats(void **state)
+{
+    static const int32_t acc[] = { 5, 7, 1000, INT32_MIN, -3 };
+    static const float want[] = { 3 + 10, 6 + 10, 45 + 10, -30 + 10, -3 + 10 };
+
+    (void)state;
+    for (const md_requant_s8_kernel *k = md_requant_s8_kernels; k->run; k++) {
+        float mult[16] = { 0 }, bias[16] = { 10 }, out[5];
+        const md_requant q = { .out = MD_QOUT_F32,
+                               .mult = mult,
+                               .bias = bias,
+                               .codes = true,
+                               .own_min = -20,
+                               .own_max = 30,
+                               .own_mult = 1.5f };
+        const md_requant_tile t = { .acc = acc,
+                                    .acc_stride = 1,
+                                    .out = out,
+                                    .out_stride = sizeof(*out),
+                                    .rows = 5,
+                                    .lanes = 1 };
+
+        if (k->required & ~md_cpu_flags())
+            continue;
+        mult[0] = 0.5f;
+        k->run(&q, 0, &t);
+        assert_memory_equal(out, want, sizeof(want));
+        mult[0] = INFINITY; /* 0 * infinity is NaN: the least code */
+        k->run(&q, 0,
+               &(md_requant_tile){ .acc = (const int32_t[]){ 0 },
+                                   .out = out,
+                                   .rows = 1,
+                                   .lanes = 1 });
+        assert_true(out[0] == -20);
+    }
+}
+
 /* 100 + 2 * 5 - 3 * 7 = 89; modulo 2^32 too. */
 static void test_requant_s8__terms(void **state)
 {
@@ -248,6 +287,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requant_s8__definition),
         cmocka_unit_test(test_requant_s8__residual),
+        cmocka_unit_test(test_requant_s8__codes_as_floats),
         cmocka_unit_test(test_requant_s8__terms),
         cmocka_unit_test(test_requant_s8__rows_equal_ref),
         cmocka_unit_test(test_requant_s8__adds_in_place),

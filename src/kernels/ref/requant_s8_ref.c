@@ -15,12 +15,17 @@ static int32_t to_code(float t, int32_t least, int32_t most)
     return (int32_t)nearbyintf(t);
 }
 
+/* What the code of t stands for. */
+static float own_value(const md_requant *q, float t)
+{
+    return (float)to_code(t, q->own_min, q->own_max) * q->own_mult;
+}
+
 static float add_residual(const md_requant *q, float t, uint8_t res)
 {
-    const int32_t own = to_code(t, q->own_min, q->own_max);
     const int32_t r = q->res_signed ? (int32_t)(int8_t)res : (int32_t)res;
 
-    return (float)own * q->own_mult + (float)(r - q->res_zero) * q->res_mult;
+    return own_value(q, t) + (float)(r - q->res_zero) * q->res_mult;
 }
 
 static uint8_t to_q8(const md_requant *q, float t)
@@ -43,12 +48,15 @@ static int32_t with_terms(const md_requant *q, const md_requant_tile *t, int i,
 static void put(const md_requant *q, int64_t c, int32_t acc, float mult,
                 void *out, const uint8_t *res, int j)
 {
-    const float t = (float)acc * mult;
+    float t = (float)acc * mult;
 
-    if (q->out == MD_QOUT_Q8)
+    if (q->out == MD_QOUT_Q8) {
         ((uint8_t *)out)[j] = to_q8(q, res ? add_residual(q, t, *res) : t);
-    else
-        ((float *)out)[j] = q->bias ? t + q->bias[c] : t;
+        return;
+    }
+    if (q->codes)
+        t = own_value(q, t);
+    ((float *)out)[j] = q->bias ? t + q->bias[c] : t;
 }
 
 static float mult_of(const md_requant *q, const md_requant_tile *t, int i,

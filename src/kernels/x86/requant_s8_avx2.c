@@ -44,17 +44,24 @@ static __m256i to_code(__m256 t, int32_t least, int32_t most)
     return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(t, lo), hi));
 }
 
+/* What the codes of t stand for. */
+static __m256 own_value(const md_requant *q, __m256 t)
+{
+    const __m256i own = to_code(t, q->own_min, q->own_max);
+
+    return _mm256_mul_ps(_mm256_cvtepi32_ps(own), _mm256_set1_ps(q->own_mult));
+}
+
 /* Of 8 lanes from j on. */
 static __m256 add_residual(const md_requant *q, __m256 t, const row *r, int j)
 {
-    const __m256i own = to_code(t, q->own_min, q->own_max);
     const __m128i b = _mm_loadl_epi64((const __m128i *)(r->res + j));
     const __m256i v = _mm256_sub_epi32(q->res_signed ? _mm256_cvtepi8_epi32(b)
                                                      : _mm256_cvtepu8_epi32(b),
                                        _mm256_set1_epi32(q->res_zero));
 
     return _mm256_add_ps(
-        _mm256_mul_ps(_mm256_cvtepi32_ps(own), _mm256_set1_ps(q->own_mult)),
+        own_value(q, t),
         _mm256_mul_ps(_mm256_cvtepi32_ps(v), _mm256_set1_ps(q->res_mult)));
 }
 
@@ -97,6 +104,8 @@ static void f32_16(const md_requant *q, int64_t c, const row *r, float *out)
     for (int j = 0; j < MD_LANES; j += 8) {
         __m256 t = scaled(q, c + j, r, j);
 
+        if (q->codes)
+            t = own_value(q, t);
         if (q->bias)
             t = _mm256_add_ps(t, _mm256_loadu_ps(q->bias + c + j));
         if (r->add)

@@ -5,6 +5,30 @@
 
 #include "base/attr.h"
 
+/* --- codes that are not the last ------------------------------------------- */
+
+typedef struct owns {
+    __m512 hi, mult;
+    __m512i lo;
+} owns;
+
+static MD_ALWAYS_INLINE owns owns_of(const md_requant *q)
+{
+    return (owns){ .hi = _mm512_set1_ps((float)q->own_max),
+                   .mult = _mm512_set1_ps(q->own_mult),
+                   .lo = _mm512_set1_epi32(q->own_min) };
+}
+
+/* What the codes of v stand for.  Only what is too large is clamped before it
+ * is an integer: the rest, and NaN, is negative then. */
+static MD_ALWAYS_INLINE __m512 own_value(const owns *o, __m512 v)
+{
+    const __m512i own =
+        _mm512_max_epi32(o->lo, _mm512_cvtps_epi32(_mm512_min_ps(o->hi, v)));
+
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(own), o->mult);
+}
+
 /* --- bytes ----------------------------------------------------------------- */
 
 static inline __m128i table(const uint8_t *lut, __m128i b)
@@ -20,8 +44,9 @@ static inline __m128i table(const uint8_t *lut, __m128i b)
 /* What all rows of a block of channels have in common. */
 typedef struct bytes {
     __m512 mult, hi;
-    __m512 own_hi, own_mult, res_mult;
-    __m512i own_lo, res_zero;
+    owns own;
+    __m512 res_mult;
+    __m512i res_zero;
     __m512i zero;         /* in words */
     __m512i q_min, q_max; /* in bytes */
     __mmask16 m;
@@ -48,15 +73,13 @@ typedef struct kind {
 static MD_ALWAYS_INLINE __m512 add_residual(const bytes *c, __m512 v,
                                             const uint8_t *r, __mmask16 m)
 {
-    const __m512i own = _mm512_max_epi32(
-        c->own_lo, _mm512_cvtps_epi32(_mm512_min_ps(c->own_hi, v)));
     const __m128i b = _mm_maskz_loadu_epi8(m, r);
     const __m512i res = _mm512_sub_epi32(
         c->res_signed ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b),
         c->res_zero);
 
     /* Not fused: each product is rounded. */
-    return _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(own), c->own_mult),
+    return _mm512_add_ps(own_value(&c->own, v),
                          _mm512_mul_ps(_mm512_cvtepi32_ps(res), c->res_mult));
 }
 
@@ -172,9 +195,7 @@ static MD_ALWAYS_INLINE void tile_q8(const md_requant *q, int64_t c0,
                 .is_signed = q->q_min < 0 };
 
     if (has_res) {
-        c.own_hi = _mm512_set1_ps((float)q->own_max);
-        c.own_lo = _mm512_set1_epi32(q->own_min);
-        c.own_mult = _mm512_set1_ps(q->own_mult);
+        c.own = owns_of(q);
         c.res_mult = _mm512_set1_ps(q->res_mult);
         c.res_zero = _mm512_set1_epi32(q->res_zero);
         c.res_signed = q->res_signed;
@@ -214,6 +235,8 @@ static inline __m512i sum_of(const md_requant *q, const md_requant_tile *t,
 static void rows_f32(const md_requant *q, const md_requant_tile *t,
                      const consts *c)
 {
+    const owns own = owns_of(q);
+
     for (int i = 0; i < t->rows; i++) {
         const __m512i sum = sum_of(q, t, c, i);
         const __m512 mult =
@@ -221,6 +244,8 @@ static void rows_f32(const md_requant *q, const md_requant_tile *t,
                         : c->mult;
         __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), mult);
 
+        if (q->codes)
+            v = own_value(&own, v);
         if (q->bias)
             v = _mm512_add_ps(v, c->bias);
         if (t->add)

@@ -1,6 +1,8 @@
 /*
- * QGemm (com.microsoft) and QLinearMatMul by gemm_s8.  The zero point of A
- * and the bias are folded into one start value per column at load.
+ * QGemm (com.microsoft), QLinearMatMul and modeld's QLinearMatMulToFloat by
+ * gemm_s8.  The zero point of A and the bias are folded into one start value
+ * per column at load.  Of the last one what the codes stand for goes on, to
+ * bias, residual and activation in floats.
  */
 #include <string.h>
 
@@ -16,7 +18,9 @@ typedef struct state {
     int8_t *packed;
     int32_t *start;
     float *mult;
+    float *bias; /* in floats, padded, or NULL */
     md_requant rq;
+    const md_finish_f32_kernel *finish; /* NULL: no activation in floats */
 } state;
 
 /* Where a quantized product keeps its operands. */
@@ -24,6 +28,7 @@ typedef struct places {
     uint32_t bias;    /* MD_VALUE_NONE: none */
     uint32_t y_scale; /* y_zero_point follows */
     bool may_float;   /* without y_zero_point the result is float32 */
+    bool to_float;    /* so are the codes */
 } places;
 
 /* Is input i there, be it constant or not? */
@@ -39,6 +44,29 @@ static void release(void *p, const md_alloc *alloc)
     md_free(alloc, s->packed);
     md_free(alloc, s->start);
     md_free(alloc, s->mult);
+    md_free(alloc, s->bias);
+}
+
+/* Not codes but what they stand for, and what is fused behind it. */
+static md_status set_floats(state *s, const md_lower *lo, float scale,
+                            md_error *err)
+{
+    const md_fused *f = lo->fused;
+
+    s->rq.out = MD_QOUT_F32;
+    s->rq.codes = true;
+    s->rq.own_min = s->rq.q_min - s->rq.zero;
+    s->rq.own_max = s->rq.q_max - s->rq.zero;
+    s->rq.own_mult = scale;
+    if (f && f->act != MD_ACT_NONE)
+        s->finish = md_finish_f32_select(lo->cpu);
+    if (!f || !f->bias)
+        return MD_OK;
+    s->bias = md_lower__padded(lo, f->bias, s->n);
+    if (!s->bias)
+        return md_fail_nomem(err, (unsigned long long)s->n * sizeof(float));
+    s->rq.bias = s->bias;
+    return MD_OK;
 }
 
 /* Scales and the range of the result. */
@@ -64,9 +92,9 @@ static md_status set_requant(state *s, const md_lower *lo, const places *at,
         return MD_OK;
     s->rq.out = MD_QOUT_Q8;
     s->rq.zero = md_lower__scalar_i(lo, at->y_scale + 1, 0);
-    md_fused_clamp(lo->fused, ys, s->rq.zero, lo->out[0]->dtype, &s->rq.q_min,
-                   &s->rq.q_max);
-    return MD_OK;
+    md_fused_clamp(at->to_float ? NULL : lo->fused, ys, s->rq.zero,
+                   lo->cin[at->y_scale + 1]->dtype, &s->rq.q_min, &s->rq.q_max);
+    return at->to_float ? set_floats(s, lo, ys, err) : MD_OK;
 }
 
 /* Packing, shared by blocks of columns. */
@@ -196,13 +224,21 @@ static md_status lower_qgemm(md_lower *lo, md_error *err)
     if (md_node_attr_i(lo->node, "transA", 0) ||
         md_node_attr_f(lo->node, "alpha", 1.0f) != 1.0f)
         return md_fail(err, MD_UNSUPPORTED, "transA or alpha");
-    return lower(lo, &(places){ 6, 7, true },
+    return lower(lo, &(places){ .bias = 6, .y_scale = 7, .may_float = true },
                  md_node_attr_i(lo->node, "transB", 0) != 0, err);
 }
 
 static md_status lower_qlinear(md_lower *lo, md_error *err)
 {
-    return lower(lo, &(places){ MD_VALUE_NONE, 6, false }, false, err);
+    return lower(lo, &(places){ .bias = MD_VALUE_NONE, .y_scale = 6 }, false,
+                 err);
+}
+
+static md_status lower_to_float(md_lower *lo, md_error *err)
+{
+    return lower(
+        lo, &(places){ .bias = MD_VALUE_NONE, .y_scale = 6, .to_float = true },
+        false, err);
 }
 
 static void fill(md_gemm_s8_args *g, const md_step *st)
@@ -222,7 +258,8 @@ static void fill(md_gemm_s8_args *g, const md_step *st)
                             .start = s->start,
                             .c = st->out[0],
                             .ldc = s->n,
-                            .rq = s->rq };
+                            .rq = s->rq,
+                            .last = s->finish };
 }
 
 static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
@@ -239,13 +276,19 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
 
 static void run(const md_step *st, int64_t chunk, void *scratch)
 {
+    const state *s = st->state;
     md_gemm_s8_args g = *(const md_gemm_s8_args *)st->args;
 
     g.a = st->in[0];
     g.c = st->out[0];
+    if (s->rq.codes)
+        g.ep = md_step__epilogue(st, NULL);
     md_gemm_s8_run(&g, chunk, scratch);
 }
 
 const md_fast md_fast_qgemm = { lower_qgemm, plan, run, release, NULL };
 const md_fast md_fast_qlinear_matmul = { lower_qlinear, plan, run, release,
                                          NULL };
+const md_fast md_fast_qlinear_matmul_to_float = { lower_to_float, plan, run,
+                                                  release,
+                                                  md_lower__residual_input };

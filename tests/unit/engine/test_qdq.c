@@ -208,6 +208,16 @@ static md_value_id build_mat_mul(md_model *m, md_value_id x, qtype q)
     return quantize(m, y, q, 0.03);
 }
 
+/* Through floats, between codes. */
+static md_value_id build_mat_mul_bias(md_model *m, md_value_id x, qtype q)
+{
+    const int64_t n = 19;
+    md_value_id y = dequantize(m, build_mat_mul(m, x, q), q, 0.03);
+
+    y = unary(m, "Relu", add(m, y, md_build_random(m, 1, &n, 0.2f, 3)));
+    return quantize(m, y, q, 0.04);
+}
+
 /* kernel: what explain must show; step: of the result, 0: it is float. */
 static const struct net {
     build_fn *build;
@@ -227,6 +237,7 @@ static const struct net {
     { build_gemm, "QGemm", 0.1 },
     { build_gemm_float, "QGemm", 0.0 },
     { build_mat_mul, "QLinearMatMul", 0.03 },
+    { build_mat_mul_bias, "QLinearMatMulToFloat", 0.04 },
 };
 
 static md_session *open_net(const struct net *net, qtype q, bool reference)
