@@ -5,15 +5,23 @@
 #include "convert/convert.h"
 #include "engine/session.h"
 
-/* An input of that type, free sizes chosen (the first one `batch`), filled with
- * numbers from 0 to 1 that depend on seed, integers with `whole`. */
+/* What an input is filled with. */
+typedef struct md_check_fill {
+    double from, to; /* numbers, that depend on seed */
+    uint32_t seed;
+    int64_t whole; /* integers */
+    bool missing;  /* some numbers are NaN */
+} md_check_fill;
+
+/* An input of that type, free sizes chosen (the first one `batch`). */
 md_status md_check__input(md_tensor *out, const md_type *t, int64_t batch,
-                          uint32_t seed, int64_t whole, const md_alloc *alloc,
+                          const md_check_fill *fill, const md_alloc *alloc,
                           md_error *err);
 
 /* Run the session and the import form on the same inputs.  MD_MISMATCH when
  * they part; text tells how far apart they are. */
-md_status md_check__compare(md_session *s, const md_model *plain, bool *ran,
+md_status md_check__compare(md_session *s, const md_model *plain,
+                            const md_convert_trial *trial, bool *ran,
                             char text[MD_CONVERT_TEXT], md_error *err);
 
 /* Does it give the same each time? */

@@ -104,8 +104,8 @@ static md_status self_check(const md_model *model, const md_converter *c,
     MD_TRY(md_model_new(&plain, model->alloc, 0, err));
     MD_GOTO(c->convert(plain, &unused, &as_it_is, err));
     MD_GOTO(make_session(&session, c, src, model->alloc, err));
-    s = md_check__compare(session, plain, &report->ran, report->self_check,
-                          err);
+    s = md_check__compare(session, plain, &report->trial, &report->ran,
+                          report->self_check, err);
 out:
     md_session_free(session);
     md_model_free(plain);

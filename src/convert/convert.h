@@ -13,6 +13,13 @@ enum {
     MD_CONVERT_TEXT = 256
 };
 
+/* What the self-check feeds; all zero: numbers from 0 to 1. */
+typedef struct md_convert_trial {
+    double from, to;
+    int64_t batch; /* the usual batches are multiplied with it */
+    bool missing;  /* some numbers are NaN */
+} md_convert_trial;
+
 /* What a conversion did. */
 typedef struct md_convert_report {
     const char *format;    /* of the converter; lives for ever */
@@ -21,6 +28,7 @@ typedef struct md_convert_report {
     uint32_t n_nodes;      /* of the result */
     uint32_t n_transposes; /* among them, for layout */
     uint64_t n_parameters;
+    md_convert_trial trial;
     bool open_sizes; /* the source says nothing of its inputs' sizes */
     bool ran;        /* the self-check ran the result */
     /* What the self-check saw, or why it could not run. */

@@ -14,23 +14,30 @@
 #include "ops/eval.h"
 
 enum {
-    BATCH = 2,     /* for the first axis, where it is free */
-    FREE_SIZE = 16 /* for every other free axis */
+    BATCH = 2,      /* for the first axis, where it is free */
+    FREE_SIZE = 16, /* for every other free axis */
+    MISSING = 7     /* of so many numbers one */
 };
 
-/* Uniform in [0, 1), as images are. */
-static void fill(md_tensor *t, uint32_t state)
+/* Uniform. */
+static void fill_floats(md_tensor *t, const md_check_fill *f)
 {
     int64_t n = md_tensor_n(t);
+    uint32_t state = f->seed;
 
     for (int64_t i = 0; i < n; i++) {
         state = state * 1664525u + 1013904223u;
-        md_tensor_set_f64(t, i, (double)(state >> 8) / 16777216.0);
+        md_tensor_set_f64(t, i,
+                          f->missing && state >> 8 & 1 && i % MISSING == 0
+                              ? NAN
+                              : f->from +
+                                    (f->to - f->from) *
+                                        ((double)(state >> 8) / 16777216.0));
     }
 }
 
 md_status md_check__input(md_tensor *out, const md_type *t, int64_t batch,
-                          uint32_t seed, int64_t whole, const md_alloc *alloc,
+                          const md_check_fill *fill, const md_alloc *alloc,
                           md_error *err)
 {
     md_shape shape = { t->rank, { 0 } };
@@ -42,10 +49,10 @@ md_status md_check__input(md_tensor *out, const md_type *t, int64_t batch,
     }
     MD_TRY(md_tensor_alloc(out, t->dtype, &shape, alloc, err));
     if (md_dtype_is_float(t->dtype))
-        fill(out, seed);
+        fill_floats(out, fill);
     for (int64_t i = 0; !md_dtype_is_float(t->dtype) && i < md_tensor_n(out);
          i++)
-        md_tensor_set_i64(out, i, whole);
+        md_tensor_set_i64(out, i, fill->whole);
     return MD_OK;
 }
 
@@ -79,12 +86,13 @@ static md_status run(const md_graph *g, md_tensor *in, md_tensor *out,
                      char text[MD_CONVERT_TEXT], md_error *err)
 {
     const md_alloc *alloc = g->model->alloc;
+    const md_check_fill as_images = { .to = 1, .seed = 1 };
     md_error why = MD_ERROR_INIT;
     md_status s;
 
     for (uint32_t i = 0; i < g->n_inputs; i++) {
         MD_TRY(md_check__input(&in[i], &md_graph_value(g, g->inputs[i])->type,
-                               BATCH, 1, 0, alloc, err));
+                               BATCH, &as_images, alloc, err));
         in_ptr[i] = &in[i];
     }
     s = md_graph_eval(out, g, in_ptr, alloc, NULL, &why);

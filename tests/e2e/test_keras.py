@@ -49,6 +49,17 @@ def test_answers_of_keras(tmp_path, path):
     assert not missed
 
 
+@pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
+def test_checks_itself(tmp_path, path):
+    """The result beside the net as Keras has it: channels last, kernels as
+    they are stored, recurrent cells step by step."""
+    p = subprocess.run([MODELD, "convert", path, "-o", tmp_path / "x.onnx"],
+                       text=True, timeout=60, capture_output=True)
+    assert p.returncode == 0, p.stderr
+    assert "as the file's own graph" in p.stdout
+    assert "argmax the same" in p.stdout
+
+
 def test_weights_alone(tmp_path):
     """As Keras 2 saves them; the JSON beside the file, or named."""
     expected = dict(np.load(GOLDEN / "alone.npz"))

@@ -31,6 +31,7 @@ def test_answers(path, tmp_path):
     np.save(tmp_path / "x.npy", known.pop("x"))
     done = run("convert", path, "-o", tmp_path / "x.onnx")
     assert done.returncode == 0, done.stderr
+    assert "as the file's own graph" in done.stdout
     for model in (path, tmp_path / "x.onnx"):
         done = run("predict", model, "--input", tmp_path / "x.npy", "--output",
                    tmp_path / "out")

@@ -228,6 +228,26 @@ static uint32_t order_of(const md_tensor *w, const int *perm)
     return order;
 }
 
+/* The weight as the file has it, turned by nodes. */
+static md_status plain_weight(md_value_id *out, md_keras_build *b, uint32_t i,
+                              const char *stem, const int *perm,
+                              const md_shape *as, md_error *err)
+{
+    const md_tensor *w = b->layer->w[i];
+    int64_t order[MD_RANK_MAX];
+    md_tensor t = MD_TENSOR_INIT;
+
+    MD_TRY(md_keras_weight_copy(&t, b, w, NULL, err));
+    MD_TRY(md_keras_const(out, b, stem, t, err));
+    for (int k = 0; perm && k < w->shape.rank; k++)
+        order[k] = perm[k];
+    if (perm)
+        MD_TRY(md_keras_transpose(out, b, *out, order, (uint32_t)w->shape.rank,
+                                  err));
+    return as ? md_keras_reshape(out, b, *out, as->dim, (uint32_t)as->rank, err)
+              : MD_OK;
+}
+
 md_status md_keras_weight_const(md_value_id *out, md_keras_build *b, uint32_t i,
                                 const char *stem, const int *perm,
                                 const md_shape *as, md_error *err)
@@ -235,6 +255,8 @@ md_status md_keras_weight_const(md_value_id *out, md_keras_build *b, uint32_t i,
     uint32_t order = order_of(b->layer->w[i], perm);
     md_tensor t = MD_TENSOR_INIT;
 
+    if (b->plain)
+        return plain_weight(out, b, i, stem, perm, as, err);
     if (b->layer->made[i] != 0 && b->layer->made_order[i] == order) {
         *out = b->layer->made[i] - 1;
         return MD_OK;

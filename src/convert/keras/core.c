@@ -102,7 +102,7 @@ md_status md_keras_emit_dense(md_keras_build *b, const md_keras_value *x,
     }
     MD_TRY(md_keras_weight(&w, b, 0, 2, dim, err));
     y = *x;
-    if (x->rank == 2)
+    if (x->rank == 2 && !b->plain)
         MD_TRY(dense_2d(&y, b, x, w, has_bias ? &bias : NULL, err));
     else
         MD_TRY(dense_nd(&y, b, x, has_bias ? &bias : NULL, err));

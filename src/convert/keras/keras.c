@@ -137,6 +137,11 @@ static md_status emit_layer(md_keras_build *b, md_keras_layer *l,
                              n_in);
     MD_TRY(l->row->emit(b, in, n_in, out, err));
     MD_TRY(md_keras_mask_settle(out, b, in, n_in, err));
+    for (uint32_t i = 0; b->plain && i < l->n_out; i++) {
+        const md_keras_value y = out[i];
+
+        MD_TRY(md_keras_last(&out[i], b, &y, err));
+    }
     for (uint32_t i = 0; i < n_in; i++) {
         if (in[i].id == out->id)
             return MD_OK; /* keeps the name it has */
@@ -484,7 +489,9 @@ static md_status name_beside(const char **out, md_arena *ar, const char *path,
 static md_status convert(md_model *model, md_convert_report *report,
                          const md_convert_source *src, md_error *err)
 {
-    md_keras_build b = { .model = model, .g = model->graph, .opset = OPSET };
+    md_keras_build b = {
+        .model = model, .g = model->graph, .opset = OPSET, .plain = src->plain
+    };
     md_keras_beside beside = { .given = src->architecture };
     md_keras_net *net = NULL;
     md_keras_file f = { .alloc = NULL };
@@ -516,4 +523,5 @@ out:
 const md_converter md_converter_keras = { .name = "keras",
                                           .title = "Keras .keras and .h5",
                                           .probe = md_keras_probe,
+                                          .has_plain = true,
                                           .convert = convert };

@@ -36,7 +36,10 @@ typedef struct md_keras_build {
     const md_keras_call *call;
     const char **stems; /* wanted name by value id */
     uint32_t cap_stems;
-    bool inside;                 /* g is a body of the layer's (body.c) */
+    bool plain;  /* the import form: channels last between layers,
+                          * weights as the file has them, recurrent cells step
+                          * by step */
+    bool inside; /* g is a body of the layer's (body.c) */
     struct md_keras_turn *turns; /* transposes made so far */
     uint32_t n_turns, cap_turns;
     uint32_t n_transposes;
@@ -198,6 +201,18 @@ md_status md_keras_fold_time(md_keras_value *x, md_keras_build *b,
                              md_error *err);
 md_status md_keras_unfold_time(md_keras_value *y, md_keras_build *b,
                                const md_keras_value *x, md_error *err);
+
+/* How a recurrent layer goes over its steps. */
+typedef struct md_keras_direction {
+    bool backwards; /* from the last to the first */
+    bool in_order;  /* results lie as the steps do nevertheless */
+} md_keras_direction;
+
+/* The layer b->layer, an LSTM, GRU or SimpleRNN, step by step: its result and
+ * then all its states, whether wanted or not: at most 3 values. */
+md_status md_keras_plain_rnn(md_keras_value *out, md_keras_build *b,
+                             const md_keras_value *in, uint32_t n_in,
+                             const md_keras_direction *d, md_error *err);
 
 /* A convolution of n channels by the layer's settings: the kernel is weight 0,
  * the bias (where the layer has one) weight `bias`, its last. */

@@ -488,10 +488,18 @@ md_status md_keras_emit_recurrent(md_keras_build *b, const md_keras_value *in,
                                   md_error *err)
 {
     rnn r = { .dir = { b->layer }, .n = 1 };
+    md_keras_value plain[3];
     md_value_id y[3], id;
 
     MD_TRY(read_rnn(&r, b, in, err));
     MD_TRY(check_states(b, &r, n_in, err));
+    if (b->plain) {
+        MD_TRY(md_keras_plain_rnn(
+            plain, b, in, n_in,
+            &(md_keras_direction){ .backwards = r.backwards }, err));
+        memcpy(out, plain, b->layer->n_out * sizeof(*out));
+        return MD_OK;
+    }
     MD_TRY(emit_node(y, b, &r, in, n_in, err));
     MD_TRY(result(&id, b, &r, y, 0, err));
     describe(out, &r, in, id, r.units);
@@ -555,6 +563,41 @@ static md_status both_conv_lstm(md_keras_build *b, const md_keras_value *in,
                  md_keras_axis(out, last), err);
 }
 
+/* The same of two layers, each by itself (plain). */
+static md_status plain_both(md_keras_build *b, const rnn *r,
+                            const md_keras_value *in, uint32_t n_in,
+                            const char *mode, md_keras_value *out,
+                            md_error *err)
+{
+    const uint32_t n = (uint32_t)r->cell->n_states;
+    md_keras_layer *l = b->layer;
+    md_keras_value y[2][3], x[3] = { *in };
+
+    for (uint32_t d = 0; d < 2; d++) {
+        md_status s;
+
+        for (uint32_t k = 0; n_in > 1 && k < n; k++)
+            x[1 + k] = in[1 + d * n + k];
+        b->layer = r->dir[d];
+        s = md_keras_plain_rnn(y[d], b, x, n_in > 1 ? 1 + n : 1,
+                               &(md_keras_direction){ d == 1, d == 1 }, err);
+        b->layer = l;
+        if (s != MD_OK)
+            return s;
+    }
+    *out = y[0][0];
+    if (!mode)
+        *++out = y[1][0];
+    else
+        MD_TRY(merge(&out->id, b, mode,
+                     (md_value_id[]){ y[0][0].id, y[1][0].id }, -1, err));
+    if (mode && strcmp(mode, "concat") == 0)
+        out->dim[out->rank - 1] *= 2;
+    for (uint32_t i = 0; r->states && i < 2 * n; i++)
+        *++out = y[i / n][1 + i % n];
+    return MD_OK;
+}
+
 md_status md_keras_emit_bidirectional(md_keras_build *b,
                                       const md_keras_value *in, uint32_t n_in,
                                       md_keras_value *out, md_error *err)
@@ -569,6 +612,8 @@ md_status md_keras_emit_bidirectional(md_keras_build *b,
         return both_conv_lstm(b, in, n_in, mode, out, err);
     MD_TRY(read_rnn(&r, b, in, err));
     MD_TRY(check_states(b, &r, n_in, err));
+    if (b->plain)
+        return plain_both(b, &r, in, n_in, mode, out, err);
     MD_TRY(emit_node(y, b, &r, in, n_in, err));
     if (mode && strcmp(mode, "concat") == 0 && !r.masked) {
         MD_TRY(side_by_side(&id[0], b, &r, y, err));

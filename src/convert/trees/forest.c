@@ -1,28 +1,15 @@
 #include "convert/trees/forest.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "convert/emit.h"
+#include "convert/trees/parts.h"
 
 enum {
     OPSET = 21,
-    IR_VERSION = 10
-};
-
-/* One node of the result. */
-typedef struct part {
-    md_forest_node node;
-    int64_t tree, id;
-    uint32_t target;
-} part;
-
-struct md_forest {
-    md_arena *arena;
-    const char *compare;
-    part *parts;
-    uint32_t n, cap;
-    uint32_t n_trees, n_leaves;
+    IR_VERSION = 10,
+    TRIAL_BATCH = 40
 };
 
 md_forest *md_forest_new(md_arena *arena, const char *compare)
@@ -43,7 +30,7 @@ static md_status fail_node(const md_forest *f, uint32_t i, const char *why,
 static md_status add_part(md_forest *f, const md_forest_node *nodes, uint32_t i,
                           uint32_t target, double scale, md_error *err)
 {
-    part p = { nodes[i], f->n_trees, i, target };
+    md_forest_part p = { nodes[i], f->n_trees, i, target };
 
     if (p.node.yes < 0) {
         p.node.value *= scale;
@@ -128,7 +115,7 @@ static void fill_lists(const lists *l, const md_forest *f, double share)
     uint32_t k = 0;
 
     for (uint32_t i = 0; i < f->n; i++) {
-        const part *p = &f->parts[i];
+        const md_forest_part *p = &f->parts[i];
         bool inner = p->node.yes >= 0;
 
         l->tree[i] = p->tree;
@@ -253,6 +240,27 @@ static void set_meta(md_emit *e, const char *key, const char *value)
         md_emit_ok(e, md_model_set_meta(e->model, key, value, e->err));
 }
 
+/* Numbers on both sides of all that is compared with, some missing. */
+static void set_trial(md_convert_trial *t, const md_forest *f)
+{
+    double lo = HUGE_VAL, hi = -HUGE_VAL;
+
+    for (uint32_t i = 0; i < f->n; i++) {
+        const md_forest_node *n = &f->parts[i].node;
+
+        if (n->yes < 0 || !isfinite(n->value))
+            continue;
+        lo = fmin(lo, n->value);
+        hi = fmax(hi, n->value);
+    }
+    if (lo > hi)
+        lo = hi = 0;
+    *t = (md_convert_trial){ .from = lo - 0.2 * (hi - lo) - 0.5,
+                             .to = hi + 0.2 * (hi - lo) + 0.5,
+                             .batch = TRIAL_BATCH,
+                             .missing = true };
+}
+
 md_status md_forest_emit(md_model *model, md_convert_report *report,
                          md_forest *f, const md_forest_about *about,
                          md_error *err)
@@ -261,6 +269,7 @@ md_status md_forest_emit(md_model *model, md_convert_report *report,
         .model = model, .arena = f->arena, .source = about->source, .err = err
     };
     md_type t = { .dtype = MD_DTYPE_F32, .has_rank = true, .rank = 2 };
+    md_value_id x, sums;
 
     MD_TRY(md_model_set_opset(model, "", OPSET, err));
     e.s = md_emit_scope_new(&e, model->graph);
@@ -269,8 +278,11 @@ md_status md_forest_emit(md_model *model, md_convert_report *report,
     md_emit_ok(&e, md_model_symbol(&t.dim[0].sym, model, "batch", err));
     if (e.status != MD_OK)
         return e.status;
-    finish_sums(&e, ensemble(&e, f, about, md_emit_input(&e, &t, "input")),
-                about);
+    x = md_emit_input(&e, &t, "input");
+    sums = about->plain ? md_forest__walk(&e, f, about, x) : MD_VALUE_NONE;
+    if (sums == MD_VALUE_NONE)
+        sums = ensemble(&e, f, about, x);
+    finish_sums(&e, sums, about);
     if (e.status == MD_OK)
         md_emit_finish(&e);
     model->ir_version = IR_VERSION;
@@ -280,6 +292,7 @@ md_status md_forest_emit(md_model *model, md_convert_report *report,
     set_meta(&e, "modeld.source_version", about->version);
     if (e.status == MD_OK)
         md_emit_ok(&e, md_graph_verify(model->graph, err));
+    set_trial(&report->trial, f);
     report->n_layers = f->n_trees;
     report->n_parameters = f->n_leaves;
     snprintf(report->version, sizeof(report->version), "%s", about->version);

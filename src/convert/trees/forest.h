@@ -51,6 +51,7 @@ typedef struct md_forest_about {
     const double *base; /* [n_targets], added to the sums */
     md_forest_link link;
     double slope; /* the sums are multiplied with it before a sigmoid */
+    bool plain;   /* the import form (plain.c) */
     double share; /* of each leaf in the sum: 1, or one of n for a mean */
 } md_forest_about;
 

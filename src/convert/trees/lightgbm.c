@@ -371,6 +371,7 @@ static md_status convert(md_model *model, md_convert_report *report,
                                            .base = base,
                                            .link = b.link,
                                            .slope = b.slope,
+                                           .plain = src->plain,
                                            .share = b.averages && b.n_trees > 0
                                                         ? (double)b.per_turn /
                                                               (double)b.n_trees
@@ -384,4 +385,5 @@ out:
 const md_converter md_converter_lightgbm = { .name = "lightgbm",
                                              .title = "LightGBM .txt",
                                              .probe = probe,
+                                             .has_plain = true,
                                              .convert = convert };

@@ -321,6 +321,7 @@ static md_status convert(md_model *model, md_convert_report *report,
                                            .base = b.base,
                                            .link = b.objective->link,
                                            .slope = 1,
+                                           .plain = src->plain,
                                            .share = 1 },
                        err);
 out:
@@ -332,4 +333,5 @@ out:
 const md_converter md_converter_xgboost = { .name = "xgboost",
                                             .title = "XGBoost .json and .ubj",
                                             .probe = probe,
+                                            .has_plain = true,
                                             .convert = convert };

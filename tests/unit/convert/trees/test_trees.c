@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "convert/check.h"
 #include "convert/convert.h"
 #include "convert/trees/ubjson.h"
 #include "support/fail_alloc.h"
@@ -190,6 +191,101 @@ static void test_trees__without_memory(void **state)
     }
 }
 
+/* The model as it is, or the import form. */
+static md_status convert_as(md_model **out, md_convert_report *r,
+                            const void *bytes, size_t size, bool plain,
+                            const md_alloc *alloc, md_error *err)
+{
+    md_convert_source src = { .bytes = bytes, .size = size, .plain = plain };
+    md_status s = md_model_new(out, alloc, 0, err);
+
+    if (s == MD_OK)
+        s = md_converter_find(bytes, size)->convert(*out, r, &src, err);
+    if (s != MD_OK) {
+        md_model_free(*out);
+        *out = NULL;
+    }
+    return s;
+}
+
+/* One root that compares with another number, or whose missing ones go the
+ * other way, is another model. */
+static void test_trees__self_check_tells_trees_apart(void **state)
+{
+    static const char *const marks[] = { NULL, "\"split_conditions\":[",
+                                         "\"default_left\":[" };
+    md_map map = map_of("xgb_binary.json");
+    md_convert_report r;
+    md_error err = MD_ERROR_INIT;
+    md_model *plain = NULL;
+    char *text = test_malloc(map.size + 1);
+
+    (void)state;
+    assert_md_ok(convert_as(&plain, &r, map.data, map.size, true,
+                            md_alloc_default(), &err),
+                 &err);
+    for (size_t i = 0; i < MD_COUNT(marks); i++) {
+        md_session_opts opts = MD_SESSION_OPTS_INIT;
+        char said[MD_CONVERT_TEXT];
+        md_session *s = NULL;
+        md_model *m = NULL;
+        bool ran = false;
+
+        memcpy(text, map.data, map.size);
+        text[map.size] = '\0';
+        if (marks[i]) {
+            char *at = strstr(text, marks[i]);
+
+            if (!at)
+                fail();
+            at += strlen(marks[i]);
+            *at = *at == '0' ? '1' : '0';
+        }
+        assert_md_ok(
+            convert_as(&m, &r, text, map.size, false, md_alloc_default(), &err),
+            &err);
+        assert_md_ok(md_session_new(&s, m, &opts, &err), &err);
+        if (!marks[i])
+            assert_md_ok(
+                md_check__compare(s, plain, &r.trial, &ran, said, &err), &err);
+        else
+            assert_md_fails(
+                md_check__compare(s, plain, &r.trial, &ran, said, &err),
+                MD_MISMATCH, &err, "self-check: not as");
+        md_session_free(s);
+    }
+    md_model_free(plain);
+    test_free(text);
+    md_map_release(&map);
+}
+
+static void test_trees__import_form_without_memory(void **state)
+{
+    md_map map = map_of("lgb_stump.txt");
+    bool failed = true;
+
+    (void)state;
+    for (int64_t n = 0; failed; n++) {
+        md_convert_report r;
+        md_error err = MD_ERROR_INIT;
+        md_model *m = NULL;
+        fail_alloc fa;
+        md_status s;
+
+        fail_alloc_init(&fa);
+        fail_alloc_arm(&fa, n);
+        s = convert_as(&m, &r, map.data, map.size, true, &fa.alloc, &err);
+        failed = fail_alloc_disarm(&fa);
+        if (failed)
+            assert_int_equal(s, MD_NOMEM);
+        else
+            assert_md_ok(s, &err);
+        md_model_free(m);
+        assert_int_equal(atomic_load(&fa.n_live), 0);
+    }
+    md_map_release(&map);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -198,6 +294,8 @@ int main(void)
         cmocka_unit_test(test_trees__cut_anywhere),
         cmocka_unit_test(test_trees__changed_anywhere),
         cmocka_unit_test(test_trees__without_memory),
+        cmocka_unit_test(test_trees__self_check_tells_trees_apart),
+        cmocka_unit_test(test_trees__import_form_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
