@@ -13,7 +13,8 @@ enum {
     SHARED_SIZE_MAX = 64,     /* bytes of a constant that is looked for */
     CAPTURED_SIZE_MAX = 4096, /* bytes of a constant that bodies repeat */
     OUTPUTS_MAX = 16,         /* of a node that is computed here */
-    INPUTS_MAX = 16
+    INPUTS_MAX = 16,
+    NEAR = 64 /* nodes among which one is looked for */
 };
 
 /* --- failures --- */
@@ -514,15 +515,62 @@ md_value_id md_emit_reshape(md_emit *b, md_value_id x, const int64_t *dim,
     return md_emit_op2(b, "Reshape", x, md_emit_ints(b, dim, rank));
 }
 
+/* The order of the Transpose that made x, when it is one of these sizes. */
+static const int64_t *turned_by(const md_emit *b, md_value_id x, int rank)
+{
+    const md_node *n = md_graph_value(b->s->g, x)->def;
+    const int64_t *perm;
+    uint32_t n_perm = 0;
+
+    if (!n || strcmp(n->op, "Transpose") != 0)
+        return NULL;
+    perm = md_node_attr_is(n, "perm", &n_perm);
+    return n_perm == (uint32_t)rank ? perm : NULL;
+}
+
+/* A Transpose of x by that order which is there already. */
+static md_value_id find_turned(const md_emit *b, md_value_id x,
+                               const int64_t *perm, int rank)
+{
+    const md_graph *g = b->s->g;
+    const uint32_t first = g->n_nodes > NEAR ? g->n_nodes - NEAR : 0;
+
+    for (uint32_t i = g->n_nodes; i-- > first;) {
+        const md_node *n = g->nodes[i];
+        const int64_t *p;
+
+        if (n->dead || n->n_in != 1 || n->in[0] != x || n->n_out != 1)
+            continue;
+        p = turned_by(b, n->out[0], rank);
+        if (p && memcmp(p, perm, (size_t)rank * sizeof(*p)) == 0)
+            return n->out[0];
+    }
+    return MD_VALUE_NONE;
+}
+
 md_value_id md_emit_transpose(md_emit *b, md_value_id x, const int64_t *perm,
                               int rank)
 {
+    int64_t both[MD_RANK_MAX];
+    const int64_t *before = NULL;
+    md_value_id found;
     bool same = true;
 
-    for (int i = 0; i < rank; i++)
-        same = same && perm[i] == i;
+    if (b->status != MD_OK || x == MD_VALUE_NONE)
+        return MD_VALUE_NONE;
+    before = b->plain ? NULL : turned_by(b, x, rank);
+    for (int i = 0; i < rank; i++) {
+        both[i] = before ? before[perm[i]] : perm[i];
+        same = same && both[i] == i;
+    }
+    if (before)
+        x = md_graph_value(b->s->g, x)->def->in[0];
     if (same)
         return x;
+    perm = both;
+    found = b->plain ? MD_VALUE_NONE : find_turned(b, x, perm, rank);
+    if (found != MD_VALUE_NONE)
+        return found;
     return md_emit_op(b, "Transpose", &x, 1,
                       EMIT_ATTRS(EMIT_IS("perm", perm, rank)));
 }

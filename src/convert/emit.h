@@ -44,8 +44,9 @@ typedef struct md_emit {
     md_emit_scope *s;
     const char *source; /* for messages: "torch" */
     const char *op;     /* of the source, being converted; or NULL */
-    const char *stem;   /* of names of what is made; or NULL */
-    md_status status;   /* of the first failure */
+    bool plain;       /* the import form: each step by itself, nothing joined */
+    const char *stem; /* of names of what is made; or NULL */
+    md_status status; /* of the first failure */
     md_error *err;
 } md_emit;
 
@@ -119,6 +120,8 @@ md_value_id md_emit_number(md_emit *b, md_dtype dtype, double v);
 md_value_id md_emit_cast(md_emit *b, md_value_id x, md_dtype to);
 md_value_id md_emit_reshape(md_emit *b, md_value_id x, const int64_t *dim,
                             int rank);
+/* One Transpose for several behind each other and none for none; one that was
+ * made just before is found again. */
 md_value_id md_emit_transpose(md_emit *b, md_value_id x, const int64_t *perm,
                               int rank);
 md_value_id md_emit_squeeze(md_emit *b, md_value_id x, int64_t axis);

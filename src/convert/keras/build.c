@@ -316,6 +316,20 @@ md_status md_keras_transpose(md_value_id *out, md_keras_build *b, md_value_id x,
     return md_node_set_attr_is(b->g, node, "perm", perm, n, err);
 }
 
+md_value_id md_keras_turned(const md_keras_build *b, md_value_id x,
+                            const int64_t *perm, uint32_t n)
+{
+    const md_node *node = md_graph_value(b->g, x)->def;
+    uint32_t n_perm = 0;
+    const int64_t *p;
+
+    if (!node || strcmp(node->op, "Transpose") != 0)
+        return MD_VALUE_NONE;
+    p = md_node_attr_is(node, "perm", &n_perm);
+    return n_perm == n && memcmp(p, perm, n * sizeof(*p)) == 0 ? node->in[0]
+                                                               : MD_VALUE_NONE;
+}
+
 /* A Transpose, made once per value. */
 static md_status turn(md_value_id *out, md_keras_build *b, md_value_id id,
                       const int64_t *perm, int rank, md_error *err)

@@ -49,26 +49,15 @@ static md_status read(conv_lstm *r, const md_keras_build *b,
 }
 
 /* Axes 1 and 2 of [batch, channels, time, ...] change places, or back. */
+static const int64_t perm[] = { 0, 2, 1, 3, 4, 5 };
+
 static md_status swap_time(md_value_id *out, md_keras_build *b, md_value_id x,
                            int rank, md_error *err)
 {
-    const int64_t perm[] = { 0, 2, 1, 3, 4, 5 };
-
+    *out = md_keras_turned(b, x, perm, (uint32_t)rank);
+    if (*out != MD_VALUE_NONE)
+        return MD_OK;
     return md_keras_transpose(out, b, x, perm, (uint32_t)rank, err);
-}
-
-/* x as it lies when a ConvLSTM made it: behind the Transpose that made its
- * steps look like Keras' again; NULL when none did. */
-static const md_node *swapped(const md_keras_build *b, md_value_id x)
-{
-    const md_node *n = md_graph_value(b->g, x)->def;
-    uint32_t n_perm = 0;
-    const int64_t *perm;
-
-    if (!n || strcmp(n->op, "Transpose") != 0)
-        return NULL;
-    perm = md_node_attr_is(n, "perm", &n_perm);
-    return n_perm >= 4 && perm[1] == 2 && perm[2] == 1 ? n : NULL;
 }
 
 /* Where time goes into the batch: [batch * time, ...], and in *steps a value
@@ -77,16 +66,11 @@ static md_status fold(md_keras_value *out, md_keras_value *steps,
                       md_keras_build *b, const md_keras_value *x, md_error *err)
 {
     const int last = x->rank - 1;
-    const md_node *before;
 
     *steps = *x;
     steps->cf = false;
     if (x->cf) { /* the channels' place is behind time */
-        before = swapped(b, x->id);
-        if (before)
-            steps->id = before->in[0];
-        else
-            MD_TRY(swap_time(&steps->id, b, x->id, x->rank, err));
+        MD_TRY(swap_time(&steps->id, b, x->id, x->rank, err));
         steps->dim[2] = x->dim[last];
         memcpy(&steps->dim[3], &x->dim[2],
                (size_t)(last - 2) * sizeof(*x->dim));
@@ -183,21 +167,22 @@ static md_status recurrent_gates(md_value_id *out, const conv_lstm *r,
                                  md_error *err)
 {
     int64_t dim[AXES_MAX + 2], pad[2 * AXES_MAX];
-    int perm[AXES_MAX + 2] = { r->n + 1, r->n };
+    int order[AXES_MAX + 2] = { r->n + 1, r->n };
     md_value_id in[2] = { h };
     const md_tensor *w;
     md_node *node;
 
     for (int i = 0; i < r->n; i++) {
         dim[i] = r->kernel[i];
-        perm[i + 2] = i;
+        order[i + 2] = i;
         pad[i] = (r->kernel[i] - 1) / 2;
         pad[r->n + i] = r->kernel[i] - 1 - pad[i];
     }
     dim[r->n] = r->filters;
     dim[r->n + 1] = GATES * r->filters;
     MD_TRY(md_keras_weight(&w, b, 1, r->n + 2, dim, err));
-    MD_TRY(md_keras_weight_inside(&in[1], b, 1, "recurrent_kernel", perm, err));
+    MD_TRY(
+        md_keras_weight_inside(&in[1], b, 1, "recurrent_kernel", order, err));
     MD_TRY(md_keras_op(out, b, "Conv", in, 2, &node, err));
     MD_TRY(md_node_set_attr_is(b->g, node, "kernel_shape", r->kernel,
                                (uint32_t)r->n, err));

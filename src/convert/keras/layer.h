@@ -156,6 +156,11 @@ md_status md_keras_squeeze(md_value_id *out, md_keras_build *b, const char *op,
 md_status md_keras_transpose(md_value_id *out, md_keras_build *b, md_value_id x,
                              const int64_t *perm, uint32_t n, md_error *err);
 
+/* What the Transpose with that order was of which made x; MD_VALUE_NONE when
+ * none did. */
+md_value_id md_keras_turned(const md_keras_build *b, md_value_id x,
+                            const int64_t *perm, uint32_t n);
+
 /* The value channels first (rank >= 3), or as Keras has it. */
 md_status md_keras_first(md_keras_value *out, md_keras_build *b,
                          const md_keras_value *v, md_error *err);

@@ -223,8 +223,7 @@ md_status md_keras_emit_unit_norm(md_keras_build *b, const md_keras_value *x,
     (void)n_x;
     *out = *x;
     MD_TRY(read_axis(&axis, &n, b, x, err));
-    if (x->flat_c > 0)
-        MD_TRY(md_keras_last(out, b, x, err));
+    /* of a flattened picture all elements count, in whatever order */
     return md_keras_unit(&out->id, b, out->id, md_keras_axis(x, axis), err);
 }
 

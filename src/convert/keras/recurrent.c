@@ -59,6 +59,11 @@ typedef struct rnn {
     md_keras_packed packed; /* where there is a mask */
 } rnn;
 
+/* [batch, time, n] and [time, batch, n]; [time, directions, batch, units] to
+ * [batch, time, directions, units]. */
+static const int64_t swap_time[] = { 1, 0, 2 };
+static const int64_t both_steps[] = { 2, 0, 1, 3 };
+
 static const cell *find_cell(const char *cls)
 {
     for (size_t i = 0; i < MD_COUNT(cells); i++) {
@@ -305,12 +310,49 @@ static md_status initial(md_value_id *out, md_keras_build *b, const rnn *r,
     return md_node_set_attr_i(b->g, node, "axis", 0, err);
 }
 
+/* The steps of both directions, where x is these side by side; else
+ * MD_VALUE_NONE. */
+static md_value_id both_of(const md_keras_build *b, md_value_id x)
+{
+    const md_node *n = md_graph_value(b->g, x)->def;
+    md_value_id steps;
+
+    if (!n || strcmp(n->op, "Reshape") != 0)
+        return MD_VALUE_NONE;
+    steps = md_keras_turned(b, n->in[0], both_steps, 4);
+    if (steps == MD_VALUE_NONE)
+        return steps;
+    n = md_graph_value(b->g, steps)->def;
+    for (size_t i = 0; n && i < MD_COUNT(cells); i++) {
+        if (strcmp(cells[i].op, n->op) == 0)
+            return steps;
+    }
+    return MD_VALUE_NONE;
+}
+
+/* [time, batch, n] of x [batch, time, n]: as it was where a recurrent layer
+ * made x of it, whose Transpose then has no use. */
+static md_status time_first(md_value_id *out, md_keras_build *b, md_value_id x,
+                            md_error *err)
+{
+    static const int64_t beside[] = { 0, 2, 1, 3 };
+    static const int64_t dim[] = { 0, 0, -1 };
+    const md_value_id both = both_of(b, x);
+
+    *out = md_keras_turned(b, x, swap_time, 3);
+    if (*out != MD_VALUE_NONE)
+        return MD_OK;
+    if (both == MD_VALUE_NONE)
+        return md_keras_transpose(out, b, x, swap_time, 3, err);
+    MD_TRY(md_keras_transpose(out, b, both, beside, 4, err));
+    return md_keras_reshape(out, b, *out, dim, 3, err);
+}
+
 /* The node's inputs; those that are left out at the end are not counted. */
 static md_status inputs(md_value_id x[7], uint32_t *n_x, md_keras_build *b,
                         rnn *r, const md_keras_value *in, uint32_t n_in,
                         md_error *err)
 {
-    static const int64_t swap[] = { 1, 0, 2 };
     md_keras_value v;
 
     for (int i = 3; i < 7; i++)
@@ -318,8 +360,7 @@ static md_status inputs(md_value_id x[7], uint32_t *n_x, md_keras_build *b,
     MD_TRY(md_keras_last(&v, b, in, err));
     if (r->masked)
         MD_TRY(md_keras_mask_pack(&r->packed, b, &v, err));
-    MD_TRY(md_keras_transpose(&x[0], b, r->masked ? r->packed.x : v.id, swap, 3,
-                              err));
+    MD_TRY(time_first(&x[0], b, r->masked ? r->packed.x : v.id, err));
     MD_TRY(matrix(&x[1], b, r, 0, "kernel", err));
     MD_TRY(matrix(&x[2], b, r, 1, "recurrent_kernel", err));
     *n_x = 3;
@@ -392,10 +433,11 @@ static md_status direction(md_value_id *out, md_keras_build *b, md_value_id y,
     return md_keras_squeeze(out, b, "Squeeze", *out, axis, err);
 }
 
-/* [batch, time, units] in the order in which the steps were made. */
-static md_status reverse(md_value_id *x, md_keras_build *b, md_error *err)
+/* Steps in the order in which they were made. */
+static md_status reverse(md_value_id *x, md_keras_build *b, int64_t axis,
+                         md_error *err)
 {
-    static const int64_t from = -1, to = INT64_MIN, axis = 1, step = -1;
+    static const int64_t from = -1, to = INT64_MIN, step = -1;
     const int64_t *const v[] = { &from, &to, &axis, &step };
     md_value_id in[5] = { *x };
 
@@ -424,8 +466,8 @@ static md_status zero_last(md_value_id *out, md_keras_build *b, const rnn *r,
 static md_status result(md_value_id *out, md_keras_build *b, const rnn *r,
                         const md_value_id y[3], int d, md_error *err)
 {
-    static const int64_t swap[] = { 1, 0, 2 };
     const bool backwards = r->backwards || d == 1;
+    const bool turn = r->n == 1 && r->backwards;
 
     if (!r->sequences) {
         MD_TRY(direction(out, b, y[1], 0, d, r, err));
@@ -434,11 +476,13 @@ static md_status result(md_value_id *out, md_keras_build *b, const rnn *r,
                    : MD_OK;
     }
     MD_TRY(direction(out, b, y[0], 1, d, r, err));
-    MD_TRY(md_keras_transpose(out, b, *out, swap, 3, err));
-    if (r->masked)
-        MD_TRY(
-            md_keras_mask_unpack(out, b, &r->packed, backwards, r->zero, err));
-    return r->n == 1 && r->backwards ? reverse(out, b, err) : MD_OK;
+    if (turn && !r->masked)
+        MD_TRY(reverse(out, b, 0, err));
+    MD_TRY(md_keras_transpose(out, b, *out, swap_time, 3, err));
+    if (!r->masked)
+        return MD_OK;
+    MD_TRY(md_keras_mask_unpack(out, b, &r->packed, backwards, r->zero, err));
+    return turn ? reverse(out, b, 1, err) : MD_OK;
 }
 
 static void describe(md_keras_value *out, const rnn *r, const md_keras_value *x,
@@ -511,11 +555,11 @@ md_status md_keras_emit_recurrent(md_keras_build *b, const md_keras_value *in,
 static md_status side_by_side(md_value_id *out, md_keras_build *b, const rnn *r,
                               const md_value_id y[3], md_error *err)
 {
-    static const int64_t steps[] = { 2, 0, 1, 3 }, last[] = { 1, 0, 2 };
+    static const int64_t last[] = { 1, 0, 2 };
     const int64_t dim[] = { 0, 0, 2 * r->units };
 
     if (r->sequences) {
-        MD_TRY(md_keras_transpose(out, b, y[0], steps, 4, err));
+        MD_TRY(md_keras_transpose(out, b, y[0], both_steps, 4, err));
         return md_keras_reshape(out, b, *out, dim, 3, err);
     }
     MD_TRY(md_keras_transpose(out, b, y[1], last, 3, err));

@@ -295,6 +295,7 @@ static md_status build(conversion *c, md_convert_report *report)
     md_tfl_build b = { .e = { .model = c->model,
                               .arena = c->arena,
                               .source = "tensorflow",
+                              .plain = c->src->plain,
                               .err = c->err },
                        .m = &c->m,
                        .more = md_tf_more(),

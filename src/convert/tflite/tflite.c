@@ -40,7 +40,10 @@ static md_status convert(md_model *model, md_convert_report *report,
                          const md_convert_source *src, md_error *err)
 {
     const md_tflite_signature *signature = NULL;
-    md_tfl_build b = { .e = { .model = model, .source = "tflite", .err = err },
+    md_tfl_build b = { .e = { .model = model,
+                              .source = "tflite",
+                              .plain = src->plain,
+                              .err = err },
                        .stays = src->stays,
                        .plain = src->plain };
     md_tfl_about about = { .source = "tflite" };

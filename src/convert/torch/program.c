@@ -16,6 +16,7 @@ md_status md_torch_begin(md_torch *b, const md_torch_task *t, md_model *model,
     b->e.model = model;
     b->e.arena = t->arena;
     b->e.source = "torch";
+    b->e.plain = b->plain;
     b->e.err = err;
     MD_TRY(md_model_set_opset(model, "", OPSET, err));
     b->e.s = md_emit_scope_new(&b->e, model->graph);
