@@ -95,7 +95,7 @@ static void convert(const void *bytes, size_t size)
     md_model *m = NULL;
 
     opts.no_self_check = true;
-    opts.inputs = "x=float32[2,3];n=int64[]";
+    opts.how.inputs = "x=float32[2,3];n=int64[]";
     if (md_torch_kind_of(bytes, size) != MD_TORCH_NONE &&
         md_convert_bytes(&m, bytes, size, "fuzz", &opts, NULL,
                          md_alloc_default(), NULL) == MD_OK)

@@ -65,10 +65,24 @@ md_status md_cmd_fail_unknown(const char *name, md_error *err);
     {                                                                          \
         .name = "json", .type = MD_OPT_BOOL, .help = "print JSON"              \
     }
-#define MD_FLAG_SIGNATURE                                                      \
+/* How a file of another framework is read (md_cli_source). */
+#define MD_FLAGS_SOURCE                                                        \
+    { .name = "signature",                                                     \
+      .type = MD_OPT_TEXT,                                                     \
+      .arg = "NAME",                                                           \
+      .help = "which function of a file that has several" },                   \
+        { .name = "arch",                                                      \
+          .type = MD_OPT_TEXT,                                                 \
+          .arg = "NAME",                                                       \
+          .help = "what a file of weights alone is of: bert, vit, llama..." }, \
+        { .name = "architecture",                                              \
+          .type = MD_OPT_TEXT,                                                 \
+          .arg = "FILE",                                                       \
+          .help = "the JSON of a Keras model whose weights are alone" },       \
     {                                                                          \
-        .name = "signature", .type = MD_OPT_TEXT, .arg = "NAME",               \
-        .help = "which function of a file that has several"                    \
+        .name = "inputs", .type = MD_OPT_TEXT, .arg = "TYPES",                 \
+        .help = "inputs of a TorchScript file, "                               \
+                "\"x=float32[?,3,224,224];n=3\""                               \
     }
 #define MD_FLAG_THREADS                                                        \
     {                                                                          \

@@ -289,7 +289,7 @@ static const md_flag flags[] = {
     MD_FLAG_SHAPE,
     MD_FLAG_PRECISION,
     MD_FLAG_WEIGHT_CACHE,
-    MD_FLAG_SIGNATURE,
+    MD_FLAGS_SOURCE,
     { .name = "seconds",
       .letter = 's',
       .type = MD_OPT_REAL,

@@ -56,7 +56,7 @@ static const md_flag flags[] = {
     MD_FLAG_THREADS,
     MD_FLAG_PRECISION,
     MD_FLAG_WEIGHT_CACHE,
-    MD_FLAG_SIGNATURE,
+    MD_FLAGS_SOURCE,
     MD_FLAG_JSON,
 };
 

@@ -22,10 +22,7 @@ static md_status convert(result *r, const md_args *a, const char *dst,
     md_status s;
 
     opts.labels = md_args_text(a, "labels", NULL);
-    opts.signature = md_args_text(a, "signature", NULL);
-    opts.arch = md_args_text(a, "arch", NULL);
-    opts.architecture = md_args_text(a, "architecture", NULL);
-    opts.inputs = md_args_text(a, "inputs", NULL);
+    opts.how = md_cli_source(a);
     opts.no_self_check = md_args_has(a, "no-self-check");
     md_progress_begin(&p, a->cli->err, "converting");
     s = md_convert(&m, a->pos[0], &opts, &r->report,
@@ -130,24 +127,12 @@ static const md_flag flags[] = {
       .type = MD_OPT_TEXT,
       .arg = "FILE",
       .help = "names of the classes, one per line, to store in it" },
-    { .name = "arch",
-      .type = MD_OPT_TEXT,
-      .arg = "NAME",
-      .help = "what a file of weights alone is of: bert, vit, llama..." },
-    { .name = "architecture",
-      .type = MD_OPT_TEXT,
-      .arg = "FILE",
-      .help = "the JSON of a Keras model whose weights SRC holds alone" },
-    { .name = "inputs",
-      .type = MD_OPT_TEXT,
-      .arg = "TYPES",
-      .help = "inputs of a TorchScript file, \"x=float32[?,3,224,224];n=3\"" },
     { .name = "no-self-check",
       .type = MD_OPT_BOOL,
       .help = "do not run what came of it on made-up inputs" },
     MD_FLAG_THREADS,
     MD_FLAG_PRECISION,
-    MD_FLAG_SIGNATURE,
+    MD_FLAGS_SOURCE,
     MD_FLAG_JSON,
 };
 

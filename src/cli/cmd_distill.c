@@ -238,7 +238,7 @@ static const md_flag flags[] = {
       .help = "draw the student's weights first" },
     MD_FLAG_SEED,
     MD_FLAG_THREADS,
-    MD_FLAG_SIGNATURE,
+    MD_FLAGS_SOURCE,
     MD_FLAG_JSON,
 };
 

@@ -175,7 +175,7 @@ static const md_flag flags[] = {
     MD_FLAG_SEED,
     MD_FLAG_THREADS,
     MD_FLAG_PRECISION,
-    MD_FLAG_SIGNATURE,
+    MD_FLAGS_SOURCE,
     MD_FLAG_JSON,
 };
 

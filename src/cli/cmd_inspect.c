@@ -325,7 +325,7 @@ static md_status run(const md_args *a, md_error *err)
 
 static const md_flag flags[] = { MD_FLAG_SHAPE,     MD_FLAG_THREADS,
                                  MD_FLAG_PRECISION, MD_FLAG_WEIGHT_CACHE,
-                                 MD_FLAG_SIGNATURE, MD_FLAG_JSON };
+                                 MD_FLAGS_SOURCE,   MD_FLAG_JSON };
 
 const md_cmd md_cmd_inspect = {
     .usage = "MODEL [--shape NAME=D,D,...]... [--precision P] [--json]",

@@ -391,7 +391,7 @@ static const md_flag flags[] = {
     MD_FLAGS_TRAINING,
     MD_FLAG_SEED,
     MD_FLAG_THREADS,
-    MD_FLAG_SIGNATURE,
+    MD_FLAGS_SOURCE,
     MD_FLAG_JSON,
 };
 

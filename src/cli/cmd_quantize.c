@@ -297,7 +297,7 @@ static const md_flag flags[] = {
       .help = "how ranges are taken: percentile (default), minmax, mse, "
               "entropy" },
     MD_FLAG_THREADS,
-    MD_FLAG_SIGNATURE,
+    MD_FLAGS_SOURCE,
     MD_FLAG_JSON,
 };
 

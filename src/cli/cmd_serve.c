@@ -293,7 +293,7 @@ static md_loader_opts model_options(const serving *v)
     o.load.precision = md_cli_precision(a);
     o.load.max_batch = md_opts_int(a->opts, "batch_max");
     o.load.delay_us = md_opts_int(a->opts, "batch_delay_us");
-    o.load.signature = md_args_text(a, "signature", NULL);
+    o.load.how = md_cli_source(a);
     return o;
 }
 
@@ -343,7 +343,7 @@ static md_status run(const md_args *a, md_error *err)
 }
 
 static const md_flag flags[] = {
-    MD_FLAG_SIGNATURE,
+    MD_FLAGS_SOURCE,
     { .name = "config",
       .type = MD_OPT_TEXT,
       .arg = "FILE",

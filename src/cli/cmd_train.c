@@ -144,7 +144,7 @@ static const md_flag flags[] = {
       .help = "steps between checkpoints (those of an epoch)" },
     MD_FLAG_SEED,
     MD_FLAG_THREADS,
-    MD_FLAG_SIGNATURE,
+    MD_FLAGS_SOURCE,
     MD_FLAG_JSON,
 };
 

@@ -7,17 +7,27 @@
 #include "base/num.h"
 #include "cli/print.h"
 #include "cli/progress.h"
-#include "convert/convert.h"
+
+md_convert_how md_cli_source(const md_args *a)
+{
+    return (md_convert_how){ .signature = md_args_text(a, "signature", NULL),
+                             .inputs = md_args_text(a, "inputs", NULL),
+                             .arch = md_args_text(a, "arch", NULL),
+                             .architecture =
+                                 md_args_text(a, "architecture", NULL) };
+}
 
 md_status md_cli_model_load(md_model **out, const char *path, md_load use,
                             const md_args *a, md_error *err)
 {
+    md_convert_how how;
     md_progress p;
     md_status s;
 
     md_progress_begin(&p, a->cli->err, "loading");
-    s = md_convert_load(out, path, use, md_args_text(a, "signature", NULL),
-                        md_alloc_tagged(MD_MEM_graph), err);
+    how = md_cli_source(a);
+    s = md_convert_load(out, path, use, &how, md_alloc_tagged(MD_MEM_graph),
+                        err);
     md_progress_end(&p);
     return s;
 }

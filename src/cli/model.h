@@ -3,6 +3,7 @@
 #define MD_CLI_MODEL_H
 
 #include "cli/args.h"
+#include "convert/convert.h"
 #include "engine/session.h"
 #include "serve/model.h"
 
@@ -22,6 +23,9 @@ char *md_cli_packed_format(char *buf, size_t size, const md_session *s);
  * thread) and with --precision. */
 md_status md_cli_session_new(md_session **out, md_model *model, md_pool *pool,
                              const md_args *a, md_error *err);
+
+/* What the flags of MD_FLAGS_SOURCE say; their texts live as long as a. */
+md_convert_how md_cli_source(const md_args *a);
 
 /* Read any model file: ONNX, or what a converter reads, converted in memory.
  * The caller frees the model. */

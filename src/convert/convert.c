@@ -184,10 +184,10 @@ static md_status convert(md_model **out, md_convert_source *src, md_map *map,
     if (!c)
         return fail_no_converter(name, err);
     report->format = c->name;
-    src->signature = opts->signature;
-    src->inputs = opts->inputs;
-    src->arch = opts->arch;
-    src->architecture = opts->architecture;
+    src->signature = opts->how.signature;
+    src->inputs = opts->how.inputs;
+    src->arch = opts->how.arch;
+    src->architecture = opts->how.architecture;
     src->path = map ? name : NULL;
     src->stays = map != NULL;
     MD_TRY(md_model_new(&model, alloc, 0, err));
@@ -313,7 +313,7 @@ static const md_convert_opts unchecked = { .no_self_check = true };
 
 /* The file's bytes decide; what no converter takes is left for formats. */
 static md_status load_foreign(md_model **out, const char *path,
-                              const char *signature, const md_alloc *alloc,
+                              const md_convert_how *how, const md_alloc *alloc,
                               md_error *err)
 {
     md_convert_opts opts = unchecked;
@@ -321,7 +321,8 @@ static md_status load_foreign(md_model **out, const char *path,
     place p;
 
     *out = NULL;
-    opts.signature = signature;
+    if (how)
+        opts.how = *how;
     MD_TRY(open_place(&p, path, err));
     if (md_converter_find(p.map.data, p.map.size))
         s = convert_place(out, &p, path, &opts, NULL, alloc, err);
@@ -329,18 +330,39 @@ static md_status load_foreign(md_model **out, const char *path,
     return s;
 }
 
+/* ONNX tells all there is to tell. */
+static md_status expect_nothing(const md_convert_how *how, const char *path,
+                                md_error *err)
+{
+    static const char *const what[] = { "signature", "inputs", "arch",
+                                        "architecture" };
+    const char *given[4];
+
+    if (!how)
+        return MD_OK;
+    given[0] = how->signature;
+    given[1] = how->inputs;
+    given[2] = how->arch;
+    given[3] = how->architecture;
+    for (size_t i = 0; i < MD_COUNT(what); i++) {
+        if (given[i])
+            return md_fail(err, MD_INVALID,
+                           "'%s': ONNX has no %s '%.80s', it tells itself",
+                           path, what[i], given[i]);
+    }
+    return MD_OK;
+}
+
 md_status md_convert_load(md_model **out, const char *path, md_load use,
-                          const char *signature, const md_alloc *alloc,
+                          const md_convert_how *how, const md_alloc *alloc,
                           md_error *err)
 {
     const md_format *f = NULL;
 
-    MD_TRY(load_foreign(out, path, signature, alloc, err));
+    MD_TRY(load_foreign(out, path, how, alloc, err));
     if (*out)
         return MD_OK;
-    if (signature)
-        return md_fail(err, MD_INVALID, "'%s': ONNX has no signature '%.80s'",
-                       path, signature);
+    MD_TRY(expect_nothing(how, path, err));
     if (md_format_detect(&f, path, NULL) == MD_UNSUPPORTED)
         return fail_unknown(path, err);
     return md_format_load_model(out, path, use, alloc, err);

@@ -46,8 +46,7 @@ typedef struct md_convert_source {
                  * constants may point into it */
     bool plain; /* as the file has it, with no layout but its own: what the
                  * result is compared with */
-    const char *signature; /* of several; NULL: the usual one */
-    const char *inputs, *arch, *architecture; /* as in md_convert_opts */
+    const char *signature, *inputs, *arch, *architecture; /* md_convert_how */
     const char *path; /* of the file, for what lies beside it; NULL: bytes */
 } md_convert_source;
 
@@ -75,10 +74,8 @@ const md_converter *const *md_converter_list(void);
 /* The converter for these bytes, or NULL. */
 const md_converter *md_converter_find(const void *bytes, size_t size);
 
-typedef struct md_convert_opts {
-    /* A text file with one class name per line, recorded as metadata
-     * "modeld.labels"; NULL: none. */
-    const char *labels;
+/* What a file does not tell of itself, or leaves to choose; NULL: nothing. */
+typedef struct md_convert_how {
     /* Of the file's functions, where it has several; NULL: "serving_default",
      * or the first. */
     const char *signature;
@@ -91,13 +88,19 @@ typedef struct md_convert_opts {
     /* The JSON that tells the model of a Keras file of weights alone; NULL:
      * NAME.json beside NAME.weights.h5. */
     const char *architecture;
+} md_convert_how;
+
+typedef struct md_convert_opts {
+    /* A text file with one class name per line, recorded as metadata
+     * "modeld.labels"; NULL: none. */
+    const char *labels;
+    md_convert_how how;
     bool no_self_check;
 } md_convert_opts;
 
 #define MD_CONVERT_OPTS_INIT                                                   \
     {                                                                          \
-        .labels = NULL, .signature = NULL, .inputs = NULL, .arch = NULL,       \
-        .architecture = NULL, .no_self_check = false                           \
+        .labels = NULL, .no_self_check = false                                 \
     }
 
 /*
@@ -127,11 +130,11 @@ md_status md_convert_bytes(md_model **out, const void *bytes, size_t size,
  * Read any model: a file, a folder or bytes that a converter takes, converted
  * without the self-check, or ONNX.  The new model is the caller's.  MD_UNSUPPORTED
  * names what can be read; external data is looked for beside a file only.
- * `signature` chooses among the functions of a file that has several (NULL: as
- * in md_convert_opts); MD_INVALID for one of ONNX, which has none.
+ * `how` (NULL: nothing) is for converters: MD_INVALID where it says something
+ * and the file is ONNX.
  */
 md_status md_convert_load(md_model **out, const char *path, md_load use,
-                          const char *signature, const md_alloc *alloc,
+                          const md_convert_how *how, const md_alloc *alloc,
                           md_error *err);
 md_status md_convert_load_bytes(md_model **out, const void *bytes, size_t size,
                                 const char *name, const md_alloc *alloc,

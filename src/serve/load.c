@@ -103,7 +103,7 @@ static md_status new_session(md_session **out, md_serve_classes *classes,
     o.pool = opts->pool;
     o.precision = opts->precision;
     o.weight_cache = opts->weight_cache;
-    MD_TRY(md_convert_load(&model, path, MD_LOAD_TO_RUN, opts->signature,
+    MD_TRY(md_convert_load(&model, path, MD_LOAD_TO_RUN, &opts->how,
                            md_alloc_tagged(MD_MEM_graph), err));
     s = md_serve_classes_take(classes, model, err);
     if (s == MD_OK)

@@ -2,6 +2,7 @@
 #ifndef MD_SERVE_LOAD_H
 #define MD_SERVE_LOAD_H
 
+#include "convert/convert.h"
 #include "registry/repository.h"
 #include "serve/models.h"
 
@@ -10,7 +11,7 @@ typedef struct md_serve_load_opts {
     md_pool *pool;     /* borrowed; NULL: runs use one thread */
     md_precision precision;
     const char *weight_cache; /* as in md_session_opts */
-    const char *signature;    /* of a file with several; NULL: the usual one */
+    md_convert_how how;       /* of files of other frameworks */
     int run_width;
     int64_t max_batch; /* of models without a configuration; 0: no batches */
     int64_t delay_us;  /* that their calls may wait for others */

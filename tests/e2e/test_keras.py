@@ -75,9 +75,15 @@ def test_weights_alone(tmp_path):
     assert p.returncode == 1 and "none.json" in p.stderr
     modeld("convert", away, "-o", tmp_path / "x.onnx", "--architecture",
            GOLDEN / "alone.json")
-    for model in (tmp_path / "x.onnx", GOLDEN / "alone.weights.h5"):
+    p = subprocess.run([MODELD, "inspect", tmp_path / "x.onnx",
+                        "--architecture", GOLDEN / "alone.json"],
+                       text=True, timeout=60, capture_output=True)
+    assert p.returncode == 1 and "ONNX has no architecture" in p.stderr
+    for model, *more in ((tmp_path / "x.onnx",),
+                         (GOLDEN / "alone.weights.h5",),
+                         (away, "--architecture", GOLDEN / "alone.json")):
         modeld("predict", model, "--input", tmp_path / "x.npy", "--output",
-               tmp_path / "out")
+               tmp_path / "out", *more)
         for name, y in expected.items():
             got = np.load(tmp_path / "out" / f"{name}.npy")
             error = np.abs(got - y).max() / max(1, np.abs(y).max())

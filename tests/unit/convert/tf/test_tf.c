@@ -432,13 +432,13 @@ static void test_tf__signatures(void **state)
     assert_string_equal(md_model_meta(m, "modeld.signature"),
                         "serving_default");
     md_model_free(m);
-    opts.signature = "embed";
+    opts.how.signature = "embed";
     assert_md_ok(md_convert(&m, FOLDER "functions/saved_model.pb", &opts, &r,
                             md_alloc_default(), &err),
                  &err);
     assert_int_equal(count(m->graph, "Loop"), 1);
     md_model_free(m);
-    opts.signature = "nobody";
+    opts.how.signature = "nobody";
     assert_md_fails(
         md_convert(&m, FOLDER "functions", &opts, &r, md_alloc_default(), &err),
         MD_NOT_FOUND, &err, "no signature 'nobody', 'embed'");

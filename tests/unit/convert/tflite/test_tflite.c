@@ -135,7 +135,7 @@ static void test_tflite__chooses_a_signature(void **state)
     md_model *m = NULL;
 
     (void)state;
-    opts.signature = "nothing";
+    opts.how.signature = "nothing";
     assert_md_fails(md_convert(&m, FOLDER "flatten.tflite", &opts, NULL,
                                md_alloc_default(), &err),
                     MD_NOT_FOUND, &err, "tflite: no signature 'nothing'");

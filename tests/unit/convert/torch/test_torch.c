@@ -31,7 +31,7 @@ static md_model *load(const char *name, const char *inputs)
     md_model *m = NULL;
     char path[512];
 
-    opts.inputs = inputs;
+    opts.how.inputs = inputs;
     snprintf(path, sizeof(path), "%s%s", FOLDER, name);
     assert_md_ok(md_convert(&m, path, &opts, NULL, md_alloc_default(), &err),
                  &err);
