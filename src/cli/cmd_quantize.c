@@ -42,7 +42,8 @@ static bool is_static(const md_args *a)
 static md_status check(const md_args *a, md_error *err)
 {
     static const char *const of_static[] = { "keep", "bias-correction",
-                                             "sensitivity" };
+                                             "sensitivity", "equalize",
+                                             "smooth" };
 
     if (is_static(a) && !md_args_has(a, "data"))
         return md_fail(err, MD_INVALID, "--mode static needs --data");
@@ -88,8 +89,9 @@ static md_status calibrate(result *r, md_model *m, const md_args *a,
 {
     md_quantize_opts opts = { .method = method_of(a),
                               .pool = pool,
-                              .correct_bias =
-                                  md_args_has(a, "bias-correction") };
+                              .correct_bias = md_args_has(a, "bias-correction"),
+                              .equalize = md_args_has(a, "equalize"),
+                              .smooth = md_args_real(a, "smooth", 0.0) };
     const md_data_opts how = { NULL, md_args_text(a, "label", NULL) };
     md_dataset data;
     md_progress p;
@@ -167,6 +169,8 @@ static void put_text(const result *r, const char *dst, const md_args *a)
     if (is_static(a))
         md_cli_printf(f, "calibrated on %lld samples, %u ranges\n",
                       (long long)p->n_samples, p->n_activations);
+    if (p->n_equalized)
+        md_cli_printf(f, "channels equalized in %u places\n", p->n_equalized);
     if (p->n_corrected && is_static(a))
         md_cli_printf(f, "biases corrected: %u\n", p->n_corrected);
     else if (p->n_corrected)
@@ -218,6 +222,7 @@ static md_status put_json(const result *r, const char *dst, const md_args *a,
     md_cli_json_int(&w, "size_before", r->size_before);
     md_cli_json_int(&w, "size_after", r->size_after);
     md_cli_json_int(&w, "corrected", p->n_corrected);
+    md_cli_json_int(&w, "equalized", p->n_equalized);
     if (r->n_layers)
         layers_json(r, &w);
     if (r->n_tested) {
@@ -270,6 +275,17 @@ static const md_flag flags[] = {
       .type = MD_OPT_BOOL,
       .help = "static: bring the mean of what each layer gives back by its "
               "bias" },
+    { .name = "equalize",
+      .type = MD_OPT_BOOL,
+      .help = "static: let each channel have as large weights before as behind "
+              "it" },
+    { .name = "smooth",
+      .type = MD_OPT_REAL,
+      .arg = "S",
+      .max = 1,
+      .help = "static: leave this share of what channels differ by on the data "
+              "to the weights that read them, where outliers are (0.5 is "
+              "usual)" },
     { .name = "sensitivity",
       .type = MD_OPT_BOOL,
       .help = "static: tell how much of the output's signal is left with each "

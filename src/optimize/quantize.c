@@ -11,6 +11,7 @@
 
 #include "base/size.h"
 #include "engine/pass.h"
+#include "optimize/equalize.h"
 #include "optimize/rewrite.h"
 #include "train/runner.h"
 
@@ -531,6 +532,16 @@ static md_status quantize(quantizer *q, const md_dataset *data, md_error *err)
     return s;
 }
 
+static md_status equalize(md_model *m, const md_dataset *data,
+                          const md_quantize_opts *o, uint32_t *n, md_error *err)
+{
+    if (o->equalize)
+        MD_TRY(md_equalize_weights(m, n, err));
+    if (o->smooth > 0.0)
+        MD_TRY(md_equalize_smooth(m, data, o->smooth, o->pool, n, err));
+    return MD_OK;
+}
+
 md_status md_quantize(md_model *model, const md_dataset *data,
                       const md_quantize_opts *opts, md_quantize_report *report,
                       md_error *err)
@@ -545,6 +556,7 @@ md_status md_quantize(md_model *model, const md_dataset *data,
     *q.report = (md_quantize_report){ .n_samples = data->n };
     MD_TRY(check_opset(model, err));
     MD_TRY(md_quantize__prepare(model->graph, err));
+    MD_TRY(equalize(model, data, q.opts, &q.report->n_equalized, err));
     md_arena_init(&q.ar, model->alloc, 0);
     s = quantize(&q, data, err);
     md_arena_release(&q.ar);

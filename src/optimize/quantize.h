@@ -28,6 +28,9 @@ typedef struct md_quantize_opts {
      * that of the float model (M. Nagel et al., "Data-Free Quantization Through
      * Weight Equalization and Bias Correction", 2019, here with data). */
     bool correct_bias;
+    /* Before, of equalize.h: by weights, and by data with this share (0: not). */
+    bool equalize;
+    double smooth;
 } md_quantize_opts;
 
 #define MD_QUANTIZE_OPTS_INIT                                                  \
@@ -41,6 +44,7 @@ typedef struct md_quantize_report {
     uint32_t n_activations; /* values that were given parameters */
     int64_t n_samples;      /* of calibration */
     uint32_t n_corrected;   /* biases */
+    uint32_t n_equalized;   /* values whose channels were scaled */
     uint64_t weights_float; /* bytes of the quantized weights before ... */
     uint64_t weights_int;   /* ... and after */
 } md_quantize_report;

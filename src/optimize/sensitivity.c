@@ -140,7 +140,10 @@ md_status md_quantize_sensitivity(md_sensitivity **out, uint32_t *n,
                                   const md_quantize_opts *opts, md_arena *ar,
                                   md_error *err)
 {
-    md_quantize_opts o = { .method = opts->method, .pool = opts->pool };
+    md_quantize_opts o = { .method = opts->method,
+                           .pool = opts->pool,
+                           .equalize = opts->equalize,
+                           .smooth = opts->smooth };
     probe p = { .want = NULL };
     md_step_output y;
     md_model *ready;

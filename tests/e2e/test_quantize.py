@@ -288,6 +288,34 @@ def test_layers_are_kept_told_and_corrected(tmp_path):
     assert "--keep is for --mode static" in said
 
 
+def outliers():
+    """Two channels of what LayerNormalization gives are far from the others."""
+    scale = np.ones(16, np.float32)
+    scale[[2, 11]] = 80, 60
+    net = Net("batch", 5, 16)
+    net("LayerNormalization", scale, weights(1, 16), axis=-1)
+    net("MatMul", weights(2, 16, 12))
+    net("Relu")
+    net("MatMul", weights(3, 12, 6))
+    return net
+
+
+def test_channels_are_equalized(tmp_path):
+    net = outliers()
+    x = data_for(net, 10)
+    lost = {}
+    for words, n in ((), 0), (("--smooth", 0.5), 2), (("--equalize",), 2):
+        source, out, report = quantize(net, tmp_path, *words)
+        want = run_ort(source, x)
+        got = run_ort(out, x)
+        assert report["equalized"] == n
+        lost[words] = np.linalg.norm(got - want) / np.linalg.norm(want)
+    assert lost["--smooth", 0.5] < 0.6 * lost[()]
+    said = modeld("quantize", source, "-o", out, "--mode", "fp16", "--smooth",
+                  0.5, rc=2)
+    assert "--smooth is for --mode static" in said
+
+
 def perceptron():
     """Gemm both ways, MatMul with a shared weight, K that fills no block."""
     net = Net("batch", 70)
