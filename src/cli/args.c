@@ -253,6 +253,21 @@ double md_args_real(const md_args *a, const char *name, double otherwise)
     return otherwise;
 }
 
+int md_args_choice(const md_args *a, const char *name, int otherwise)
+{
+    const md_given *g = find_given(a, name);
+    const char *at = g ? g->flag->choices : NULL;
+
+    for (int i = 0; at; i++) {
+        const size_t n = strcspn(at, "|");
+
+        if (strlen(g->text) == n && strncmp(at, g->text, n) == 0)
+            return i;
+        at = at[n] ? at + n + 1 : NULL;
+    }
+    return otherwise;
+}
+
 static bool is_given(const md_args *a, const char *name)
 {
     return find_flag(a->row->cmd, name, strlen(name)) && find_given(a, name);

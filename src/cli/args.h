@@ -43,6 +43,9 @@ const char *md_args_text(const md_args *a, const char *name,
 int64_t md_args_int(const md_args *a, const char *name, int64_t otherwise);
 double md_args_real(const md_args *a, const char *name, double otherwise);
 
+/* Which of the flag's choices is given, from 0 on. */
+int md_args_choice(const md_args *a, const char *name, int otherwise);
+
 /* The value of the command's flag when it has one that was given, else of the
  * program's option of that name. */
 const char *md_args_option_text(const md_args *a, const char *name);

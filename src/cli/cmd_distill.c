@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/making.h"
 #include "cli/model.h"
 #include "cli/print.h"
 #include "cli/progress.h"
@@ -126,9 +127,22 @@ static md_status distill(result *r, md_model *student, const md_args *a,
     return s;
 }
 
-static md_status make(result *r, md_model *student, const md_args *a,
+/* The student: a file's, or a narrow copy of the teacher. */
+static md_status open_student(md_model **out, const md_args *a, md_pool *pool,
+                              md_error *err)
+{
+    const double width = width_of(a->pos[0]);
+
+    return isnan(width)
+               ? md_cli_model_load(out, a->pos[0], MD_LOAD_TO_READ, a, err)
+               : derive(out, width, a, pool, err);
+}
+
+static md_status make(void *to, md_model *student, const md_args *a,
                       md_pool *pool, md_error *err)
 {
+    result *r = to;
+
     MD_TRY(judge_teacher(r, a, pool, err));
     MD_TRY(md_cli_accuracy(&r->accuracy_before, &r->n_tested, student, a, pool,
                            err));
@@ -140,8 +154,10 @@ static md_status make(result *r, md_model *student, const md_args *a,
     return MD_OK;
 }
 
-static void put_text(const result *r, const char *dst, FILE *f)
+static void put_text(const void *from, const char *dst, const md_args *a)
 {
+    const result *r = from;
+    FILE *f = a->cli->out;
     const md_distill_report *p = &r->report;
 
     md_cli_printf(f,
@@ -163,57 +179,40 @@ static void put_text(const result *r, const char *dst, FILE *f)
                       r->accuracy_before, r->accuracy_teacher);
 }
 
-static md_status put_json(const result *r, const char *dst, FILE *f,
-                          md_error *err)
+static void put_json(const void *from, const md_args *a, md_json_writer *w)
 {
+    const result *r = from;
     const md_distill_report *p = &r->report;
-    md_json_writer w;
-    md_buf b;
 
-    md_cli_json_begin(&w, &b);
-    md_cli_json_str(&w, "model", dst);
-    md_cli_json_int(&w, "parameters", p->training.n_params);
-    md_cli_json_int(&w, "size_teacher", r->size_teacher);
-    md_cli_json_int(&w, "size_after", r->size_after);
-    md_cli_json_int(&w, "samples", p->training.n_samples);
-    md_cli_json_int(&w, "steps", p->training.steps);
-    md_cli_json_int(&w, "held", p->n_held);
-    md_cli_json_bool(&w, "kept_with_teacher", p->taught);
+    (void)a;
+    md_cli_json_int(w, "parameters", p->training.n_params);
+    md_cli_json_int(w, "size_teacher", r->size_teacher);
+    md_cli_json_int(w, "size_after", r->size_after);
+    md_cli_json_int(w, "samples", p->training.n_samples);
+    md_cli_json_int(w, "steps", p->training.steps);
+    md_cli_json_int(w, "held", p->n_held);
+    md_cli_json_bool(w, "kept_with_teacher", p->taught);
     if (p->n_held) {
-        md_cli_json_real(&w, "held_accuracy_with_teacher", p->accuracy_taught);
-        md_cli_json_real(&w, "held_accuracy_without", p->accuracy_alone);
+        md_cli_json_real(w, "held_accuracy_with_teacher", p->accuracy_taught);
+        md_cli_json_real(w, "held_accuracy_without", p->accuracy_alone);
     }
     if (r->n_tested) {
-        md_cli_json_real(&w, "accuracy_teacher", r->accuracy_teacher);
-        md_cli_json_real(&w, "accuracy_before", r->accuracy_before);
-        md_cli_json_real(&w, "accuracy_after", r->accuracy_after);
+        md_cli_json_real(w, "accuracy_teacher", r->accuracy_teacher);
+        md_cli_json_real(w, "accuracy_before", r->accuracy_before);
+        md_cli_json_real(w, "accuracy_after", r->accuracy_after);
     }
-    return md_cli_json_end(&w, &b, f, err);
 }
+
+static const md_cli_making making = { .open = open_student,
+                                      .make = make,
+                                      .put_text = put_text,
+                                      .put_json = put_json };
 
 static md_status run(const md_args *a, md_error *err)
 {
-    const char *dst = md_args_text(a, "output", "");
-    const double width = width_of(a->pos[0]);
     result r = { .n_tested = 0 };
-    md_model *student = NULL;
-    md_pool *pool = NULL;
-    md_status s;
 
-    MD_TRY(md_pool_new(&pool, (int)md_args_option_int(a, "threads"),
-                       md_alloc_default(), err));
-    s = isnan(width)
-            ? md_cli_model_load(&student, a->pos[0], MD_LOAD_TO_READ, a, err)
-            : derive(&student, width, a, pool, err);
-    if (s == MD_OK)
-        s = make(&r, student, a, pool, err);
-    md_pool_free(pool);
-    md_model_free(student);
-    MD_TRY(s);
-    if (md_args_has(a, "json"))
-        return put_json(&r, dst, a->cli->out, err);
-    put_text(&r, dst, a->cli->out);
-    return MD_OK;
+    return md_cli_make(&r, &making, a, err);
 }
 
 static const md_flag flags[] = {

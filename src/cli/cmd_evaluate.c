@@ -51,15 +51,6 @@ static md_status open_subject(subject *s, const char *path, md_pool *pool,
     return st;
 }
 
-static md_task task_of(const md_args *a)
-{
-    const char *name = md_args_text(a, "task", "auto");
-
-    return strcmp(name, "classes") == 0   ? MD_TASK_CLASSES
-           : strcmp(name, "numbers") == 0 ? MD_TASK_NUMBERS
-                                          : MD_TASK_AUTO;
-}
-
 static md_status to_json(const md_evaluation *e, const md_report_subject *of,
                          md_buf *out, md_error *err)
 {
@@ -106,7 +97,7 @@ static md_status evaluate(md_evaluation *e, subject *model, subject *original,
     md_progress p;
     md_status s;
 
-    opts.task = task_of(a);
+    opts.task = (md_task)md_args_choice(a, "task", MD_TASK_AUTO);
     opts.top_k = md_args_int(a, "top", opts.top_k);
     opts.seed = (uint64_t)md_args_int(a, "seed", (int64_t)opts.seed);
     opts.pool = pool;

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "cli/model.h"
+#include "cli/making.h"
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/training.h"
@@ -65,17 +65,6 @@ static md_status check(const md_args *a, md_error *err)
     return MD_OK;
 }
 
-static md_importance importance_of(const md_args *a)
-{
-    const char *name = md_args_text(a, "importance", "auto");
-    int i = MD_IMPORTANCE_AUTO;
-
-    while (i < MD_IMPORTANCE_RECONSTRUCT &&
-           strcmp(name, md_importance_name((md_importance)i)) != 0)
-        i++;
-    return (md_importance)i;
-}
-
 static md_prune_opts options(const md_args *a, const md_dataset *data,
                              md_pool *pool)
 {
@@ -87,7 +76,8 @@ static md_prune_opts options(const md_args *a, const md_dataset *data,
         o.goal = goals[i].goal;
         o.amount = md_args_real(a, goals[i].flag, 0.0);
     }
-    o.importance = importance_of(a);
+    o.importance =
+        (md_importance)md_args_choice(a, "importance", MD_IMPORTANCE_AUTO);
     o.data = data;
     o.n_samples = md_args_int(a, "samples", o.n_samples);
     o.seed = (uint64_t)md_args_int(a, "seed", (int64_t)o.seed);
@@ -179,9 +169,10 @@ static md_status prune(result *r, md_model **out, const md_model *m,
                            err);
 }
 
-static md_status make(result *r, const md_model *m, const md_args *a,
-                      md_pool *pool, md_error *err)
+static md_status make(void *to, md_model *m, const md_args *a, md_pool *pool,
+                      md_error *err)
 {
+    result *r = to;
     const char *path = md_args_text(a, "data", NULL);
     const md_data_opts how = { NULL, md_args_text(a, "label", NULL) };
     md_onnx_save_opts save = MD_ONNX_SAVE_OPTS_INIT;
@@ -231,8 +222,10 @@ static void put_cut(const result *r, const char *dst, FILE *f)
                       p->row[i].before, p->row[i].after);
 }
 
-static void put_text(const result *r, const char *dst, FILE *f)
+static void put_text(const void *from, const char *dst, const md_args *a)
 {
+    const result *r = from;
+    FILE *f = a->cli->out;
     const md_sparsify_report *z = &r->zeros;
 
     if (z->n_layers)
@@ -284,54 +277,40 @@ static void cut_json(const md_prune_report *p, md_json_writer *w)
     put_rows(p, w);
 }
 
-static md_status put_json(const result *r, const char *dst, const md_args *a,
-                          md_error *err)
+static void put_json(const void *from, const md_args *a, md_json_writer *w)
 {
-    md_json_writer w;
-    md_buf b;
+    const result *r = from;
 
-    md_cli_json_begin(&w, &b);
-    md_cli_json_str(&w, "model", dst);
-    md_cli_json_int(&w, "size_before", r->size_before);
-    md_cli_json_int(&w, "size_after", r->size_after);
+    (void)a;
+    md_cli_json_int(w, "size_before", r->size_before);
+    md_cli_json_int(w, "size_after", r->size_after);
     if (r->zeros.n_layers) {
-        md_cli_json_int(&w, "weights", r->zeros.weights);
-        md_cli_json_int(&w, "zeros", r->zeros.zeros);
+        md_cli_json_int(w, "weights", r->zeros.weights);
+        md_cli_json_int(w, "zeros", r->zeros.zeros);
     } else {
-        cut_json(&r->report, &w);
+        cut_json(&r->report, w);
     }
     if (r->n_tested) {
-        md_cli_json_int(&w, "tested", r->n_tested);
-        md_cli_json_real(&w, "accuracy_before", r->accuracy_before);
-        md_cli_json_real(&w, "accuracy_pruned", r->accuracy_pruned);
-        md_cli_json_real(&w, "accuracy_after", r->accuracy_after);
+        md_cli_json_int(w, "tested", r->n_tested);
+        md_cli_json_real(w, "accuracy_before", r->accuracy_before);
+        md_cli_json_real(w, "accuracy_pruned", r->accuracy_pruned);
+        md_cli_json_real(w, "accuracy_after", r->accuracy_after);
     }
     if (r->trained) {
-        md_cli_json_int(&w, "steps", r->training.steps);
-        md_cli_json_real(&w, "last_loss", r->training.last_loss);
+        md_cli_json_int(w, "steps", r->training.steps);
+        md_cli_json_real(w, "last_loss", r->training.last_loss);
     }
-    return md_cli_json_end(&w, &b, a->cli->out, err);
 }
+
+static const md_cli_making making = { .make = make,
+                                      .put_text = put_text,
+                                      .put_json = put_json };
 
 static md_status run(const md_args *a, md_error *err)
 {
-    const char *dst = md_args_text(a, "output", "");
     result r = { .n_tested = 0 };
-    md_model *m = NULL;
-    md_pool *pool = NULL;
-    md_status s;
+    const md_status s = md_cli_make(&r, &making, a, err);
 
-    MD_TRY(md_cli_model_load(&m, a->pos[0], MD_LOAD_TO_READ, a, err));
-    s = md_pool_new(&pool, (int)md_args_option_int(a, "threads"),
-                    md_alloc_default(), err);
-    if (s == MD_OK)
-        s = make(&r, m, a, pool, err);
-    md_pool_free(pool);
-    md_model_free(m);
-    if (s == MD_OK && md_args_has(a, "json"))
-        s = put_json(&r, dst, a, err);
-    else if (s == MD_OK)
-        put_text(&r, dst, a->cli->out);
     if (r.report.arena.alloc)
         md_prune_report_release(&r.report);
     return s;

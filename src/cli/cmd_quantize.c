@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "cli/model.h"
+#include "cli/making.h"
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "cli/training.h"
@@ -55,17 +55,6 @@ static md_status check(const md_args *a, md_error *err)
     return MD_OK;
 }
 
-static md_calib_method method_of(const md_args *a)
-{
-    const char *name = md_args_text(a, "method", "percentile");
-    int i = MD_CALIB_MINMAX;
-
-    while (i < MD_CALIB_ENTROPY &&
-           strcmp(name, md_calib_method_name((md_calib_method)i)) != 0)
-        i++;
-    return (md_calib_method)i;
-}
-
 /* The names of --keep. */
 static md_status read_keep(md_quantize_opts *o, const md_args *a, md_error *err)
 {
@@ -87,7 +76,8 @@ static md_status read_keep(md_quantize_opts *o, const md_args *a, md_error *err)
 static md_status calibrate(result *r, md_model *m, const md_args *a,
                            md_pool *pool, md_error *err)
 {
-    md_quantize_opts opts = { .method = method_of(a),
+    md_quantize_opts opts = { .method = (md_calib_method)md_args_choice(
+                                  a, "method", MD_CALIB_PERCENTILE),
                               .pool = pool,
                               .correct_bias = md_args_has(a, "bias-correction"),
                               .equalize = md_args_has(a, "equalize"),
@@ -143,9 +133,10 @@ static md_status quantize(result *r, md_model *m, const md_args *a,
     return md_quantize_dynamic(m, &r->report, err);
 }
 
-static md_status make(result *r, md_model *m, const md_args *a, md_pool *pool,
+static md_status make(void *to, md_model *m, const md_args *a, md_pool *pool,
                       md_error *err)
 {
+    result *r = to;
     const char *dst = md_args_text(a, "output", "");
 
     MD_TRY(md_cli_accuracy(&r->accuracy_float, &r->n_tested, m, a, pool, err));
@@ -157,8 +148,9 @@ static md_status make(result *r, md_model *m, const md_args *a, md_pool *pool,
     return MD_OK;
 }
 
-static void put_text(const result *r, const char *dst, const md_args *a)
+static void put_text(const void *from, const char *dst, const md_args *a)
 {
+    const result *r = from;
     const md_quantize_report *p = &r->report;
     const bool is_half = mode_of(a)[1] == 'p' || mode_of(a)[1] == 'f';
     FILE *f = a->cli->out;
@@ -204,55 +196,40 @@ static void layers_json(const result *r, md_json_writer *w)
     md_json_put_end(w);
 }
 
-static md_status put_json(const result *r, const char *dst, const md_args *a,
-                          md_error *err)
+static void put_json(const void *from, const md_args *a, md_json_writer *w)
 {
+    const result *r = from;
     const md_quantize_report *p = &r->report;
-    md_json_writer w;
-    md_buf b;
 
-    md_cli_json_begin(&w, &b);
-    md_cli_json_str(&w, "model", dst);
-    md_cli_json_str(&w, "mode", mode_of(a));
+    md_cli_json_str(w, "mode", mode_of(a));
     /* Operators; of the floats of 16 bits constants. */
-    md_cli_json_int(&w, is_static(a) ? "operators_int8" : "changed",
-                    p->n_nodes);
-    md_cli_json_int(&w, is_static(a) ? "operators_float" : "left", p->n_left);
-    md_cli_json_int(&w, "samples", p->n_samples);
-    md_cli_json_int(&w, "size_before", r->size_before);
-    md_cli_json_int(&w, "size_after", r->size_after);
-    md_cli_json_int(&w, "corrected", p->n_corrected);
-    md_cli_json_int(&w, "equalized", p->n_equalized);
+    md_cli_json_int(w, is_static(a) ? "operators_int8" : "changed", p->n_nodes);
+    md_cli_json_int(w, is_static(a) ? "operators_float" : "left", p->n_left);
+    md_cli_json_int(w, "samples", p->n_samples);
+    md_cli_json_int(w, "size_before", r->size_before);
+    md_cli_json_int(w, "size_after", r->size_after);
+    md_cli_json_int(w, "corrected", p->n_corrected);
+    md_cli_json_int(w, "equalized", p->n_equalized);
     if (r->n_layers)
-        layers_json(r, &w);
+        layers_json(r, w);
     if (r->n_tested) {
-        md_cli_json_real(&w, "accuracy_float", r->accuracy_float);
-        md_cli_json_real(&w, is_static(a) ? "accuracy_int8" : "accuracy_after",
+        md_cli_json_real(w, "accuracy_float", r->accuracy_float);
+        md_cli_json_real(w, is_static(a) ? "accuracy_int8" : "accuracy_after",
                          r->accuracy_after);
     }
-    return md_cli_json_end(&w, &b, a->cli->out, err);
 }
+
+static const md_cli_making making = { .make = make,
+                                      .put_text = put_text,
+                                      .put_json = put_json };
 
 static md_status run(const md_args *a, md_error *err)
 {
-    const char *dst = md_args_text(a, "output", "");
     result r = { .n_tested = 0 };
-    md_model *m = NULL;
-    md_pool *pool = NULL;
     md_status s;
 
-    MD_TRY(md_cli_model_load(&m, a->pos[0], MD_LOAD_TO_READ, a, err));
     md_arena_init(&r.arena, md_alloc_default(), 0);
-    s = md_pool_new(&pool, (int)md_args_option_int(a, "threads"),
-                    md_alloc_default(), err);
-    if (s == MD_OK)
-        s = make(&r, m, a, pool, err);
-    if (s == MD_OK && md_args_has(a, "json"))
-        s = put_json(&r, dst, a, err);
-    else if (s == MD_OK)
-        put_text(&r, dst, a);
-    md_pool_free(pool);
-    md_model_free(m);
+    s = md_cli_make(&r, &making, a, err);
     md_arena_release(&r.arena);
     return s;
 }
@@ -309,7 +286,7 @@ static const md_flag flags[] = {
     { .name = "method",
       .type = MD_OPT_CHOICE,
       .arg = "M",
-      .choices = "percentile|minmax|mse|entropy",
+      .choices = "minmax|percentile|mse|entropy",
       .help = "how ranges are taken: percentile (default), minmax, mse, "
               "entropy" },
     MD_FLAG_THREADS,

@@ -2,26 +2,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/model.h"
+#include "cli/making.h"
 #include "cli/print.h"
 #include "cli/training.h"
 #include "formats/onnx.h"
-
-static md_loss loss_of(const md_args *a)
-{
-    const char *name = md_args_text(a, "loss", "auto");
-    int i = MD_LOSS_AUTO;
-
-    while (i < MD_LOSS_MSE && strcmp(name, md_loss_name((md_loss)i)) != 0)
-        i++;
-    return (md_loss)i;
-}
 
 static md_train_opts options(const md_args *a, md_pool *pool, md_cli_watcher *w)
 {
     md_train_opts o = md_cli_train_opts(a, pool, w);
 
-    o.loss = loss_of(a);
+    o.loss = (md_loss)md_args_choice(a, "loss", MD_LOSS_AUTO);
     o.from_random = md_args_has(a, "from-random");
     o.checkpoint = md_args_text(a, "checkpoint", NULL);
     o.checkpoint_every = md_args_int(a, "checkpoint-every", 0);
@@ -35,9 +25,10 @@ typedef struct result {
     double accuracy;
 } result;
 
-static md_status train(result *r, md_model *m, const md_args *a, md_pool *pool,
-                       md_error *err)
+static md_status make(void *to, md_model *m, const md_args *a, md_pool *pool,
+                      md_error *err)
 {
+    result *r = to;
     md_cli_watcher w;
     const md_data_opts how = { NULL, md_args_text(a, "label", NULL) };
     const md_train_opts opts = options(a, pool, &w);
@@ -55,8 +46,10 @@ static md_status train(result *r, md_model *m, const md_args *a, md_pool *pool,
     return MD_OK;
 }
 
-static void put_text(const result *r, const char *dst, FILE *f)
+static void put_text(const void *from, const char *dst, const md_args *a)
 {
+    const result *r = from;
+    FILE *f = a->cli->out;
     const md_train_report *p = &r->report;
 
     md_cli_printf(
@@ -72,50 +65,35 @@ static void put_text(const result *r, const char *dst, FILE *f)
         md_cli_printf(f, "accuracy on the test data: %.4f\n", r->accuracy);
 }
 
-static md_status put_json(const result *r, const char *dst, FILE *f,
-                          md_error *err)
+static void put_json(const void *from, const md_args *a, md_json_writer *w)
 {
+    const result *r = from;
     const md_train_report *p = &r->report;
-    md_json_writer w;
-    md_buf b;
 
-    md_cli_json_begin(&w, &b);
-    md_cli_json_str(&w, "model", dst);
-    md_cli_json_int(&w, "parameters", p->n_params);
-    md_cli_json_int(&w, "samples", p->n_samples);
-    md_cli_json_int(&w, "steps", p->steps);
-    md_cli_json_int(&w, "resumed_at", p->resumed_at);
-    md_cli_json_str(&w, "loss", md_loss_name(p->loss));
-    md_cli_json_real(&w, "first_loss", p->first_loss);
-    md_cli_json_real(&w, "last_loss", p->last_loss);
+    (void)a;
+    md_cli_json_int(w, "parameters", p->n_params);
+    md_cli_json_int(w, "samples", p->n_samples);
+    md_cli_json_int(w, "steps", p->steps);
+    md_cli_json_int(w, "resumed_at", p->resumed_at);
+    md_cli_json_str(w, "loss", md_loss_name(p->loss));
+    md_cli_json_real(w, "first_loss", p->first_loss);
+    md_cli_json_real(w, "last_loss", p->last_loss);
     if (!isnan(p->last_accuracy))
-        md_cli_json_real(&w, "last_accuracy", p->last_accuracy);
-    md_cli_json_real(&w, "samples_per_s", p->samples_per_s);
+        md_cli_json_real(w, "last_accuracy", p->last_accuracy);
+    md_cli_json_real(w, "samples_per_s", p->samples_per_s);
     if (r->n_tested)
-        md_cli_json_real(&w, "test_accuracy", r->accuracy);
-    return md_cli_json_end(&w, &b, f, err);
+        md_cli_json_real(w, "test_accuracy", r->accuracy);
 }
+
+static const md_cli_making making = { .make = make,
+                                      .put_text = put_text,
+                                      .put_json = put_json };
 
 static md_status run(const md_args *a, md_error *err)
 {
-    const char *dst = md_args_text(a, "output", "");
     result r = { .n_tested = 0 };
-    md_model *m = NULL;
-    md_pool *pool = NULL;
-    md_status s;
 
-    MD_TRY(md_cli_model_load(&m, a->pos[0], MD_LOAD_TO_READ, a, err));
-    s = md_pool_new(&pool, (int)md_args_option_int(a, "threads"),
-                    md_alloc_default(), err);
-    if (s == MD_OK)
-        s = train(&r, m, a, pool, err);
-    md_pool_free(pool);
-    md_model_free(m);
-    MD_TRY(s);
-    if (md_args_has(a, "json"))
-        return put_json(&r, dst, a->cli->out, err);
-    put_text(&r, dst, a->cli->out);
-    return MD_OK;
+    return md_cli_make(&r, &making, a, err);
 }
 
 static const md_flag flags[] = {

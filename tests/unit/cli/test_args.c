@@ -98,6 +98,7 @@ static void test_args__forms(void **state)
     assert_true(md_args_real(&a, "seconds", 3) == 0.5);
     assert_true(md_args_has(&a, "json"));
     assert_string_equal(md_args_text(&a, "precision", "fp32"), "bf16");
+    assert_int_equal(md_args_choice(&a, "precision", 7), 1);
 }
 
 static void test_args__defaults(void **state)
@@ -113,6 +114,9 @@ static void test_args__defaults(void **state)
     assert_false(md_args_has(&a, "json"));
     assert_false(md_args_has(&a, "input"));
     assert_string_equal(md_args_text(&a, "precision", "fp32"), "fp32");
+    assert_int_equal(md_args_choice(&a, "precision", 7), 7);
+    assert_md_ok(parse(&a, &row, "m --precision fp32", &err), &err);
+    assert_int_equal(md_args_choice(&a, "precision", 7), 0);
     assert_md_ok(parse(&a, &row, "m --json=false", &err), &err);
     assert_false(md_args_has(&a, "json"));
 }
