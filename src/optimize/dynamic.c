@@ -162,6 +162,7 @@ md_status md_quantize_dynamic(md_model *model, md_quantize_report *report,
                               md_error *err)
 {
     dynamic d = { .report = report };
+    uint64_t parent;
     md_status s;
 
     *report = (md_quantize_report){ .n_nodes = 0 };
@@ -169,6 +170,7 @@ md_status md_quantize_dynamic(md_model *model, md_quantize_report *report,
         return md_fail(err, MD_UNSUPPORTED,
                        "the model imports opset %lld, %d or later expected",
                        (long long)md_model_opset(model, ""), OPSET_MIN);
+    MD_TRY(md_rewrite__parent(&parent, model, err));
     MD_TRY(md_model_inline(model, err));
     MD_TRY(md_graph_lift_constants(model->graph, err));
     d.g = model->graph;
@@ -177,7 +179,7 @@ md_status md_quantize_dynamic(md_model *model, md_quantize_report *report,
     md_arena_release(&d.ar);
     MD_TRY(s);
     return report->n_nodes > 0
-               ? MD_OK
+               ? md_rewrite__origin(model, parent, "quantize dynamic", err)
                : md_fail(err, MD_UNSUPPORTED,
                          "no MatMul or Gemm with constant float32 weights");
 }

@@ -532,6 +532,20 @@ static md_status quantize(quantizer *q, const md_dataset *data, md_error *err)
     return s;
 }
 
+static md_status set_origin(md_model *m, uint64_t parent,
+                            const md_quantize_opts *o,
+                            const md_quantize_report *r, md_error *err)
+{
+    char text[200];
+
+    snprintf(text, sizeof(text),
+             "quantize static method=%s samples=%lld equalize=%d smooth=%.9g "
+             "kept=%u bias-correction=%d",
+             md_calib_method_name(o->method), (long long)r->n_samples,
+             o->equalize, o->smooth, o->n_keep, o->correct_bias);
+    return md_rewrite__origin(m, parent, text, err);
+}
+
 static md_status equalize(md_model *m, const md_dataset *data,
                           const md_quantize_opts *o, uint32_t *n, md_error *err)
 {
@@ -551,14 +565,16 @@ md_status md_quantize(md_model *model, const md_dataset *data,
     quantizer q = { .g = model->graph,
                     .opts = opts ? opts : &defaults,
                     .report = report ? report : &own };
+    uint64_t parent;
     md_status s;
 
     *q.report = (md_quantize_report){ .n_samples = data->n };
     MD_TRY(check_opset(model, err));
+    MD_TRY(md_rewrite__parent(&parent, model, err));
     MD_TRY(md_quantize__prepare(model->graph, err));
     MD_TRY(equalize(model, data, q.opts, &q.report->n_equalized, err));
     md_arena_init(&q.ar, model->alloc, 0);
     s = quantize(&q, data, err);
     md_arena_release(&q.ar);
-    return s;
+    return s == MD_OK ? set_origin(model, parent, q.opts, q.report, err) : s;
 }

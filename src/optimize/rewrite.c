@@ -4,6 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "train/runner.h"
+
+/* Bytes of constants. */
+#define HASHED_MAX ((uint64_t)1 << 31)
+
 md_status md_rewrite__const(md_value_id *out, md_graph *g, const char *of,
                             const char *what, md_tensor t, md_error *err)
 {
@@ -77,4 +82,24 @@ uint32_t md_rewrite__position(const md_graph *g, const md_node *n)
     while (i < g->n_nodes && g->nodes[i] != n)
         i++;
     return i;
+}
+
+md_status md_rewrite__parent(uint64_t *out, const md_model *m, md_error *err)
+{
+    uint64_t size = 0;
+
+    *out = 0;
+    for (uint32_t i = 0; i < m->graph->n_values; i++) {
+        const md_tensor *t = m->graph->values[i].cdata;
+
+        size += t ? md_tensor_size(t) : 0;
+    }
+    return size < HASHED_MAX ? md_model_hash(out, m, err) : MD_OK;
+}
+
+md_status md_rewrite__origin(md_model *m, uint64_t parent, const char *recipe,
+                             md_error *err)
+{
+    return parent ? md_model_set_origin(m, parent, recipe, err)
+                  : md_model_set_lineage(m, NULL, recipe, err);
 }

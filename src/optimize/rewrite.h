@@ -1,4 +1,5 @@
-/* Inside the module: constants and nodes that quantization adds. */
+/* Inside the module: constants and nodes that quantization adds, and what it
+ * writes into the metadata. */
 #ifndef MD_OPTIMIZE_REWRITE_H
 #define MD_OPTIMIZE_REWRITE_H
 
@@ -28,6 +29,15 @@ md_status md_rewrite__check_finite(const md_graph *g, md_value_id id,
  * float32, without factors and with a bias that can be added?  *turned: rows are
  * outputs. */
 bool md_rewrite__is_product(const md_graph *g, const md_node *n, bool *turned);
+
+/* The hash of a model that is about to be changed; 0 when its constants are too
+ * many to be written for it (2 GiB). */
+md_status md_rewrite__parent(uint64_t *out, const md_model *m, md_error *err);
+
+/* Write that m was made by this recipe of the model of that hash; without one
+ * the recipe follows what m has. */
+md_status md_rewrite__origin(md_model *m, uint64_t parent, const char *recipe,
+                             md_error *err);
 
 /* Position of n in the order of nodes. */
 uint32_t md_rewrite__position(const md_graph *g, const md_node *n);

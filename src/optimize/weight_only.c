@@ -1,6 +1,7 @@
 #include "optimize/weight_only.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/size.h"
@@ -523,14 +524,34 @@ static md_status check(const md_model *m, int64_t block, md_error *err)
     return MD_OK;
 }
 
+static md_status set_origin(md_model *m, uint64_t parent,
+                            const md_weights_opts *o, md_error *err)
+{
+    static const char *const modes[] = { [MD_WEIGHTS_INT8] = "int8w",
+                                         [MD_WEIGHTS_INT4] = "int4w",
+                                         [MD_WEIGHTS_FP16] = "fp16",
+                                         [MD_WEIGHTS_BF16] = "bf16" };
+    char text[120];
+
+    if (o->mode > MD_WEIGHTS_INT4)
+        snprintf(text, sizeof(text), "quantize %s", modes[o->mode]);
+    else
+        snprintf(text, sizeof(text), "quantize %s block=%lld samples=%lld",
+                 modes[o->mode], (long long)o->block,
+                 o->data ? (long long)o->data->n : 0LL);
+    return md_rewrite__origin(m, parent, text, err);
+}
+
 md_status md_quantize_weights(md_model *model, const md_weights_opts *opts,
                               md_quantize_report *report, md_error *err)
 {
     store s = { .mode = opts->mode, .block = opts->block, .report = report };
+    uint64_t parent;
     md_status st;
 
     *report = (md_quantize_report){ .n_nodes = 0 };
     MD_TRY(check(model, opts->block, err));
+    MD_TRY(md_rewrite__parent(&parent, model, err));
     MD_TRY(md_model_inline(model, err));
     MD_TRY(md_graph_lift_constants(model->graph, err));
     s.g = model->graph;
@@ -546,5 +567,6 @@ md_status md_quantize_weights(md_model *model, const md_weights_opts *opts,
     if (report->n_nodes == 0)
         return md_fail(err, MD_UNSUPPORTED,
                        "no constant float32 weights that would become smaller");
+    MD_TRY(set_origin(model, parent, opts, err));
     return md_graph_verify(model->graph, err);
 }

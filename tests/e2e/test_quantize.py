@@ -316,6 +316,29 @@ def test_channels_are_equalized(tmp_path):
     assert "--smooth is for --mode static" in said
 
 
+@pytest.mark.parametrize("words, recipe", [
+    ((), f"quantize static method=percentile samples={SAMPLES} equalize=0 "
+         "smooth=0 kept=0 bias-correction=0"),
+    (("--method", "mse", "--keep", "v1", "--equalize", "--smooth", 0.25,
+      "--bias-correction"),
+     f"quantize static method=mse samples={SAMPLES} equalize=1 smooth=0.25 "
+     "kept=1 bias-correction=1"),
+    (("--mode", "dynamic"), "quantize dynamic"),
+    (("--mode", "int4w", "--block", 16),
+     f"quantize int4w block=16 samples={SAMPLES}"),
+    (("--mode", "bf16"), "quantize bf16"),
+])
+def test_what_it_was_made_of_is_written(tmp_path, words, recipe):
+    net = chain()
+    metas = []
+    for _ in range(2):
+        _, out, _ = quantize(net, tmp_path, *words)
+        metas.append({p.key: p.value for p in onnx.load(out).metadata_props})
+    assert metas[0] == metas[1]
+    assert metas[0]["modeld.recipe"] == recipe
+    assert re.fullmatch("[0-9a-f]{16}", metas[0]["modeld.parent"])
+
+
 def perceptron():
     """Gemm both ways, MatMul with a shared weight, K that fills no block."""
     net = Net("batch", 70)
