@@ -27,6 +27,7 @@ typedef struct rule {
 } rule;
 
 typedef struct rules {
+    unsigned on, off; /* bits of levels that are switched */
     md_log_level otherwise;
     md_log_level most; /* the most talkative of all */
     int n;
@@ -38,6 +39,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static rules present = { .otherwise = MD_LOG_INFO, .most = MD_LOG_INFO };
 static _Atomic int most = MD_LOG_INFO; /* present.most, read without lock */
 static _Atomic int line_format = MD_LOG_TEXT;
+static _Atomic int line_style = MD_LOG_AS_SET;
 static md_log_sink *line_sink;
 static void *sink_ctx;
 
@@ -115,6 +117,14 @@ static md_log_level level_of(const rules *r, const char *tag)
     return level;
 }
 
+/* Is a level written where the rules say `highest`? */
+static bool is_on(const rules *r, md_log_level level, md_log_level highest)
+{
+    const unsigned bit = 1U << level;
+
+    return (r->on & bit) || (level <= highest && !(r->off & bit));
+}
+
 bool md_log_enabled(md_log_level level, const char *tag)
 {
     bool enabled;
@@ -122,7 +132,7 @@ bool md_log_enabled(md_log_level level, const char *tag)
     if ((int)level > atomic_load_explicit(&most, memory_order_relaxed))
         return false;
     pthread_mutex_lock(&lock);
-    enabled = level <= level_of(&present, tag);
+    enabled = is_on(&present, level, level_of(&present, tag));
     pthread_mutex_unlock(&lock);
     return enabled;
 }
@@ -194,6 +204,48 @@ md_status md_log_set_levels(const char *spec, md_error *err)
 void md_log_set_format(md_log_format format)
 {
     atomic_store(&line_format, (int)format);
+    atomic_store(&line_style, MD_LOG_AS_SET);
+}
+
+void md_log_switch(md_log_level level, bool on)
+{
+    const unsigned bit = 1U << level;
+
+    pthread_mutex_lock(&lock);
+    present.on = on ? present.on | bit : present.on & ~bit;
+    present.off = on ? present.off & ~bit : present.off | bit;
+    if (on && level > present.most)
+        present.most = level;
+    atomic_store(&most, (int)present.most);
+    pthread_mutex_unlock(&lock);
+}
+
+bool md_log_is_on(md_log_level level)
+{
+    bool on;
+
+    pthread_mutex_lock(&lock);
+    on = is_on(&present, level, present.otherwise);
+    pthread_mutex_unlock(&lock);
+    return on;
+}
+
+void md_log_set_style(md_log_style style)
+{
+    atomic_store(&line_style, (int)style);
+}
+
+md_log_style md_log_style_now(void)
+{
+    return (md_log_style)atomic_load(&line_style);
+}
+
+static bool is_json(void)
+{
+    const md_log_style style = md_log_style_now();
+
+    return style == MD_LOG_AS_SET ? atomic_load(&line_format) == MD_LOG_JSON
+                                  : style == MD_LOG_AS_JSON;
 }
 
 void md_log_set_sink(md_log_sink *sink, void *ctx)
@@ -408,7 +460,7 @@ void md_log_write(md_log_level level, const char *tag, const char *text, ...)
     l.n = 0;
     l.limit = sizeof(l.text) - TAIL_SIZE;
     l.full = false;
-    l.json = atomic_load(&line_format) == MD_LOG_JSON;
+    l.json = is_json();
     put_head(&l, level, tag, text);
     va_start(ap, text);
     for (;;) {

@@ -90,6 +90,24 @@ md_status md_log_set_levels(const char *spec, md_error *err);
 
 void md_log_set_format(md_log_format format);
 
+/*
+ * What is switched while the program runs, on top of levels and format, until
+ * these are set anew: a level for all tags, and the form of lines.
+ */
+void md_log_switch(md_log_level level, bool on);
+
+/* Is it written, of tags that have no level of their own? */
+bool md_log_is_on(md_log_level level);
+
+typedef enum md_log_style {
+    MD_LOG_AS_SET, /* as md_log_set_format says */
+    MD_LOG_AS_TEXT,
+    MD_LOG_AS_JSON
+} md_log_style;
+
+void md_log_set_style(md_log_style style);
+md_log_style md_log_style_now(void);
+
 /* Where lines go, each with its newline; NULL: standard error.  Called by any
  * thread, one at a time.  Not to be changed while others log. */
 typedef void md_log_sink(void *ctx, const char *line, size_t n);

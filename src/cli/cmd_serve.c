@@ -62,6 +62,9 @@ static md_server_opts options(const md_args *a)
     o.http.buffers_size_max = (size_t)md_opts_int(a->opts, "buffers_max");
     o.shm_prefix = text_of(a, "shm_prefix");
     o.compress_size_min = (size_t)md_opts_int(a->opts, "compress_min");
+    o.trace.file = md_opts_text(a->opts, "trace_file");
+    o.trace.on = strcmp(md_opts_text(a->opts, "trace_level"), "off") != 0;
+    o.trace.rate = md_opts_int(a->opts, "trace_rate");
     o.cache_size = (size_t)md_opts_int(a->opts, "cache_size");
     o.n_workers = (uint32_t)md_opts_int(a->opts, "threads");
     o.queue_max = (uint32_t)md_opts_int(a->opts, "queue_max");

@@ -109,6 +109,27 @@ static void write_operation(md_json_writer *w, size_t i, size_t path)
     md_json_put_end(w);
 }
 
+/* The operations of all routes that have this path; nothing when an earlier
+ * one has it, whose they are then. */
+static void write_path(md_json_writer *w, const char *path, size_t first)
+{
+    bool open = false;
+
+    for (size_t i = 0; i < MD_N_ROUTES; i++)
+        for (size_t k = 0; k < MD_COUNT(md_routes[i]->paths); k++) {
+            if (!md_routes[i]->paths[k] ||
+                strcmp(md_routes[i]->paths[k], path) != 0)
+                continue;
+            if (i < first)
+                return;
+            if (!open)
+                open_object(w, path);
+            open = true;
+            write_operation(w, i, k);
+        }
+    md_json_put_end(w);
+}
+
 void md_openapi_write(md_json_writer *w)
 {
     md_json_put_object(w);
@@ -117,16 +138,11 @@ void md_openapi_write(md_json_writer *w)
     put(w, "title", "modeld");
     put(w, "version", MODELD_VERSION);
     md_json_put_end(w);
-    /* No two routes share a path: a test sees to it. */
     open_object(w, "paths");
     for (size_t i = 0; i < MD_N_ROUTES; i++)
-        for (size_t k = 0; k < MD_COUNT(md_routes[i]->paths); k++) {
-            if (!md_routes[i]->paths[k])
-                continue;
-            open_object(w, md_routes[i]->paths[k]);
-            write_operation(w, i, k);
-            md_json_put_end(w);
-        }
+        for (size_t k = 0; k < MD_COUNT(md_routes[i]->paths); k++)
+            if (md_routes[i]->paths[k])
+                write_path(w, md_routes[i]->paths[k], i);
     md_json_put_end(w);
     md_json_put_end(w);
 }

@@ -33,7 +33,10 @@ md_status md_route_find(size_t *out, md_url_params *params,
                         const char **allow_out, md_slice method, md_slice path,
                         md_error *err)
 {
-    const char *allow = NULL;
+    static const char *const allows[] = { NULL, "GET, HEAD", "POST",
+                                          "GET, HEAD, POST" };
+    const char *allow;
+    unsigned taken = 0; /* which of them */
 
     for (size_t i = 0; i < MD_N_ROUTES; i++) {
         const md_route *r = md_routes[i];
@@ -46,8 +49,9 @@ md_status md_route_find(size_t *out, md_url_params *params,
             *out = i;
             return MD_OK;
         }
-        allow = is_get ? "GET, HEAD" : r->method;
+        taken |= is_get ? 1 : 2;
     }
+    allow = allows[taken];
     if (!allow)
         return md_fail(err, MD_NOT_FOUND,
                        "not found: no route has the path '%.*s'",

@@ -86,8 +86,11 @@ static void finish(md_call *c)
     }
     md_call_mark(c, MD_CALL_OUTPUT);
     md_stats_answered(&c->server->stats, c, status);
-    if (c->served && md_call_computes(c))
+    if (c->served && md_call_computes(c)) {
         md_model_stats_add(&c->served->stats, c, status == 200);
+        if (md_trace_is_on(c->server->trace))
+            md_trace_call(c->server->trace, c, id_of(c));
+    }
     md_infer_release(c);
     md_call_drop_model(c);
     log_call(c, grpc ? md_status_grpc(c->status) : status,
@@ -484,6 +487,7 @@ md_status md_server_new(md_server **out, const md_server_opts *opts,
                           alloc, err));
     MD_GOTO(md_loader_new(&srv->loader, &srv->opts.models, srv->models,
                           run_call, alloc, err));
+    MD_GOTO(md_trace_new(&srv->trace, &opts->trace, alloc, err));
     MD_GOTO(md_stats_init(&srv->stats, srv, alloc, err));
     MD_GOTO(md_http_server_new(&srv->http, &srv->opts.http,
                                apart ? md_alloc_tagged(MD_MEM_net) : alloc,
@@ -504,6 +508,7 @@ void md_server_free(md_server *s)
     md_loader_free(s->loader);
     md_cache_free(s->cache);
     md_stats_release(&s->stats);
+    md_trace_free(s->trace);
     md_shm_release(&s->shm);
     md_queue_free(s->queue);
     md_free(s->alloc, s->workers);

@@ -12,6 +12,7 @@
 
 #include "net/http_server.h"
 #include "serve/loader.h"
+#include "serve/trace.h"
 
 typedef struct md_server md_server;
 
@@ -25,13 +26,14 @@ typedef struct md_server_opts {
     int run_width;            /* threads of the session's pool for one run */
     md_loader_opts models;
     size_t cache_size; /* of responses; 0: none are kept */
+    md_trace_opts trace;
 } md_server_opts;
 
 #define MD_SERVER_OPTS_INIT                                                    \
     {                                                                          \
         .http = MD_HTTP_SERVER_OPTS_INIT, .queue_max = 256,                    \
         .timeout_ms = 30 * 1000, .compress_size_min = 1024, .run_width = 1,    \
-        .models = MD_LOADER_OPTS_INIT,                                         \
+        .models = MD_LOADER_OPTS_INIT, .trace = MD_TRACE_OPTS_INIT,            \
     }
 
 /* Open the socket; nothing is served yet.  Of md_alloc_default() connections

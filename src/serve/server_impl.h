@@ -12,6 +12,7 @@
 #include "serve/server.h"
 #include "serve/shm.h"
 #include "serve/stats.h"
+#include "serve/trace.h"
 
 struct md_server {
     const md_alloc *alloc;
@@ -26,6 +27,8 @@ struct md_server {
     uint32_t n_workers; /* as configured; started by the run */
     md_stats stats;
     md_shm shm;
+    md_trace *trace;
+    _Atomic uint32_t log_verbose; /* as it was last set by a client */
     uint64_t n_calls; /* ever; makes request ids.  The loop's alone */
     int64_t start_wall_ns;
     _Atomic bool draining;

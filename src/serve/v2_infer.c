@@ -18,10 +18,13 @@ void md_v2_each_extension(const md_call *call,
     static const char *const names[] = { "classification",
                                          "model_repository",
                                          "model_repository(unload_dependents)",
+                                         "schedule_policy",
                                          "model_configuration",
                                          shared,
                                          "binary_tensor_data",
-                                         "statistics" };
+                                         "statistics",
+                                         "trace",
+                                         "logging" };
 
     for (size_t i = 0; i < MD_COUNT(names); i++)
         if (names[i] != shared ||

@@ -211,9 +211,11 @@ def test_what_is_not_there(client):
     for call, text in [
             (lambda: client.load_model("x"), "cannot load 'x'"),
             (lambda: client.unload_model("x"), "cannot unload 'x'"),
-            (client.get_trace_settings, "TraceSetting"),
             (client.get_system_shared_memory_status, "shared memory is off"),
-            (lambda: client.get_log_settings(), "LogSettings")]:
+            (lambda: client.update_trace_settings(
+                settings={"trace_level": ["TIMESTAMPS"]}), "trace_file"),
+            (lambda: client.update_log_settings({"log_file": "x"}),
+             "log file location")]:
         with pytest.raises(triton.InferenceServerException) as e:
             call()
         assert text in e.value.message()

@@ -247,6 +247,12 @@ def requests_of(address):
             "v2_index": [(200, {"ready": True}), (400, [1])],
             "v2_load": [(200, {"parameters": {}}), (400, [1])],
             "v2_unload": [(200, {"parameters": {}}), (400, [1])],
+            "v2_logging_set": [(200, {"log_error": True}),
+                               (400, {"log_error": 1})],
+            "v2_trace_set": [(200, {"trace_rate": None}),
+                             (400, {"trace_rate": 0})],
+            "v2_trace_model_set": [(200, {"trace_rate": 5}),
+                                   (400, {"trace_rate": 0})],
             # What this server was not started for.
             "shm_status": [(501, None)],
             "shm_register": [(501, {"key": "/k", "byte_size": 1}),

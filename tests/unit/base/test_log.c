@@ -111,6 +111,46 @@ static void test_log__levels_by_tag(void **state)
     assert_false(md_log_enabled(MD_LOG_INFO, "engine"));
 }
 
+static void test_log__switches(void **state)
+{
+    md_error err = MD_ERROR_INIT;
+
+    (void)state;
+    assert_md_ok(md_log_set_levels("warn,serve=debug", &err), &err);
+    assert_true(md_log_is_on(MD_LOG_WARN));
+    assert_false(md_log_is_on(MD_LOG_INFO));
+    md_log_switch(MD_LOG_INFO, true);
+    md_log_switch(MD_LOG_WARN, false);
+    md_log_switch(MD_LOG_DEBUG, false);
+    assert_true(md_log_is_on(MD_LOG_INFO));
+    assert_true(md_log_enabled(MD_LOG_INFO, "x"));
+    assert_true(md_log_enabled(MD_LOG_ERROR, "x"));
+    assert_false(md_log_enabled(MD_LOG_WARN, "serve"));
+    assert_false(md_log_enabled(MD_LOG_DEBUG, "serve"));
+    md_log_switch(MD_LOG_DEBUG, true);
+    assert_true(md_log_enabled(MD_LOG_DEBUG, "x"));
+    assert_md_ok(md_log_set_levels("warn", &err), &err);
+    assert_true(md_log_enabled(MD_LOG_WARN, "x"));
+    assert_false(md_log_enabled(MD_LOG_INFO, "x"));
+    assert_false(md_log_is_on(MD_LOG_DEBUG));
+}
+
+static void test_log__styles(void **state)
+{
+    (void)state;
+    md_log_set_format(MD_LOG_JSON);
+    md_log_set_style(MD_LOG_AS_TEXT);
+    assert_int_equal(md_log_style_now(), MD_LOG_AS_TEXT);
+    MD_LOG(MD_LOG_INFO, "x");
+    assert_int_equal(strncmp(text, "time=", 5), 0);
+    md_log_set_style(MD_LOG_AS_SET);
+    MD_LOG(MD_LOG_INFO, "x");
+    assert_non_null(strstr(text, "{\"time\":"));
+    md_log_set_style(MD_LOG_AS_TEXT);
+    md_log_set_format(MD_LOG_JSON); /* which counts from now on */
+    assert_int_equal(md_log_style_now(), MD_LOG_AS_SET);
+}
+
 static void test_log__bad_levels(void **state)
 {
     static const struct {
@@ -400,6 +440,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_log__levels_by_tag, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_log__switches, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_log__styles, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log__bad_levels, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log__values_are_escaped, setup,
                                         teardown),

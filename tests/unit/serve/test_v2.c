@@ -87,8 +87,9 @@ static void test_v2__metadata(void **state)
                      "\"extensions\":[\"classification\","
                      "\"model_repository\","
                      "\"model_repository(unload_dependents)\","
-                     "\"model_configuration\","
-                     "\"binary_tensor_data\",\"statistics\"]}");
+                     "\"schedule_policy\",\"model_configuration\","
+                     "\"binary_tensor_data\",\"statistics\",\"trace\","
+                     "\"logging\"]}");
     fake_expect(&f, "GET", "/v2/health/live", NULL, 200, "{\"live\":true}");
     fake_expect(&f, "GET", "/v2/health/ready", NULL, 200, "{\"ready\":true}");
     fake_expect(&f, "GET", "/v2/models", NULL, 200, "{\"models\":[\"id\"]}");
