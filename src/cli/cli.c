@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/cpu.h"
-#include "base/log.h"
 #include "cli/args.h"
+#include "cli/reread.h"
 
 enum {
     EXIT_DONE = 0,
@@ -26,10 +26,7 @@ static md_status apply_options(const md_opts *opts, md_error *err)
 {
     uint32_t mask;
 
-    MD_TRY(md_log_set_levels(md_opts_text(opts, "log_level"), err));
-    md_log_set_format(strcmp(md_opts_text(opts, "log_format"), "json") == 0
-                          ? MD_LOG_JSON
-                          : MD_LOG_TEXT);
+    MD_TRY(md_cli_apply_log(opts, err));
     MD_TRY(md_cpu_mask_parse(&mask, md_opts_text(opts, "cpu"), err));
     md_cpu_set_mask(mask);
     return MD_OK;

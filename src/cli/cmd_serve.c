@@ -8,6 +8,7 @@
 #include "base/notify.h"
 #include "cli/model.h"
 #include "cli/reload.h"
+#include "cli/reread.h"
 #include "registry/repository.h"
 #include "serve/server.h"
 
@@ -229,6 +230,10 @@ static void reload(void *ctx)
     md_tls_context *tls = NULL;
     md_error err = MD_ERROR_INIT;
 
+    if (md_cli_reread(v->args, &err) != MD_OK)
+        MD_LOG(MD_LOG_ERROR, "configuration not reloaded, the old one stays",
+               md_log_error(&err));
+    err = (md_error)MD_ERROR_INIT;
     if (load_tls(&tls, v->args, &err) != MD_OK) {
         MD_LOG(MD_LOG_ERROR, "certificate not reloaded, the old one stays",
                md_log_error(&err));

@@ -3,6 +3,8 @@ traces, by Triton's clients as they are."""
 import contextlib
 import json
 import re
+import signal
+import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -156,6 +158,66 @@ def test_bad_bodies(tmp_path, path, body):
         assert post(url + path, b"{}")[0] == 200
 
 
+# ---- SIGHUP ----
+
+def test_options_are_read_again(tmp_path):
+    """Those that need no restart; the others are named, and what is wrong
+    changes nothing."""
+    conf = tmp_path / "conf"
+    conf.write_text("log_level = warn\n")
+    scale(tmp_path / "m.onnx", 3)
+    lines = []
+    with server(tmp_path / "m.onnx", "--listen", "127.0.0.1:0", "--config",
+                conf) as (url, p):
+        reader = threading.Thread(
+            target=lambda: lines.extend(iter(p.stderr.readline, "")))
+        reader.start()
+
+        def reread(text, want):
+            n = len(lines)
+            conf.write_text(text)
+            p.send_signal(signal.SIGHUP)
+            wait(lambda: [x for x in lines[n:] if want in x])
+            return lines[n:]
+
+        c = client(url, http)
+        assert log_settings(c)["log_info"] is False
+        got = reread("log_level = info\nlog_format = json\nqueue_max = 7\n",
+                     "configuration reloaded")
+        assert got[-1].startswith("{")
+        assert any('"option":"queue_max"' in x and "restart" in x
+                   for x in got)
+        assert log_settings(c)["log_info"] is True
+        log_settings(c, {"log_info": False})
+        reread("log_level = info\n", "configuration reloaded")
+        assert log_settings(c) == DEFAULTS
+        for bad, why in (("log_level = loud", "'loud' is unknown"),
+                         ("log_form = json", "log_form"),
+                         ("nonsense", "conf:1")):
+            got = reread(bad, "configuration not reloaded")
+            assert any(why in x for x in got)
+            assert log_settings(c) == DEFAULTS
+        conf.unlink()
+        n = len(lines)
+        p.send_signal(signal.SIGHUP)
+        wait(lambda: any("not reloaded" in x for x in lines[n:]))
+        assert p.poll() is None
+        p.terminate()
+        reader.join()
+
+
+def test_the_command_line_stays_when_the_file_is_read_again(tmp_path):
+    conf = tmp_path / "conf"
+    conf.write_text("log_level = error\n")
+    scale(tmp_path / "m.onnx", 3)
+    with server(tmp_path / "m.onnx", "--listen", "127.0.0.1:0", "--log-level",
+                "info", "--config", conf) as (url, p):
+        p.send_signal(signal.SIGHUP)
+        while "configuration reloaded" not in (line := p.stderr.readline()):
+            assert line
+        assert log_settings(client(url, http)) == DEFAULTS
+
+
 # ---- traces ----
 
 OFF = {"trace_level": ["OFF"], "trace_rate": "1000", "trace_count": "-1",
@@ -302,7 +364,6 @@ def test_traces_without_a_file(tmp_path, kind):
 
 
 def test_level_without_a_file_is_refused_at_the_start(tmp_path):
-    import subprocess
     scale(tmp_path / "m.onnx", 3)
     p = subprocess.run([MODELD, "serve", tmp_path / "m.onnx",
                         "--trace-level", "timestamps"], text=True,
