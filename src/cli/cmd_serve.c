@@ -305,7 +305,8 @@ static md_loader_opts model_options(const serving *v)
     return o;
 }
 
-static md_status run(const md_args *a, md_error *err)
+static md_status run_restricted(const md_args *a, const md_restrict *restricted,
+                                md_error *err)
 {
     md_server_opts o = options(a);
     serving v = { .args = a };
@@ -322,6 +323,7 @@ static md_status run(const md_args *a, md_error *err)
         return md_fail(err, MD_INVALID,
                        "no model given, expected [NAME=]FILE or the option "
                        "'models'");
+    o.restricted = restricted;
     MD_TRY(md_inherited_take(&inherited, err));
     o.http.inherited = &inherited;
     s = md_trust_parse(&o.http.proxies, md_opts_text(a->opts, "proxy_from"),
@@ -348,6 +350,18 @@ static md_status run(const md_args *a, md_error *err)
     md_server_free(v.server);
     md_pool_free(v.pool);
     return s;
+}
+
+static md_status run(const md_args *a, md_error *err)
+{
+    md_restrict restricted;
+    md_status s;
+
+    s = md_restrict_parse(&restricted, md_opts_text(a->opts, "restricted_api"),
+                          a->arena, err);
+    if (s != MD_OK)
+        return md_wrap(err, s, "restricted_api: ");
+    return run_restricted(a, &restricted, err);
 }
 
 static const md_flag flags[] = {

@@ -7,6 +7,7 @@
 
 #include "formats/pb.h"
 #include "serve/call.h"
+#include "serve/restrict.h"
 
 /*
  * Read the request and put the reply, or return what went wrong, which ends
@@ -21,6 +22,7 @@ struct md_grpc_method {
     const char *service; /* "inference.GRPCInferenceService" */
     const char *name;    /* "ModelInfer" */
     const char *summary;
+    md_api api;    /* what it belongs to */
     bool streams;  /* the client's messages, or the server's */
     bool computes; /* messages run on a worker, behind the queue */
     bool loads;    /* they run on the loader's thread, one by one */

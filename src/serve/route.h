@@ -9,6 +9,7 @@
 
 #include "net/url.h"
 #include "serve/call.h"
+#include "serve/restrict.h"
 
 /* A handler writes the reply and returns MD_OK, or returns what went wrong:
  * the dispatcher then makes the reply {"error": "..."}. */
@@ -19,6 +20,7 @@ typedef struct md_route {
     const char *paths[2]; /* templates of net/url.h; [1] may be NULL */
     const char *summary;
     const char *tag;
+    md_api api;                 /* what it belongs to */
     const char *request_type;   /* media types by comma; NULL: no body */
     const char *request_schema; /* JSON Schema; NULL: not JSON only */
     const char *reply_type;

@@ -369,6 +369,13 @@ static void refuse(md_call *c, const md_error *err, const char *field,
     finish(c);
 }
 
+static md_status check_access(const md_call *c, md_api api, md_error *err)
+{
+    const md_restrict *r = c->server->opts.restricted;
+
+    return r ? md_restrict_check(r, api, c->http, err) : MD_OK;
+}
+
 static void dispatch_grpc(md_call *c)
 {
     md_error err = MD_ERROR_INIT;
@@ -379,6 +386,10 @@ static void dispatch_grpc(md_call *c)
         return;
     }
     c->method = md_grpc_methods[c->method_index];
+    if (check_access(c, c->method->api, &err) != MD_OK) {
+        fail_call(c, &err);
+        return;
+    }
     if (c->method->loads)
         push_load(c);
     else if (c->method->computes &&
@@ -402,7 +413,9 @@ static void dispatch(md_call *c)
         return;
     }
     c->route = md_routes[c->route_index];
-    if (md_http_request_coding(c->http, &coding, &err) != MD_OK)
+    if (check_access(c, c->route->api, &err) != MD_OK)
+        fail_call(c, &err);
+    else if (md_http_request_coding(c->http, &coding, &err) != MD_OK)
         refuse(c, &err, "Accept-Encoding", "gzip, deflate"); /* RFC 7694 */
     else if (c->route->computes)
         enqueue(c);

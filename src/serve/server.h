@@ -12,6 +12,7 @@
 
 #include "net/http_server.h"
 #include "serve/loader.h"
+#include "serve/restrict.h"
 #include "serve/trace.h"
 
 typedef struct md_server md_server;
@@ -27,6 +28,7 @@ typedef struct md_server_opts {
     md_loader_opts models;
     size_t cache_size; /* of responses; 0: none are kept */
     md_trace_opts trace;
+    const md_restrict *restricted; /* kept; NULL: nothing is */
 } md_server_opts;
 
 #define MD_SERVER_OPTS_INIT                                                    \

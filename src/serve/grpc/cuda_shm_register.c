@@ -18,6 +18,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_cuda_shm_register = {
     .service = "inference.GRPCInferenceService",
     .name = "CudaSharedMemoryRegister",
+    .api = MD_API_SHARED_MEMORY,
     .summary = "Refused: there is no GPU.",
     .handle = handle,
 };

@@ -14,6 +14,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_cuda_shm_status = {
     .service = "inference.GRPCInferenceService",
     .name = "CudaSharedMemoryStatus",
+    .api = MD_API_SHARED_MEMORY,
     .summary = "No regions: there is no GPU.",
     .handle = handle,
 };

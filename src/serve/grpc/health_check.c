@@ -18,6 +18,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_health_check = {
     .service = "grpc.health.v1.Health",
     .name = "Check",
+    .api = MD_API_HEALTH,
     .summary = "Does the server, a service, or `model/NAME` serve?",
     .handle = handle,
 };

@@ -37,6 +37,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_health_list = {
     .service = "grpc.health.v1.Health",
     .name = "List",
+    .api = MD_API_HEALTH,
     .summary = "All services, and whether they serve.",
     .handle = handle,
 };

@@ -25,6 +25,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_health_watch = {
     .service = "grpc.health.v1.Health",
     .name = "Watch",
+    .api = MD_API_HEALTH,
     .summary = "The same as Check, and when it changes.",
     .streams = true,
     .handle = handle,

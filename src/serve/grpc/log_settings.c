@@ -97,6 +97,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_log_settings = {
     .service = "inference.GRPCInferenceService",
     .name = "LogSettings",
+    .api = MD_API_LOGGING,
     .summary = "Triton's log settings, after those that are given have been "
                "changed.",
     .handle = handle,

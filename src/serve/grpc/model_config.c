@@ -147,6 +147,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_model_config = {
     .service = "inference.GRPCInferenceService",
     .name = "ModelConfig",
+    .api = MD_API_MODEL_CONFIG,
     .summary = "Triton's configuration of a model.",
     .handle = handle,
 };

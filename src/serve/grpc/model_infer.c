@@ -19,6 +19,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_model_infer = {
     .service = "inference.GRPCInferenceService",
     .name = "ModelInfer",
+    .api = MD_API_INFERENCE,
     .summary = "Run a model; contents typed or raw, answers raw.",
     .computes = true,
     .handle = handle,

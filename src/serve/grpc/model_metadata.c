@@ -43,6 +43,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_model_metadata = {
     .service = "inference.GRPCInferenceService",
     .name = "ModelMetadata",
+    .api = MD_API_METADATA,
     .summary = "Inputs and outputs of a model.",
     .handle = handle,
 };

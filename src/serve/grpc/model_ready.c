@@ -18,6 +18,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_model_ready = {
     .service = "inference.GRPCInferenceService",
     .name = "ModelReady",
+    .api = MD_API_HEALTH,
     .summary = "The model takes requests.",
     .handle = handle,
 };

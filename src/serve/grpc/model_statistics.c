@@ -88,6 +88,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_model_statistics = {
     .service = "inference.GRPCInferenceService",
     .name = "ModelStatistics",
+    .api = MD_API_STATISTICS,
     .summary = "What the models have done since the start.",
     .handle = handle,
 };

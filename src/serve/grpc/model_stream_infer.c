@@ -62,6 +62,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_model_stream_infer = {
     .service = "inference.GRPCInferenceService",
     .name = "ModelStreamInfer",
+    .api = MD_API_INFERENCE,
     .summary = "Run models in one stream, answered in order.",
     .streams = true,
     .computes = true,

@@ -42,6 +42,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_repository_index = {
     .service = "inference.GRPCInferenceService",
     .name = "RepositoryIndex",
+    .api = MD_API_MODEL_REPOSITORY,
     .summary = "The models, with the state of each version and the reason why "
                "it is not READY, or not replaced.",
     .computes = true, /* it reads the disk */

@@ -68,6 +68,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_repository_load = {
     .service = "inference.GRPCInferenceService",
     .name = "RepositoryModelLoad",
+    .api = MD_API_MODEL_REPOSITORY,
     .summary = "Load a model of the repository, or what has changed of it; "
                "the parameter config is a configuration in JSON.",
     .loads = true,

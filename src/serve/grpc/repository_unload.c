@@ -60,6 +60,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_repository_unload = {
     .service = "inference.GRPCInferenceService",
     .name = "RepositoryModelUnload",
+    .api = MD_API_MODEL_REPOSITORY,
     .summary = "Unload all versions of a model; requests that it has are "
                "answered.",
     .loads = true,

@@ -15,6 +15,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_server_live = {
     .service = "inference.GRPCInferenceService",
     .name = "ServerLive",
+    .api = MD_API_HEALTH,
     .summary = "The server is alive.",
     .handle = handle,
 };

@@ -22,6 +22,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_server_metadata = {
     .service = "inference.GRPCInferenceService",
     .name = "ServerMetadata",
+    .api = MD_API_METADATA,
     .summary = "Name, version and extensions of the server.",
     .handle = handle,
 };

@@ -16,6 +16,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_server_ready = {
     .service = "inference.GRPCInferenceService",
     .name = "ServerReady",
+    .api = MD_API_HEALTH,
     .summary = "The server takes requests.",
     .handle = handle,
 };

@@ -31,6 +31,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_shm_register = {
     .service = "inference.GRPCInferenceService",
     .name = "SystemSharedMemoryRegister",
+    .api = MD_API_SHARED_MEMORY,
     .summary = "Registers bytes of a segment under a name.",
     .handle = handle,
 };

@@ -34,6 +34,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_shm_status = {
     .service = "inference.GRPCInferenceService",
     .name = "SystemSharedMemoryStatus",
+    .api = MD_API_SHARED_MEMORY,
     .summary = "The registered regions, or the named one.",
     .handle = handle,
 };

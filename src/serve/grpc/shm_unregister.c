@@ -16,6 +16,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_shm_unregister = {
     .service = "inference.GRPCInferenceService",
     .name = "SystemSharedMemoryUnregister",
+    .api = MD_API_SHARED_MEMORY,
     .summary = "Forgets the named region, or all of them.",
     .handle = handle,
 };

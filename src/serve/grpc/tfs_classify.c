@@ -30,6 +30,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_tfs_classify = {
     .service = "tensorflow.serving.PredictionService",
     .name = "Classify",
+    .api = MD_API_INFERENCE,
     .summary = "The labels of examples, with their scores.",
     .computes = true,
     .handle = handle,

@@ -87,6 +87,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_tfs_metadata = {
     .service = "tensorflow.serving.PredictionService",
     .name = "GetModelMetadata",
+    .api = MD_API_METADATA,
     .summary = "The signature of a model.",
     .handle = handle,
 };

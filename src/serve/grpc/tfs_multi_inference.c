@@ -112,6 +112,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_tfs_multi_inference = {
     .service = "tensorflow.serving.PredictionService",
     .name = "MultiInference",
+    .api = MD_API_INFERENCE,
     .summary = "Classification and regression of the same examples.",
     .computes = true,
     .handle = handle,

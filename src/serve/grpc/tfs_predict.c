@@ -128,6 +128,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_tfs_predict = {
     .service = "tensorflow.serving.PredictionService",
     .name = "Predict",
+    .api = MD_API_INFERENCE,
     .summary = "Run a model; tensors in any encoding, answers in typed lists.",
     .computes = true,
     .handle = handle,

@@ -28,6 +28,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_tfs_regress = {
     .service = "tensorflow.serving.PredictionService",
     .name = "Regress",
+    .api = MD_API_INFERENCE,
     .summary = "A number for each example.",
     .computes = true,
     .handle = handle,

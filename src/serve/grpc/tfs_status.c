@@ -24,6 +24,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_tfs_status = {
     .service = "tensorflow.serving.ModelService",
     .name = "GetModelStatus",
+    .api = MD_API_HEALTH,
     .summary = "The versions of a model.",
     .handle = handle,
 };

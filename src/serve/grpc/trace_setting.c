@@ -88,6 +88,7 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 const md_grpc_method md_grpc_method_trace_setting = {
     .service = "inference.GRPCInferenceService",
     .name = "TraceSetting",
+    .api = MD_API_TRACE,
     .summary = "Triton's trace settings, after those that are given have been "
                "changed.",
     .handle = handle,

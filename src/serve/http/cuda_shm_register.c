@@ -14,6 +14,7 @@ const md_route md_route_cuda_shm_register = {
     .paths = { "/v2/cudasharedmemory/region/{region}/register", NULL },
     .summary = "Refused: there is no GPU.",
     .tag = "v2",
+    .api = MD_API_SHARED_MEMORY,
     .request_type = "application/json",
     .request_schema = "{\"type\":\"object\"}",
     .reply_type = "application/json",

@@ -17,6 +17,7 @@ const md_route md_route_cuda_shm_status = {
                "/v2/cudasharedmemory/region/{region}/status" },
     .summary = "No regions: there is no GPU.",
     .tag = "v2",
+    .api = MD_API_SHARED_MEMORY,
     .reply_type = "application/json",
     .reply_schema = "{\"type\":\"array\"}",
     .handle = handle,

@@ -12,6 +12,7 @@ const md_route md_route_cuda_shm_unregister = {
                "/v2/cudasharedmemory/region/{region}/unregister" },
     .summary = "Forgets nothing: there are no regions.",
     .tag = "v2",
+    .api = MD_API_SHARED_MEMORY,
     .request_type = "application/json",
     .request_schema = "{\"type\":\"object\"}",
     .reply_type = "application/json",

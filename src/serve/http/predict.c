@@ -16,6 +16,7 @@ const md_route md_route_predict = {
                "come without its batch dimension, or flat; its output then "
                "has none either.",
     .tag = "predict",
+    .api = MD_API_INFERENCE,
     .request_type = "application/json,image/png,image/jpeg",
     .request_schema =
         "{\"type\":\"object\",\"required\":[\"input_data\"],\"properties\":{"

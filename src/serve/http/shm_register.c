@@ -62,6 +62,7 @@ const md_route md_route_shm_register = {
     .paths = { "/v2/systemsharedmemory/region/{region}/register", NULL },
     .summary = "Registers bytes of a segment of shared memory under a name.",
     .tag = "v2",
+    .api = MD_API_SHARED_MEMORY,
     .request_type = "application/json",
     .request_schema =
         "{\"type\":\"object\",\"required\":[\"key\",\"byte_size\"],"

@@ -36,6 +36,7 @@ const md_route md_route_shm_status = {
                "/v2/systemsharedmemory/region/{region}/status" },
     .summary = "The registered regions of shared memory, or the named one.",
     .tag = "v2",
+    .api = MD_API_SHARED_MEMORY,
     .reply_type = "application/json",
     .reply_schema =
         "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":["

@@ -16,6 +16,7 @@ const md_route md_route_shm_unregister = {
                "/v2/systemsharedmemory/region/{region}/unregister" },
     .summary = "Forgets the named region of shared memory, or all of them.",
     .tag = "v2",
+    .api = MD_API_SHARED_MEMORY,
     .request_type = "application/json",
     .request_schema = "{\"type\":\"object\"}",
     .reply_type = "application/json",

@@ -15,6 +15,7 @@ const md_route md_route_tfs_classify = {
         "TensorFlow Serving's classification: "
         "features of examples in, pairs of label and score out; for models with labels.",
     .tag = "v1",
+    .api = MD_API_INFERENCE,
     .request_type = "application/json",
     .request_schema =
         "{\"type\":\"object\",\"required\":[\"examples\"],\"properties\":{"

@@ -84,6 +84,7 @@ const md_route md_route_tfs_metadata = {
     .summary = "TensorFlow Serving's signature of a model; -1 is a dimension "
                "of any size.",
     .tag = "v1",
+    .api = MD_API_METADATA,
     .reply_type = "application/json",
     .reply_schema =
         "{\"type\":\"object\",\"required\":[\"model_spec\",\"metadata\"],"

@@ -15,6 +15,7 @@ const md_route md_route_tfs_predict = {
                "columns; NaN and Infinity may be bare, strings "
                "{\"b64\": ...}.",
     .tag = "v1",
+    .api = MD_API_INFERENCE,
     .request_type = "application/json",
     .request_schema =
         "{\"type\":\"object\",\"properties\":{\"signature_name\":{\"type\":"

@@ -14,6 +14,7 @@ const md_route md_route_tfs_regress = {
     .summary = "TensorFlow Serving's regression: "
                "features of examples in, a number for each out.",
     .tag = "v1",
+    .api = MD_API_INFERENCE,
     .request_type = "application/json",
     .request_schema =
         "{\"type\":\"object\",\"required\":[\"examples\"],\"properties\":{"

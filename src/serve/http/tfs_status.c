@@ -74,6 +74,7 @@ const md_route md_route_tfs_status = {
     .paths = { "/v1/models/{model}", "/v1/models/{model}/versions/{version}" },
     .summary = "TensorFlow Serving's status of a model's versions.",
     .tag = "v1",
+    .api = MD_API_HEALTH,
     .reply_type = "application/json",
     .reply_schema =
         "{\"type\":\"object\",\"required\":[\"model_version_status\"],"

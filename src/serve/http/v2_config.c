@@ -173,6 +173,7 @@ const md_route md_route_v2_config = {
     .summary = "Triton's configuration of a model; -1 is a dimension of any "
                "size.",
     .tag = "v2",
+    .api = MD_API_MODEL_CONFIG,
     .reply_type = "application/json",
     .reply_schema =
         "{\"type\":\"object\",\"required\":[\"name\",\"platform\",\"backend\","

@@ -66,6 +66,7 @@ const md_route md_route_v2_index = {
     .summary = "Triton's index of the models, with the state of each version "
                "and the reason why it is not READY, or not replaced.",
     .tag = "v2",
+    .api = MD_API_MODEL_REPOSITORY,
     .request_type = "application/json",
     .request_schema = "{\"type\":\"object\",\"properties\":{\"ready\":{"
                       "\"type\":\"boolean\"}}}",

@@ -24,6 +24,7 @@ const md_route md_route_v2_infer = {
     .summary = "Run a model; with Inference-Header-Content-Length, tensors "
                "follow the JSON as bytes.",
     .tag = "v2",
+    .api = MD_API_INFERENCE,
     .request_type = "application/json,application/octet-stream",
     .request_schema =
         "{\"type\":\"object\",\"required\":[\"inputs\"],\"properties\":{"

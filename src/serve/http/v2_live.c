@@ -18,6 +18,7 @@ const md_route md_route_v2_live = {
     .paths = { "/v2/health/live", NULL },
     .summary = "The server is alive.",
     .tag = "v2",
+    .api = MD_API_HEALTH,
     .reply_type = "application/json",
     .reply_schema = "{\"type\":\"object\",\"required\":[\"live\"],"
                     "\"properties\":{\"live\":{\"type\":\"boolean\"}}}",

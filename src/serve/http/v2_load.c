@@ -66,6 +66,7 @@ const md_route md_route_v2_load = {
                "the versions that serve do so until the new ones are ready.  "
                "The parameter config is a configuration in JSON.",
     .tag = "v2",
+    .api = MD_API_MODEL_REPOSITORY,
     .request_type = "application/json",
     .request_schema = "{\"type\":\"object\",\"properties\":{\"parameters\":{"
                       "\"type\":\"object\",\"properties\":{\"config\":{"

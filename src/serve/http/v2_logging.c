@@ -47,6 +47,7 @@ const md_route md_route_v2_logging = {
     .paths = { "/v2/logging", NULL },
     .summary = "Triton's log settings: which levels are written, and how.",
     .tag = "v2",
+    .api = MD_API_LOGGING,
     .reply_type = "application/json",
     .reply_schema = SCHEMA,
     .handle = reply,
@@ -59,6 +60,7 @@ const md_route md_route_v2_logging_set = {
                "configuration again; log_format is default, ISO8601 (one line "
                "of key=value) or json.",
     .tag = "v2",
+    .api = MD_API_LOGGING,
     .request_type = "application/json",
     .request_schema =
         "{\"type\":\"object\",\"properties\":{\"log_info\":{\"type\":"

@@ -23,6 +23,7 @@ const md_route md_route_v2_model = {
     .paths = { "/v2/models/{model}", "/v2/models/{model}/versions/{version}" },
     .summary = "Inputs and outputs of a model; -1 is a dimension of any size.",
     .tag = "v2",
+    .api = MD_API_METADATA,
     .reply_type = "application/json",
     .reply_schema =
         "{\"type\":\"object\",\"required\":[\"name\",\"versions\","

@@ -22,6 +22,7 @@ const md_route md_route_v2_model_ready = {
                "/v2/models/{model}/versions/{version}/ready" },
     .summary = "The model takes requests; 404 when there is none.",
     .tag = "v2",
+    .api = MD_API_HEALTH,
     .reply_type = "application/json",
     .reply_schema = "{\"type\":\"object\",\"required\":[\"name\",\"ready\"],"
                     "\"properties\":{\"name\":{\"type\":\"string\"},"

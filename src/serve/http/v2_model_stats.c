@@ -15,6 +15,7 @@ const md_route md_route_v2_model_stats = {
     .summary = "What a model has done since the start: calls, and the time of "
                "their parts.",
     .tag = "v2",
+    .api = MD_API_STATISTICS,
     .reply_type = "application/json",
     .reply_schema = MD_V2_STATS_SCHEMA,
     .handle = handle,

@@ -35,6 +35,7 @@ const md_route md_route_v2_models = {
     .paths = { "/v2/models", NULL },
     .summary = "Names of the models, the default one first.",
     .tag = "v2",
+    .api = MD_API_METADATA,
     .reply_type = "application/json",
     .reply_schema = "{\"type\":\"object\",\"required\":[\"models\"],"
                     "\"properties\":{\"models\":{\"type\":\"array\",\"items\":"

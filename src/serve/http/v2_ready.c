@@ -22,6 +22,7 @@ const md_route md_route_v2_ready = {
     .paths = { "/v2/health/ready", NULL },
     .summary = "The server takes requests; 503 while it shuts down.",
     .tag = "v2",
+    .api = MD_API_HEALTH,
     .reply_type = "application/json",
     .reply_schema = "{\"type\":\"object\",\"required\":[\"ready\"],"
                     "\"properties\":{\"ready\":{\"type\":\"boolean\"}}}",

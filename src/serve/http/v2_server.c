@@ -30,6 +30,7 @@ const md_route md_route_v2_server = {
     .paths = { "/v2", NULL },
     .summary = "Name, version and extensions of the server.",
     .tag = "v2",
+    .api = MD_API_METADATA,
     .reply_type = "application/json",
     .reply_schema =
         "{\"type\":\"object\",\"required\":[\"name\",\"version\","

@@ -13,6 +13,7 @@ const md_route md_route_v2_stats = {
     .summary = "What the models have done since the start: calls, and the time "
                "of their parts.",
     .tag = "v2",
+    .api = MD_API_STATISTICS,
     .reply_type = "application/json",
     .reply_schema = MD_V2_STATS_SCHEMA,
     .handle = handle,

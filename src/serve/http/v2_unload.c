@@ -61,6 +61,7 @@ const md_route md_route_v2_unload = {
                "answered.  With unload_dependents the models that an ensemble "
                "is made of go, too; ensembles made of it always do.",
     .tag = "v2",
+    .api = MD_API_MODEL_REPOSITORY,
     .request_type = "application/json",
     .request_schema = "{\"type\":\"object\",\"properties\":{\"parameters\":{"
                       "\"type\":\"object\",\"properties\":{"

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "serve/grpc.h"
 #include "serve/openapi.h"
 #include "serve/route.h"
 
@@ -101,6 +102,21 @@ static void count_schemas(const char *schema)
     while (t.kind != MD_JSON_END);
 }
 
+/* What clients can be kept from: all but what operators look at. */
+static void test_route__belong_to_an_api(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < MD_N_ROUTES; i++) {
+        const bool free = md_routes[i]->api == MD_API_FREE;
+
+        assert_int_equal(free, strcmp(md_routes[i]->tag, "operation") == 0);
+    }
+    for (size_t i = 0; i < MD_N_GRPCS; i++)
+        assert_int_equal(
+            md_grpc_methods[i]->api == MD_API_FREE,
+            strncmp(md_grpc_methods[i]->service, "grpc.reflection", 15) == 0);
+}
+
 static void test_route__schemas_are_json(void **state)
 {
     (void)state;
@@ -142,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_route__finds),
         cmocka_unit_test(test_route__rows_are_complete),
+        cmocka_unit_test(test_route__belong_to_an_api),
         cmocka_unit_test(test_route__schemas_are_json),
         cmocka_unit_test(test_route__openapi_names_each_path_once),
     };
