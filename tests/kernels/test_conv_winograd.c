@@ -514,8 +514,7 @@ static void test_conv_winograd__stated_error(void **state)
 
 /* ---- choice and cut ---- */
 
-static int choice(int64_t n, int64_t ic, int64_t oc, int64_t size,
-                  double speed)
+static int choice(int64_t n, int64_t ic, int64_t oc, int64_t size, double speed)
 {
     const md_conv_shape s = shape_of(n, ic, oc, size, size, 1, 1);
 
@@ -540,7 +539,8 @@ static void test_conv_winograd__choice(void **state)
     assert_int_equal(choice(1, 256, 256, 14, 2), -1);
     assert_int_equal(choice(1, 64, 64, 56, 12), -1);
     open.n = open.oh = open.ow = 0;
-    assert_int_equal(md_conv_winograd_choose(&open, 1), choice(1, 64, 64, 32, 1));
+    assert_int_equal(md_conv_winograd_choose(&open, 1),
+                     choice(1, 64, 64, 32, 1));
 }
 
 static void test_conv_winograd__split(void **state)
