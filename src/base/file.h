@@ -61,10 +61,9 @@ typedef struct md_file_writer {
     char *path;
     char *temp; /* its name, once it is `named` */
     bool named;
-    bool own; /* nobody else may read it (mode 600); set before it is written */
-    bool
-        lazy; /* may be lost with the machine's power, or be full of zeros then:
-                * for who checks what he reads */
+    bool own;  /* nobody else may read it (mode 600); set before it is written */
+    bool lazy; /* it is not flushed, so may be full of zeros when the machine
+                * loses its power: for who checks what he reads */
     const md_alloc *alloc;
 } md_file_writer;
 
@@ -75,8 +74,9 @@ md_status md_file_writer_open(md_file_writer *w, const char *path,
 md_status md_file_writer_append(md_file_writer *w, const void *data,
                                 size_t size, md_error *err);
 
-/* Flush to the disk (not when it is lazy) and rename.  The writer is closed in any case, and after
- * a failure no temporary file is left and the old file is untouched. */
+/* Flush to the disk (not when it is lazy) and rename.  The writer is closed in
+ * any case, and after a failure no temporary file is left and the old file is
+ * untouched. */
 md_status md_file_writer_commit(md_file_writer *w, md_error *err);
 
 /* Give up: remove the temporary file.  Does nothing to a closed writer. */
