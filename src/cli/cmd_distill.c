@@ -115,7 +115,7 @@ static md_status distill(result *r, md_model *student, const md_args *a,
         md_cli_teacher(&teacher, md_args_text(a, "teacher", ""), a, pool, err));
     o.train.teacher = &teacher;
     o.train.temperature = md_args_real(a, "temperature", o.train.temperature);
-    o.train.alpha = md_args_real(a, "alpha", 0.1);
+    o.train.alpha = md_args_real(a, "alpha", o.train.alpha);
     o.train.from_random = md_args_has(a, "from-random");
     o.train.continues = !isnan(width_of(a->pos[0]));
     s = md_dataset_open(&data, md_args_text(a, "data", ""), student, &how, err);
@@ -226,11 +226,7 @@ static const md_flag flags[] = {
     MD_FLAG_LABEL,
     MD_FLAG_TEST,
     MD_FLAG_TEMPERATURE,
-    { .name = "alpha",
-      .type = MD_OPT_REAL,
-      .arg = "A",
-      .max = 1,
-      .help = "share of the labels in the loss, beside the teacher's (0.1)" },
+    MD_FLAG_ALPHA,
     MD_FLAGS_TRAINING,
     { .name = "from-random",
       .type = MD_OPT_BOOL,

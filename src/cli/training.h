@@ -71,7 +71,7 @@ enum {
 
 #define MD_FLAG_TEMPERATURE                                                    \
     { .name = "temperature", .type = MD_OPT_REAL, .arg = "T", .max = 1000,     \
-      .help = "the teacher's scores are divided by this (4)" }
+      .help = "the teacher's scores are divided by this (2)" }
 #define MD_FLAG_ALPHA                                                          \
     { .name = "alpha", .type = MD_OPT_REAL, .arg = "A", .max = 1,              \
       .help = "share of the labels in the loss, beside the teacher's (0.5)" }

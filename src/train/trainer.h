@@ -59,7 +59,7 @@ typedef struct md_train_opts {
 #define MD_TRAIN_OPTS_INIT                                                     \
     {                                                                          \
         .epochs = 1, .batch = 64, .optimizer = MD_OPTIMIZER_OPTS_INIT,         \
-        .warmup = 0.5, .seed = 1, .temperature = 4.0, .alpha = 0.5             \
+        .warmup = 0.5, .seed = 1, .temperature = 2.0, .alpha = 0.5             \
     }
 
 typedef struct md_train_report {

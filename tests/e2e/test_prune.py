@@ -69,7 +69,7 @@ def test_half_the_work_and_training_again(net, tmp_path):
     taught = prune(net, again, *words, "--teacher", net, "--alpha", 0.3)
     assert taught["accuracy_after"] > got["accuracy_before"] - 0.08
     meta = {p.key: p.value for p in onnx.load(again).metadata_props}
-    assert "temperature=4 alpha=0.3" in meta["modeld.recipe"]
+    assert "temperature=2 alpha=0.3" in meta["modeld.recipe"]
 
 
 def test_latency_is_measured(net, tmp_path):
