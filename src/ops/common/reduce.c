@@ -10,6 +10,7 @@
 enum {
     FOLDED = 512,  /* outputs at once, which stay in the first cache */
     WIDE = 16,     /* integers that are worth a call */
+    COLUMNS = 64,  /* outputs side by side that are folded at once */
     SIDE = 512,    /* bytes of a long row that are folded side by side */
     NEAR = 1 << 20 /* bytes that the second cache holds */
 };
@@ -208,6 +209,7 @@ typedef struct job {
     md_vbinary_fn *divide;             /* the same */
     md_fold_int_fn *fold;              /* of integers, or NULL */
     md_vbinary_fn *columns;            /* the same of rows of columns */
+    int64_t unit;                      /* outputs that no part divides */
 } job;
 
 /* What is added up for up to MD_CHUNK outputs that lie side by side. */
@@ -446,7 +448,7 @@ static void set_start(const job *j, int64_t o, int64_t n)
         y[i] = start_f64(j->op);
 }
 
-/* Outputs [from, to) of float64 or integers. */
+/* Units [from, to) of outputs of float64 or integers. */
 static void fold_part(void *ctx, int64_t from, int64_t to)
 {
     const job *j = ctx;
@@ -456,6 +458,8 @@ static void fold_part(void *ctx, int64_t from, int64_t to)
     const int64_t count = md_shape_n(&j->gone.shape);
     int64_t n;
 
+    from *= j->unit;
+    to = md_min_i64(to * j->unit, md_tensor_n(j->out));
     for (int64_t o = from; o < to; o += n) {
         n = md_min_i64(md_min_i64(to - o, inner - o % inner), FOLDED);
         if (j->op == MD_REDUCE_LOG_SUM_EXP) {
@@ -532,10 +536,13 @@ md_status md_reduce__compute(md_exec *x, const md_reduction *r, md_tensor *out,
     j.divide = md_vbinary_select(x->cpu)->find(MD_VBINARY_DIV, MD_DTYPE_F64);
     set_int_loops(&j, x->cpu);
     if (folds(&j)) {
-        md_exec__share(x, md_tensor_n(out),
-                       5.0 + (exp ? 2.0 : 0.4) *
-                                 (double)md_shape_n(&j.gone.shape),
-                       fold_part, &j);
+        const double cost =
+            5.0 + (exp ? 2.0 : 0.4) * (double)md_shape_n(&j.gone.shape);
+        const int last = j.kept.shape.rank - 1;
+
+        j.unit = last >= 0 && j.kept.stride[last] == 1 ? COLUMNS : 1;
+        md_exec__share(x, md_div_up(md_tensor_n(out), j.unit),
+                       cost * (double)j.unit, fold_part, &j);
         return MD_OK;
     }
     md_exec__share(x, md_tensor_n(out),
