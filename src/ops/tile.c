@@ -182,7 +182,7 @@ static md_status compute(md_exec *x, md_tensor *out, md_arena *ar,
                          md_error *err)
 {
     const md_shape *in = &x->in[0]->shape;
-    int64_t times[MD_RANK_MAX];
+    int64_t times[MD_RANK_MAX] = { 0 };
     md_place to = { .t = out }, from = { .t = (md_tensor *)x->in[0] };
     md_shape dims;
 
