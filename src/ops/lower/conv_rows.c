@@ -5,17 +5,25 @@
  * blocks of channels, does not take: 1-D, 3-D, and groups of odd sizes.
  *
  * A bias is one more column of the weights, which meets a row of ones.
+ *
+ * Where a group has one channel along one axis and windows lie side by side,
+ * nothing is unfolded: the taps' rows are one row, read from each tap on.
  */
 #include <string.h>
 
+#include "base/attr.h"
 #include "base/size.h"
 #include "kernels/gemm_f32.h"
+#include "kernels/gemv_f32.h"
+#include "kernels/unary_f32.h"
 #include "ops/common/convolve.h"
 #include "ops/lower/common.h"
 #include "ops/lower/unfold.h"
 
 typedef struct state {
     const md_gemm_f32_kernel *kernel;
+    const md_gemv_f32_kernel *gemv;
+    const md_unary_f32_kernel *unary;
     bool has_bias;
     bool strict;
     float *w; /* weights with their bias; NULL: made in every run */
@@ -26,7 +34,7 @@ typedef struct args {
     md_unfold u;
     int64_t k;              /* columns of the weights, the bias too */
     int64_t step, n_blocks; /* columns of a block, blocks of a group */
-    int64_t *offset;        /* of all axes */
+    bool slides;            /* see above */
     const float *(*w)(const md_step *st); /* the weights of this run */
 } args;
 
@@ -85,6 +93,8 @@ static md_status lower(md_lower *lo, md_error *err)
         return md_fail(err, MD_UNSUPPORTED, "needs float32");
     MD_TRY(md_lower__state(lo, (void *)&s, sizeof(*s), err));
     s->kernel = md_gemm_f32_select(lo->cpu);
+    s->gemv = md_gemv_f32_select(lo->cpu);
+    s->unary = md_unary_f32_select(lo->cpu);
     s->strict = lo->precision == MD_PRECISION_STRICT;
     s->has_bias = lo->node->n_in > 2 && lo->in[2];
     lo->kernel = s->kernel->name;
@@ -129,6 +139,21 @@ static md_status set_windows(args *a, md_arena *arena, md_error *err)
     return MD_OK;
 }
 
+/* Positions behind the first that a window reaches. */
+static int64_t reach_of(const args *a)
+{
+    return (a->v.w.kernel[2] - 1) * a->v.w.dilation[2];
+}
+
+static bool can_slide(const state *s, const args *a)
+{
+    const md_convolve *v = &a->v;
+
+    return !s->strict && a->u.n_channels == 1 && v->w.stride[2] == 1 &&
+           v->in[0] * v->in[1] == 1 && v->out[0] * v->out[1] == 1 &&
+           v->w.kernel[0] * v->w.kernel[1] == 1;
+}
+
 /* Blocks that fit the cache, and as many as threads can use. */
 static md_status cut(md_step *st, args *a, int width, md_error *err)
 {
@@ -143,6 +168,12 @@ static md_status cut(md_step *st, args *a, int width, md_error *err)
     if (!md_mul_size(&size, (size_t)a->step * sizeof(float), (size_t)a->k))
         return md_fail_nomem(err, SIZE_MAX);
     st->scratch_size = size;
+    if (a->slides) {
+        if (!md_add_size(&size, (size_t)a->step, (size_t)reach_of(a)) ||
+            !md_mul_size(&size, size, sizeof(float)))
+            return md_fail_nomem(err, SIZE_MAX);
+        st->scratch_size = size > st->scratch_size ? size : st->scratch_size;
+    }
     st->n_chunks = groups * a->n_blocks;
     return MD_OK;
 }
@@ -162,6 +193,7 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     a->u.has_ones = s->has_bias;
     MD_TRY(set_windows(a, arena, err));
     a->k = md_unfold_k(&a->u);
+    a->slides = can_slide(s, a);
     MD_TRY(cut(st, a, width, err));
     a->w = s->w ? own_weights : given_weights;
     if (s->w || !s->has_bias)
@@ -174,6 +206,43 @@ static md_status plan(md_step *st, int width, md_arena *arena, md_error *err)
     return MD_OK;
 }
 
+/* Positions n0 .. n1 of the outputs of a group, the first of which begins at
+ * y; w are its weights. */
+static void slide(const md_step *st, float *y, const float *x, const float *w,
+                  int64_t n0, int64_t n1, float *row)
+{
+    const state *s = st->state;
+    const args *a = st->args;
+    const md_epilogue ep = md_step__epilogue(st, NULL);
+    const int64_t taps = a->v.w.kernel[2], n = n1 - n0;
+    const int64_t first = n0 - a->v.w.lo[2], end = first + n + reach_of(a);
+    const int64_t from = md_max_i64(md_min_i64(end, 0), first);
+    const int64_t to = md_max_i64(md_min_i64(end, a->v.in[2]), from);
+
+    memset(row, 0, (size_t)(from - first) * sizeof(*row));
+    if (to > from)
+        memcpy(row + (from - first), x + from,
+               (size_t)(to - from) * sizeof(*row));
+    memset(row + (to - first), 0, (size_t)(end - to) * sizeof(*row));
+    for (int64_t o = a->v.oc / a->v.group; o-- > 0;) {
+        s->gemv->sum(&(md_gemv_f32_args){ .y = y,
+                                          .x = w,
+                                          .rows = row,
+                                          .n = taps,
+                                          .size = n,
+                                          .step = a->v.w.dilation[2] });
+        if (s->has_bias) {
+            MD_SIMD
+            for (int64_t i = 0; i < n; i++)
+                y[i] += w[taps];
+        }
+        if (ep.act != MD_ACT_NONE)
+            s->unary->act(y, y, (size_t)n, ep.act, ep.a, ep.b);
+        y += md_unfold_n(&a->u);
+        w += a->k;
+    }
+}
+
 static void run(const md_step *st, int64_t chunk, void *scratch)
 {
     const state *s = st->state;
@@ -183,6 +252,8 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
     const int64_t n = md_unfold_n(&a->u), og = v->oc / v->group;
     const int64_t n0 = block * a->step, n1 = md_min_i64(n, n0 + a->step);
     const int64_t y = at * og * n + n0;
+    const float *x = (const float *)st->in[0] +
+                     at * a->u.n_channels * v->in[0] * v->in[1] * v->in[2];
     md_gemm_f32_args g = { .m = og,
                            .n = n1 - n0,
                            .k = a->k,
@@ -197,11 +268,12 @@ static void run(const md_step *st, int64_t chunk, void *scratch)
         join(st->shared, st->in[1], st->in[2], v->oc, a->k - 1);
         return;
     }
-    md_unfold_pack(scratch, &a->u,
-                   (const float *)st->in[0] +
-                       at * a->u.n_channels * v->in[0] * v->in[1] * v->in[2],
-                   n0, n1, s->kernel->nr);
     g.a = a->w(st) + at % v->group * og * a->k;
+    if (a->slides && !g.ep.residual) {
+        slide(st, g.c, x, g.a, n0, n1, scratch);
+        return;
+    }
+    md_unfold_pack(scratch, &a->u, x, n0, n1, s->kernel->nr);
     if (g.ep.residual)
         g.ep.residual += y;
     s->kernel->run(&g, 0, g.m, 0, g.n);

@@ -21,6 +21,13 @@ static const char *const nets[] = {
     "x f32[N,4,60]; y = Conv(x, f32[7,4,3]~1, f32[7]~1) pads=[1,2]; -> y",
     "x f32[N,4,61]; y = Conv(x, f32[7,4,5]~1) strides=[3] dilations=[2] "
     "auto_pad=\"SAME_LOWER\"; -> y",
+    /* a channel to a group: several outputs of it, far taps, pads that reach
+     * beyond the input, an activation; a residual */
+    "x f32[N,6,61]; y = Conv(x, f32[18,1,7]~1, f32[18]~1) group=6 "
+    "dilations=[9] pads=[70,3]; -> y",
+    "x f32[N,3,1700]; y = Conv(x, f32[3,1,31]~1) group=3 pads=[30,0]; -> y",
+    "x f32[N,6,61]; w f32[6,1,4]; b f32[6]; a = Conv(x, w, b) group=6; "
+    "y = Sigmoid(a); -> y",
     "x f32[N,6,61]; a = Conv(x, f32[6,1,5]~1, f32[6]~1) group=6 pads=[2,2]; "
     "b = Add(a, x); y = Relu(b); -> y",
     "x f32[N,64,200]; y = Conv(x, f32[64,64,3]~0.1) pads=[1,1]; -> y",
