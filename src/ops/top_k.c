@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/attr.h"
 #include "kernels/array_f64.h"
 #include "kernels/reduce_f32.h"
 #include "kernels/vcast.h"
@@ -167,22 +168,30 @@ static void take(heap *h, entry e)
  * only compared with the last of those found so far: floats as such, since a
  * key costs more; NaN goes on. */
 #define SCAN(T)                                                                \
-    static void scan_##T(const job *j, heap *h, const T *x, int64_t step,      \
-                         int64_t from, int64_t to)                             \
+    static MD_ALWAYS_INLINE void scan_as_##T(                                  \
+        const job *j, heap *h, const T *x, int64_t step, int64_t from,         \
+        int64_t to, const bool largest)                                        \
     {                                                                          \
-        const bool largest = j->largest;                                       \
         T last = h->n == h->k ? h->last_##T : (T)NAN;                          \
                                                                                \
         for (int64_t i = from; i < to; i++, x += step) {                       \
             const T v = *x;                                                    \
                                                                                \
-            if (largest ? v <= last : v >= last)                               \
+            if (MD_LIKELY(largest ? v <= last : v >= last))                    \
                 continue;                                                      \
             take(h, (entry){ key_f64(j, v), i });                              \
             if (h->n == h->k)                                                  \
                 last = (T)value_of(j, h->e[0].key);                            \
         }                                                                      \
         h->last_##T = last;                                                    \
+    }                                                                          \
+    static void scan_##T(const job *j, heap *h, const T *x, int64_t step,      \
+                         int64_t from, int64_t to)                             \
+    {                                                                          \
+        if (j->largest)                                                        \
+            scan_as_##T(j, h, x, step, from, to, true);                        \
+        else                                                                   \
+            scan_as_##T(j, h, x, step, from, to, false);                       \
     }
 SCAN(float)
 SCAN(double)
