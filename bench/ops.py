@@ -165,6 +165,10 @@ def functions():
                    to=helper.np_dtype_to_tensor_dtype(
                        np.dtype(kinds[target])))
     yield Case("Cast f32 bf16", "Cast", [x], to=T.BFLOAT16)
+    yield Case("Cast u8 f16", "Cast", [ints(255, 1 << 16, dtype=np.uint8)],
+               to=T.FLOAT16)
+    yield Case("IsInf", "IsInf", [x])
+    yield Case("Atan", "Atan", [x])
 
 
 def reductions():
@@ -178,6 +182,23 @@ def reductions():
                "ReduceSumSquare", "ReduceL1"):
         yield Case(f"{op} last", op, [f32(4096, 256), i64(1)])
     yield Case("ReduceSum int64", "ReduceSum", [ints(9, 1024, 256), i64(1)])
+    for name, dtype in (("int32", np.int32), ("int64", np.int64)):
+        yield Case(f"ReduceSum {name} first", "ReduceSum",
+                   [ints(9, 513, 256, dtype=dtype), i64(0)])
+        yield Case(f"ReduceSum {name} short", "ReduceSum",
+                   [ints(9, 4096, 3, dtype=dtype), i64(1)])
+        yield Case(f"ReduceMax {name} last", "ReduceMax",
+                   [ints(999, 256, 513, dtype=dtype), i64(1)])
+        yield Case(f"ReduceMean {name}", "ReduceMean",
+                   [ints(99, 8, 32, 32, 16, dtype=dtype), i64(1, 2)])
+        yield Case(f"TopK {name}", "TopK",
+                   [ints(9999, 64, 5000, dtype=dtype), i64(1)], 2)
+    yield Case("ReduceMax uint8", "ReduceMax",
+               [ints(255, 256, 513, dtype=np.uint8), i64(1)])
+    yield Case("ReduceSum columns", "ReduceSum", [f32(513, 256), i64(0)])
+    yield Case("TopK 100 of 32000", "TopK", [f32(8, 32000), i64(100)], 2)
+    yield Case("CumSum middle odd", "CumSum", [f32(16, 64, 65), i64(1)])
+    yield Case("Softmax odd", "Softmax", [f32(32, 33, 65)], axis=1)
     yield Case("ArgMax last", "ArgMax", [f32(1024, 1000)], axis=-1)
     yield Case("ArgMax middle", "ArgMax", [f32(8, 21, 128, 128)], axis=1)
     yield Case("CumSum last", "CumSum", [f32(1024, 256), i64(1)])
@@ -248,6 +269,7 @@ def movements():
                [f32(8, 4, 1, 128, 64), i64(8, 4, 4, 128, 64)])
     yield Case("Tile", "Tile", [f32(64, 128), i64(8, 8)])
     yield Case("Tile last", "Tile", [f32(4096, 1), i64(1, 100)])
+    yield Case("Tile short rows", "Tile", [f32(10, 7), i64(20, 30)])
     yield Case("OneHot", "OneHot",
                [ints(1000, 512), i64(1000), Const(np.float32([0, 1]))])
     yield Case("NonZero", "NonZero", [(f32(512, 512) > 1)])
@@ -261,6 +283,10 @@ def movements():
                blocksize=2)
     yield Case("SpaceToDepth", "SpaceToDepth", [f32(4, 16, 128, 128)],
                blocksize=2)
+    yield Case("SpaceToDepth 4", "SpaceToDepth", [f32(1, 3, 224, 224)],
+               blocksize=4)
+    yield Case("DepthToSpace 4", "DepthToSpace", [f32(1, 48, 56, 56)],
+               blocksize=4)
     yield Case("ReverseSequence", "ReverseSequence",
                [f32(64, 32, 128), ints(64, 32, low=1)])
     yield Case("Compress", "Compress", [f32(1024, 256), f32(1024) > 0],
@@ -336,6 +362,20 @@ def images():
     yield Case("Conv dilated", "Conv", [f32(1, 32, 56, 56),
                                         weights(32, 32, 3, 3)],
                pads=[2, 2, 2, 2], dilations=[2, 2])
+    yield Case("Conv 1-D depthwise", "Conv", [f32(1, 256, 500),
+                                              weights(256, 1, 31)],
+               pads=[15, 15], group=256)
+    yield Case("Conv 3-D depthwise", "Conv", [f32(1, 32, 8, 28, 28),
+                                              weights(32, 1, 3, 3, 3)],
+               pads=[1] * 6, group=32)
+    yield Case("Conv multiplier", "Conv", [f32(1, 32, 28, 28),
+                                           weights(64, 1, 3, 3)],
+               pads=[1, 1, 1, 1], group=32)
+    yield Case("ConvTranspose depthwise", "ConvTranspose",
+               [f32(1, 32, 28, 28), weights(32, 1, 4, 4)], strides=[2, 2],
+               pads=[1, 1, 1, 1], group=32)
+    yield Case("MaxPool 2x2", "MaxPool", [f32(1, 32, 56, 56)],
+               kernel_shape=[2, 2], strides=[2, 2])
     yield Case("ConvTranspose 2x2", "ConvTranspose",
                [f32(1, 64, 28, 28), weights(64, 32, 2, 2)], strides=[2, 2])
     yield Case("ConvTranspose 4x4", "ConvTranspose",
@@ -420,6 +460,9 @@ def products():
     yield Case("MatMul broadcast", "MatMul", [f32(8, 64, 256),
                                               f32(256, 128)])
     yield Case("MatMul vector", "MatMul", [f32(1, 1024), weights(1024, 1024)])
+    yield Case("MatMul rank 1", "MatMul", [f32(512), f32(512, 512)])
+    yield Case("MatMul vectors", "MatMul", [f32(64, 1, 128),
+                                            f32(64, 128, 65)])
     yield Case("Gemm", "Gemm", [f32(64, 512), weights(512, 512),
                                 Const(f32(512))], transB=1)
     yield Case("Einsum bij,bjk", "Einsum", [f32(16, 64, 64),
