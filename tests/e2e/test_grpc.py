@@ -611,7 +611,7 @@ def test_too_large_when_decompressed(url):
             url, compression=grpc.Compression.Gzip,
             options=[("grpc.max_send_message_length", -1)]) as c:
         with pytest.raises(grpc.RpcError) as e:
-            raw_call(c, bytes(300 << 20))
+            raw_call(c, bytes(64 << 20))
         assert e.value.code() == CODE.RESOURCE_EXHAUSTED
         assert "more than 16777216 when they are decoded" in e.value.details()
 
