@@ -11,9 +11,7 @@ typedef struct md_ensemble_tensor {
     bool is_read;
 } md_ensemble_tensor;
 
-enum {
-    MD_ENSEMBLE_UNUSED = UINT32_MAX
-};
+#define MD_ENSEMBLE_UNUSED UINT32_MAX
 
 typedef struct md_ensemble_step {
     md_served *served; /* a reference */
