@@ -17,6 +17,7 @@ function(md_dependency target names package)
 endfunction()
 
 md_dependency(ZLIB zlib zlib1g-dev)
+md_dependency(ZSTD libzstd libzstd-dev)
 md_dependency(PNG libpng libpng-dev)
 md_dependency(JPEG libjpeg libjpeg62-turbo-dev)
 md_dependency(WEBP libwebp libwebp-dev)

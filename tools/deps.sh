@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-build="gcc libc6-dev cmake ninja-build pkg-config curl zlib1g-dev libpng-dev
+build="gcc libc6-dev cmake ninja-build pkg-config curl zlib1g-dev libzstd-dev libpng-dev
  libjpeg62-turbo-dev libwebp-dev libpcre2-dev libhdf5-dev libjansson-dev
  libseccomp-dev libnghttp2-dev libssl-dev"
 test="libcmocka-dev g++ python3 python3-venv wrk prometheus

@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <zlib.h>
 
+#include "net/coding_impl.h"
+
 enum {
     GZIP_BITS = 15 + 16, /* zlib's way to say gzip with the largest window */
     ZLIB_BITS = 15,
@@ -16,7 +18,8 @@ enum {
 
 const char *md_coding_name(md_coding c)
 {
-    static const char *const names[] = { "identity", "gzip", "deflate" };
+    static const char *const names[] = { "identity", "gzip", "deflate",
+                                         "zstd" };
 
     return names[c];
 }
@@ -37,10 +40,11 @@ md_status md_coding_parse(md_coding *out, md_slice name, md_error *err)
     *out = name.size ? find(name) : MD_CODING_IDENTITY;
     if (*out < MD_N_CODINGS)
         return MD_OK;
-    return md_fail(err, MD_MEDIA_TYPE,
-                   "content encoding '%.*s' given, gzip, deflate or identity "
-                   "expected",
-                   name.size > 32 ? 32 : (int)name.size, name.data);
+    return md_fail(
+        err, MD_MEDIA_TYPE,
+        "content encoding '%.*s' given, gzip, deflate, zstd or identity "
+        "expected",
+        name.size > 32 ? 32 : (int)name.size, name.data);
 }
 
 /* ---- what a client likes ---- */
@@ -83,6 +87,8 @@ static int take_weight(md_slice *item)
 
 md_coding md_coding_choose(md_slice accept)
 {
+    static const md_coding order[] = { MD_CODING_ZSTD, MD_CODING_GZIP,
+                                       MD_CODING_DEFLATE };
     int weights[MD_N_CODINGS + 1]; /* the last one for those not named */
     md_coding best = MD_CODING_IDENTITY;
     md_slice item;
@@ -97,15 +103,19 @@ md_coding md_coding_choose(md_slice accept)
         else if (find(item) < MD_N_CODINGS)
             weights[find(item)] = w;
     }
-    for (int c = 0; c < MD_N_CODINGS; c++)
+    /* Who says "*" may never have heard of zstd. */
+    for (int c = 0; c < MD_CODING_ZSTD; c++)
         if (weights[c] == WEIGHT_UNSAID)
             weights[c] = weights[MD_N_CODINGS];
     /* Without a word about it, identity is what is left (RFC 9110 12.5.3). */
-    for (int c = MD_CODING_IDENTITY + 1; c < MD_N_CODINGS; c++)
+    for (size_t i = 0; i < MD_COUNT(order); i++) {
+        const md_coding c = order[i];
+
         if (weights[c] > 0 &&
             (best == MD_CODING_IDENTITY ? weights[c] >= weights[best]
                                         : weights[c] > weights[best]))
-            best = (md_coding)c;
+            best = c;
+    }
     return best;
 }
 
@@ -157,6 +167,8 @@ md_status md_coding_decode(md_buf *out, md_coding c, md_slice in, md_error *err)
     md_status s;
 
     assert(c != MD_CODING_IDENTITY);
+    if (c == MD_CODING_ZSTD)
+        return md_coding__zstd_decode(out, in, err);
     if (inflateInit2(&z, c == MD_CODING_GZIP ? GZIP_BITS : ZLIB_BITS) != Z_OK)
         return md_fail(err, MD_NOMEM, "no memory for decompression");
     s = pass(out, &z, inflate, in, err);
@@ -171,6 +183,8 @@ md_status md_coding_encode(md_buf *out, md_coding c, md_slice in, md_error *err)
 
     if (c == MD_CODING_IDENTITY)
         return md_buf_append(out, in.data, in.size, err);
+    if (c == MD_CODING_ZSTD)
+        return md_coding__zstd_encode(out, in, err);
     if (deflateInit2(&z, LEVEL, Z_DEFLATED,
                      c == MD_CODING_GZIP ? GZIP_BITS : ZLIB_BITS, MEM_LEVEL,
                      Z_DEFAULT_STRATEGY) != Z_OK)

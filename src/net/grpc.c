@@ -101,7 +101,7 @@ md_status md_grpc_coding_parse(md_coding *out, md_slice name, md_error *err)
     *out = MD_CODING_IDENTITY;
     if (name.size == 0)
         return MD_OK;
-    for (int c = MD_CODING_IDENTITY; c < MD_N_CODINGS; c++)
+    for (int c = MD_CODING_IDENTITY; c <= MD_CODING_DEFLATE; c++)
         if (md_slice_eq(name, md_coding_name((md_coding)c))) {
             *out = (md_coding)c;
             return MD_OK;

@@ -416,7 +416,8 @@ static void dispatch(md_call *c)
     if (check_access(c, c->route->api, &err) != MD_OK)
         fail_call(c, &err);
     else if (md_http_request_coding(c->http, &coding, &err) != MD_OK)
-        refuse(c, &err, "Accept-Encoding", "gzip, deflate"); /* RFC 7694 */
+        refuse(c, &err, "Accept-Encoding",
+               "gzip, deflate, zstd"); /* RFC 7694 */
     else if (c->route->computes)
         enqueue(c);
     else if (c->route->loads)

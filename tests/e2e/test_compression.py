@@ -1,8 +1,10 @@
 """Compressed bodies, both ways, of clients as they are."""
 import contextlib
+import ctypes
 import gzip
 import http.client
 import json
+import re
 import subprocess
 import time
 import zlib
@@ -54,8 +56,32 @@ def infer_body(n):
                                    "shape": [n], "data": [0.5] * n}]}).encode()
 
 
+class Zstd:
+    """The library's two functions for what is in memory."""
+    lib = ctypes.CDLL("libzstd.so.1")
+    for name in ("ZSTD_compress", "ZSTD_compressBound", "ZSTD_decompress"):
+        getattr(lib, name).restype = ctypes.c_size_t
+
+    @classmethod
+    def compress(cls, data):
+        n = cls.lib.ZSTD_compressBound(ctypes.c_size_t(len(data)))
+        out = ctypes.create_string_buffer(n)
+        n = cls.lib.ZSTD_compress(out, ctypes.c_size_t(n), data,
+                                  ctypes.c_size_t(len(data)), 3)
+        return out.raw[:n]
+
+    @classmethod
+    def decompress(cls, data):
+        out = ctypes.create_string_buffer(1 << 20)
+        n = cls.lib.ZSTD_decompress(out, ctypes.c_size_t(len(out)), data,
+                                    ctypes.c_size_t(len(data)))
+        assert n <= len(out)
+        return out.raw[:n]
+
+
 CODECS = {"gzip": (gzip.compress, gzip.decompress),
-          "deflate": (zlib.compress, zlib.decompress)}
+          "deflate": (zlib.compress, zlib.decompress),
+          "zstd": (Zstd.compress, Zstd.decompress)}
 
 
 @pytest.mark.parametrize("out", [None, "gzip", "deflate"])
@@ -97,6 +123,14 @@ def test_the_answer_is_as_the_client_asks(url, coding):
     assert CODECS[coding][1](body) == plain[2]
 
 
+def test_zstd_is_liked_best_by_who_names_it(url):
+    for accept, want in (("gzip, deflate, br, zstd", "zstd"), ("*", "gzip"),
+                         ("gzip, zstd;q=0.5", "gzip")):
+        fields = post(url, "/v2/models/neg/infer", infer_body(2000),
+                      Accept_Encoding=accept)[1]
+        assert fields["Content-Encoding"] == want
+
+
 @pytest.mark.parametrize("accept", ["br", "gzip;q=0", "identity", "*;q=0",
                                     "gzip;q=0.1,identity;q=0.2"])
 def test_or_it_is_plain(url, accept):
@@ -131,16 +165,18 @@ def test_other_pages(url):
     for path in ("/openapi.json", "/metrics"):
         r = subprocess.run(["curl", "-s", "-i", "--compressed", url + path],
                            capture_output=True, check=True)
-        assert b"Content-Encoding: gzip" in r.stdout.replace(
-            b"deflate", b"gzip")
+        assert re.search(b"Content-Encoding: (zstd|gzip|deflate)", r.stdout)
 
 
+@pytest.mark.parametrize("coding", CODECS)
 @pytest.mark.parametrize("version", ["--http1.1", "--http2-prior-knowledge"])
-def test_both_versions_of_http(url, version):
+def test_both_versions_of_http(url, version, coding):
     r = subprocess.run(
-        ["curl", "-s", version, "--compressed", "-H", "Content-Encoding: gzip",
-         "--data-binary", "@-", url + "/v2/models/neg/infer"],
-        input=gzip.compress(infer_body(3000)), capture_output=True, check=True)
+        ["curl", "-s", version, "--compressed", "-H",
+         f"Content-Encoding: {coding}", "--data-binary", "@-",
+         url + "/v2/models/neg/infer"],
+        input=CODECS[coding][0](infer_body(3000)), capture_output=True,
+        check=True)
     assert json.loads(r.stdout)["outputs"][0]["data"] == [-0.5] * 3000
 
 
@@ -175,10 +211,15 @@ def test_bombs_are_refused_early(server, coding):
     ("gzip", gzip.compress(infer_body(3)) + b"x", 422),
     ("gzip", zlib.compress(infer_body(3)), 422),
     ("deflate", gzip.compress(infer_body(3)), 422),
+    ("zstd", gzip.compress(infer_body(3)), 422),
+    ("zstd", Zstd.compress(infer_body(3))[:-1], 422),
+    ("zstd", Zstd.compress(infer_body(3)) + b"x", 422),
+    ("zstd", Zstd.compress(infer_body(3)[:9]) + Zstd.compress(
+        infer_body(3)[9:]), 200),
     ("gzip, gzip", infer_body(3), 415), ("br", infer_body(3), 415),
     ("identity", infer_body(3), 200), ("x-gzip",
                                        gzip.compress(infer_body(3)), 200)],
-    ids=range(10))
+    ids=range(14))
 def test_what_is_not_as_it_says(url, coding, body, status):
     assert post(url, "/v2/models/neg/infer", body,
                 Content_Encoding=coding)[0] == status

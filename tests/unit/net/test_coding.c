@@ -17,6 +17,7 @@ static void test_coding__names(void **state)
         { "", MD_CODING_IDENTITY },   { "identity", MD_CODING_IDENTITY },
         { "gzip", MD_CODING_GZIP },   { "GZip", MD_CODING_GZIP },
         { "x-gzip", MD_CODING_GZIP }, { "deflate", MD_CODING_DEFLATE },
+        { "zstd", MD_CODING_ZSTD },   { "ZSTD", MD_CODING_ZSTD },
         { "br", MD_N_CODINGS },       { "gzip, gzip", MD_N_CODINGS },
         { "gzip;q=1", MD_N_CODINGS },
     };
@@ -29,7 +30,9 @@ static void test_coding__names(void **state)
 
         if (cases[i].want == MD_N_CODINGS) {
             assert_md_fails(md_coding_parse(&c, name, &err), MD_MEDIA_TYPE,
-                            &err, "gzip, deflate or identity expected");
+                            &err,
+                            "gzip, deflate, zstd or identity "
+                            "expected");
             continue;
         }
         assert_md_ok(md_coding_parse(&c, name, &err), &err);
@@ -48,8 +51,12 @@ static void test_coding__what_a_client_likes(void **state)
         { "gzip", MD_CODING_GZIP },
         { "deflate", MD_CODING_DEFLATE },
         { "deflate, gzip", MD_CODING_GZIP },
-        { "gzip, deflate, br, zstd", MD_CODING_GZIP },
-        { "br, zstd", MD_CODING_IDENTITY },
+        { "gzip, deflate, br, zstd", MD_CODING_ZSTD },
+        { "br, zstd", MD_CODING_ZSTD },
+        { "br", MD_CODING_IDENTITY },
+        { "gzip, zstd;q=0.9", MD_CODING_GZIP },
+        { "zstd;q=0, *", MD_CODING_GZIP },
+        { "zstd;q=0.5, identity", MD_CODING_IDENTITY },
         { "gzip;q=0.5, deflate;q=0.8", MD_CODING_DEFLATE },
         { "gzip;q=0", MD_CODING_IDENTITY },
         { "gzip;q=0.000", MD_CODING_IDENTITY },
@@ -140,28 +147,85 @@ static void test_coding__there_and_back(void **state)
         }
 }
 
-static void test_coding__bombs_end_at_the_limit(void **state)
+static void check_bomb(md_coding c)
 {
     static char zeros[TEXT_SIZE];
     md_error err = MD_ERROR_INIT;
     md_buf coded;
     md_buf back;
 
-    (void)state;
     md_buf_init(&coded, md_alloc_default(), TEXT_SIZE);
-    assert_md_ok(md_coding_encode(&coded, MD_CODING_GZIP,
-                                  (md_slice){ zeros, sizeof(zeros) }, &err),
-                 &err);
+    assert_md_ok(
+        md_coding_encode(&coded, c, (md_slice){ zeros, sizeof(zeros) }, &err),
+        &err);
     assert_true(coded.size < 1000);
     md_buf_init(&back, md_alloc_default(), 4096);
     assert_md_fails(
-        md_coding_decode(&back, MD_CODING_GZIP,
-                         (md_slice){ (const char *)coded.data, coded.size },
-                         &err),
+        md_coding_decode(
+            &back, c, (md_slice){ (const char *)coded.data, coded.size }, &err),
         MD_TOO_LARGE, &err, "more than 4096");
     assert_true(back.cap <= 2 * 4096);
     md_buf_release(&back);
     md_buf_release(&coded);
+}
+
+static void test_coding__bombs_end_at_the_limit(void **state)
+{
+    (void)state;
+    for (int c = MD_CODING_GZIP; c < MD_N_CODINGS; c++)
+        check_bomb((md_coding)c);
+}
+
+static void decode_zstd(const unsigned char *bytes, size_t n, md_status want,
+                        const char *text)
+{
+    const md_slice in = { (const char *)bytes, n };
+    md_error err = MD_ERROR_INIT;
+    md_buf back;
+
+    md_buf_init(&back, md_alloc_default(), 100);
+    if (want == MD_OK) {
+        assert_md_ok(md_coding_decode(&back, MD_CODING_ZSTD, in, &err), &err);
+        assert_int_equal(back.size, strlen(text));
+        assert_string_equal((const char *)back.data, text);
+    } else {
+        assert_md_fails(md_coding_decode(&back, MD_CODING_ZSTD, in, &err), want,
+                        &err, text);
+    }
+    md_buf_release(&back);
+}
+
+/* RFC 8878: a raw block of "abc" in a frame of one segment. */
+#define FRAME 0x28, 0xb5, 0x2f, 0xfd, 0x20, 3, 0x19, 0, 0, 'a', 'b', 'c'
+/* A frame that is skipped, with two bytes. */
+#define SKIPPED 0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 1, 2
+/* The head of a frame with a window of 2^(10 + exponent) bytes; "abc". */
+#define WINDOW(exponent)                                                       \
+    0x28, 0xb5, 0x2f, 0xfd, 0, (exponent) << 3, 0x19, 0, 0, 'a', 'b', 'c'
+
+static void test_coding__frames_of_zstd(void **state)
+{
+    static const unsigned char two[] = { FRAME, SKIPPED, FRAME };
+    static const unsigned char skipped[] = { SKIPPED };
+    static const unsigned char behind[] = { FRAME, 'x' };
+    static const unsigned char magic[] = { 0x28, 0xb5, 0x2f, 0xfe, 0, 0, 0, 0 };
+    static const unsigned char most[] = { WINDOW(13) };
+    static const unsigned char more[] = { WINDOW(14) };
+    static const unsigned char type[] = { 0x28, 0xb5, 0x2f, 0xfd, 0x20, 3,
+                                          0x1f, 0,    0,    'a',  'b',  'c' };
+
+    (void)state;
+    decode_zstd(two, sizeof(two), MD_OK, "abcabc");
+    decode_zstd(skipped, sizeof(skipped), MD_OK, "");
+    decode_zstd(most, sizeof(most), MD_OK, "abc");
+    decode_zstd(more, sizeof(more), MD_TOO_LARGE,
+                "window of more than 8388608 bytes");
+    decode_zstd(behind, sizeof(behind), MD_CORRUPT, "malformed");
+    decode_zstd(magic, sizeof(magic), MD_CORRUPT, "malformed");
+    decode_zstd(type, sizeof(type), MD_CORRUPT, "malformed");
+    for (size_t n = 1; n < sizeof(two); n++)
+        if (n != 12 && n != 22)
+            decode_zstd(two, n, MD_CORRUPT, "malformed");
 }
 
 int main(void)
@@ -171,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_coding__what_a_client_likes),
         cmocka_unit_test(test_coding__there_and_back),
         cmocka_unit_test(test_coding__bombs_end_at_the_limit),
+        cmocka_unit_test(test_coding__frames_of_zstd),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
