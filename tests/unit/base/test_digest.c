@@ -5,7 +5,7 @@
 #include "base/digest.h"
 
 enum {
-    N = 333 /* five stripes and a part of one */
+    N = 333 /* some stripes and a part of one */
 };
 
 static void fill(unsigned char *bytes)
