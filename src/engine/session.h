@@ -28,7 +28,8 @@ typedef struct md_session_opts {
     bool reference;     /* every operator by its definition, nothing fused */
     uint32_t runs_kept; /* idle runs kept at most; 0: 8 */
     /* Folder for a file of packed weights, to be mapped by later loads of the
-     * same model; NULL: none.  The model has to be as it was read. */
+     * same model; NULL: none.  The model has to be as it was read, and alloc
+     * one that a thread which writes the file may use, too. */
     const char *weight_cache;
 } md_session_opts;
 
