@@ -334,7 +334,7 @@ static md_status check_state(const md_infer *c, const sizes *s, md_error *err)
 {
     const md_type *t = md_infer_has(c, IN_STATE) ? c->in[IN_STATE] : NULL;
     const int64_t axes[] = { s->batch, s->heads_v, s->value, s->key };
-    char what[32];
+    char what[48];
 
     for (int d = 0; t && t->has_rank && d < t->rank; d++) {
         snprintf(what, sizeof(what), "axis %d of initial_state", d);
