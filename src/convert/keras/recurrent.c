@@ -637,8 +637,10 @@ static md_status plain_both(md_keras_build *b, const rnn *r,
                      (md_value_id[]){ y[0][0].id, y[1][0].id }, -1, err));
     if (mode && strcmp(mode, "concat") == 0)
         out->dim[out->rank - 1] *= 2;
-    for (uint32_t i = 0; r->states && i < 2 * n; i++)
-        *++out = y[i / n][1 + i % n];
+    for (uint32_t d = 0; r->states && d < 2; d++) {
+        for (uint32_t k = 0; k < n; k++)
+            *++out = y[d][1 + k];
+    }
     return MD_OK;
 }
 

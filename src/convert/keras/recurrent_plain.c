@@ -103,6 +103,19 @@ static md_status blend(vid *h, md_keras_build *b, vid z, vid candidate,
     return op2(h, b, "Add", left, right, err);
 }
 
+/* What the candidate gets from the state: after the reset, or of what was
+ * reset. */
+static md_status reset(vid *of_h, const rnn *r, md_keras_build *b, vid gate,
+                       vid h, md_error *err)
+{
+    if (r->after)
+        return op2(of_h, b, "Mul", gate, *of_h, err);
+    MD_TRY(op2(of_h, b, "Mul", gate, h, err));
+    MD_TRY(product(of_h, b, *of_h, 1, err));
+    return part(of_h, b, *of_h, 2, r->units, err);
+}
+
+/* Gates z r and the candidate. */
 static md_status gru(vid *h, const rnn *r, md_keras_build *b, vid x,
                      md_error *err)
 {
@@ -121,13 +134,7 @@ static md_status gru(vid *h, const rnn *r, md_keras_build *b, vid x,
         MD_TRY(op2(&a[i], b, "Add", a[i], c[i], err));
         MD_TRY(activate(&a[i], r, b, "recurrent_activation", err));
     }
-    if (r->after) {
-        MD_TRY(op2(&c[2], b, "Mul", a[1], c[2], err));
-    } else {
-        MD_TRY(op2(&c[2], b, "Mul", a[1], *h, err));
-        MD_TRY(product(&c[2], b, c[2], 1, err));
-        MD_TRY(part(&c[2], b, c[2], 2, r->units, err));
-    }
+    MD_TRY(reset(&c[2], r, b, a[1], *h, err));
     MD_TRY(op2(&a[2], b, "Add", a[2], c[2], err));
     MD_TRY(activate(&a[2], r, b, "activation", err));
     return blend(h, b, a[0], a[2], err);
