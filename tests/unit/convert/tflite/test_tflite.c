@@ -179,11 +179,13 @@ static void test_tflite__self_check_tells_nets_apart(void **state)
 
         assert_md_ok(md_session_new(&s, m, &opts, &err), &err);
         if (i == 0) {
-            assert_md_ok(md_check__compare(s, plain, &usual, &ran, text, &err), &err);
+            assert_md_ok(md_check__compare(s, plain, &usual, &ran, text, &err),
+                         &err);
             assert_non_null(strstr(text, "argmax the same"));
         } else {
-            assert_md_fails(md_check__compare(s, plain, &usual, &ran, text, &err),
-                            MD_MISMATCH, &err, "self-check: not as");
+            assert_md_fails(
+                md_check__compare(s, plain, &usual, &ran, text, &err),
+                MD_MISMATCH, &err, "self-check: not as");
         }
         assert_true(ran);
         md_session_free(s);
