@@ -61,7 +61,7 @@ typedef struct md_file_writer {
     char *path;
     char *temp; /* its name, once it is `named` */
     bool named;
-    bool own;  /* nobody else may read it (mode 600); set before it is written */
+    bool own; /* nobody else may read it (mode 600); set before it is written */
     bool lazy; /* it is not flushed, so may be full of zeros when the machine
                 * loses its power: for who checks what he reads */
     const md_alloc *alloc;
