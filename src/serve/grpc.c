@@ -129,6 +129,27 @@ md_status md_grpc_text(md_call *call, const char **out, const md_pb_field *f,
     return md_pb_text(out, f, md_http_request_arena(call->http), err);
 }
 
+md_status md_grpc_entry(md_call *call, const md_pb_field *entry,
+                        const char **key, md_pb *value, md_error *err)
+{
+    md_pb fields;
+
+    *key = "";
+    *value = (md_pb){ NULL, NULL, 0 };
+    MD_TRY(md_pb_message(&fields, entry, err));
+    for (;;) {
+        md_pb_field f;
+
+        MD_TRY(md_pb_next(&f, &fields, err));
+        if (f.number == 0)
+            return MD_OK;
+        if (f.number == 1)
+            MD_TRY(md_grpc_text(call, key, &f, err));
+        else if (f.number == 2)
+            MD_TRY(md_pb_message(value, &f, err));
+    }
+}
+
 md_status md_grpc_texts(md_call *call, md_pb request, const char **first,
                         const char **second, md_error *err)
 {

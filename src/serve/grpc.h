@@ -58,6 +58,11 @@ md_status md_grpc_send(md_call *call, md_pb_writer *w, md_error *err);
 md_status md_grpc_text(md_call *call, const char **out, const md_pb_field *f,
                        md_error *err);
 
+/* Read an entry of a map of strings to messages: *value is an empty message
+ * when there is none. */
+md_status md_grpc_entry(md_call *call, const md_pb_field *entry,
+                        const char **key, md_pb *value, md_error *err);
+
 /* Read a request of two strings, fields 1 and 2, as many are; "" when they
  * are absent. */
 md_status md_grpc_texts(md_call *call, md_pb request, const char **first,

@@ -9,24 +9,12 @@
 static md_status take_parameter(md_call *c, const md_pb_field *field,
                                 const char **config, md_error *err)
 {
-    const char *key = "";
+    const char *key;
     const char *text = NULL;
-    md_pb entry;
-    md_pb value = { NULL, NULL, 0 };
+    md_pb value;
 
-    MD_TRY(md_pb_message(&entry, field, err));
+    MD_TRY(md_grpc_entry(c, field, &key, &value, err));
     for (;;) {
-        md_pb_field f;
-
-        MD_TRY(md_pb_next(&f, &entry, err));
-        if (f.number == 0)
-            break;
-        if (f.number == 1)
-            MD_TRY(md_grpc_text(c, &key, &f, err));
-        else if (f.number == 2)
-            MD_TRY(md_pb_message(&value, &f, err));
-    }
-    while (value.p) {
         md_pb_field f;
 
         MD_TRY(md_pb_next(&f, &value, err));

@@ -10,29 +10,15 @@
 static md_status take_parameter(md_call *c, const md_pb_field *field,
                                 bool *with_steps, md_error *err)
 {
-    const char *key = "";
-    bool yes = false;
-    md_pb entry;
+    const char *key;
+    md_pb_field f;
+    md_pb value;
 
-    MD_TRY(md_pb_message(&entry, field, err));
-    for (;;) {
-        md_pb value;
-        md_pb_field f;
-
-        MD_TRY(md_pb_next(&f, &entry, err));
-        if (f.number == 0)
-            break;
-        if (f.number == 1)
-            MD_TRY(md_grpc_text(c, &key, &f, err));
-        if (f.number != 2)
-            continue;
-        MD_TRY(md_pb_message(&value, &f, err));
-        MD_TRY(md_pb_next(&f, &value, err));
-        yes = f.number == MD_PB_ModelRepositoryParameter_bool_param &&
-              f.value != 0;
-    }
+    MD_TRY(md_grpc_entry(c, field, &key, &value, err));
+    MD_TRY(md_pb_next(&f, &value, err));
     if (strcmp(key, "unload_dependents") == 0)
-        *with_steps = yes;
+        *with_steps = f.number == MD_PB_ModelRepositoryParameter_bool_param &&
+                      f.value != 0;
     return MD_OK;
 }
 

@@ -36,25 +36,15 @@ static md_status take_values(md_call *c, md_pb value, md_setting *s,
     }
 }
 
-static md_status take_entry(md_call *c, md_pb entry, md_trace_change *change,
-                            md_error *err)
+static md_status take_entry(md_call *c, const md_pb_field *entry,
+                            md_trace_change *change, md_error *err)
 {
-    md_setting s = { .name = "", .kind = MD_SETTING_CLEAR };
+    md_setting s = { .kind = MD_SETTING_CLEAR };
+    md_pb value;
 
-    for (;;) {
-        md_pb_field f;
-        md_pb value;
-
-        MD_TRY(md_pb_next(&f, &entry, err));
-        if (f.number == 0)
-            return md_trace_change_take(change, &s, err);
-        if (f.number == 1)
-            MD_TRY(md_grpc_text(c, &s.name, &f, err));
-        if (f.number != 2)
-            continue;
-        MD_TRY(md_pb_message(&value, &f, err));
-        MD_TRY(take_values(c, value, &s, err));
-    }
+    MD_TRY(md_grpc_entry(c, entry, &s.name, &value, err));
+    MD_TRY(take_values(c, value, &s, err));
+    return md_trace_change_take(change, &s, err);
 }
 
 static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
@@ -65,17 +55,14 @@ static md_status handle(md_call *c, md_pb request, md_pb_writer *w,
 
     for (;;) {
         md_pb_field f;
-        md_pb entry;
 
         MD_TRY(md_pb_next(&f, &request, err));
         if (f.number == 0)
             break;
         if (f.number == MD_PB_TraceSettingRequest_model_name)
             MD_TRY(md_grpc_text(c, &model, &f, err));
-        if (f.number != MD_PB_TraceSettingRequest_settings)
-            continue;
-        MD_TRY(md_pb_message(&entry, &f, err));
-        MD_TRY(take_entry(c, entry, &change, err));
+        if (f.number == MD_PB_TraceSettingRequest_settings)
+            MD_TRY(take_entry(c, &f, &change, err));
     }
     if (*model)
         MD_TRY(md_call_find_model(c, model, NULL, err));
