@@ -1,4 +1,5 @@
 """Folders of models for tests of the model repository."""
+import contextlib
 import functools
 import json
 import math
@@ -12,7 +13,7 @@ import time
 import onnx
 from onnx import TensorProto, helper
 
-from serving import MODELD
+from serving import MODELD, server
 
 
 def scale(path, factor, width=4, batch="N", slow_ms=0):
@@ -88,3 +89,16 @@ def wait(true, seconds=30):
         assert time.monotonic() < end
         time.sleep(0.02)
     return got
+
+
+@contextlib.contextmanager
+def serving(repo, *words):
+    """Yields the URL of a server of the folder."""
+    with server("--models", repo, "--listen", "127.0.0.1:0", "--log-level",
+                "error", *words) as (url, p):
+        yield url
+        assert p.poll() is None
+
+
+def explicit(repo, *words):
+    return serving(repo, "--model-control", "explicit", *words)

@@ -55,7 +55,7 @@ def test_equal_to_initializers(nets, tmp_path, words):
         if key.startswith(("accuracy", "parameters", "operators", "changed",
                            "zeros", "macs")):
             assert told[1][key] == value, key
-    np.testing.assert_allclose(answers(out[1]), answers(out[0]), atol=1e-6)
+    np.testing.assert_array_equal(answers(out[1]), answers(out[0]))
 
 
 def test_distilled(nets, tmp_path):

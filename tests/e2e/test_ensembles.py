@@ -1,7 +1,6 @@
 """Models made of others (ensemble_scheduling), driven by Triton's clients as
 they are."""
 import concurrent.futures
-import contextlib
 import itertools
 import json
 import threading
@@ -13,7 +12,7 @@ import pytest
 import onnx
 from onnx import TensorProto, helper
 
-from repository import put, put_version, scale, wait
+from repository import explicit, put, put_version, scale, serving, wait
 from serving import server
 
 np = pytest.importorskip("numpy")
@@ -50,18 +49,6 @@ def pipe(repo, *order):
              step("five", "b", "out")]
     ensemble(repo / "pipe", *[steps[i] for i in order or (0, 1, 2)])
     return repo
-
-
-@contextlib.contextmanager
-def serving(repo, *words):
-    with server("--models", repo, "--listen", "127.0.0.1:0", "--log-level",
-                "error", *words) as (url, p):
-        yield url
-        assert p.poll() is None
-
-
-def explicit(repo, *words):
-    return serving(repo, "--model-control", "explicit", *words)
 
 
 @pytest.fixture(params=["http", "grpc"])

@@ -1,6 +1,5 @@
 """The model repository, driven by the clients of Triton, KServe and
 TensorFlow Serving as they are."""
-import contextlib
 import json
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ import urllib.request
 import pytest
 
 import archives
-from repository import put, put_version, scale, wait
+from repository import explicit, put, put_version, scale, serving, wait
 from serving import MODELD, VECTORS, server
 
 np = pytest.importorskip("numpy")
@@ -58,18 +57,6 @@ class Client:
 @pytest.fixture(params=["http", "grpc"])
 def kind(request):
     return request.param
-
-
-@contextlib.contextmanager
-def serving(repo, *words):
-    with server("--models", repo, "--listen", "127.0.0.1:0", "--log-level",
-                "error", *words) as (url, p):
-        yield url
-        assert p.poll() is None
-
-
-def explicit(repo, *words):
-    return serving(repo, "--model-control", "explicit", *words)
 
 
 def get(url):

@@ -16,7 +16,7 @@ import pytest
 import onnx
 from onnx import TensorProto, helper
 
-from repository import put, scale, wait
+from repository import put, scale, serving, wait
 from serving import MODELD, connect, server
 
 np = pytest.importorskip("numpy")
@@ -26,14 +26,6 @@ ERRORS = (http.InferenceServerException,)
 
 BATCHING = """max_batch_size: 8
 dynamic_batching { max_queue_delay_microseconds: 200000 %s }"""
-
-
-@contextlib.contextmanager
-def serving(repo, *words):
-    with server("--models", repo, "--listen", "127.0.0.1:0", "--log-level",
-                "error", *words) as (url, p):
-        yield url
-        assert p.poll() is None
 
 
 def module(kind):

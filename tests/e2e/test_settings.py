@@ -17,6 +17,7 @@ from serving import MODELD, server
 np = pytest.importorskip("numpy")
 http = pytest.importorskip("tritonclient.http")
 grpc = pytest.importorskip("tritonclient.grpc")
+RpcError = pytest.importorskip("grpc").RpcError
 ERRORS = (http.InferenceServerException,)
 
 
@@ -129,12 +130,20 @@ def test_format_changes_the_lines(tmp_path, kind):
     ({"log_warnings": True}, "unknown log setting 'log_warnings'"),
 ])
 def test_bad_log_settings(tmp_path, kind, changes, why):
-    if kind is grpc and {"log_info", "log_verbose_level"} & set(changes):
-        pytest.skip("the client makes them right by their names")
     with serving(tmp_path) as (url, _):
         c = client(url, kind)
-        with pytest.raises(ERRORS, match=why):
-            log_settings(c, {"log_error": False} | changes)
+        if kind is grpc:
+            # The client would make values right by the names of settings.
+            request = grpc.service_pb2.LogSettingsRequest()
+            for name, v in ({"log_error": False} | changes).items():
+                member = {bool: "bool_param", int: "uint32_param",
+                          str: "string_param"}[type(v)]
+                setattr(request.settings[name], member, v)
+            with pytest.raises(RpcError, match=why):
+                c._client_stub.LogSettings(request)
+        else:
+            with pytest.raises(ERRORS, match=why):
+                log_settings(c, {"log_error": False} | changes)
         assert log_settings(c) == DEFAULTS  # all of it, or nothing
 
 
