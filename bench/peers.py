@@ -7,6 +7,9 @@ machine.  ratio = the peer's time / modeld's: above 1 modeld is faster.  It is
 told for the minimum and for the median.  onnxruntime has no bf16 on CPUs: rows
 with bf16 have its fp32 beside them; OpenVINO computes in bf16 there.
 
+The time of loading is that of later starts: the first of three may leave packed
+weights where --weight-cache says (auto), which the others map.
+
 The models come from ../shared/prototypes/make_onnx_models.py and have random
 weights; without that folder only the example nets are measured.  Those with
 _f16 are the same in float16.
